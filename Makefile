@@ -1,0 +1,64 @@
+# The front door: `make` lists what there is.
+# Settings come from the environment or the command line: MODE=l3 FLAG=private make demo
+SHELL := bash
+.DEFAULT_GOAL := help
+CARGO_HOME ?= $(HOME)/.cargo
+# The workspace wants rustup's stable; Debian's rustc-web in /usr/bin is for the eBPF half alone.
+export PATH := $(CARGO_HOME)/bin:$(PATH):/usr/sbin:/sbin
+PREFIX ?= /usr/local
+DESTDIR ?=
+IPVL := target/release/ipvl
+INSTALL_TO := $(DESTDIR)$(PREFIX)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the build, the demo and the tests need (Debian 12, root)
+	@scripts/setup
+
+build: setup ## build target/release/ipvl
+	cargo build --release --package ipvl
+
+demo: build ## two slaves and a host outside, in namespaces of their own: who reaches whom (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
+	@scripts/demo
+
+test: setup ## every test, on this machine's kernel (root for the ones with real packets)
+	@scripts/run-tests
+
+check: setup ## formatting, lints, the dependency rule, the style's limits
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/check-dependencies
+	scripts/check-style
+	scripts/check-docs
+
+verify-kernels: build ## load the programs and run the demo on Debian's 6.1 and 6.12 kernels, in virtual machines
+	@vm/verify-kernels
+
+bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
+	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
+	@scripts/bench-memory $(or $(COUNTS),100 1000)
+
+man: build ## the man pages, into target/man
+	@mkdir -p target/man
+	$(IPVL) man target/man/
+
+completions: build ## shell completions, into target/completions
+	@mkdir -p target/completions
+	$(IPVL) completion bash > target/completions/ipvl.bash
+	$(IPVL) completion zsh > target/completions/_ipvl
+	$(IPVL) completion fish > target/completions/ipvl.fish
+
+install: man completions ## install to DESTDIR and PREFIX (default /usr/local)
+	install -D -m 755 $(IPVL) $(INSTALL_TO)/sbin/ipvl
+	install -d $(INSTALL_TO)/share/man/man8
+	install -m 644 target/man/*.8 $(INSTALL_TO)/share/man/man8
+	install -D -m 644 target/completions/ipvl.bash $(INSTALL_TO)/share/bash-completion/completions/ipvl
+	install -D -m 644 target/completions/_ipvl $(INSTALL_TO)/share/zsh/site-functions/_ipvl
+	install -D -m 644 target/completions/ipvl.fish $(INSTALL_TO)/share/fish/vendor_completions.d/ipvl.fish
+
+clean: ## remove what was built (kernels and QEMU in vm/cache stay)
+	cargo clean
+	rm -rf crates/datapath/target
+
+.PHONY: help setup build demo test check verify-kernels bench-scale man completions install clean

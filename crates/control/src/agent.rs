@@ -1,0 +1,289 @@
+//! Who keeps the tables true while people use stock tools? The agent: one process in the netns of the masters.
+//!
+//! It has no state of its own. Whatever it is told by an event it reads again from the kernel, compares with the tables,
+//! and puts right; so it may be killed at any time, and a new one goes on.
+
+mod announce;
+mod clients;
+mod registry;
+mod slave;
+
+use crate::agent_client::NAME;
+use crate::error::{Error, Result, io_error};
+use crate::lock::{LOCK_WAIT, Lock};
+use crate::netlink::{Events, Netlink};
+use crate::netns::{self, Finder};
+use crate::plan::Prefix;
+use crate::port::{HostEnd, Port};
+use crate::routes;
+use crate::single;
+use crate::sys::FrameSocket;
+use crate::tidy;
+use clients::Clients;
+use ipvl_core::Addr;
+use registry::Registry;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+/// After something went wrong that may pass.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often to ask whether the netns still has another user.
+const TICK: Duration = Duration::from_secs(2);
+
+/// Runs the agent of this netns until its last slave is gone. Returns at once if there is one already.
+pub fn run_agent() -> Result<()> {
+    let Some(listener) = single::claim(NAME)? else { return Ok(()) };
+    // Whoever started us may log out; in a shell of its own we stay its job.
+    let _ = rustix::process::setsid();
+    let mut agent = Agent::new(listener)?;
+    agent.read_everything()?;
+    loop {
+        match agent.step() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                complain("what happened", &error);
+                agent.dirty.everything = true;
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+struct Agent {
+    netlink: Netlink,
+    /// To the wire, for what must be announced there; none without CAP_NET_RAW.
+    wire: Option<FrameSocket>,
+    events: Events,
+    finder: Finder,
+    clients: Clients,
+    ports: BTreeMap<u32, Port>,
+    registry: Registry,
+    dirty: Dirty,
+    /// Host ends that are in no table: a command is just making them, or was killed over it.
+    strays: BTreeSet<u32>,
+    /// Masters that went to another netns and may return.
+    departed: BTreeSet<u32>,
+    waited: bool,
+}
+
+/// What must be read again.
+#[derive(Default)]
+struct Dirty {
+    everything: bool,
+    host_addresses: bool,
+    masters: BTreeSet<u32>,
+    host_ends: BTreeSet<u32>,
+}
+
+impl Agent {
+    fn new(listener: UnixListener) -> Result<Self> {
+        Ok(Self {
+            events: Events::open()?,
+            netlink: Netlink::open()?,
+            wire: FrameSocket::open().ok(),
+            finder: Finder::default(),
+            clients: Clients::new(listener)?,
+            ports: BTreeMap::new(),
+            registry: Registry::default(),
+            dirty: Dirty::default(),
+            strays: BTreeSet::new(),
+            departed: BTreeSet::new(),
+            waited: false,
+        })
+    }
+
+    /// One round; whether it was the last.
+    fn step(&mut self) -> Result<bool> {
+        if self.is_done()? {
+            return Ok(true);
+        }
+        if !self.dirty.everything {
+            self.wait()?;
+        }
+        self.turn()?;
+        Ok(false)
+    }
+
+    /// Waits for an event, a request, or the next look around.
+    fn wait(&mut self) -> Result<()> {
+        let tick = Timespec { tv_sec: TICK.as_secs() as i64, tv_nsec: 0 };
+        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds());
+        let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut polled, Some(&tick)) {
+            Ok(ready) => self.waited = ready == 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(io_error("wait for", "events")(error.into())),
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened, puts it right, and answers who asked.
+    fn turn(&mut self) -> Result<()> {
+        self.note_events()?;
+        let requests = self.clients.requests();
+        if !requests.is_empty() {
+            self.finder.look_again();
+            self.read_declared()?;
+        }
+        let asked: BTreeSet<u32> = requests.iter().map(|request| request.host_end).collect();
+        if self.is_left_half_made(&asked)? {
+            // Some may be complete, only that nobody lived to tell us.
+            self.strays.clear();
+            self.dirty.everything = true;
+        }
+        self.dirty.host_ends.extend(asked);
+        let mut failures = self.put_right()?;
+        for request in requests {
+            self.clients.answer(request.client, failures.remove(&request.host_end));
+        }
+        failures.iter().for_each(|(host_end, error)| report(*host_end, error));
+        Ok(())
+    }
+
+    fn note_events(&mut self) -> Result<()> {
+        while let Some(event) = self.events.next()? {
+            self.note(event);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a stray that nobody is at work on. Looked at when there is time, or when a command waits anyway.
+    fn is_left_half_made(&self, asked: &BTreeSet<u32>) -> Result<bool> {
+        let time = self.waited || !asked.is_empty();
+        Ok(time && self.strays.difference(asked).next().is_some() && Lock::held_by()?.is_none())
+    }
+
+    /// Puts right what is dirty; what could not be, by host end.
+    fn put_right(&mut self) -> Result<BTreeMap<u32, Error>> {
+        let mut failures = BTreeMap::new();
+        if std::mem::take(&mut self.dirty.everything) {
+            self.read_everything()?;
+        }
+        if std::mem::take(&mut self.dirty.host_addresses)
+            && let Err(error) = self.adopt_host_addresses()
+        {
+            complain("the host's addresses", &error);
+        }
+        for master in std::mem::take(&mut self.dirty.masters) {
+            if let Err(error) = self.sync_master(master) {
+                report(master, &error);
+            }
+        }
+        while let Some(host_end) = self.dirty.host_ends.pop_first() {
+            if let Err(error) = self.sync_slave(host_end) {
+                failures.insert(host_end, error);
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Reads the kernel's whole state: at the start, and after events were lost.
+    fn read_everything(&mut self) -> Result<()> {
+        self.tidy()?;
+        self.registry = Registry::default();
+        for port in self.ports.values() {
+            for (addr, entry) in port.maps.owners()? {
+                self.registry.claimed(port.master, entry.slot, addr);
+            }
+            self.registry.set_declared(port.master, declared(port)?);
+            self.dirty.host_ends.extend(port.maps.slots()?.into_iter().map(|(host_end, _)| host_end));
+        }
+        for route in self.netlink.routes_of_protocol(routes::PROTOCOL)? {
+            self.registry.routed(route.oif, (route.dst, route.prefix_len));
+        }
+        self.dirty.host_addresses = true;
+        self.dirty.masters.extend(self.ports.keys());
+        self.put_right()?.iter().for_each(|(host_end, error)| report(*host_end, error));
+        Ok(())
+    }
+
+    /// Undoes what a command that was killed left half done.
+    fn tidy(&mut self) -> Result<()> {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        self.ports = tidy::ports(&self.netlink)?;
+        tidy::tidy(&self.netlink, &mut self.ports)?;
+        self.departed.extend(self.ports.values().filter(|port| port.is_departed()).map(|port| port.master));
+        self.retire_empty()
+    }
+
+    /// What commands declare no event tells; they ask for a slave to be looked at.
+    fn read_declared(&mut self) -> Result<()> {
+        for port in self.ports.values() {
+            self.registry.set_declared(port.master, declared(port)?);
+        }
+        Ok(())
+    }
+
+    fn retire_empty(&mut self) -> Result<()> {
+        let mut retired = Vec::new();
+        for port in self.ports.values_mut() {
+            if port.retire(&self.netlink)? {
+                retired.push(port.master);
+            }
+        }
+        retired.iter().for_each(|master| _ = self.ports.remove(master));
+        Ok(())
+    }
+
+    fn adopt_host_addresses(&mut self) -> Result<()> {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        for port in self.ports.values_mut() {
+            for (slot, addr) in port.adopt_host_addresses(&self.netlink)? {
+                self.registry.released(port.master, slot.0, addr);
+                self.dirty.host_ends.extend(self.registry.in_slot(port.master, slot));
+            }
+        }
+        self.dirty.host_ends.extend(self.registry.in_conflict());
+        Ok(())
+    }
+
+    /// Whether there is nothing left to look after: no slave, or a netns that only we keep alive.
+    fn is_done(&mut self) -> Result<bool> {
+        if self.registry.is_empty() && self.dirty.host_ends.is_empty() {
+            return self.may_leave();
+        }
+        let deserted = std::mem::take(&mut self.waited) && netns::last_user(&[]).unwrap_or(false);
+        Ok(deserted)
+    }
+
+    /// No slave that we know; but a command may just have made one, and is waiting for us with the lock in its hand.
+    fn may_leave(&mut self) -> Result<bool> {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        self.retire_empty()?;
+        let links = self.netlink.links(None)?;
+        let host_ends: Vec<u32> = links.iter().filter(|l| HostEnd::of(l).is_some()).map(|l| l.ifindex).collect();
+        if host_ends.is_empty() {
+            // Whoever waits for our end shall not wait for this, which takes longest.
+            self.wire = None;
+            self.clients.close();
+        }
+        self.dirty.host_ends.extend(&host_ends);
+        Ok(host_ends.is_empty())
+    }
+
+    fn conflicting(&mut self, released: Addr) {
+        self.dirty.host_ends.extend(self.registry.wanting(released));
+    }
+}
+
+/// By slot, with lengths in bits of their own family.
+fn declared(port: &Port) -> Result<BTreeMap<u32, BTreeSet<Prefix>>> {
+    let mut by_slot: BTreeMap<u32, BTreeSet<Prefix>> = BTreeMap::new();
+    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.declared == 1) {
+        by_slot.entry(entry.slot).or_default().insert((addr, routes::family_len(addr, bits)));
+    }
+    Ok(by_slot)
+}
+
+fn complain(what: &str, error: &Error) {
+    eprintln!("ipvl agent: cannot take in {what}: {error}");
+}
+
+/// One slave or master that cannot be put right is no reason to let the others down.
+fn report(ifindex: u32, error: &Error) {
+    eprintln!("ipvl agent: link {ifindex}: {error}");
+}

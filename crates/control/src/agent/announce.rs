@@ -1,0 +1,62 @@
+//! Who must hear that an address is here now? Whoever has it in a neighbour table: with the MAC of another machine, or
+//! with the one that the master had before.
+//!
+//! The kernel's own driver leaves this to `arp_notify` and `ndisc_notify` in each slave.
+
+use super::Agent;
+use crate::error::Result;
+use crate::plan::Plan;
+use ipvl_core::{ARP_LEN, Addr, Mac, Reply};
+use std::collections::BTreeSet;
+
+impl Agent {
+    /// Tells the wire which addresses the slave has, each once for each MAC address.
+    pub(super) fn announce(&mut self, host_end: u32, master: u32, mac: Mac, plan: &Plan) -> Result<()> {
+        let (Some(known), Some(wire)) = (self.registry.slave(host_end), &self.wire) else { return Ok(()) };
+        let own = |addr: &&Addr| !known.refused.contains(addr);
+        let present: BTreeSet<(Mac, Addr)> = plan.announce.iter().filter(own).map(|addr| (mac, *addr)).collect();
+        let fresh: Vec<Addr> = present.difference(&known.announced).map(|(_, addr)| *addr).collect();
+        self.registry.set_announced(host_end, present);
+        fresh.into_iter().try_for_each(|addr| wire.send(master, &announcement(addr, mac)))
+    }
+}
+
+/// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
+fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
+    let reply = Reply { target: addr, asker: addr, mac };
+    match reply.arp() {
+        Some(mut frame) => gratuitous(&mut frame).to_vec(),
+        None => Reply { asker: Addr::UNSPECIFIED_6, ..reply }.advertisement().to_vec(),
+    }
+}
+
+/// Makes an ARP reply to oneself what everybody listens to.
+fn gratuitous(frame: &mut [u8; ARP_LEN]) -> &[u8] {
+    const REQUEST: u8 = 1;
+    frame[..6].copy_from_slice(&Mac::BROADCAST.0);
+    frame[21] = REQUEST;
+    frame[32..38].fill(0);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    #[test]
+    fn an_ipv4_address_is_announced_by_asking_for_it() {
+        let frame = announcement(Addr::v4([10, 0, 0, 10]), MAC);
+        assert_eq!(frame[..6], [0xff; 6]);
+        assert_eq!(frame[20..22], [0, 1]);
+        assert_eq!((&frame[28..32], &frame[38..42]), (&[10, 0, 0, 10][..], &[10, 0, 0, 10][..]));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_announced_to_all_nodes() {
+        let addr = Addr([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10]);
+        let frame = announcement(addr, MAC);
+        assert_eq!((frame[0], frame[54], &frame[62..78]), (0x33, 136, &addr.0[..]));
+    }
+}

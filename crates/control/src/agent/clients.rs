@@ -1,0 +1,188 @@
+//! Who asks the agent for something, and what do they get to hear?
+
+use crate::agent_client::NAME;
+use crate::error::{Error, Result, io_error};
+use crate::single;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// More than this without a line's end is not a request.
+const LONGEST_LINE: usize = 256;
+/// While there are so many, others wait.
+const MOST: usize = 64;
+
+/// The agent's socket, and who has connected to it.
+pub struct Clients {
+    listener: Option<UnixListener>,
+    connected: Vec<Client>,
+    next: u64,
+    /// Whether somebody who connects now would be let in.
+    open: bool,
+}
+
+struct Client {
+    id: u64,
+    stream: UnixStream,
+    line: Vec<u8>,
+    gone: bool,
+}
+
+/// Somebody wants the slave behind a host end to be looked at.
+pub struct Request {
+    /// Who.
+    pub client: u64,
+    /// Which.
+    pub host_end: u32,
+}
+
+impl Clients {
+    /// Listens without ever waiting.
+    pub fn new(listener: UnixListener) -> Result<Self> {
+        listener.set_nonblocking(true).map_err(io_error("listen on", "the agent's socket"))?;
+        Ok(Self { listener: Some(listener), connected: Vec::new(), next: 0, open: true })
+    }
+
+    /// What to wait for.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let clients = self.connected.iter().map(|client| client.stream.as_fd());
+        self.listener.as_ref().filter(|_| self.open).map(AsFd::as_fd).into_iter().chain(clients)
+    }
+
+    /// What has been asked since.
+    pub fn requests(&mut self) -> Vec<Request> {
+        self.accept();
+        let requests = self.connected.iter_mut().flat_map(Client::read).collect();
+        self.connected.retain(|client| !client.gone);
+        self.open &= self.connected.len() < MOST;
+        requests
+    }
+
+    /// Tells one of them how it went.
+    pub fn answer(&mut self, client: u64, failure: Option<Error>) {
+        let answer = failure.map_or_else(|| "ok".to_owned(), |error| one_line(&error.to_string()));
+        if let Some(client) = self.connected.iter_mut().find(|other| other.id == client) {
+            client.gone |= writeln!(client.stream, "{answer}").is_err();
+        }
+    }
+
+    /// Lets in who waits: root and our own user, for nobody else may change anything. When something is short, such as
+    /// descriptors, whoever waits does not wake us until something else does.
+    fn accept(&mut self) {
+        self.open = true;
+        for _ in self.connected.len()..MOST {
+            match self.listener.as_ref().map(UnixListener::accept) {
+                Some(Ok((stream, _))) if single::trusted_peer(NAME, &stream).is_ok() => self.welcome(stream),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return self.open = is_passing(&error),
+                None => return,
+            }
+        }
+    }
+
+    fn welcome(&mut self, stream: UnixStream) {
+        if stream.set_nonblocking(true).is_ok() {
+            self.next += 1;
+            self.connected.push(Client { id: self.next, stream, line: Vec::new(), gone: false });
+        }
+    }
+
+    /// Nobody is heard any more; whoever still waits sees the end.
+    pub fn close(&mut self) {
+        self.listener = None;
+        self.connected.clear();
+    }
+}
+
+impl Client {
+    /// What there is now; if that is not all, the rest wakes us again.
+    fn read(&mut self) -> Vec<Request> {
+        let mut buffer = [0; LONGEST_LINE];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.gone = true,
+            Ok(length) => self.line.extend_from_slice(&buffer[..length]),
+            Err(error) => self.gone |= !is_passing(&error),
+        }
+        let mut requests = Vec::new();
+        while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.line.drain(..=end).collect();
+            match parse(&line) {
+                Some(host_end) => requests.push(Request { client: self.id, host_end }),
+                None => self.gone |= !line.starts_with(b"end"),
+            }
+        }
+        self.gone |= self.line.len() >= LONGEST_LINE;
+        requests
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn parse(line: &[u8]) -> Option<u32> {
+    std::str::from_utf8(line).ok()?.trim().strip_prefix("sync ")?.parse().ok()
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::Uid;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
+
+    const NOBODY: u32 = 65534;
+
+    #[test]
+    fn only_root_is_listened_to() {
+        let (mut clients, address) = clients("only-root");
+        let connect = || UnixStream::connect_addr(&address).expect("connect");
+        let mut foreign = as_nobody(connect);
+        writeln!(foreign, "sync 7").expect("write");
+        assert!(clients.requests().is_empty());
+        assert!(matches!(foreign.read(&mut [0]), Ok(0) | Err(_)), "it was sent away");
+
+        let mut own = connect();
+        writeln!(own, "sync 7").expect("write");
+        let [Request { client, host_end: 7 }] = clients.requests()[..] else { panic!("not one request") };
+        clients.answer(client, Some(Error::Agent { object: "a".to_owned(), answer: "b\nc".to_owned() }));
+        let mut answer = [0; 256];
+        let length = own.read(&mut answer).expect("an answer");
+        assert_eq!(&answer[..length], b"the agent cannot bring a into order: b c\n");
+    }
+
+    #[test]
+    fn who_says_too_much_is_sent_away_and_there_are_never_too_many() {
+        let (mut clients, address) = clients("too-much");
+        let mut streams: Vec<_> = (0..2 * MOST).map(|_| UnixStream::connect_addr(&address).expect("connect")).collect();
+        assert!(clients.requests().is_empty());
+        assert_eq!((clients.connected.len(), clients.fds().count()), (MOST, MOST));
+        for stream in &mut streams[..MOST] {
+            stream.write_all(&[b'x'; 2 * LONGEST_LINE]).expect("write");
+        }
+        assert!(clients.requests().is_empty() && clients.connected.is_empty());
+        clients.requests();
+        assert_eq!(clients.connected.len(), MOST, "now it is the others' turn");
+    }
+
+    fn clients(name: &str) -> (Clients, SocketAddr) {
+        let name = format!("ipvl-test-{}-{name}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).expect("a name");
+        let listener = UnixListener::bind_addr(&address).expect("bind");
+        (Clients::new(listener).expect("listen"), address)
+    }
+
+    /// In a thread that is not root.
+    fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        let uid = Uid::from_raw(NOBODY);
+        let work = || {
+            rustix::thread::set_thread_res_uid(uid, uid, uid).expect("root");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(work).join()).expect("no panic")
+    }
+}

@@ -1,0 +1,297 @@
+//! How does the agent bring one slave, or one master, into order?
+
+use super::registry::Place;
+use super::{Agent, report};
+use crate::error::Result;
+use crate::find::{peer_of, unreachable_netns};
+use crate::lock::{LOCK_WAIT, Lock};
+use crate::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
+use crate::netns;
+use crate::plan::{Desired, HostEndChange, Inside, Observed, Plan, Prefix, plan};
+use crate::port::{HostEnd, Port};
+use crate::routes::route;
+use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
+use std::collections::BTreeSet;
+
+const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
+/// More than this of what is on its device no slave takes from the table that all share.
+const MOST_ADDRESSES: usize = 1024;
+const LINK_LOCAL_LEN: u8 = 64;
+
+impl Agent {
+    /// Notes what an event makes necessary to read again.
+    pub(super) fn note(&mut self, event: Event) {
+        match (event.nsid, event.what) {
+            (_, What::Overrun) => self.dirty.everything = true,
+            (None, What::NewLink(link) | What::DelLink(link)) => self.note_link(&link),
+            (Some(nsid), What::NewLink(link) | What::DelLink(link)) => self.note_place((Some(nsid), link.ifindex)),
+            (None, What::NewAddress(address) | What::DelAddress(address)) => {
+                match self.registry.at((None, address.ifindex)) {
+                    Some(host_end) => _ = self.dirty.host_ends.insert(host_end),
+                    None => self.dirty.host_addresses = true,
+                }
+            }
+            (Some(nsid), What::NewAddress(address) | What::DelAddress(address)) => {
+                self.note_place((Some(nsid), address.ifindex));
+            }
+            (_, What::DelNsid(nsid)) => {
+                self.finder.forget(nsid);
+                self.dirty.host_ends.extend(self.registry.in_netns(nsid));
+            }
+            (_, What::NewNsid(nsid)) => self.finder.forget(nsid),
+        }
+    }
+
+    fn note_link(&mut self, link: &LinkInfo) {
+        let ours = HostEnd::of(link).is_some() || link.group == BIRTH_GROUP;
+        if ours || self.registry.is_host_end(link.ifindex) {
+            self.dirty.host_ends.insert(link.ifindex);
+        }
+        if self.ports.contains_key(&link.ifindex) {
+            self.dirty.masters.insert(link.ifindex);
+            if link.moved {
+                self.departed.insert(link.ifindex)
+            } else {
+                self.departed.remove(&link.ifindex)
+            };
+        }
+        self.note_place((None, link.ifindex));
+    }
+
+    fn note_place(&mut self, place: Place) {
+        self.dirty.host_ends.extend(self.registry.at(place));
+    }
+
+    /// Lets the slaves of a master follow it: when it changes, leaves, returns, or ceases to be.
+    pub(super) fn sync_master(&mut self, master: u32) -> Result<()> {
+        let link = self.netlink.link(master, None)?;
+        // If it is not here any more, the news whether it left or died has come, but may not have been read.
+        self.note_events()?;
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
+        let lock = Lock::acquire(LOCK_WAIT)?;
+        let old = port.maps.port()?;
+        match link {
+            Some(link) => port.follow(&self.netlink, &link)?,
+            None if self.departed.contains(&master) => {
+                port.maps.change_port(|port| port.flags |= ipvl_core::Port::CUT)?
+            }
+            None => self.netlink.delete_links(&self.registry.of_master(master))?,
+        }
+        drop(lock);
+        for host_end in self.registry.of_master(master) {
+            if let Err(error) = self.sync_slave_after(host_end, old.mtu) {
+                report(host_end, &error);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync_slave(&mut self, host_end: u32) -> Result<()> {
+        let known = self.registry.slave(host_end).map(|known| known.master);
+        let mtu = known.and_then(|master| self.ports.get(&master)).map(|port| port.maps.port()).transpose()?;
+        self.sync_slave_after(host_end, mtu.map_or(0, |port| port.mtu))
+    }
+
+    /// Reads a slave, compares, and puts right what differs. `old_mtu` is what its master's was before.
+    fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
+        let Some(link) = self.netlink.link(host_end, None)? else { return self.forget(host_end) };
+        let Some((master, slot)) = self.identify(&link)? else {
+            self.strays.insert(host_end);
+            return Ok(());
+        };
+        self.strays.remove(&host_end);
+        let place = link.link.map(|ifindex| (link.link_netnsid, ifindex));
+        self.registry.seen(host_end, master, slot, place);
+        let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(()) };
+        let observed = self.observe(&link, &slave, place)?;
+        let Some(desired) = self.desire(master, slot, old_mtu)? else { return Ok(()) };
+        let plan = plan(&desired, &observed);
+        self.carry_out(&link, place, master, slot, &plan)?;
+        self.announce(host_end, master, desired.port.mac, &plan)
+    }
+
+    /// The slave's master and slot, once its entry is in the table: then it is complete.
+    fn identify(&mut self, link: &LinkInfo) -> Result<Option<(u32, Slot)>> {
+        let Some(described) = HostEnd::of(link) else { return Ok(None) };
+        if !self.ports.contains_key(&described.master) {
+            let Some(port) = Port::find(&self.netlink, described.master)? else { return Ok(None) };
+            self.ports.insert(described.master, port);
+        }
+        let port = &self.ports[&described.master];
+        let entered = port.maps.slot_of(link.ifindex)? == Some(described.slot);
+        Ok(entered.then_some((described.master, described.slot)))
+    }
+
+    fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, (nsid, ifindex): Place) -> Result<Observed> {
+        let addresses = self.netlink.addresses(Some(ifindex), nsid)?;
+        Ok(Observed {
+            up: slave.is_up(),
+            noarp: slave.flags & libc::IFF_NOARP as u32 != 0,
+            mtu: slave.mtu,
+            mac: slave.mac.unwrap_or(Mac([0; 6])),
+            local: nsid.is_none(),
+            settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
+            addrs: addresses.into_iter().map(|info| info.addr).collect(),
+            host_end_up: host_end.is_up(),
+            host_end_mac: host_end.mac.unwrap_or(Mac([0; 6])),
+            host_end_mtu: host_end.mtu,
+        })
+    }
+
+    fn desire(&self, master: u32, slot: Slot, old_mtu: u32) -> Result<Option<Desired>> {
+        let maps = &self.ports[&master].maps;
+        let (port, slave) = (maps.port()?, maps.slave(slot)?);
+        let link = self.netlink.link(master, None)?;
+        let master_running = link.is_some_and(|link| link.is_up() && link.carrier.unwrap_or(true));
+        let declared = self.registry.declared(master, slot);
+        Ok((!slave.is_vacant()).then_some(Desired { port, master_running, old_mtu, slave, slot, declared }))
+    }
+
+    /// Down in the table before the device, and up after it: what the table sends to a slave, arrives.
+    fn carry_out(&mut self, link: &LinkInfo, place: Place, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
+        let host_end = link.ifindex;
+        let goes_down = plan.host_end.up == Some(false);
+        if goes_down {
+            self.write_slave(master, slot, plan)?;
+            self.change_host_end(host_end, &plan.host_end)?;
+        }
+        self.settle_addresses(host_end, master, slot, &plan.addrs)?;
+        // A netns that we cannot enter is no reason to leave the slave without a carrier; it is reported, though.
+        let inside = if plan.inside.is_empty() { Ok(()) } else { self.change_inside(place, &plan.inside) };
+        if !goes_down {
+            self.change_host_end(host_end, &plan.host_end)?;
+            self.write_slave(master, slot, plan)?;
+        }
+        self.settle_routes(host_end, plan)?;
+        inside
+    }
+
+    /// Writes what is ours to write, whether the slave is up and where; a command may have changed the rest meanwhile.
+    fn write_slave(&mut self, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
+        let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        let now = port.maps.slave(slot)?;
+        if now.host_end != slave.host_end {
+            return Ok(());
+        }
+        let config = SlaveConfig { up: slave.up(), local: slave.local(), ..now.config() };
+        port.maps.set_slave(slot, Slave::new(now.host_end, config))
+    }
+
+    /// Makes the table agree with the slave's device. Who came first keeps an address.
+    fn settle_addresses(&mut self, host_end: u32, master: u32, slot: Slot, addrs: &BTreeSet<Addr>) -> Result<()> {
+        let claims = self.registry.claims(master, slot);
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
+        let mut refused = BTreeSet::new();
+        let mut free = Vec::new();
+        for addr in claims.difference(addrs) {
+            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.declared == 0) {
+                port.maps.release(*addr)?;
+                free.push(*addr);
+            }
+            self.registry.released(master, slot.0, *addr);
+        }
+        let room = MOST_ADDRESSES.saturating_sub(claims.intersection(addrs).count());
+        let mut fresh = addrs.difference(&claims);
+        for addr in fresh.by_ref().take(room) {
+            if port.maps.claim(*addr, OwnerEntry { slot: slot.0, declared: 0 })? {
+                self.registry.claimed(master, slot.0, *addr);
+            } else {
+                refused.insert(*addr);
+            }
+        }
+        refused.extend(fresh);
+        self.registry.set_refused(host_end, refused);
+        free.into_iter().for_each(|addr| self.conflicting(addr));
+        Ok(())
+    }
+
+    fn change_host_end(&mut self, host_end: u32, change: &HostEndChange) -> Result<()> {
+        if *change == HostEndChange::default() {
+            return Ok(());
+        }
+        if change.up.is_some() {
+            // Routes do not survive a link that goes down.
+            self.registry.set_routes(host_end, BTreeSet::new());
+        }
+        let HostEndChange { up, mac, mtu } = *change;
+        self.netlink.set_link(host_end, &LinkChange { up, mac, mtu, ..LinkChange::default() })
+    }
+
+    fn change_inside(&mut self, (nsid, ifindex): Place, inside: &Inside) -> Result<()> {
+        let Some(nsid) = nsid else { return apply_inside(&self.netlink, ifindex, inside) };
+        match self.finder.find(&self.netlink, nsid)? {
+            Some(netns) => netns::within(netns, || apply_inside(&Netlink::open()?, ifindex, inside))?,
+            None => Err(unreachable_netns(nsid)),
+        }
+    }
+
+    fn settle_routes(&mut self, host_end: u32, plan: &Plan) -> Result<()> {
+        let refused = |addr: Addr| self.registry.wanting(addr).contains(&host_end);
+        let wanted: BTreeSet<Prefix> = plan.routes.iter().copied().filter(|(addr, _)| !refused(*addr)).collect();
+        let present = self.registry.routes(host_end);
+        for prefix in present.difference(&wanted) {
+            self.netlink.delete_route(&route(host_end, *prefix))?;
+        }
+        let mut routed: BTreeSet<Prefix> = wanted.intersection(&present).copied().collect();
+        for prefix in wanted.difference(&present) {
+            // Where the host goes already, no slave leads it astray.
+            if !self.is_anothers(host_end, prefix.0)? && self.netlink.add_route(&route(host_end, *prefix))? {
+                routed.insert(*prefix);
+            }
+        }
+        self.registry.set_routes(host_end, routed);
+        Ok(())
+    }
+
+    /// Whether a slave of another master owns the address.
+    fn is_anothers(&self, host_end: u32, addr: Addr) -> Result<bool> {
+        let own = self.registry.slave(host_end).map(|known| known.master);
+        for port in self.ports.values().filter(|port| Some(port.master) != own) {
+            if port.maps.owner(addr)?.is_some_and(|entry| entry.slot != OwnerEntry::HOST) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A slave is gone, by whatever means.
+    fn forget(&mut self, host_end: u32) -> Result<()> {
+        let Some(known) = self.registry.slave(host_end).cloned() else { return Ok(()) };
+        let lock = Lock::acquire(LOCK_WAIT);
+        if lock.is_err() {
+            self.strays.insert(host_end);
+        }
+        let _lock = lock?;
+        let free = self.registry.forget(host_end);
+        if let Some(port) = self.ports.get_mut(&known.master) {
+            if port.maps.slot_of(host_end)? == Some(known.slot) {
+                port.maps.vacate(host_end, known.slot)?;
+            }
+            if port.retire(&self.netlink)? {
+                self.ports.remove(&known.master);
+            }
+        }
+        free.into_iter().for_each(|addr| self.conflicting(addr));
+        Ok(())
+    }
+}
+
+fn apply_inside(netlink: &Netlink, ifindex: u32, inside: &Inside) -> Result<()> {
+    let Inside { noarp, mtu, mac, add, token, remove } = *inside;
+    let addr_gen_mode = add.or(remove).map(|_| AddrGenMode::None);
+    netlink.set_link(ifindex, &LinkChange { noarp, mtu, mac, ..LinkChange::default() })?;
+    // A netns without IPv6 has neither a mode nor a link-local, and that is as it should be.
+    if addr_gen_mode.is_some() {
+        let _ = netlink.set_link(ifindex, &LinkChange { addr_gen_mode, ..LinkChange::default() });
+    }
+    if let Some(addr) = remove {
+        netlink.delete_address(ifindex, addr, LINK_LOCAL_LEN)?;
+    }
+    if let Some(addr) = add {
+        let _ = netlink.add_address(ifindex, addr, LINK_LOCAL_LEN, 0);
+        // Refused where router advertisements are, which then need no token.
+        let _ = netlink.set_link(ifindex, &LinkChange { token, ..LinkChange::default() });
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! How does an address get into the table that is on no slave's device: a VIP on `lo`, a prefix, a guest's?
+
+use crate::agent_client;
+use crate::error::{Result, refused};
+use crate::find::{self, Found};
+use crate::lock::{LOCK_WAIT, Lock};
+use crate::netlink::Netlink;
+use crate::refusal::Refusal;
+use crate::tables::SINGLE;
+use ipvl_core::{Addr, OwnerEntry};
+
+/// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
+pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, slave)?;
+    let entry = OwnerEntry { slot: found.slot.0, declared: 1 };
+    let len = full_len(addr, prefix_len);
+    if let Some(owner) = other_owner(&found, addr, len)? {
+        let owner = owner_name(&netlink, &found, owner)?;
+        return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
+    }
+    if len == SINGLE {
+        found.port.maps.give(addr, entry)?;
+    } else {
+        found.port.maps.declare_prefix(addr, len, entry)?;
+    }
+    drop(lock);
+    agent_client::sync(&[found.host_end.ifindex])
+}
+
+/// Takes it back.
+pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, slave)?;
+    let len = full_len(addr, prefix_len);
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared == 1;
+    let present = match len {
+        SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
+        _ => found
+            .port
+            .maps
+            .prefixes()?
+            .iter()
+            .any(|(other, bits, entry)| (*other, *bits) == (addr, len) && owned(entry)),
+    };
+    if !present {
+        return Err(refused("delete", format!("{addr}/{prefix_len} from {slave}"), Refusal::NotDeclared(addr)));
+    }
+    if len == SINGLE {
+        found.port.maps.release(addr)?;
+    } else {
+        found.port.maps.withdraw_prefix(addr, len)?;
+    }
+    drop(lock);
+    // It may be on the device besides.
+    agent_client::sync(&[found.host_end.ifindex])
+}
+
+fn full_len(addr: Addr, prefix_len: u8) -> u32 {
+    u32::from(prefix_len) + if addr.as_v4().is_some() { 96 } else { 0 }
+}
+
+fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<u32>> {
+    let entry = match len {
+        SINGLE => found.port.maps.owner(addr)?,
+        _ => {
+            found.port.maps.prefixes()?.into_iter().find(|(other, bits, _)| (*other, *bits) == (addr, len)).map(|e| e.2)
+        }
+    };
+    Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot.0))
+}
+
+fn owner_name(netlink: &Netlink, found: &Found, slot: u32) -> Result<String> {
+    if slot == OwnerEntry::HOST {
+        return Ok("the host".to_owned());
+    }
+    let host_end = found.port.maps.slots()?.into_iter().find(|(_, other)| other.0 == slot);
+    let slave = host_end.map(|(host_end, _)| find::peer(netlink, host_end)).transpose()?.flatten();
+    Ok(slave.map_or_else(|| format!("the slave in slot {slot}"), |link| link.name))
+}

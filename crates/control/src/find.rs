@@ -1,0 +1,131 @@
+//! Which slave does a name mean, which port does it belong to, and how is it reached?
+
+use crate::error::{Error, Result, refused};
+use crate::netlink::{LinkInfo, Netlink};
+use crate::netns::{self, Finder};
+use crate::port::{HostEnd, Port};
+use crate::refusal::Refusal;
+use ipvl_core::Slot;
+use std::os::fd::OwnedFd;
+
+/// A slave, found.
+pub struct Found {
+    /// Its port.
+    pub port: Port,
+    /// Its number there.
+    pub slot: Slot,
+    /// Its host end.
+    pub host_end: LinkInfo,
+    /// Its name in its own netns.
+    pub name: String,
+}
+
+/// The link of that name in this netns.
+pub fn link(netlink: &Netlink, name: &str) -> std::result::Result<LinkInfo, Refusal> {
+    netlink.link_by_name(name, None).ok().flatten().ok_or(Refusal::NoLink)
+}
+
+/// The slave of that name, or the one whose host end has it: in this netns first, else in any other.
+pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
+    let host_end = host_end_of(netlink, name)?.ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    let described = HostEnd::of(&host_end).ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    let port = Port::of_host_end(netlink, host_end.ifindex, described.master)?
+        .ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    Ok(Found { port, slot: described.slot, host_end, name: name.to_owned() })
+}
+
+/// The other end of a veth, wherever it is.
+pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
+    match netlink.link(ifindex, None)? {
+        Some(link) => peer_of(netlink, &link),
+        None => Ok(None),
+    }
+}
+
+/// The same, for a link that was read already.
+pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
+    match link.link {
+        Some(peer) if link.kind.as_deref() == Some("veth") => netlink.link(peer, link.link_netnsid),
+        _ => Ok(None),
+    }
+}
+
+/// The name of the master of this link, if it is a slave.
+pub fn master_of(netlink: &Netlink, link: &LinkInfo) -> Option<String> {
+    let host_end = peer_of(netlink, link).ok().flatten()?;
+    let master = HostEnd::of(&host_end)?.master;
+    netlink.link(master, link.link_netnsid).ok().flatten().map(|master| master.name)
+}
+
+impl Found {
+    /// The master.
+    pub fn master_link(&self, netlink: &Netlink) -> Result<LinkInfo> {
+        let master = netlink.link(self.port.master, None)?;
+        master.ok_or_else(|| refused("find the master of", &self.name, Refusal::NoLink))
+    }
+
+    /// Does something to the slave's device where it is.
+    pub fn in_its_netns<T: Send>(
+        &self,
+        netlink: &Netlink,
+        work: impl FnOnce(&Netlink, u32) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.place(netlink)?.enter(netlink, work)
+    }
+
+    /// Where the slave's device is.
+    pub fn place(&self, netlink: &Netlink) -> Result<Place> {
+        let gone = || refused("find", &self.name, Refusal::NoSlave);
+        let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
+        let ifindex = host_end.link.ok_or_else(gone)?;
+        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
+        Ok(Place { netns: host_end.link_netnsid.map(into).transpose()?, ifindex })
+    }
+}
+
+/// A device in a netns.
+pub struct Place {
+    netns: Option<OwnedFd>,
+    ifindex: u32,
+}
+
+impl Place {
+    /// Does something to the device, in its netns.
+    pub fn enter<T: Send>(self, netlink: &Netlink, work: impl FnOnce(&Netlink, u32) -> Result<T> + Send) -> Result<T> {
+        match self.netns {
+            None => work(netlink, self.ifindex),
+            Some(netns) => netns::within(netns, || work(&Netlink::open()?, self.ifindex))?,
+        }
+    }
+}
+
+/// What other namespaces call their links is theirs to choose: names of this one, a host end's among them, come first.
+fn host_end_of(netlink: &Netlink, name: &str) -> Result<Option<LinkInfo>> {
+    let here = netlink.link_by_name(name, None)?;
+    if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
+        return Ok(Some(host_end));
+    }
+    let host_ends = netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some());
+    // One that cannot be read has no name that anybody could mean.
+    let is_meant = |link: &LinkInfo| peer_of(netlink, link).ok().flatten().is_some_and(|slave| slave.name == name);
+    let mut found: Vec<LinkInfo> = host_ends.filter(is_meant).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => Err(refused("find", name, Refusal::Ambiguous)),
+    }
+}
+
+/// The host end that this link is, or that it belongs to as a slave.
+fn host_end_here(netlink: &Netlink, link: LinkInfo) -> Result<Option<LinkInfo>> {
+    if HostEnd::of(&link).is_some() {
+        return Ok(Some(link));
+    }
+    let peer = if link.link_netnsid.is_none() { peer_of(netlink, &link)? } else { None };
+    Ok(peer.filter(|peer| HostEnd::of(peer).is_some()))
+}
+
+/// No process, mount or descriptor leads to the netns.
+pub(crate) fn unreachable_netns(nsid: i32) -> Error {
+    let source = std::io::Error::from_raw_os_error(libc::ENOENT);
+    Error::Netns { op: "find a way into", object: format!("with id {nsid}"), source }
+}

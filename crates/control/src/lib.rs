@@ -1,0 +1,39 @@
+//! What must the kernel be told, and how is it told? Everything that writes to it goes through this crate.
+#![warn(missing_docs)]
+
+mod agent;
+mod agent_client;
+mod declare;
+mod doctor;
+pub mod error;
+mod explain;
+mod find;
+pub mod hook;
+mod host;
+pub mod lock;
+mod model;
+pub mod netlink;
+pub mod netns;
+pub mod object;
+mod plan;
+pub mod port;
+mod refusal;
+mod routes;
+pub mod single;
+mod slave;
+pub mod snapshot;
+pub mod sys;
+mod sysctl;
+pub mod tables;
+mod tidy;
+mod view;
+
+pub use agent::run_agent;
+pub use declare::{declare, withdraw};
+pub use doctor::doctor;
+pub use error::{Error, Result};
+pub use explain::{Explanation, explain};
+pub use model::*;
+pub use refusal::Refusal;
+pub use slave::{add, delete, set};
+pub use view::{addresses, links, statistics};

@@ -1,0 +1,124 @@
+//! What changes, in this netns and in all that have an id here?
+
+use super::uapi::*;
+use super::wire::{Reply, replies};
+use super::{AddressInfo, BUFFER, LinkInfo, Netlink, address, link, nsid};
+use crate::error::{Error, Result, io_error};
+use crate::{netns, sys};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const GROUPS: [u32; 4] = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID];
+/// Room for some ten thousand messages.
+const RECEIVE_BUFFER: usize = 32 << 20;
+
+/// What changed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The id of the netns it happened in; none for our own.
+    pub nsid: Option<i32>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A link is new, or changed.
+    NewLink(Box<LinkInfo>),
+    /// A link is gone, or went to another netns.
+    DelLink(Box<LinkInfo>),
+    /// An address is new, or its flags changed.
+    NewAddress(AddressInfo),
+    /// An address is gone.
+    DelAddress(AddressInfo),
+    /// Another netns got this id here.
+    NewNsid(i32),
+    /// The id is free again: that netns is gone.
+    DelNsid(i32),
+    /// Events were lost: everything must be read again.
+    Overrun,
+}
+
+/// A subscription to all of it.
+pub struct Events {
+    socket: Socket,
+    netlink: Netlink,
+    netns: OwnedFd,
+    own: Option<i32>,
+    buffer: Box<[u8]>,
+    queue: VecDeque<Event>,
+}
+
+impl Events {
+    /// Subscribes in the calling thread's netns.
+    pub fn open() -> Result<Self> {
+        let socket = subscribe().map_err(io_error("open", "a netlink subscription"))?;
+        let netlink = Netlink::open()?;
+        let netns = netns::own()?;
+        let own = netlink.nsid_of_fd(&netns)?;
+        Ok(Self { socket, netlink, netns, own, buffer: vec![0; BUFFER].into(), queue: VecDeque::new() })
+    }
+
+    /// The next event, if there is one: it does not wait. Wait with `poll` on [`Events::as_fd`] once it returns none.
+    #[expect(clippy::should_implement_trait, reason = "none does not mean the end, and an error may pass")]
+    pub fn next(&mut self) -> Result<Option<Event>> {
+        while self.queue.is_empty() {
+            match sys::receive_with_nsid(self.socket.as_fd(), &mut self.buffer) {
+                Ok((length, nsid)) => self.enqueue(length, nsid)?,
+                Err(error) => return end_or_overrun(error),
+            }
+        }
+        Ok(self.queue.pop_front())
+    }
+
+    fn enqueue(&mut self, length: usize, nsid: Option<i32>) -> Result<()> {
+        // Somebody may give our own netns an id at any time.
+        let fresh = replies(&self.buffer[..length]).any(|reply| reply.kind == RTM_NEWNSID);
+        if fresh {
+            self.own = self.netlink.nsid_of_fd(&self.netns)?;
+        }
+        let nsid = nsid.filter(|nsid| Some(*nsid) != self.own);
+        let events = replies(&self.buffer[..length]).filter_map(parse).map(|what| Event { nsid, what });
+        self.queue.extend(events);
+        Ok(())
+    }
+}
+
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn subscribe() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_listen_all_namespaces(true)?;
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
+        .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
+    socket.bind_auto()?;
+    GROUPS.iter().try_for_each(|group| socket.add_membership(*group))?;
+    Ok(socket)
+}
+
+fn end_or_overrun(error: io::Error) -> Result<Option<Event>> {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Ok(None),
+        Some(libc::ENOBUFS) => Ok(Some(Event { nsid: None, what: What::Overrun })),
+        _ => Err(Error::Io { op: "read", object: "netlink events".to_owned(), source: error }),
+    }
+}
+
+fn parse(reply: Reply<'_>) -> Option<What> {
+    match reply.kind {
+        RTM_NEWLINK => link::parse(reply).map(Box::new).map(What::NewLink),
+        RTM_DELLINK => link::parse(reply).map(Box::new).map(What::DelLink),
+        RTM_NEWADDR => address::parse(reply).map(What::NewAddress),
+        RTM_DELADDR => address::parse(reply).map(What::DelAddress),
+        RTM_NEWNSID => nsid::parse(reply).map(What::NewNsid),
+        RTM_DELNSID => nsid::parse(reply).map(What::DelNsid),
+        _ => None,
+    }
+}

@@ -1,0 +1,286 @@
+//! Which links are there, what are they like, and how are they changed?
+
+use super::uapi::*;
+use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
+use super::{Netlink, about, unless_gone, unless_gone_there};
+use crate::error::Result;
+use crate::model::Detail;
+use ipvl_core::{Addr, Mac};
+use std::fmt::Display;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The group of links that are to go together ("ipvd").
+const DOOMED_GROUP: u32 = 0x6970_7664;
+/// A list without a mask ends, and does not say so, before the first link that takes more than 32 KiB to describe. The
+/// mask with the least in it, VLANs of bridges (`RTEXT_FILTER_BRVLAN`), has the kernel make room.
+const WHOLE: u32 = 1 << 1;
+/// `struct ifinfomsg`.
+pub(super) const IFINFOMSG: usize = 16;
+
+/// A link as the kernel describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// Its number in its netns.
+    pub ifindex: u32,
+    /// Its name in its netns.
+    pub name: String,
+    /// `veth`, `vlan`, ...; none for a physical device.
+    pub kind: Option<String>,
+    /// `IFF_*`.
+    pub flags: u32,
+    /// `IF_OPER_*` (RFC 2863).
+    pub operstate: u8,
+    /// Whether the other side is there.
+    pub carrier: Option<bool>,
+    /// In bytes.
+    pub mtu: u32,
+    /// If it has one of six bytes.
+    pub mac: Option<Mac>,
+    /// What `ip link set alias` wrote.
+    pub alias: Option<String>,
+    /// The link it sits on; of a veth, its peer.
+    pub link: Option<u32>,
+    /// Where [`LinkInfo::link`] is, if not in the same netns.
+    pub link_netnsid: Option<i32>,
+    /// The bridge, bond or VRF it belongs to.
+    pub master: Option<u32>,
+    /// `ARPHRD_*`.
+    pub arp_type: u16,
+    /// `txqueuelen`.
+    pub txqlen: u32,
+    /// The queueing discipline's name.
+    pub qdisc: String,
+    /// `ip link set group`.
+    pub group: u32,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// In the news that it is gone: it only went to another netns.
+    pub moved: bool,
+    /// What `ip -d link` prints besides.
+    pub detail: Detail,
+}
+
+/// How the kernel makes a link's IPv6 link-local address (`IN6_ADDR_GEN_MODE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddrGenMode {
+    /// From the MAC address.
+    Eui64 = 0,
+    /// Not at all.
+    None = 1,
+}
+
+/// A change to a link. What is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkChange<'a> {
+    /// `IFF_UP`.
+    pub up: Option<bool>,
+    /// `IFF_NOARP`.
+    pub noarp: Option<bool>,
+    /// A name, or with `%d` the first free one of a pattern.
+    pub name: Option<&'a str>,
+    /// In bytes.
+    pub mtu: Option<u32>,
+    /// The link's own address.
+    pub mac: Option<Mac>,
+    /// Free text for people and for us.
+    pub alias: Option<&'a str>,
+    /// How the IPv6 link-local address is made.
+    pub addr_gen_mode: Option<AddrGenMode>,
+    /// The interface identifier of addresses formed from router advertisements, as an address of which the upper half
+    /// is zero (`ip token`).
+    pub token: Option<Addr>,
+    /// `txqueuelen`.
+    pub txqlen: Option<u32>,
+    /// `ip link set group`.
+    pub group: Option<u32>,
+    /// Another netns; the other changes happen there.
+    pub netns: Option<BorrowedFd<'a>>,
+}
+
+impl LinkInfo {
+    /// Whether it is administratively up.
+    pub fn is_up(&self) -> bool {
+        self.flags & libc::IFF_UP as u32 != 0
+    }
+}
+
+impl Netlink {
+    /// The link `ifindex`, here or in the netns that has the id `nsid` here; none if link or netns is gone.
+    pub fn link(&self, ifindex: u32, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
+        let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
+        self.one_link(&format_args!("link {ifindex}"), message, nsid)
+    }
+
+    /// The link with this name.
+    pub fn link_by_name(&self, name: &str, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
+        let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(0, 0, 0)).str(IFLA_IFNAME, name);
+        self.one_link(&format_args!("link {name}"), message, nsid)
+    }
+
+    /// All links.
+    pub fn links(&self, nsid: Option<i32>) -> Result<Vec<LinkInfo>> {
+        let message = || {
+            let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(0, 0, 0));
+            with_target(message.u32(IFLA_EXT_MASK, WHOLE), nsid)
+        };
+        let result = self.list(about("list", &"links"), message, parse);
+        Ok(unless_gone_there(nsid, result)?.unwrap_or_default())
+    }
+
+    /// Changes a link of this netns.
+    pub fn set_link(&self, ifindex: u32, change: &LinkChange<'_>) -> Result<()> {
+        let (flags, mask) = change.flags();
+        let message = Message::new(RTM_SETLINK, NLM_F_ACK, &ifinfomsg(ifindex, flags, mask));
+        self.order(about("change", &format_args!("link {ifindex}")), change.write(message))
+    }
+
+    /// Deletes a link of this netns; false if it is gone already.
+    pub fn delete_link(&self, ifindex: u32) -> Result<bool> {
+        let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
+        let result = self.order(about("delete", &format_args!("link {ifindex}")), message);
+        unless_gone(result).map(|done| done.is_some())
+    }
+
+    /// Deletes links all at once, which waits only once for those who still use them. Some may be gone already.
+    pub fn delete_links(&self, ifindexes: &[u32]) -> Result<()> {
+        for ifindex in ifindexes {
+            unless_gone(self.set_link(*ifindex, &LinkChange { group: Some(DOOMED_GROUP), ..LinkChange::default() }))?;
+        }
+        self.delete_group(DOOMED_GROUP).map(drop)
+    }
+
+    /// Deletes all links of a group at once.
+    pub fn delete_group(&self, group: u32) -> Result<bool> {
+        let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(0, 0, 0)).u32(IFLA_GROUP, group);
+        let result = self.order(about("delete", &format_args!("the links of group {group}")), message);
+        unless_gone(result).map(|done| done.is_some())
+    }
+
+    fn one_link(&self, object: &dyn Display, message: Message, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
+        let mut found = None;
+        let result = self.ask(about("read", object), with_target(message, nsid), |reply| found = parse(reply));
+        Ok(unless_gone_there(nsid, result)?.and(found))
+    }
+}
+
+impl LinkChange<'_> {
+    fn flags(&self) -> (u32, u32) {
+        let bit = |value: Option<bool>, bit: libc::c_int| match value {
+            Some(on) => (if on { bit as u32 } else { 0 }, bit as u32),
+            None => (0, 0),
+        };
+        let (up, noarp) = (bit(self.up, libc::IFF_UP), bit(self.noarp, libc::IFF_NOARP));
+        (up.0 | noarp.0, up.1 | noarp.1)
+    }
+
+    fn write(&self, message: Message) -> Message {
+        message
+            .option(self.netns, |m, fd| m.u32(IFLA_NET_NS_FD, fd.as_raw_fd().cast_unsigned()))
+            .option(self.name, |m, name| m.str(IFLA_IFNAME, name))
+            .option(self.mtu, |m, mtu| m.u32(IFLA_MTU, mtu))
+            .option(self.mac, |m, mac| m.bytes(IFLA_ADDRESS, &mac.0))
+            .option(self.alias, |m, alias| m.bytes(IFLA_IFALIAS, alias.as_bytes()))
+            .option(self.txqlen, |m, txqlen| m.u32(IFLA_TXQLEN, txqlen))
+            .option(self.group, |m, group| m.u32(IFLA_GROUP, group))
+            .option(self.addr_gen_mode, |m, mode| inet6(m, IFLA_INET6_ADDR_GEN_MODE, &[mode as u8]))
+            .option(self.token, |m, token| inet6(m, IFLA_INET6_TOKEN, &token.0))
+    }
+}
+
+fn inet6(message: Message, attribute: u16, value: &[u8]) -> Message {
+    message.nest(IFLA_AF_SPEC, |m| m.nest(libc::AF_INET6 as u16, |m| m.bytes(attribute, value)))
+}
+
+fn with_target(message: Message, nsid: Option<i32>) -> Message {
+    message.option(nsid, |m, nsid| m.u32(IFLA_TARGET_NETNSID, nsid.cast_unsigned()))
+}
+
+pub(super) fn ifinfomsg(ifindex: u32, flags: u32, mask: u32) -> [u8; IFINFOMSG] {
+    let mut header = [0; IFINFOMSG];
+    header[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..].copy_from_slice(&mask.to_ne_bytes());
+    header
+}
+
+/// The link that a message is about, if it is about one: bridges send some of their own under the same number.
+pub(super) fn parse(reply: Reply<'_>) -> Option<LinkInfo> {
+    let (header, rest) = reply.payload.split_at_checked(IFINFOMSG)?;
+    let about_a_link = matches!(reply.kind, RTM_NEWLINK | RTM_DELLINK) && header[0] == libc::AF_UNSPEC as u8;
+    let arp_type = u16::from_ne_bytes([header[2], header[3]]);
+    let (ifindex, flags) = (read_u32(header, 4), read_u32(header, 8));
+    let mut link = LinkInfo { ifindex, flags, arp_type, ..LinkInfo::default() };
+    attributes(rest).for_each(|attribute| link.take(attribute));
+    about_a_link.then_some(link)
+}
+
+impl LinkInfo {
+    fn take(&mut self, attribute: Attribute<'_>) {
+        match attribute.kind {
+            IFLA_IFNAME => self.name = attribute.string(),
+            IFLA_MTU => self.mtu = attribute.u32(),
+            IFLA_ADDRESS => self.mac = attribute.value.try_into().ok().map(Mac),
+            IFLA_IFALIAS => self.alias = Some(attribute.string()),
+            // The kernel names no peer as index 0.
+            IFLA_LINK => self.link = Some(attribute.u32()).filter(|ifindex| *ifindex != 0),
+            IFLA_LINK_NETNSID => self.link_netnsid = Some(attribute.i32()).filter(|nsid| *nsid >= 0),
+            IFLA_MASTER => self.master = Some(attribute.u32()),
+            IFLA_TXQLEN => self.txqlen = attribute.u32(),
+            IFLA_QDISC => self.qdisc = attribute.string(),
+            IFLA_GROUP => self.group = attribute.u32(),
+            IFLA_OPERSTATE => self.operstate = attribute.u8(),
+            IFLA_CARRIER => self.carrier = Some(attribute.u8() != 0),
+            IFLA_LINKINFO => self.kind = attribute.nested().find(|a| a.kind == IFLA_INFO_KIND).map(Attribute::string),
+            IFLA_STATS64 => self.count(attribute.value),
+            IFLA_NEW_NETNSID => self.moved = true,
+            _ => take_detail(&mut self.detail, attribute),
+        }
+    }
+
+    fn count(&mut self, stats: &[u8]) {
+        self.rx_packets = read_u64(stats, 0);
+        self.tx_packets = read_u64(stats, 8);
+        self.rx_bytes = read_u64(stats, 16);
+        self.tx_bytes = read_u64(stats, 24);
+    }
+}
+
+fn take_detail(detail: &mut Detail, attribute: Attribute<'_>) {
+    let number = match attribute.kind {
+        IFLA_AF_SPEC => return take_addr_gen_mode(detail, attribute),
+        IFLA_PROMISCUITY => &mut detail.promiscuity,
+        IFLA_ALLMULTI => &mut detail.allmulti,
+        IFLA_MIN_MTU => &mut detail.min_mtu,
+        IFLA_MAX_MTU => &mut detail.max_mtu,
+        IFLA_NUM_TX_QUEUES => &mut detail.num_tx_queues,
+        IFLA_NUM_RX_QUEUES => &mut detail.num_rx_queues,
+        IFLA_GSO_MAX_SIZE => &mut detail.gso_max_size,
+        IFLA_GSO_MAX_SEGS => &mut detail.gso_max_segs,
+        IFLA_TSO_MAX_SIZE => &mut detail.tso_max_size,
+        IFLA_TSO_MAX_SEGS => &mut detail.tso_max_segs,
+        IFLA_GRO_MAX_SIZE => &mut detail.gro_max_size,
+        IFLA_GSO_IPV4_MAX_SIZE => &mut detail.gso_ipv4_max_size,
+        IFLA_GRO_IPV4_MAX_SIZE => &mut detail.gro_ipv4_max_size,
+        _ => return,
+    };
+    *number = attribute.u32();
+}
+
+fn take_addr_gen_mode(detail: &mut Detail, families: Attribute<'_>) {
+    let inet6 = families.nested().filter(|family| family.kind == libc::AF_INET6 as u16);
+    let mode = inet6.flat_map(Attribute::nested).find(|a| a.kind == IFLA_INET6_ADDR_GEN_MODE).map(Attribute::u8);
+    detail.addrgenmode = match mode {
+        Some(0) => "eui64",
+        Some(1) => "none",
+        Some(2) => "stable_secret",
+        Some(3) => "random",
+        _ => "",
+    }
+    .to_owned();
+}

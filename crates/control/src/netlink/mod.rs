@@ -1,0 +1,157 @@
+//! What does the kernel know of links, addresses, routes and filters, and how is it told? Synchronous rtnetlink.
+
+mod address;
+mod events;
+mod link;
+mod nsid;
+mod route;
+mod tc;
+mod uapi;
+mod veth;
+mod wire;
+
+pub use address::AddressInfo;
+pub use events::{Event, Events, What};
+pub use link::{AddrGenMode, LinkChange, LinkInfo};
+pub use route::RouteInfo;
+pub use tc::{BpfFilter, Hook};
+pub use veth::{BIRTH_GROUP, VethSpec};
+
+use crate::error::{Error, Result, io_error};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use std::cell::{Cell, RefCell};
+use std::io;
+use uapi::*;
+use wire::{Message, Reply, outcome, replies};
+
+/// How often a dump is tried again because something changed meanwhile.
+const DUMP_TRIES: usize = 20;
+/// The kernel writes no more than 32 KiB of a dump at once, but whoever has a link may give it alternative names of
+/// 64 KiB, and one link is never divided.
+const BUFFER: usize = 256 << 10;
+
+/// A connection to rtnetlink in the netns of the thread that opened it, wherever that thread goes later.
+pub struct Netlink {
+    socket: Socket,
+    sequence: Cell<u32>,
+    buffer: RefCell<Box<[u8]>>,
+}
+
+/// What a request is about, for the error.
+pub(crate) struct About<'a> {
+    op: &'static str,
+    object: &'a dyn std::fmt::Display,
+}
+
+impl Netlink {
+    /// Connects.
+    pub fn open() -> Result<Self> {
+        let socket = connect().map_err(io_error("open", "a netlink socket"))?;
+        Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(vec![0; BUFFER].into()) })
+    }
+
+    /// Asks for something to be done.
+    fn order(&self, about: About<'_>, message: Message) -> Result<()> {
+        self.exchange(&about, message, |_| ()).map(drop)
+    }
+
+    /// Asks for something to be done or told, and hands over each answer.
+    fn ask(&self, about: About<'_>, message: Message, each: impl FnMut(Reply<'_>)) -> Result<()> {
+        self.exchange(&about, message, each).map(drop)
+    }
+
+    /// Asks for a list, again if it changed while it was read.
+    fn list<T>(
+        &self,
+        about: About<'_>,
+        message: impl Fn() -> Message,
+        parse: impl Fn(Reply<'_>) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        for _ in 0..DUMP_TRIES {
+            let mut found = Vec::new();
+            if self.exchange(&about, message(), |reply| found.extend(parse(reply)))? {
+                return Ok(found);
+            }
+        }
+        Err(about.error(io::Error::from_raw_os_error(libc::EINTR), None))
+    }
+
+    /// Sends `message` and reads until it is done; false if the answer is not consistent.
+    fn exchange(&self, about: &About<'_>, message: Message, mut each: impl FnMut(Reply<'_>)) -> Result<bool> {
+        let sequence = self.sequence.get().wrapping_add(1);
+        self.sequence.set(sequence);
+        self.send(&message.finish(sequence)).map_err(|error| about.error(error, None))?;
+        let mut buffer = self.buffer.borrow_mut();
+        let mut consistent = true;
+        loop {
+            let length = self.receive(&mut buffer).map_err(|error| about.error(error, None))?;
+            for reply in replies(&buffer[..length]).filter(|reply| reply.sequence == sequence) {
+                consistent &= reply.flags & NLM_F_DUMP_INTR == 0;
+                match reply.kind {
+                    NLMSG_ERROR | NLMSG_DONE => return about.verdict(reply).map(|()| consistent),
+                    NLMSG_NOOP => {}
+                    _ => each(reply),
+                }
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.send(bytes, 0)
+    }
+
+    fn receive(&self, mut buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len();
+        loop {
+            match self.socket.recv(&mut buffer, libc::MSG_TRUNC) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(length) if length > room => return Err(io::Error::from_raw_os_error(libc::EMSGSIZE)),
+                other => return other,
+            }
+        }
+    }
+}
+
+impl About<'_> {
+    fn verdict(&self, reply: Reply<'_>) -> Result<()> {
+        match outcome(reply) {
+            (0, _) => Ok(()),
+            (errno, extack) => Err(self.error(io::Error::from_raw_os_error(errno), extack)),
+        }
+    }
+
+    fn error(&self, source: io::Error, extack: Option<String>) -> Error {
+        Error::Netlink { op: self.op, object: self.object.to_string(), source, extack }
+    }
+}
+
+/// Names a request.
+pub(crate) fn about<'a>(op: &'static str, object: &'a dyn std::fmt::Display) -> About<'a> {
+    About { op, object }
+}
+
+/// `None` instead of an error that says the object is gone.
+fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.is_gone() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The same where the object is in the netns with the id `nsid`: that the id is unknown, the kernel calls EINVAL.
+fn unless_gone_there<T>(nsid: Option<i32>, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if nsid.is_some() && error.errno() == Some(libc::EINVAL) => Ok(None),
+        other => unless_gone(other),
+    }
+}
+
+fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_ext_ack(true)?;
+    socket.set_cap_ack(true)?;
+    socket.set_netlink_get_strict_chk(true)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}

@@ -1,0 +1,100 @@
+//! Which host routes lead to slaves, and how are they put there?
+
+use super::address::{addr, family_and_bytes};
+use super::uapi::*;
+use super::wire::{Message, Reply, attributes};
+use super::{Netlink, about, unless_gone};
+use crate::error::Result;
+use ipvl_core::Addr;
+
+/// `struct rtmsg`.
+const RTMSG: usize = 12;
+const NO_SCOPE: u8 = 0;
+
+/// A route straight to a link, in the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// Whereto.
+    pub dst: Addr,
+    /// In bits of the address's own family.
+    pub prefix_len: u8,
+    /// The link.
+    pub oif: u32,
+    /// Who made it (`RTPROT_*`).
+    pub protocol: u8,
+    /// The source address it suggests.
+    pub prefsrc: Option<Addr>,
+}
+
+impl Netlink {
+    /// Adds a route if there is none to the same destination with the same metric; whether it is there now. One that
+    /// somebody else made stays.
+    pub fn add_route(&self, route: &RouteInfo) -> Result<bool> {
+        let message = message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, route)
+            .option(route.prefsrc, |m, addr| m.bytes(RTA_PREFSRC, &family_and_bytes(addr).1));
+        match self.order(about("add", route), message) {
+            Err(error) if error.is_exists() => {
+                let ours = self.routes_of_protocol(route.protocol)?;
+                let same = |other: &RouteInfo| {
+                    (other.dst, other.prefix_len, other.oif) == (route.dst, route.prefix_len, route.oif)
+                };
+                Ok(ours.iter().any(same))
+            }
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Deletes a route; false if it is gone already.
+    pub fn delete_route(&self, route: &RouteInfo) -> Result<bool> {
+        let result = self.order(about("delete", route), message(RTM_DELROUTE, NLM_F_ACK, route));
+        unless_gone(result).map(|done| done.is_some())
+    }
+
+    /// All routes of the main table, of both families, that `protocol` made.
+    pub fn routes_of_protocol(&self, protocol: u8) -> Result<Vec<RouteInfo>> {
+        let mut all = self.routes_of(libc::AF_INET as u8, protocol)?;
+        all.extend(self.routes_of(libc::AF_INET6 as u8, protocol)?);
+        Ok(all)
+    }
+
+    fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {
+        let header = rtmsg(family, 0, RT_TABLE_MAIN, protocol, NO_SCOPE, 0);
+        let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
+        let result = self.list(about("list", &"routes"), message, parse);
+        let routes = unless_gone(result)?.unwrap_or_default().into_iter();
+        Ok(routes.filter(|route| route.protocol == protocol).collect())
+    }
+}
+
+impl std::fmt::Display for RouteInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "route {}/{} to link {}", self.dst, self.prefix_len, self.oif)
+    }
+}
+
+fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
+    let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
+    let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };
+    let (mut dst, mut oif, mut prefsrc, mut table) = (default, 0, None, u32::from(header[4]));
+    for attribute in attributes(rest) {
+        match attribute.kind {
+            RTA_DST => dst = addr(attribute.value)?,
+            RTA_OIF => oif = attribute.u32(),
+            RTA_PREFSRC => prefsrc = addr(attribute.value),
+            RTA_TABLE => table = attribute.u32(),
+            _ => {}
+        }
+    }
+    let route = RouteInfo { dst, prefix_len: header[1], oif, protocol: header[5], prefsrc };
+    (table == u32::from(RT_TABLE_MAIN)).then_some(route)
+}
+
+fn message(kind: u16, flags: u16, route: &RouteInfo) -> Message {
+    let (family, dst) = family_and_bytes(route.dst);
+    let header = rtmsg(family, route.prefix_len, RT_TABLE_MAIN, route.protocol, RT_SCOPE_LINK, RTN_UNICAST);
+    Message::new(kind, flags, &header).bytes(RTA_DST, &dst).u32(RTA_OIF, route.oif)
+}
+
+fn rtmsg(family: u8, dst_len: u8, table: u8, protocol: u8, scope: u8, kind: u8) -> [u8; RTMSG] {
+    [family, dst_len, 0, 0, table, protocol, scope, kind, 0, 0, 0, 0]
+}

@@ -1,0 +1,73 @@
+//! Which programs do we bring? The eBPF object that the build embeds, and how it gets into the kernel.
+
+use crate::error::{Result, ebpf};
+use crate::tables::PortMaps;
+use aya::programs::SchedClassifier;
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The name of the program at the host ends.
+pub const SLAVE_XMIT: &str = "slave_xmit";
+/// The name of the program at the master.
+pub const MASTER_RX: &str = "master_rx";
+
+static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
+
+/// The programs with a fresh set of maps, in the kernel and attached nowhere.
+pub struct Loaded {
+    /// For the host ends.
+    pub slave_xmit: Program,
+    /// For the master.
+    pub master_rx: Program,
+    /// What both use.
+    pub maps: PortMaps,
+}
+
+/// One program in the kernel.
+pub struct Program {
+    /// Keeps it there.
+    pub fd: OwnedFd,
+    /// Its id.
+    pub id: u32,
+    /// How many instructions it has after the verifier's rewriting; `None` if the kernel does not say.
+    pub instructions: Option<u32>,
+}
+
+/// Loads the object: the verifier has accepted it when this returns.
+pub fn load() -> Result<Loaded> {
+    let mut object = EbpfLoader::new().load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
+    let slave_xmit = program(&mut object, SLAVE_XMIT)?;
+    let master_rx = program(&mut object, MASTER_RX)?;
+    let mut named = BTreeMap::new();
+    for name in ["PORT", "ROUTER", "SLAVES", "IDS", "ADDRS", "PREFIXES", "STATS", "DROPS", "BUCKETS"] {
+        let id = object.map(name).map(map_id).transpose()?.unwrap_or_default();
+        named.insert(name.to_owned(), aya::maps::MapData::from_id(id).map_err(ebpf("open", "a map"))?);
+    }
+    Ok(Loaded { slave_xmit, master_rx, maps: PortMaps::from_named(named)? })
+}
+
+fn map_id(map: &aya::maps::Map) -> Result<u32> {
+    use aya::maps::Map;
+    let (Map::Array(data)
+    | Map::HashMap(data)
+    | Map::LpmTrie(data)
+    | Map::PerCpuArray(data)
+    | Map::PerCpuHashMap(data)) = map
+    else {
+        return Ok(0);
+    };
+    Ok(data.info().map_err(ebpf("describe", "a map"))?.id())
+}
+
+fn program(object: &mut Ebpf, name: &'static str) -> Result<Program> {
+    let failed = || format!("the program {name}");
+    let program = object.program_mut(name).ok_or(aya::programs::ProgramError::NotLoaded);
+    let program: &mut SchedClassifier =
+        program.map_err(ebpf("find", failed()))?.try_into().map_err(ebpf("find", failed()))?;
+    program.load().map_err(ebpf("load", failed()))?;
+    let info = program.info().map_err(ebpf("describe", failed()))?;
+    let fd = program.fd().map_err(ebpf("load", failed()))?.as_fd().try_clone_to_owned();
+    let fd = fd.map_err(ebpf("keep", failed()))?;
+    Ok(Program { fd, id: info.id(), instructions: info.size_translated().map(|bytes| bytes / 8) })
+}

@@ -1,0 +1,305 @@
+//! What must be done so that a slave is as it should be? Desired and observed in, steps out; nothing is touched here.
+
+use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, Port, Slave, SlaveConfig, Slot};
+use std::collections::BTreeSet;
+
+/// A slave and its host end as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Whether the slave is administratively up.
+    pub up: bool,
+    /// Whether it does without ARP.
+    pub noarp: bool,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Whether it sits in the netns of its master.
+    pub local: bool,
+    /// The addresses on its device.
+    pub addrs: BTreeSet<Addr>,
+    /// Those among them that duplicate address detection has nothing against (any more).
+    pub settled: BTreeSet<Addr>,
+    /// Whether its host end is administratively up.
+    pub host_end_up: bool,
+    /// The host end's MAC address.
+    pub host_end_mac: Mac,
+    /// The host end's MTU in bytes.
+    pub host_end_mtu: u32,
+}
+
+/// How it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// The master.
+    pub port: Port,
+    /// Whether the master is up and has a carrier.
+    pub master_running: bool,
+    /// The MTU that the master had until now.
+    pub old_mtu: u32,
+    /// The slave's entry.
+    pub slave: Slave,
+    /// Its number.
+    pub slot: Slot,
+    /// Prefixes that were declared for it, with their lengths in bits of their own family.
+    pub declared: BTreeSet<Prefix>,
+}
+
+/// An address with the length of its prefix in bits of its own family.
+pub type Prefix = (Addr, u8);
+
+/// What to do, in this order: the table, then inside the slave's netns, then the host end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// A new entry for the slave.
+    pub slave: Option<Slave>,
+    /// Addresses that the slave should have in the table.
+    pub addrs: BTreeSet<Addr>,
+    /// What to change on the slave's device.
+    pub inside: Inside,
+    /// What to change on the host end.
+    pub host_end: HostEndChange,
+    /// What the host's stack reaches through the host end.
+    pub routes: BTreeSet<Prefix>,
+    /// Addresses that the wire should know to be here.
+    pub announce: BTreeSet<Addr>,
+}
+
+/// Changes to a slave's device, made inside its netns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// `IFF_NOARP`.
+    pub noarp: Option<bool>,
+    /// In bytes.
+    pub mtu: Option<u32>,
+    /// The MAC address.
+    pub mac: Option<Mac>,
+    /// An IPv6 link-local address to add.
+    pub add: Option<Addr>,
+    /// With it, what addresses from router advertisements shall end in.
+    pub token: Option<Addr>,
+    /// One that the kernel made and that no slave may have, since all would make the same.
+    pub remove: Option<Addr>,
+}
+
+/// Changes to a host end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostEndChange {
+    /// Administratively up or down: the slave has a carrier or not.
+    pub up: Option<bool>,
+    /// The MAC address.
+    pub mac: Option<Mac>,
+    /// In bytes.
+    pub mtu: Option<u32>,
+}
+
+impl Inside {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Compares, and says what to do.
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let (port, slave) = (desired.port, desired.slave);
+    let up = observed.up && desired.master_running && !port.has(Port::CUT);
+    let config = SlaveConfig { up, local: observed.local, ..slave.config() };
+    let updated = Slave::new(slave.host_end, config);
+    let inside = inside(desired, observed);
+    let mut addrs: BTreeSet<Addr> =
+        observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
+    addrs.extend(inside.add);
+    inside.remove.iter().for_each(|addr| _ = addrs.remove(addr));
+    let routed = updated.host() && up && !observed.local;
+    let single = addrs.iter().filter(|addr| !is_link_local(**addr)).map(|addr| (*addr, full_len(*addr)));
+    let routes = single.chain(desired.declared.iter().copied()).filter(|_| routed).collect();
+    let heard = up && updated.mode() == Mode::L2;
+    let announce = addrs.intersection(&observed.settled).copied().filter(|_| heard).collect();
+    let host_end = HostEndChange {
+        up: (up != observed.host_end_up).then_some(up),
+        mac: (port.mac != observed.host_end_mac && !port.mac.is_zero()).then_some(port.mac),
+        mtu: (port.mtu != observed.host_end_mtu).then_some(port.mtu),
+    };
+    Plan { slave: (updated != slave).then_some(updated), addrs, inside, host_end, routes, announce }
+}
+
+/// The IPv6 link-local address of a slave: unlike any sibling's, and the same as long as it lives. As the kernel's driver
+/// forms it: the number in the middle of the master's MAC, the universal bit not flipped.
+pub fn link_local(mac: Mac, slot: Slot) -> Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    let [high, low] = (slot.0 as u16 + 1).to_be_bytes();
+    Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, high, low, d, e, f])
+}
+
+/// The lower half of [`link_local`]: what a slave's addresses from router advertisements end in.
+pub fn token(mac: Mac, slot: Slot) -> Addr {
+    let Addr([.., a, b, c, d, e, f, g, h]) = link_local(mac, slot);
+    Addr([0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h])
+}
+
+fn inside(desired: &Desired, observed: &Observed) -> Inside {
+    let Desired { port, slave, slot, old_mtu, .. } = desired.clone();
+    let noarp = slave.mode() != Mode::L2;
+    let followed = observed.mtu == old_mtu || observed.mtu > port.mtu;
+    let own = link_local(port.mac, slot);
+    let unwanted = eui64(port.mac);
+    let has_one = observed.addrs.iter().any(|addr| is_link_local(*addr) && *addr != unwanted);
+    let wanted = observed.up && !port.mac.is_zero() && !has_one;
+    Inside {
+        noarp: (noarp != observed.noarp).then_some(noarp),
+        mtu: (followed && observed.mtu != port.mtu).then_some(port.mtu),
+        mac: (port.mac != observed.mac && !port.mac.is_zero()).then_some(port.mac),
+        add: wanted.then_some(own),
+        token: wanted.then(|| token(port.mac, slot)),
+        remove: observed.addrs.contains(&unwanted).then_some(unwanted),
+    }
+}
+
+/// What the kernel makes of a MAC address (RFC 4291, appendix A).
+fn eui64(mac: Mac) -> Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+}
+
+/// Whether an address can be this slave's own: not a link-local that we would give to another.
+fn is_own(addr: Addr, mac: Mac, slot: Slot) -> bool {
+    let Addr([_, _, _, _, _, _, _, _, _, _, _, high, low, ..]) = addr;
+    let number = u32::from(u16::from_be_bytes([high, low]));
+    let others = number > 0 && number <= MAX_SLAVES && number != slot.0 + 1;
+    if others && addr == link_local(mac, Slot(number - 1)) {
+        return false;
+    }
+    !addr.ip().is_loopback() && !addr.is_group() && !addr.is_unspecified()
+}
+
+fn full_len(addr: Addr) -> u8 {
+    if addr.as_v4().is_some() { 32 } else { 128 }
+}
+
+/// Whether it means something on one link only.
+pub fn is_link_local(addr: Addr) -> bool {
+    addr.0[0] == 0xfe && addr.0[1] & 0xc0 == 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipvl_core::{Flag, Guard};
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    fn desired(mode: Mode, up: bool) -> Desired {
+        let config = SlaveConfig { mode, flag: Flag::Bridge, guard: Guard::Owned, host: false, up, local: false };
+        let port = Port { mac: MAC, mtu: 1500, ..Port::default() };
+        Desired {
+            port,
+            master_running: true,
+            old_mtu: 1500,
+            slave: Slave::new(9, config),
+            slot: Slot(4),
+            declared: BTreeSet::new(),
+        }
+    }
+
+    fn observed(mode: Mode, up: bool) -> Observed {
+        let addrs = BTreeSet::from([link_local(MAC, Slot(4)), Addr::v4([10, 0, 0, 1])]);
+        let noarp = mode != Mode::L2;
+        let (host_end_up, host_end_mac, host_end_mtu, settled) = (up, MAC, 1500, addrs.clone());
+        Observed {
+            up,
+            noarp,
+            mtu: 1500,
+            mac: MAC,
+            local: false,
+            addrs,
+            settled,
+            host_end_up,
+            host_end_mac,
+            host_end_mtu,
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_to_what_is_right() {
+        for mode in [Mode::L2, Mode::L3] {
+            let plan = plan(&desired(mode, true), &observed(mode, true));
+            assert_eq!(
+                (plan.slave, &plan.inside, &plan.host_end),
+                (None, &Inside::default(), &HostEndChange::default())
+            );
+            assert!(plan.routes.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_slave_that_comes_up_gets_its_link_local_before_its_carrier() {
+        let mut before = observed(Mode::L2, true);
+        (before.addrs, before.host_end_up) = (BTreeSet::new(), false);
+        let plan = plan(&desired(Mode::L2, false), &before);
+        assert_eq!(plan.inside.add, Some(link_local(MAC, Slot(4))));
+        assert_eq!(plan.host_end.up, Some(true));
+        assert!(plan.slave.is_some_and(Slave::up));
+    }
+
+    #[test]
+    fn a_slave_follows_a_master_that_shrinks_or_that_it_followed_before() {
+        let mut wish = desired(Mode::L2, true);
+        let inside_at = |wish: &Desired, mtu| plan(wish, &Observed { mtu, ..observed(Mode::L2, true) }).inside.mtu;
+        wish.port.mtu = 1400;
+        assert_eq!((inside_at(&wish, 1500), inside_at(&wish, 1300)), (Some(1400), None));
+        wish.port.mtu = 9000;
+        assert_eq!((inside_at(&wish, 1500), inside_at(&wish, 1300)), (Some(9000), None));
+    }
+
+    #[test]
+    fn the_kernels_own_link_local_is_shared_and_goes() {
+        let mut before = observed(Mode::L2, true);
+        before.addrs.insert(eui64(MAC));
+        let plan = plan(&desired(Mode::L2, true), &before);
+        assert_eq!(plan.inside.remove, Some(eui64(MAC)));
+        assert!(!plan.addrs.contains(&eui64(MAC)));
+    }
+
+    #[test]
+    fn a_link_local_outlives_a_change_of_mac() {
+        let mut wish = desired(Mode::L2, true);
+        wish.port.mac = Mac([2, 0, 0, 0, 0, 9]);
+        let plan = plan(&wish, &observed(Mode::L2, true));
+        assert_eq!((plan.inside.add, plan.inside.mac), (None, Some(wish.port.mac)));
+    }
+
+    #[test]
+    fn what_settles_on_an_l2_slave_is_announced() {
+        let told = |mode, up| plan(&desired(mode, up), &observed(mode, up)).announce.len();
+        assert_eq!((told(Mode::L2, true), told(Mode::L2, false), told(Mode::L3, true)), (2, 0, 0));
+        let tentative = Observed { settled: BTreeSet::new(), ..observed(Mode::L2, true) };
+        assert!(plan(&desired(Mode::L2, true), &tentative).announce.is_empty());
+    }
+
+    #[test]
+    fn routes_are_for_who_reaches_the_host_and_is_elsewhere() {
+        let routes = |mode, local| {
+            plan(&desired(mode, true), &Observed { local, ..observed(mode, true) })
+                .routes
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(routes(Mode::L3s, false), [(Addr::v4([10, 0, 0, 1]), 32)]);
+        assert_eq!((routes(Mode::L3, false), routes(Mode::L3s, true)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn nobody_takes_the_link_local_that_another_is_to_have() {
+        let mut before = observed(Mode::L2, true);
+        before.addrs.insert(link_local(MAC, Slot(5)));
+        let plan = plan(&desired(Mode::L2, true), &before);
+        assert!(plan.addrs.contains(&link_local(MAC, Slot(4))) && !plan.addrs.contains(&link_local(MAC, Slot(5))));
+    }
+
+    #[test]
+    fn a_link_local_is_as_the_kernels_driver_forms_it() {
+        let addr = link_local(Mac([0x7e, 0x1b, 0xa4, 0xfa, 0x64, 0x86]), Slot(0));
+        assert_eq!(addr.to_string(), "fe80::7e1b:a400:1fa:6486");
+    }
+}

@@ -1,0 +1,306 @@
+//! What is a master's port: its programs and maps, found again by asking the kernel, or made?
+
+use crate::error::{Error, Result, refused};
+use crate::hook::Hook;
+use crate::netlink::{LinkInfo, Netlink};
+use crate::object::{self, MASTER_RX, SLAVE_XMIT};
+use crate::refusal::Refusal;
+use crate::sys;
+use crate::sysctl;
+use crate::tables::PortMaps;
+use ipvl_core::{ABI_VERSION, Mac, Slot};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+/// A device without link-layer header (tun, wireguard).
+pub const ARPHRD_NONE: u16 = 0xfffe;
+
+/// A master with its slaves. Mirrors `struct ipvl_port`.
+pub struct Port {
+    /// The master's ifindex.
+    pub master: u32,
+    /// How its programs are attached.
+    pub hook: Hook,
+    /// The tables.
+    pub maps: PortMaps,
+    /// None of a master that left this netns, and took it along.
+    master_rx: Option<OwnedFd>,
+    slave_xmit: OwnedFd,
+}
+
+/// What is found on a device that may be a master.
+enum Seen {
+    Nothing,
+    Whole(Box<Port>),
+    /// The last slave went while no agent ran, and its program with it: `master_rx` is left, and what the port was.
+    Empty(Hook, OwnedFd, ipvl_core::Port),
+    /// Not our doing, or that of another version of us.
+    Foreign(Error),
+}
+
+impl Port {
+    /// The port of this master, if it is one. Changes nothing.
+    pub fn find(netlink: &Netlink, master: u32) -> Result<Option<Self>> {
+        match Self::look(netlink, master)? {
+            Seen::Whole(port) => Ok(Some(*port)),
+            Seen::Nothing | Seen::Empty(..) => Ok(None),
+            Seen::Foreign(error) => Err(error),
+        }
+    }
+
+    /// The port that a host end is in: its master's, or, when that left this netns, what its own program knows.
+    pub fn of_host_end(netlink: &Netlink, host_end: u32, master: u32) -> Result<Option<Self>> {
+        match Self::find(netlink, master)? {
+            Some(port) => Ok(Some(port)),
+            None => Self::departed(netlink, host_end),
+        }
+    }
+
+    /// The port of this master, made if need be. One without slaves receives nothing and costs nothing. The caller has
+    /// the lock.
+    pub fn ensure(netlink: &Netlink, master: &LinkInfo) -> Result<Self> {
+        match Self::look(netlink, master.ifindex)? {
+            Seen::Whole(port) => Ok(*port),
+            Seen::Empty(hook, old, was) => Self::renew(netlink, hook, master, old, was),
+            Seen::Nothing => Self::make(netlink, master),
+            Seen::Foreign(error) => Err(error),
+        }
+    }
+
+    /// All ports with slaves whose host ends are in this netns, and those that have none yet. Changes nothing.
+    pub fn all(netlink: &Netlink) -> Result<Vec<Self>> {
+        Self::gather(netlink, &netlink.links(None)?, |_, _| Ok(None))
+    }
+
+    /// The same, and those that are empty, made whole so that they can be retired. The caller has the lock.
+    pub fn all_mended(netlink: &Netlink) -> Result<Vec<Self>> {
+        Self::gather(netlink, &netlink.links(None)?, |master, (hook, old, was)| {
+            Self::renew(netlink, hook, master, old, was).map(Some)
+        })
+    }
+
+    /// What only the programs of its slaves know of: a port whose master has left this netns.
+    pub fn departed(netlink: &Netlink, host_end: u32) -> Result<Option<Self>> {
+        let Some((hook, slave_xmit)) = Hook::find(netlink, host_end, SLAVE_XMIT)? else { return Ok(None) };
+        let map_ids = sys::prog_info(&slave_xmit)?.map_ids;
+        let port = own_version(&map_ids, host_end)?;
+        if !port.has(ipvl_core::Port::CUT) {
+            return Ok(None);
+        }
+        let maps = PortMaps::by_ids(&map_ids)?;
+        Ok(Some(Self { master: port.master, hook, maps, master_rx: None, slave_xmit }))
+    }
+
+    /// Whether its master is in another netns now.
+    pub fn is_departed(&self) -> bool {
+        self.master_rx.is_none()
+    }
+
+    /// Puts the program on a new slave's host end.
+    pub fn attach(&self, netlink: &Netlink, hook: Hook, host_end: u32) -> Result<()> {
+        hook.attach(netlink, host_end, &self.slave_xmit, SLAVE_XMIT)
+    }
+
+    /// Takes over what the master is like now. One that comes back from another netns may have lost its program there.
+    pub fn follow(&mut self, netlink: &Netlink, master: &LinkInfo) -> Result<()> {
+        if self.maps.port()?.has(ipvl_core::Port::CUT) && !self.reunite(netlink)? {
+            return Ok(());
+        }
+        self.maps.change_port(|port| {
+            port.mtu = master.mtu;
+            port.mac = master.mac.unwrap_or(Mac([0; 6]));
+            port.flags &= !ipvl_core::Port::CUT;
+        })
+    }
+
+    /// Has the master that came back run its program again; whether it does.
+    fn reunite(&mut self, netlink: &Netlink) -> Result<bool> {
+        let found = Hook::find(netlink, self.master, MASTER_RX)?;
+        match (found, &self.master_rx) {
+            (Some(_), Some(_)) => Ok(true),
+            (None, Some(program)) => self.hook.attach(netlink, self.master, program, MASTER_RX).map(|()| true),
+            (None, None) => Ok(false),
+            (Some((hook, program)), None) => {
+                let theirs = own_version(&sys::prog_info(&program)?.map_ids, self.master)?;
+                let same = theirs.slave_xmit == self.maps.port()?.slave_xmit;
+                if same {
+                    (self.hook, self.master_rx) = (hook, Some(program));
+                }
+                Ok(same)
+            }
+        }
+    }
+
+    /// Leaves the master as it was, if no slave needs it any more; whether that is so.
+    pub fn retire(&mut self, netlink: &Netlink) -> Result<bool> {
+        self.relax(netlink)?;
+        if !self.maps.is_empty() {
+            return Ok(false);
+        }
+        if let Some(program) = &self.master_rx
+            && netlink.link(self.master, None)?.is_some()
+        {
+            self.hook.detach(netlink, self.master, program)?;
+        }
+        Ok(true)
+    }
+
+    /// Has the master forward no longer than some slave needs it.
+    pub fn relax(&mut self, netlink: &Netlink) -> Result<()> {
+        if !self.maps.port()?.has(ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6) {
+            return Ok(());
+        }
+        for (_, slot) in self.maps.slots()? {
+            if self.maps.slave(slot)?.host() {
+                return Ok(());
+            }
+        }
+        match netlink.link(self.master, None)? {
+            Some(master) => sysctl::stop_forwarding(&master.name, &mut self.maps),
+            None => Ok(()),
+        }
+    }
+
+    fn load(hook: Hook, master: &LinkInfo) -> Result<Self> {
+        let mut loaded = object::load()?;
+        loaded.maps.set_port(ipvl_core::Port {
+            abi: ABI_VERSION,
+            master: master.ifindex,
+            mtu: master.mtu,
+            flags: if master.arp_type == ARPHRD_NONE { ipvl_core::Port::IP_ONLY } else { 0 },
+            slave_xmit: loaded.slave_xmit.id,
+            mac: master.mac.unwrap_or(Mac([0; 6])),
+            ..ipvl_core::Port::default()
+        })?;
+        let (master_rx, slave_xmit) = (Some(loaded.master_rx.fd), loaded.slave_xmit.fd);
+        Ok(Self { master: master.ifindex, hook, maps: loaded.maps, master_rx, slave_xmit })
+    }
+
+    fn make(netlink: &Netlink, master: &LinkInfo) -> Result<Self> {
+        let port = Self::load(Hook::choose(), master)?;
+        port.put_on(netlink)
+    }
+
+    /// Puts new programs in the place of an empty port's. What we changed at the master is still ours to undo.
+    fn renew(netlink: &Netlink, hook: Hook, master: &LinkInfo, old: OwnedFd, was: ipvl_core::Port) -> Result<Self> {
+        const KEPT: u32 = ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6;
+        let mut port = Self::load(hook, master)?;
+        port.maps.change_port(|port| {
+            port.flags |= was.flags & KEPT;
+            port.cursor = was.cursor;
+        })?;
+        hook.detach(netlink, master.ifindex, old)?;
+        port.put_on(netlink)
+    }
+
+    fn put_on(mut self, netlink: &Netlink) -> Result<Self> {
+        if let Some(program) = &self.master_rx {
+            self.hook.attach(netlink, self.master, program, MASTER_RX)?;
+        }
+        self.adopt_host_addresses(netlink)?;
+        Ok(self)
+    }
+
+    fn look(netlink: &Netlink, master: u32) -> Result<Seen> {
+        let Some((hook, master_rx)) = Hook::find(netlink, master, MASTER_RX)? else { return Ok(Seen::Nothing) };
+        let mut map_ids = sys::prog_info(&master_rx)?.map_ids;
+        let port = match own_version(&map_ids, master) {
+            Ok(port) => port,
+            Err(error @ Error::Refused { .. }) => return Ok(Seen::Foreign(error)),
+            Err(error) => return Err(error),
+        };
+        let Some((slave_xmit, its_maps)) = slave_xmit(port.slave_xmit) else {
+            return Ok(Seen::Empty(hook, master_rx, port));
+        };
+        map_ids.extend(its_maps);
+        let maps = PortMaps::by_ids(&map_ids)?;
+        let port = Self { master, hook, maps, master_rx: Some(master_rx), slave_xmit };
+        Ok(Seen::Whole(Box::new(port)))
+    }
+
+    fn gather(
+        netlink: &Netlink,
+        links: &[LinkInfo],
+        mend: impl Fn(&LinkInfo, (Hook, OwnedFd, ipvl_core::Port)) -> Result<Option<Self>>,
+    ) -> Result<Vec<Self>> {
+        let mut ports = BTreeMap::new();
+        let (host_ends, others): (Vec<_>, Vec<_>) =
+            links.iter().map(|link| (link, HostEnd::of(link))).partition(|(_, described)| described.is_some());
+        for (link, _) in others {
+            let port = match Self::look(netlink, link.ifindex)? {
+                Seen::Whole(port) => Some(*port),
+                Seen::Empty(hook, old, was) => mend(link, (hook, old, was))?,
+                Seen::Nothing | Seen::Foreign(_) => None,
+            };
+            ports.extend(port.map(|port| (link.ifindex, port)));
+        }
+        for (link, described) in host_ends {
+            if described.is_some_and(|described| !ports.contains_key(&described.master))
+                && let Ok(Some(port)) = Self::departed(netlink, link.ifindex)
+            {
+                ports.insert(port.master, port);
+            }
+        }
+        Ok(ports.into_values().collect())
+    }
+}
+
+/// The port's own entry, if the programs with these maps are of this version of us.
+fn own_version(map_ids: &[u32], ifindex: u32) -> Result<ipvl_core::Port> {
+    let foreign = |refusal| refused("use", format!("the programs on link {ifindex}"), refusal);
+    match PortMaps::port_by_ids(map_ids) {
+        Ok(port) if port.abi == ABI_VERSION => Ok(port),
+        Ok(port) => Err(foreign(Refusal::OtherVersion { theirs: port.abi, ours: ABI_VERSION })),
+        // No map of that name, or not of that size.
+        Err(Error::Ebpf { .. }) => Err(foreign(Refusal::ForeignProgram)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The program with this id and its maps, if it is what we think.
+fn slave_xmit(id: u32) -> Option<(OwnedFd, Vec<u32>)> {
+    let program = sys::prog_fd_by_id(id).ok()?;
+    let info = sys::prog_info(&program).ok()?;
+    (info.name == SLAVE_XMIT).then_some((program, info.map_ids))
+}
+
+/// What a host end says of itself, in its alias: the one place where a device tells whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostEnd {
+    /// The master's ifindex.
+    pub master: u32,
+    /// The slave's slot.
+    pub slot: Slot,
+}
+
+impl HostEnd {
+    /// What this link says, if it is one.
+    pub fn of(link: &LinkInfo) -> Option<Self> {
+        let mut words = link.alias.as_deref()?.strip_prefix(PREFIX)?.split(' ');
+        let master = words.next()?.parse().ok()?;
+        let slot = Slot(words.next()?.strip_prefix("slot=")?.parse().ok()?);
+        Some(Self { master, slot })
+    }
+}
+
+const PREFIX: &str = "ipvl host end: master=";
+
+impl fmt::Display for HostEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{} slot={}", self.master, self.slot.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_end_says_whose_it_is() {
+        let host_end = HostEnd { master: 7, slot: Slot(12) };
+        let link = LinkInfo { alias: Some(host_end.to_string()), ..LinkInfo::default() };
+        assert_eq!(HostEnd::of(&link), Some(host_end));
+        assert_eq!(HostEnd::of(&LinkInfo { alias: Some("uplink".to_owned()), ..LinkInfo::default() }), None);
+    }
+}

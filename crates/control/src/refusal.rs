@@ -1,0 +1,139 @@
+//! Which wishes does ipvl itself refuse, with which errno, and what is to be done instead?
+
+use ipvl_core::{Addr, Mac, Mode};
+use std::fmt;
+use std::io;
+
+/// A wish that would be wrong, seen before anything was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no link of that name.
+    NoLink,
+    /// There is a link of that name already.
+    NameTaken,
+    /// There is no slave of that name.
+    NoSlave,
+    /// Several slaves, in several network namespaces, have that name.
+    Ambiguous,
+    /// The master is the loopback device.
+    Loopback,
+    /// The master is neither Ethernet nor plain IP.
+    NotEthernet(u16),
+    /// The master carries no Ethernet header, and the mode needs one.
+    NeedsEthernet(Mode),
+    /// The master is itself a slave, of the master named here.
+    IsSlave(String),
+    /// The link is a host end.
+    IsHostEnd,
+    /// The MTU is out of what any ipvlan may have, or above the master's.
+    Mtu {
+        /// What was asked for, in bytes.
+        mtu: u32,
+        /// The most that is possible.
+        max: u32,
+    },
+    /// A MAC address was given that is not the master's.
+    ForeignMac(Mac),
+    /// The master has as many slaves as there can be.
+    Full,
+    /// Host access in IPv6 needs the host to forward, and this kernel can only do so for all interfaces at once.
+    NeedsForwarding,
+    /// Somebody else has the address.
+    AddressInUse {
+        /// The address.
+        addr: Addr,
+        /// A slave's name, or `host`.
+        owner: String,
+    },
+    /// The address or prefix is not declared there.
+    NotDeclared(Addr),
+    /// The programs on the master are of another version.
+    OtherVersion {
+        /// Theirs.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// A program on the master has the name of ours, and is none that this version of us made.
+    ForeignProgram,
+    /// The kernel has neither tcx nor clsact.
+    NoHook(String),
+}
+
+impl Refusal {
+    /// The errno that the kernel's own driver gives in the same case, or the nearest.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::NoLink | Self::NoSlave => libc::ENODEV,
+            Self::NameTaken => libc::EEXIST,
+            Self::Ambiguous => libc::ENOTUNIQ,
+            Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
+            Self::IsSlave(_) | Self::IsHostEnd => libc::EINVAL,
+            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) => libc::EOPNOTSUPP,
+            Self::Full => libc::ENOSPC,
+            Self::AddressInUse { .. } => libc::EADDRINUSE,
+            Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
+            Self::OtherVersion { .. } | Self::ForeignProgram => libc::EPROTO,
+        }
+    }
+
+    /// The errno in the words of the C library, without its number.
+    fn errno_text(&self) -> String {
+        let text = io::Error::from_raw_os_error(self.errno()).to_string();
+        text.split(" (os error").next().unwrap_or_default().to_owned()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.errno_text())?;
+        match self {
+            Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
+            Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
+            Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
+            Self::Ambiguous => f.write_str(
+                "slaves in several network namespaces have that name; use the name of the one's host end, which `ipvl \
+                 link` shows",
+            ),
+            Self::Loopback => f.write_str("the loopback device cannot be a master"),
+            Self::NotEthernet(kind) => write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind})"),
+            Self::NeedsEthernet(mode) => {
+                let mode = format!("{mode:?}").to_lowercase();
+                write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
+            }
+            Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
+            Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
+            Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
+            Self::ForeignMac(mac) => write!(f, "{mac} is not the master's address, which all its slaves share"),
+            Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
+            Self::NeedsForwarding => f.write_str(
+                "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all interfaces; \
+                 set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), \
+                 or switch IPv6 off at the master",
+            ),
+            Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
+            Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
+            Self::OtherVersion { theirs, ours } => {
+                write!(f, "the programs at work are of version {theirs}, this command is of {ours}; use theirs")
+            }
+            Self::ForeignProgram => f.write_str(
+                "a program there has the name of ours, but was not made by this version of ipvl; use the version that \
+                 made it, or take it off the link",
+            ),
+            Self::NoHook(kernel) => {
+                write!(f, "the kernel ({kernel}) has no tcx and no clsact; needs 5.10 or newer with NET_CLS_ACT")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_the_errno_and_then_why() {
+        let text = Refusal::Loopback.to_string();
+        assert_eq!(text, "Invalid argument: the loopback device cannot be a master");
+    }
+}

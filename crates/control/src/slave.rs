@@ -1,0 +1,293 @@
+//! How are slaves made, changed and removed?
+
+use crate::agent_client;
+use crate::error::{Result, refused};
+use crate::find::{self, Found};
+use crate::hook::Hook;
+use crate::lock::{LOCK_WAIT, Lock};
+use crate::model::{Change, LinkSpec};
+use crate::netlink::{LinkChange, LinkInfo, Netlink, VethSpec};
+use crate::netns;
+use crate::port::{ARPHRD_NONE, HostEnd, Port};
+use crate::refusal::Refusal;
+use crate::routes;
+use crate::sysctl;
+use crate::tidy;
+use ipvl_core::{Mac, Mode, Slave, SlaveConfig, Slot};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::os::fd::{AsFd, BorrowedFd};
+
+const MIN_MTU: u32 = 68;
+const ARPHRD_ETHER: u16 = 1;
+const ARPHRD_LOOPBACK: u16 = 772;
+
+/// Makes slaves and returns their names. If one cannot be made, none of this call remains. Starts the agent.
+pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let mut adding = Adding::new(Hook::choose_for(specs.len()))?;
+    for spec in specs {
+        if let Err(error) = adding.add(spec) {
+            adding.undo();
+            return Err(error);
+        }
+    }
+    drop(lock);
+    let host_ends: Vec<u32> = adding.made.iter().map(|slave| slave.host_end).collect();
+    if let Err(error) = agent_client::sync(&host_ends) {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        adding.undo();
+        return Err(error);
+    }
+    Ok(adding.made.into_iter().map(|slave| slave.name).collect())
+}
+
+/// Changes a slave. What concerns its own netns is done by the agent.
+pub fn set(name: &str, change: &Change) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, name)?;
+    let master = found.master_link(&netlink)?;
+    let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
+    mtu.map_err(|refusal| refused("change", name, refusal))?;
+    let netns = change.netns.as_ref().map(netns::open).transpose()?;
+    let before = found.port.maps.slave(found.slot)?;
+    reconfigure(&netlink, &mut found, &master, change)?;
+    found.port.relax(&netlink)?;
+    drop(lock);
+    let done = agent_client::sync(&[found.host_end.ifindex])
+        .and_then(|()| change_device(&netlink, &found, change, netns.as_ref().map(|fd| fd.as_fd())));
+    if done.is_err() {
+        restore(&mut found, before)?;
+    }
+    done.map_err(|error| error.about(name))
+}
+
+/// Takes back a change of which another part failed.
+fn restore(found: &mut Found, before: Slave) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let now = found.port.maps.slave(found.slot)?.config();
+    let undone = SlaveConfig { up: now.up, local: now.local, ..before.config() };
+    found.port.maps.set_slave(found.slot, Slave::new(before.host_end, undone))?;
+    drop(lock);
+    agent_client::sync(&[found.host_end.ifindex])
+}
+
+/// What `ip link set` would do in the slave's netns.
+fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Option<BorrowedFd<'_>>) -> Result<()> {
+    let device =
+        LinkChange { up: change.up, name: change.name.as_deref(), mtu: change.mtu, netns, ..LinkChange::default() };
+    if (change.up, &change.name, change.mtu, &change.netns) == (None, &None, None, &None) {
+        return Ok(());
+    }
+    found.in_its_netns(netlink, |there, ifindex| there.set_link(ifindex, &device))
+}
+
+/// Removes a slave, wherever it is.
+pub fn delete(name: &str) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, name)?;
+    netlink.delete_link(found.host_end.ifindex)?;
+    found.port.maps.vacate(found.host_end.ifindex, found.slot)?;
+    let last = found.port.retire(&netlink)?;
+    drop(lock);
+    if last { agent_client::await_end() } else { Ok(()) }
+}
+
+/// Slaves in the making, by one call.
+struct Adding {
+    netlink: Netlink,
+    hook: Hook,
+    ports: BTreeMap<u32, Port>,
+    made: Vec<Made>,
+}
+
+/// One that is made.
+struct Made {
+    name: String,
+    host_end: u32,
+    slot: Slot,
+    master: u32,
+}
+
+impl Adding {
+    fn new(hook: Hook) -> Result<Self> {
+        Ok(Self { netlink: Netlink::open()?, hook, ports: BTreeMap::new(), made: Vec::new() })
+    }
+
+    fn add(&mut self, spec: &LinkSpec) -> Result<()> {
+        let object = || format!("{} to {}", spec.name.as_deref().unwrap_or("a slave"), spec.master);
+        let master = find::link(&self.netlink, &spec.master).map_err(|refusal| refused("add", object(), refusal))?;
+        check(&self.netlink, spec, &master).map_err(|refusal| refused("add", object(), refusal))?;
+        let netns = spec.netns.as_ref().map(netns::open).transpose()?;
+        let port = match self.ports.entry(master.ifindex) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Port::ensure(&self.netlink, &master)?),
+        };
+        let made = equip(&self.netlink, self.hook, spec, &master, netns.as_ref().map(|fd| fd.as_fd()), port)?;
+        self.made.push(made);
+        Ok(())
+    }
+
+    /// The way back of a call that failed; what cannot be undone now, the agent or the next command undoes.
+    fn undo(&mut self) {
+        for slave in &self.made {
+            if let Some(port) = self.ports.get_mut(&slave.master) {
+                discard(&self.netlink, port, slave.host_end, slave.slot);
+            }
+        }
+        for port in self.ports.values_mut() {
+            let _ = port.retire(&self.netlink);
+        }
+    }
+}
+
+fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::Result<(), Refusal> {
+    if HostEnd::of(master).is_some() {
+        return Err(Refusal::IsHostEnd);
+    }
+    if let Some(real) = find::master_of(netlink, master) {
+        return Err(Refusal::IsSlave(real));
+    }
+    match (master.arp_type, spec.mode) {
+        (ARPHRD_ETHER, _) | (ARPHRD_NONE, Mode::L3 | Mode::L3s) => {}
+        (ARPHRD_NONE, Mode::L2) => return Err(Refusal::NeedsEthernet(Mode::L2)),
+        (ARPHRD_LOOPBACK, _) => return Err(Refusal::Loopback),
+        (other, _) => return Err(Refusal::NotEthernet(other)),
+    }
+    checked_mtu(spec.mtu.unwrap_or(master.mtu), master.mtu)?;
+    match spec.mac {
+        Some(mac) if Some(mac) != master.mac => Err(Refusal::ForeignMac(mac)),
+        _ => Ok(()),
+    }
+}
+
+fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
+    if (MIN_MTU..=max).contains(&mtu) { Ok(mtu) } else { Err(Refusal::Mtu { mtu, max }) }
+}
+
+/// Makes the pair, attaches the program, and writes the table; the host end stays down until the agent has seen to the
+/// slave's link-local address.
+fn equip(
+    netlink: &Netlink,
+    hook: Hook,
+    spec: &LinkSpec,
+    master: &LinkInfo,
+    netns: Option<BorrowedFd<'_>>,
+    port: &mut Port,
+) -> Result<Made> {
+    let config = SlaveConfig {
+        mode: spec.mode,
+        flag: spec.flag,
+        guard: spec.guard,
+        host: spec.host,
+        up: false,
+        local: netns.is_none(),
+    };
+    if Slave::new(1, config).host() {
+        sysctl::start_forwarding(&master.name, &mut port.maps)?;
+    }
+    let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
+    let alias = HostEnd { master: master.ifindex, slot }.to_string();
+    let (host_end, slave) = add_veth(
+        netlink,
+        &VethSpec {
+            host_name: "ipvlh%d",
+            slave_name: spec.name.as_deref().unwrap_or("ipvl%d"),
+            mac: master.mac.unwrap_or(Mac([2, 0, 0, 0, 0, 1])),
+            mtu: spec.mtu.unwrap_or(master.mtu),
+            noarp_slave: spec.mode != Mode::L2,
+            alias: Some(&alias),
+            netns,
+        },
+    )?;
+    let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);
+    if let Err(error) = done {
+        discard(netlink, port, host_end, slot);
+        return Err(error);
+    }
+    let name = match &spec.name {
+        Some(name) => name.clone(),
+        None => find::peer(netlink, host_end)?.map_or_else(|| format!("link {slave}"), |link| link.name),
+    };
+    Ok(Made { name, host_end, slot, master: master.ifindex })
+}
+
+/// Once more if the name is taken, for it may be by what a killed command left.
+fn add_veth(netlink: &Netlink, spec: &VethSpec<'_>) -> Result<(u32, u32)> {
+    match netlink.add_veth(spec) {
+        Err(error) if error.is_exists() => {
+            tidy::tidy(netlink, &mut tidy::ports(netlink)?)?;
+            netlink.add_veth(spec).map_err(|error| match error.is_exists() {
+                true => refused("add", spec.slave_name, Refusal::NameTaken),
+                false => error,
+            })
+        }
+        result => result,
+    }
+}
+
+fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave: Slave, slot: Slot) -> Result<()> {
+    netlink.set_link(host_end, &LinkChange { noarp: Some(true), ..LinkChange::default() })?;
+    if let Some(link) = netlink.link(host_end, None)? {
+        sysctl::prepare_host_end(&link.name, slave)?;
+    }
+    // The agent raises what is in the table: not before it has its program.
+    port.attach(netlink, hook, host_end)?;
+    port.maps.occupy(slot, slave)
+}
+
+fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
+    let _ = netlink.delete_link(host_end);
+    let _ = port.maps.vacate(host_end, slot);
+}
+
+/// The one atomic write.
+fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: &Change) -> Result<()> {
+    let old = found.port.maps.slave(found.slot)?;
+    let config = old.config();
+    let new = SlaveConfig {
+        mode: change.mode.unwrap_or(config.mode),
+        flag: change.flag.unwrap_or(config.flag),
+        guard: change.guard.unwrap_or(config.guard),
+        host: change.host.unwrap_or(config.host),
+        ..config
+    };
+    if new.mode == Mode::L2 && master.arp_type == ARPHRD_NONE {
+        return Err(refused("change", &found.name, Refusal::NeedsEthernet(Mode::L2)));
+    }
+    let slave = Slave::new(old.host_end, new);
+    if slave.host() {
+        sysctl::start_forwarding(&master.name, &mut found.port.maps)?;
+    }
+    if slave.host() && !old.host() {
+        sysctl::prepare_host_end(&found.host_end.name, slave)?;
+    }
+    if slave.host() && !old.host() && old.up() && !old.local() {
+        routes::prepare(netlink, &found.port.maps, old.host_end, found.slot)?;
+    }
+    match (slave.mode() == Mode::L2) == (old.mode() == Mode::L2) {
+        _ if slave == old => {}
+        true => found.port.maps.set_slave(found.slot, slave)?,
+        false => switch(netlink, found, slave)?,
+    }
+    if old.host() && !slave.host() {
+        sysctl::prepare_host_end(&found.host_end.name, slave)?;
+    }
+    Ok(())
+}
+
+/// Writes a new mode to the table and to the slave's device, one right after the other: in between, its stack and we are
+/// of two minds about who resolves neighbours. What fails on the device, the agent tries again and reports.
+fn switch(netlink: &Netlink, found: &mut Found, slave: Slave) -> Result<()> {
+    let place = found.place(netlink);
+    let Found { port, slot, .. } = found;
+    let Ok(place) = place else { return port.maps.set_slave(*slot, slave) };
+    let noarp = LinkChange { noarp: Some(slave.mode() != Mode::L2), ..LinkChange::default() };
+    place.enter(netlink, |there, ifindex| {
+        port.maps.set_slave(*slot, slave)?;
+        let _ = there.set_link(ifindex, &noarp);
+        Ok(())
+    })
+}

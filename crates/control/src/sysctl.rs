@@ -1,0 +1,83 @@
+//! Which switches under /proc/sys must be set so that the host's stack carries packets to and from slaves?
+//!
+//! IPv6 forwarding is never switched on for an interface or for all: the kernel would forget the routes that it learnt
+//! from router advertisements. `force_forwarding` (Linux 6.17) does without.
+
+use crate::error::{Result, io_error, refused};
+use crate::refusal::Refusal;
+use crate::tables::PortMaps;
+use ipvl_core::{Port, Slave};
+use std::fs;
+use std::path::PathBuf;
+
+/// Prepares a host end that is still down: it says nothing by itself, and what is routed through it is forwarded.
+pub fn prepare_host_end(name: &str, slave: Slave) -> Result<()> {
+    let host_access = slave.host();
+    set(4, name, "forwarding", "1")?;
+    set(4, name, "accept_redirects", "0")?;
+    set(4, name, "send_redirects", "0")?;
+    if !exists(6, name, "disable_ipv6") {
+        return Ok(());
+    }
+    set(6, name, "disable_ipv6", if host_access { "0" } else { "1" })?;
+    if host_access {
+        set(6, name, "accept_ra", "0")?;
+        set(6, name, "accept_redirects", "0")?;
+        if exists(6, name, "force_forwarding") {
+            set(6, name, "force_forwarding", "1")?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the master forward, and before that writes down in the port what must be undone.
+pub fn start_forwarding(master: &str, maps: &mut PortMaps) -> Result<()> {
+    let v6 = has_ipv6(master)? && get(6, "all", "forwarding")? != "1";
+    if v6 && !exists(6, master, "force_forwarding") {
+        return Err(refused("switch on host access at", master, Refusal::NeedsForwarding));
+    }
+    if get(4, master, "forwarding")? == "0" {
+        maps.change_port(|port| port.flags |= Port::FORWARDING_4)?;
+        set(4, master, "forwarding", "1")?;
+    }
+    if v6 && get(6, master, "force_forwarding")? == "0" {
+        maps.change_port(|port| port.flags |= Port::FORWARDING_6)?;
+        set(6, master, "force_forwarding", "1")?;
+    }
+    Ok(())
+}
+
+/// Undoes [`start_forwarding`].
+pub fn stop_forwarding(master: &str, maps: &mut PortMaps) -> Result<()> {
+    let port = maps.port()?;
+    if port.has(Port::FORWARDING_4) {
+        set(4, master, "forwarding", "0")?;
+    }
+    if port.has(Port::FORWARDING_6) {
+        set(6, master, "force_forwarding", "0")?;
+    }
+    maps.change_port(|port| port.flags &= !(Port::FORWARDING_4 | Port::FORWARDING_6))
+}
+
+fn has_ipv6(device: &str) -> Result<bool> {
+    Ok(exists(6, device, "disable_ipv6") && get(6, device, "disable_ipv6")? == "0")
+}
+
+fn path(family: u8, device: &str, switch: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/sys/net/ipv{family}/conf/{device}/{switch}"))
+}
+
+fn exists(family: u8, device: &str, switch: &str) -> bool {
+    path(family, device, switch).exists()
+}
+
+fn get(family: u8, device: &str, switch: &str) -> Result<String> {
+    let path = path(family, device, switch);
+    let text = fs::read_to_string(&path).map_err(io_error("read", path.display().to_string()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn set(family: u8, device: &str, switch: &str, value: &str) -> Result<()> {
+    let path = path(family, device, switch);
+    fs::write(&path, value).map_err(io_error("write", path.display().to_string()))
+}

@@ -1,0 +1,341 @@
+//! What do the kernel's programs and the control plane write to each other, and in which layout?
+//!
+//! One set of maps a port (a master). Every value is a plain array of words without padding, so that both sides
+//! may treat it as bytes.
+
+use crate::addr::{Addr, Mac};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
+pub const ABI_VERSION: u32 = 1;
+/// How many slaves one master can have.
+pub const MAX_SLAVES: u32 = 4096;
+/// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
+pub const WIRE: Slot = Slot(MAX_SLAVES);
+/// How many copies of a flooded frame are made before the frame queues up again behind them: half of the
+/// kernel's default `netdev_max_backlog`.
+pub const FLOOD_CHUNK: u32 = 512;
+
+/// A slave's number on its master: the index of its entry in the map `SLAVES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Slot(pub u32);
+
+/// How far up a slave's own stack works (`IPVLAN_MODE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// The slave's stack does everything; frames are switched.
+    L2 = 0,
+    /// The slave's stack works up to L3; the master's stack routes.
+    L3 = 1,
+    /// As l3, but through the master's stack and its netfilter hooks.
+    L3s = 2,
+}
+
+/// Whom a slave's siblings may be reached by (`IPVLAN_F_*`). Ordered: the greater is the stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Flag {
+    /// Slaves of one master talk to each other directly.
+    Bridge = 0,
+    /// What slaves say to each other goes out to the switch, which may send it back (802.1Qbg).
+    Vepa = 1,
+    /// Slaves of one master do not talk to each other.
+    Private = 2,
+}
+
+/// Which source addresses a slave may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Guard {
+    /// Any but those of the host and of other slaves.
+    Owned = 0,
+    /// Only its own.
+    Strict = 1,
+    /// Any.
+    Off = 2,
+}
+
+/// One slave, in one machine word so that a change is one write that no packet sees half of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Slave {
+    /// The ifindex of its host end; 0 where there is no slave.
+    pub host_end: u32,
+    bits: u32,
+}
+
+/// The properties of a [`Slave`], unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlaveConfig {
+    /// l2, l3 or l3s.
+    pub mode: Mode,
+    /// bridge, vepa or private.
+    pub flag: Flag,
+    /// Which source addresses it may use.
+    pub guard: Guard,
+    /// Whether host and slave reach each other. An l3s slave always has it, see [`Slave::host`].
+    pub host: bool,
+    /// Whether the slave is up, and its host end and the master with it: what is delivered to it arrives.
+    pub up: bool,
+    /// Whether the slave sits in the netns of its master, where `bpf_redirect_peer` does not reach it.
+    pub local: bool,
+}
+
+const MODE: u32 = 3;
+const FLAG: u32 = 3 << 2;
+const PRIVATE: u32 = (Flag::Private as u32) << 2;
+const VEPA: u32 = (Flag::Vepa as u32) << 2;
+const HOST: u32 = 1 << 6;
+const UP: u32 = 1 << 7;
+const LOCAL: u32 = 1 << 8;
+
+impl Slave {
+    /// No slave at all.
+    pub const VACANT: Self = Self { host_end: 0, bits: 0 };
+
+    /// Packs `config` for the slave behind `host_end`.
+    pub fn new(host_end: u32, config: SlaveConfig) -> Self {
+        let SlaveConfig { mode, flag, guard, host, up, local } = config;
+        let word = mode as u32 | (flag as u32) << 2 | (guard as u32) << 4;
+        let bit = |on: bool, bit: u32| if on { bit } else { 0 };
+        Self { host_end, bits: word | bit(host, HOST) | bit(up, UP) | bit(local, LOCAL) }
+    }
+
+    /// Whether there is no slave.
+    #[inline(always)]
+    pub fn is_vacant(self) -> bool {
+        self.host_end == 0
+    }
+
+    /// Everything about the slave but where it is.
+    pub fn config(self) -> SlaveConfig {
+        SlaveConfig {
+            mode: self.mode(),
+            flag: self.flag(),
+            guard: self.guard(),
+            host: self.bits & HOST != 0,
+            up: self.up(),
+            local: self.local(),
+        }
+    }
+
+    /// l2, l3 or l3s.
+    #[inline(always)]
+    pub fn mode(self) -> Mode {
+        match self.bits & 3 {
+            0 => Mode::L2,
+            1 => Mode::L3,
+            _ => Mode::L3s,
+        }
+    }
+
+    /// bridge, vepa or private.
+    #[inline(always)]
+    pub fn flag(self) -> Flag {
+        match self.bits >> 2 & 3 {
+            0 => Flag::Bridge,
+            1 => Flag::Vepa,
+            _ => Flag::Private,
+        }
+    }
+
+    /// Which source addresses the slave may use.
+    #[inline(always)]
+    pub fn guard(self) -> Guard {
+        match self.bits >> 4 & 3 {
+            0 => Guard::Owned,
+            1 => Guard::Strict,
+            _ => Guard::Off,
+        }
+    }
+
+    /// Whether host and slave reach each other: the option, or l3s, whose packets pass the host's stack anyway.
+    #[inline(always)]
+    pub fn host(self) -> bool {
+        self.bits & HOST != 0 || self.mode() == Mode::L3s
+    }
+
+    /// Whether what is delivered to the slave arrives, see [`SlaveConfig::up`].
+    #[inline(always)]
+    pub fn up(self) -> bool {
+        self.bits & UP != 0
+    }
+
+    /// A mask and what it must leave of a slave: in l2, and up.
+    pub(crate) const L2_AND_UP: (u32, u32) = (MODE | UP, UP);
+    /// The same, with flag bridge.
+    pub(crate) const L2_AND_UP_BRIDGE: (u32, u32) = (MODE | UP | FLAG, UP);
+    /// The same, with flag vepa.
+    pub(crate) const L2_AND_UP_VEPA: (u32, u32) = (MODE | UP | FLAG, UP | VEPA);
+    /// The same, without flag private.
+    pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (MODE | UP | PRIVATE, UP);
+
+    /// Whether `mask` leaves `want` of the slave's properties.
+    #[inline(always)]
+    pub(crate) fn matches(self, mask: u32, want: u32) -> bool {
+        self.bits & mask == want
+    }
+
+    /// Whether the slave sits in the netns of its master.
+    #[inline(always)]
+    pub fn local(self) -> bool {
+        self.bits & LOCAL != 0
+    }
+}
+
+/// The one entry of the map `PORT`: the master, and what all its slaves share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Port {
+    /// [`ABI_VERSION`] of whoever made the maps.
+    pub abi: u32,
+    /// The master's ifindex.
+    pub master: u32,
+    /// The master's MTU in bytes.
+    pub mtu: u32,
+    /// One more than the highest slot in use: where a flood ends.
+    pub slots: u32,
+    /// `Port::IP_ONLY` and its neighbours.
+    pub flags: u32,
+    /// The next slot to try for a new slave, so that numbers are not reused at once.
+    pub cursor: u32,
+    /// The id of the program `slave_xmit` that belongs to these maps.
+    pub slave_xmit: u32,
+    /// The MAC address that the master and all its slaves carry; zero where frames have none.
+    pub mac: Mac,
+    /// Always zero.
+    pub reserved: [u8; 2],
+}
+
+/// The one entry of the map `ROUTER`: from which addresses, the master's own, errors come to slaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Router {
+    /// IPv4; zero if there is none.
+    pub v4: [u8; 4],
+    /// IPv6; zero if there is none.
+    pub v6: Addr,
+}
+
+impl Port {
+    /// The master has no Ethernet header (tun, wireguard): frames start with the IP header.
+    pub const IP_ONLY: u32 = 1 << 0;
+    /// The map `PREFIXES` is not empty.
+    pub const PREFIXES: u32 = 1 << 1;
+    /// The master has left: nothing can go out.
+    pub const CUT: u32 = 1 << 2;
+    /// We switched IPv4 forwarding on at the master and must switch it off again.
+    pub const FORWARDING_4: u32 = 1 << 3;
+    /// The same for IPv6 (`force_forwarding`).
+    pub const FORWARDING_6: u32 = 1 << 4;
+
+    /// Whether `flag` is set.
+    #[inline(always)]
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// Who an address belongs to: the value of the maps `ADDRS` and `PREFIXES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct OwnerEntry {
+    /// The owner's slot, or [`OwnerEntry::HOST`].
+    pub slot: u32,
+    /// 0: seen on the slave's device; 1: declared by `ipvl addr add`.
+    pub declared: u32,
+}
+
+impl OwnerEntry {
+    /// Stands for the master's own netns in [`OwnerEntry::slot`].
+    pub const HOST: u32 = u32::MAX;
+}
+
+/// Who an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody that we know.
+    Nobody,
+    /// The master's own netns.
+    Host,
+    /// A slave.
+    Slave(Slot),
+}
+
+impl Owner {
+    /// What an entry found under an address means, or finding none. One number on every path: the verifier must never
+    /// see half an answer.
+    #[inline(always)]
+    pub fn found(entry: Option<&OwnerEntry>) -> Self {
+        const NOBODY: u32 = u32::MAX - 1;
+        match entry.map_or(NOBODY, |entry| entry.slot) {
+            OwnerEntry::HOST => Self::Host,
+            NOBODY => Self::Nobody,
+            slot => Self::Slave(Slot(slot)),
+        }
+    }
+}
+
+/// What went through one slave: the per-CPU value of the map `STATS`.
+///
+/// `rx` counts only what `bpf_redirect_peer` delivered. Everything else reaches the slave through its host end, whose
+/// own transmit counter has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Counters {
+    /// Packets that the slave sent and that were not dropped.
+    pub tx_packets: u64,
+    /// Their bytes, Ethernet header included; a GSO packet counts as one.
+    pub tx_bytes: u64,
+    /// Packets handed to the slave past its host end.
+    pub rx_packets: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+}
+
+/// The key of the per-CPU map `DROPS`; its value is a `u64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct DropKey {
+    /// Whose frame it was: the sender's slot, or [`WIRE`].
+    pub slot: u32,
+    /// [`crate::Reason`] as a number.
+    pub reason: u32,
+}
+
+/// Who sent a broadcast a moment ago: the value of the map `SENT`, keyed by the frame's digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Sent {
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at: u64,
+    /// The sender's slot.
+    pub slot: u32,
+    /// Always zero.
+    pub reserved: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slave_survives_packing() {
+        for (mode, flag, guard) in [
+            (Mode::L2, Flag::Bridge, Guard::Owned),
+            (Mode::L3, Flag::Vepa, Guard::Strict),
+            (Mode::L3s, Flag::Private, Guard::Off),
+        ] {
+            let config = SlaveConfig { mode, flag, guard, host: true, up: false, local: true };
+            assert_eq!(Slave::new(7, config).config(), config);
+        }
+    }
+
+    #[test]
+    fn a_slave_is_one_word_and_the_stricter_flag_is_the_greater() {
+        assert_eq!(size_of::<Slave>(), 8);
+        assert!(Flag::Private > Flag::Vepa && Flag::Vepa > Flag::Bridge);
+    }
+}

@@ -1,0 +1,102 @@
+//! What is an address here? MAC addresses, and IP addresses of both families as one kind of key.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// An Ethernet address.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// The broadcast address.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether the group bit is set (IEEE 802): broadcast and multicast.
+    #[inline(always)]
+    pub fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// Whether the address is missing.
+    #[inline(always)]
+    pub fn is_zero(self) -> bool {
+        self.0 == [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// An IP address as the tables know it: 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
+#[repr(C, align(4))]
+pub struct Addr(pub [u8; 16]);
+
+impl Addr {
+    /// `0.0.0.0`: no address yet (RFC 1122, 3.2.1.3).
+    pub const UNSPECIFIED_4: Self = Self::v4([0; 4]);
+    /// `::`: no address yet (RFC 4291, 2.5.2).
+    pub const UNSPECIFIED_6: Self = Self([0; 16]);
+
+    /// An IPv4 address.
+    #[inline(always)]
+    pub const fn v4(ip: [u8; 4]) -> Self {
+        let [a, b, c, d] = ip;
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// The IPv4 address, if it is one.
+    #[inline(always)]
+    pub fn as_v4(self) -> Option<[u8; 4]> {
+        let [.., a, b, c, d] = self.0;
+        (self.0[..12] == Self::UNSPECIFIED_4.0[..12]).then_some([a, b, c, d])
+    }
+
+    /// Whether a host without an address uses this as its source.
+    #[inline(always)]
+    pub fn is_unspecified(self) -> bool {
+        self == Self::UNSPECIFIED_4 || self == Self::UNSPECIFIED_6
+    }
+
+    /// Whether the address names a group: IPv4 multicast and limited broadcast, IPv6 multicast.
+    #[inline(always)]
+    pub fn is_group(self) -> bool {
+        match self.as_v4() {
+            Some(ip) => ip[0] & 0xf0 == 0xe0 || ip == [0xff; 4],
+            None => self.0[0] == 0xff,
+        }
+    }
+
+    /// The address as the standard library has it.
+    pub fn ip(self) -> IpAddr {
+        match self.as_v4() {
+            Some(ip) => IpAddr::V4(Ipv4Addr::from(ip)),
+            None => IpAddr::V6(Ipv6Addr::from(self.0)),
+        }
+    }
+}
+
+impl From<IpAddr> for Addr {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::v4(ip.octets()),
+            IpAddr::V6(ip) => Self(ip.octets()),
+        }
+    }
+}
+
+impl fmt::Display for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}

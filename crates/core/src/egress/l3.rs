@@ -1,0 +1,53 @@
+//! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
+
+use super::{Outgoing, Way};
+use crate::abi::{Mode, Owner};
+use crate::frame::{Frame, Tables};
+use crate::verdict::{Action, Reason, Verdict};
+use crate::wire::{HEADER_LEN, Kind, checksum_holds};
+
+impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
+    /// Mirrors `ipvlan_xmit_mode_l3`.
+    #[inline(always)]
+    pub(super) fn l3(&self) -> Result<Verdict, Verdict> {
+        let dst = self.packet.dst;
+        if !self.packet.is_ip() {
+            return Err(Reason::NotIp.into());
+        }
+        if self.eth.dst.is_group() || dst.is_group() {
+            return Err(Reason::Group.into());
+        }
+        match self.tables.owner(dst) {
+            Owner::Slave(owner) => {
+                let sibling = self.tables.slave(owner);
+                match self.way_to(owner, sibling)? {
+                    Way::Direct if self.symmetric() && sibling.mode() == Mode::L3s => Ok(Action::Host.into()),
+                    Way::Direct => Ok(Action::Deliver(owner).into()),
+                    Way::Outside => self.outside(Action::OnLink),
+                }
+            }
+            Owner::Host => self.to_host(),
+            Owner::Nobody if self.symmetric() => Ok(Action::Host.into()),
+            Owner::Nobody => self.routed(),
+        }
+    }
+
+    /// l3s: the host's stack and its hooks see both directions.
+    #[inline(always)]
+    fn symmetric(&self) -> bool {
+        self.sender.slave.mode() == Mode::L3s
+    }
+
+    /// Out by the host's routing table, which also knows what is too large but may be fragmented.
+    #[inline(always)]
+    fn routed(&self) -> Result<Verdict, Verdict> {
+        if matches!(self.packet.kind, Kind::V4) && !checksum_holds(self.frame, HEADER_LEN) {
+            return Err(Reason::Malformed.into());
+        }
+        let too_big = self.packet.len > self.port.mtu && !self.frame.is_gso();
+        if too_big && !self.packet.fragment {
+            return Err(Reason::TooBig.into());
+        }
+        self.outside(Action::Route)
+    }
+}

@@ -1,0 +1,299 @@
+//! What may become of a frame, and for which reasons may it be dropped?
+
+use crate::abi::{Flag, Slot};
+use core::fmt;
+
+/// What becomes of one frame, in one machine word. Data: somebody else acts on it.
+///
+/// Not the enum [`Action`] itself, because whatever an enum does not use is undefined, and the kernel's verifier refuses
+/// a program that so much as copies an undefined register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Verdict(u64);
+
+/// A [`Verdict`], taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To one slave, and to nobody else.
+    Deliver(Slot),
+    /// A copy to each of several slaves, and the frame itself where [`Flood::then`] says.
+    Flood(Flood),
+    /// Out of the master as it is.
+    Wire,
+    /// Out by the host's routing table (l3).
+    Route,
+    /// Straight out of the master to its destination as a neighbour, whatever the host's table says (l3, vepa).
+    OnLink,
+    /// Up the host's stack.
+    Host,
+    /// Back to whoever sent it, as our own [answer](crate::Reply) to the question it asks.
+    Answer,
+    /// Nowhere, and counted.
+    Drop(Reason),
+}
+
+const DELIVER: u64 = 1;
+const FLOOD: u64 = 2;
+const WIRE: u64 = 3;
+const ROUTE: u64 = 4;
+const ON_LINK: u64 = 5;
+const HOST: u64 = 6;
+const ANSWER: u64 = 7;
+const DROP: u64 = 8;
+
+impl Verdict {
+    /// The verdict as two numbers, for whoever watches the programs from outside.
+    #[inline(always)]
+    pub fn words(self) -> [u32; 2] {
+        [self.0 as u32, (self.0 >> 32) as u32]
+    }
+
+    /// The verdict that [`Verdict::words`] gave.
+    pub fn from_words([low, high]: [u32; 2]) -> Self {
+        Self(u64::from(low) | u64::from(high) << 32)
+    }
+
+    /// What is to be done.
+    #[inline(always)]
+    pub fn action(self) -> Action {
+        let argument = (self.0 >> 32) as u32;
+        match self.0 & 0xff {
+            DELIVER => Action::Deliver(Slot(argument)),
+            FLOOD => Action::Flood(Flood { from: Slot(argument), to: self.audience(), then: self.then() }),
+            WIRE => Action::Wire,
+            ROUTE => Action::Route,
+            ON_LINK => Action::OnLink,
+            HOST => Action::Host,
+            ANSWER => Action::Answer,
+            _ => Action::Drop(Reason::from_number(argument)),
+        }
+    }
+
+    #[inline(always)]
+    fn then(self) -> Then {
+        match self.0 >> 8 & 0xf {
+            0 => Then::Wire,
+            1 => Then::WireAndHost,
+            2 => Then::Host,
+            _ => Then::Nowhere,
+        }
+    }
+
+    #[inline(always)]
+    fn audience(self) -> Audience {
+        match self.0 >> 12 & 0xf {
+            0 => Audience::Nobody,
+            1 => Audience::All,
+            2 => Audience::Bridged,
+            3 => Audience::Reflected(Flag::Bridge),
+            4 => Audience::Reflected(Flag::Vepa),
+            5 => Audience::Reflected(Flag::Private),
+            _ => Audience::One(Slot((self.0 >> 16) as u32 & 0xffff)),
+        }
+    }
+}
+
+impl From<Action> for Verdict {
+    #[inline(always)]
+    fn from(action: Action) -> Self {
+        Self(match action {
+            Action::Deliver(slot) => DELIVER | u64::from(slot.0) << 32,
+            Action::Flood(Flood { from, to, then }) => {
+                FLOOD | (then as u64) << 8 | to.bits() << 12 | u64::from(from.0) << 32
+            }
+            Action::Wire => WIRE,
+            Action::Route => ROUTE,
+            Action::OnLink => ON_LINK,
+            Action::Host => HOST,
+            Action::Answer => ANSWER,
+            Action::Drop(reason) => DROP | (reason as u64) << 32,
+        })
+    }
+}
+
+impl From<Reason> for Verdict {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Action::Drop(reason).into()
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.action().fmt(f)
+    }
+}
+
+/// A frame for several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flood {
+    /// Who sent it; that one gets no copy. [`crate::WIRE`] for the outside.
+    pub from: Slot,
+    /// Which slaves get a copy.
+    pub to: Audience,
+    /// Where the frame goes after its copies.
+    pub then: Then,
+}
+
+/// Which slaves get a copy of a flooded frame. Never one that is down, in another mode than l2, or the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// None.
+    Nobody,
+    /// This one.
+    One(Slot),
+    /// All: the frame comes from outside.
+    All,
+    /// Those that share flag bridge with the sender.
+    Bridged,
+    /// Those that it can reach only by way of the switch, given its sender's flag: vepa on either side, private on
+    /// neither.
+    Reflected(Flag),
+}
+
+/// Where a flooded frame itself goes after its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Out of the master.
+    Wire,
+    /// Out of the master, and a copy up the host's stack.
+    WireAndHost,
+    /// Up the host's stack.
+    Host,
+    /// Nowhere: the copies were all.
+    Nowhere,
+}
+
+impl Audience {
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        match self {
+            Self::Nobody => 0,
+            Self::All => 1,
+            Self::Bridged => 2,
+            Self::Reflected(flag) => 3 + flag as u64,
+            Self::One(Slot(slot)) => 6 | u64::from(slot) << 4,
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $text:literal;)+) => {
+        /// Why a frame was dropped. The number is the counter's index and never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum Reason { $($(#[doc = $doc])+ $name = $number,)+ }
+
+        impl Reason {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The name that statistics and tests use.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The reason with this number; [`Reason::ActionFailed`] for one that a newer version gave.
+            #[inline(always)]
+            pub fn from_number(number: u32) -> Self {
+                match number { $($number => Self::$name,)+ _ => Self::ActionFailed }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// It ends before its headers do.
+    Truncated = 0, "truncated";
+    /// A header contradicts itself or the frame's length.
+    Malformed = 1, "malformed";
+    /// A slave sent it with an 802.1Q or 802.1ad tag.
+    Tagged = 2, "tagged";
+    /// A slave sent it with a source MAC address that is not the master's.
+    ForeignMac = 3, "foreign-mac";
+    /// Its source address belongs to the host.
+    SpoofedHost = 4, "spoofed-host";
+    /// Its source address belongs to another slave.
+    SpoofedSlave = 5, "spoofed-slave";
+    /// Its source address is not the slave's, and the guard is strict.
+    NotOwned = 6, "not-owned";
+    /// It is not IP, and there is nobody to give it to.
+    NotIp = 7, "not-ip";
+    /// A MAC control frame (PAUSE), which a slave may not send.
+    MacControl = 8, "mac-control";
+    /// Multicast or broadcast, which l3 and l3s do not carry.
+    Group = 9, "group";
+    /// Sender or receiver has flag private.
+    Private = 10, "private";
+    /// The slave that owns the address is down.
+    SlaveDown = 11, "slave-down";
+    /// It is for the host, or for nobody we know, and the slave has no host access.
+    NoHostAccess = 12, "no-host-access";
+    /// It would go back to the slave that sent it.
+    OwnFrame = 13, "own-frame";
+    /// The host end has no entry in the table.
+    NoSlave = 14, "no-slave";
+    /// The master has left the netns.
+    Cut = 15, "cut";
+    /// The host's routing table has no route, or the address is the host's.
+    NoRoute = 16, "no-route";
+    /// A blackhole route.
+    Blackhole = 17, "blackhole";
+    /// An unreachable route.
+    Unreachable = 18, "unreachable";
+    /// A prohibit route.
+    Prohibit = 19, "prohibit";
+    /// Larger than the way out allows.
+    TooBig = 20, "too-big";
+    /// The route needs something that only the host's own stack can do.
+    RouteType = 21, "route-type";
+    /// The sender floods more than its share; the wire still gets the frame, its siblings do not.
+    FloodLimit = 22, "flood-limit";
+    /// A copy could not be made.
+    CloneFailed = 23, "clone-failed";
+    /// It came back from the switch, and its sender cannot be told.
+    Reflected = 24, "reflected";
+    /// The kernel refused what the verdict asked for.
+    ActionFailed = 25, "action-failed";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_survives_packing() {
+        let slot = Slot(4095);
+        let audiences = [Audience::Nobody, Audience::One(slot), Audience::All, Audience::Bridged];
+        let reflected = [Flag::Bridge, Flag::Vepa, Flag::Private].map(Audience::Reflected);
+        let thens = [Then::Wire, Then::WireAndHost, Then::Host, Then::Nowhere];
+        let floods = audiences
+            .into_iter()
+            .chain(reflected)
+            .flat_map(|to| thens.map(|then| Action::Flood(Flood { from: Slot(4096), to, then })));
+        let rest = [Action::Deliver(slot), Action::Wire, Action::Route, Action::OnLink, Action::Host, Action::Answer];
+        let drops = Reason::ALL.iter().map(|reason| Action::Drop(*reason));
+        for action in floods.chain(rest).chain(drops) {
+            assert_eq!(Verdict::from(action).action(), action);
+            assert_eq!(Verdict::from_words(Verdict::from(action).words()).action(), action);
+        }
+    }
+
+    #[test]
+    fn a_reasons_number_is_its_place() {
+        for (place, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, place);
+            assert_eq!(Reason::from_number(place as u32), *reason);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! How is a verdict carried out?
+
+use crate::flood::flood;
+use crate::maps::Maps;
+use crate::route::{self, Outcome};
+use crate::skb::Skb;
+use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
+use aya_ebpf::helpers::generated::*;
+use ipvl_core::wire::HEADER_LEN;
+use ipvl_core::*;
+
+/// Let whoever else is attached see the frame, and then the host's stack.
+const HOST: i32 = TC_ACT_UNSPEC;
+const DROP: i32 = TC_ACT_SHOT as i32;
+const PACKET_HOST: u32 = 0;
+const PACKET_OTHERHOST: u32 = 3;
+
+/// A frame at a hook.
+pub struct Hook<'a> {
+    pub skb: &'a Skb,
+    /// The slave that sent it, or the wire.
+    pub source: Slot,
+}
+
+impl Hook<'_> {
+    #[inline(always)]
+    pub fn act(&self, verdict: Verdict) -> i32 {
+        self.skb.show(verdict.words());
+        let action = verdict.action();
+        // Whether a route is there, the table has yet to say.
+        if !matches!(action, Action::Drop(_) | Action::Route) && self.skb.resumed_at().is_none() {
+            self.count_sent();
+        }
+        match action {
+            Action::Deliver(slot) => self.deliver(slot),
+            Action::Flood(what) => flood(self, what),
+            Action::Wire => self.wire(),
+            Action::Route => self.route(),
+            Action::OnLink => route::on_link(self),
+            Action::Host => self.host(),
+            Action::Answer => self.answer(),
+            Action::Drop(reason) => self.drop(reason),
+        }
+    }
+
+    #[inline(always)]
+    pub fn count_sent(&self) {
+        if self.source != WIRE {
+            Maps.count_sent(self.source, self.skb.context.len());
+        }
+    }
+
+    #[inline(always)]
+    pub fn drop(&self, reason: Reason) -> i32 {
+        Maps.count_drop(self.source, reason);
+        if self.source == WIRE { DROP } else { self.complain(reason, Maps.port().mtu) }
+    }
+
+    /// The packet becomes the ICMP error about itself and goes back into the slave.
+    #[inline(always)]
+    fn complain(&self, reason: Reason, mtu: u32) -> i32 {
+        if complain_4(self.skb, reason, mtu) || complain_6(self.skb, reason, mtu) {
+            redirect(self.skb.ifindex(), 0)
+        } else {
+            DROP
+        }
+    }
+
+    /// Out by the host's routing table, or what that wants instead.
+    #[inline(always)]
+    fn route(&self) -> i32 {
+        match route::by_table(self) {
+            Outcome::HOST => {
+                self.count_sent();
+                self.host()
+            }
+            outcome => match outcome.refusal() {
+                Some((reason, mtu)) => {
+                    Maps.count_drop(self.source, reason);
+                    self.complain(reason, mtu)
+                }
+                None => outcome.0 as i32,
+            },
+        }
+    }
+
+    /// Past the slave's host end where that goes; else through it.
+    #[inline(always)]
+    fn deliver(&self, slot: Slot) -> i32 {
+        let slave = Maps.slave(slot);
+        self.skb.clear_mark();
+        if self.skb.pkt_type() == PACKET_OTHERHOST {
+            // SAFETY: a valid context.
+            unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
+        }
+        if slave.local() {
+            return redirect(slave.host_end, 0);
+        }
+        Maps.count_delivered(slot, self.skb.context.len());
+        // SAFETY: the helper takes numbers only.
+        unsafe { bpf_redirect_peer(slave.host_end, 0) as i32 }
+    }
+
+    #[inline(always)]
+    pub fn wire(&self) -> i32 {
+        self.skb.clear_mark();
+        redirect(Maps.port().master, 0)
+    }
+
+    /// Up the host's stack. What others marked on the wire side stays as it is; nothing of a slave's leaks.
+    #[inline(always)]
+    pub fn host(&self) -> i32 {
+        if self.source != WIRE || self.skb.resumed_at().is_some() {
+            self.skb.clear_mark();
+        }
+        HOST
+    }
+
+    /// The frame becomes the answer to itself and goes back into the slave.
+    #[inline(always)]
+    fn answer(&self) -> i32 {
+        if answer_arp(self.skb) || answer_neighbour(self.skb) {
+            redirect(self.skb.ifindex(), 0)
+        } else {
+            self.drop(Reason::ActionFailed)
+        }
+    }
+
+    /// A copy of the frame out of the device `ifindex`.
+    #[inline(always)]
+    pub fn copy_to(&self, ifindex: u32) -> bool {
+        // SAFETY: a valid context; nobody reads the frame through an older view after this.
+        unsafe { bpf_clone_redirect(self.skb.raw(), ifindex, 0) == 0 }
+    }
+
+    /// Once more through this hook, behind the copies that were just made.
+    #[inline(always)]
+    pub fn again(&self, next: u32) -> i32 {
+        self.skb.resume_at(next);
+        redirect(self.skb.ifindex(), BPF_F_INGRESS as u64)
+    }
+
+    /// Nowhere, without counting: the copies were all.
+    #[inline(always)]
+    pub fn consume(&self) -> i32 {
+        DROP
+    }
+}
+
+#[inline(never)]
+fn answer_arp(skb: &Skb) -> bool {
+    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac)?.arp());
+    reply.is_some_and(|frame| become_frame(skb, &frame))
+}
+
+/// The message first: the question's addresses are needed for both, and are under the head.
+#[inline(always)]
+fn answer_neighbour(skb: &Skb) -> bool {
+    // SAFETY: a valid context.
+    let resized = unsafe { bpf_skb_change_tail(skb.raw(), ADVERTISEMENT_LEN as u32, 0) == 0 };
+    resized && advertise_message(skb) && advertise_head(skb)
+}
+
+#[inline(never)]
+fn advertise_message(skb: &Skb) -> bool {
+    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac));
+    reply.is_some_and(|reply| store(skb, ADVERTISEMENT_HEAD, &reply.advertisement_message()))
+}
+
+#[inline(never)]
+fn advertise_head(skb: &Skb) -> bool {
+    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac));
+    reply.is_some_and(|reply| store(skb, 0, &reply.advertisement_head()))
+}
+
+#[inline(always)]
+fn become_frame<const N: usize>(skb: &Skb, frame: &[u8; N]) -> bool {
+    // SAFETY: a valid context.
+    let resized = unsafe { bpf_skb_change_tail(skb.raw(), N as u32, 0) == 0 };
+    resized && store(skb, 0, frame)
+}
+
+#[inline(never)]
+fn complain_4(skb: &Skb, reason: Reason, mtu: u32) -> bool {
+    let head = Maps.in_place().and_then(|(port, router)| complaint_4(skb, reason, mtu, port.mac, router));
+    head.is_some_and(|head| quote_behind(skb, &head, QUOTE_4))
+}
+
+#[inline(never)]
+fn complain_6(skb: &Skb, reason: Reason, mtu: u32) -> bool {
+    let head = Maps.in_place().and_then(|(port, router)| complaint_6(skb, reason, mtu, port.mac, router));
+    head.is_some_and(|head| quote_behind(skb, &head, QUOTE_6))
+}
+
+/// Leaves `quoted` bytes of the packet, and puts `head` in the place of the Ethernet header before it.
+#[inline(always)]
+fn quote_behind<const N: usize>(skb: &Skb, head: &[u8; N], quoted: usize) -> bool {
+    // SAFETY: a valid context.
+    let resized = unsafe {
+        bpf_skb_change_tail(skb.raw(), (HEADER_LEN + quoted) as u32, 0) == 0
+            && bpf_skb_change_head(skb.raw(), (N - HEADER_LEN) as u32, 0) == 0
+    };
+    resized && store(skb, 0, head)
+}
+
+#[inline(always)]
+fn store<const N: usize>(skb: &Skb, at: usize, bytes: &[u8; N]) -> bool {
+    // SAFETY: a valid context, and a buffer of N bytes.
+    unsafe { bpf_skb_store_bytes(skb.raw(), at as u32, bytes.as_ptr().cast(), N as u32, 0) == 0 }
+}
+
+#[inline(always)]
+pub fn redirect(ifindex: u32, flags: u64) -> i32 {
+    // SAFETY: the helper takes numbers only.
+    unsafe { bpf_redirect(ifindex, flags) as i32 }
+}

@@ -1,0 +1,72 @@
+//! Which programs run where? One a hook: view the frame, decide, count, act. Every decision is `ipvl_core`'s.
+#![no_std]
+#![no_main]
+
+mod act;
+mod flood;
+mod maps;
+mod route;
+mod skb;
+
+use act::Hook;
+use aya_ebpf::{macros::classifier, programs::TcContext};
+use ipvl_core::{Slot, Verdict, WIRE};
+use maps::Maps;
+use skb::Skb;
+
+/// What leaves a slave: the host end's ingress.
+#[classifier]
+pub fn slave_xmit(context: TcContext) -> i32 {
+    let skb = Skb::new(context);
+    let slot = Maps.slot_of(skb.ifindex());
+    let verdict = egress(&skb, slot.unwrap_or(WIRE));
+    act(&skb, slot.unwrap_or(WIRE), verdict)
+}
+
+/// A frame of its own on the stack, of which a program has 512 bytes.
+#[inline(never)]
+fn egress(skb: &Skb, slot: Slot) -> Verdict {
+    ipvl_core::egress(skb, &Maps, (slot != WIRE).then_some(slot))
+}
+
+/// What the master receives: its ingress.
+#[classifier]
+pub fn master_rx(context: TcContext) -> i32 {
+    let skb = Skb::new(context);
+    let verdict = ingress(&skb);
+    act(&skb, WIRE, verdict)
+}
+
+#[inline(never)]
+fn ingress(skb: &Skb) -> Verdict {
+    ipvl_core::ingress(skb, &Maps)
+}
+
+#[inline(always)]
+fn act(skb: &Skb, source: Slot, verdict: Verdict) -> i32 {
+    Hook { skb, source }.act(verdict)
+}
+
+/// Addresses, which are words, are compared by this. The compiler's own goes byte by byte and takes a hundred bytes of
+/// stack for it. Only whether they are equal is asked for here, so any order will do.
+///
+/// # Safety
+/// `n` bytes must be there on both sides.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(a: *const u32, b: *const u32, n: usize) -> i32 {
+    let mut difference = 0;
+    for at in 0..n / 4 {
+        // SAFETY: less than `n` bytes; addresses are aligned, and packets need not be.
+        difference |= unsafe { *a.add(at) ^ *b.add(at) };
+    }
+    i32::from(difference != 0)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

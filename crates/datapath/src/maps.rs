@@ -1,0 +1,136 @@
+//! Where is the state? Ten maps a port, and `Tables` answered from them.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap};
+use ipvl_core::*;
+
+const SLOTS: u32 = MAX_SLAVES + 1;
+const MAX_ADDRESSES: u32 = 65_536;
+const MAX_DROP_KEYS: u32 = SLOTS * 32;
+const REFLECTION_NANOS: u64 = 1_000_000_000;
+
+#[map]
+static PORT: Array<Port> = Array::with_max_entries(1, 0);
+#[map]
+static ROUTER: Array<Router> = Array::with_max_entries(1, 0);
+#[map]
+static SLAVES: Array<Slave> = Array::with_max_entries(SLOTS, 0);
+#[map]
+static IDS: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
+#[map]
+static ADDRS: HashMap<Addr, OwnerEntry> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+#[map]
+static PREFIXES: LpmTrie<Addr, OwnerEntry> = LpmTrie::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+#[map]
+static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
+#[map]
+static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_DROP_KEYS, BPF_F_NO_PREALLOC);
+#[map]
+static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
+#[map]
+static SENT: LruHashMap<u64, Sent> = LruHashMap::with_max_entries(4096, 0);
+
+/// The maps of the port that the running program belongs to.
+pub struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn port(&self) -> Port {
+        PORT.get(0).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn slave(&self, slot: Slot) -> Slave {
+        SLAVES.get(slot.0).copied().unwrap_or(Slave::VACANT)
+    }
+
+    #[inline(always)]
+    fn owner(&self, addr: Addr) -> Owner {
+        // SAFETY: the value is two words that are never changed in place, only replaced.
+        let exact = unsafe { ADDRS.get(&addr) };
+        if exact.is_none() && self.port().has(Port::PREFIXES) {
+            return Owner::found(PREFIXES.get(Key::new(128, addr)));
+        }
+        Owner::found(exact)
+    }
+
+    #[inline(always)]
+    fn sender_of(&self, digest: u64) -> Option<Slot> {
+        // SAFETY: a reader that sees a newer sender of the same bytes is as right.
+        let sent = unsafe { SENT.get(&digest) }?;
+        (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(Slot(sent.slot))
+    }
+}
+
+impl Maps {
+    /// The port where it is, for those who have no room on the stack for a copy, and as whom it complains.
+    #[inline(always)]
+    pub fn in_place(&self) -> Option<(&'static Port, &'static Router)> {
+        Some((PORT.get(0)?, ROUTER.get(0)?))
+    }
+
+    #[inline(always)]
+    pub fn slot_of(&self, host_end: u32) -> Option<Slot> {
+        // SAFETY: the value is one word.
+        unsafe { IDS.get(&host_end) }.copied()
+    }
+
+    /// Remembers who sent the broadcast with this digest, in case the switch sends it back.
+    #[inline(always)]
+    pub fn remember(&self, digest: u64, from: Slot) {
+        let _ = SENT.insert(&digest, &Sent { at: now(), slot: from.0, reserved: 0 }, 0);
+    }
+
+    #[inline(always)]
+    pub fn count_sent(&self, from: Slot, bytes: u32) {
+        if let Some(counters) = STATS.get_ptr_mut(from.0) {
+            // SAFETY: the entry is this CPU's own, and a program is not preempted by another of its kind.
+            unsafe {
+                (*counters).tx_packets += 1;
+                (*counters).tx_bytes += u64::from(bytes);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn count_delivered(&self, to: Slot, bytes: u32) {
+        if let Some(counters) = STATS.get_ptr_mut(to.0) {
+            // SAFETY: as in `count_sent`.
+            unsafe {
+                (*counters).rx_packets += 1;
+                (*counters).rx_bytes += u64::from(bytes);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn count_drop(&self, source: Slot, reason: Reason) {
+        let key = DropKey { slot: source.0, reason: reason as u32 };
+        match DROPS.get_ptr_mut(&key) {
+            // SAFETY: as in `count_sent`.
+            Some(count) => unsafe { *count += 1 },
+            None => drop(DROPS.insert(&key, &1, 0)),
+        }
+    }
+
+    /// Whether `source` may have this many more copies made.
+    #[inline(always)]
+    pub fn allows(&self, source: Slot, copies: u32) -> bool {
+        let Some(entry) = BUCKETS.get_ptr_mut(source.0) else { return false };
+        // SAFETY: one word; two CPUs that race grant at most one flood too many.
+        let bucket = Bucket(unsafe { *entry });
+        match bucket.take(source, copies, now()) {
+            // SAFETY: as above.
+            Some(after) => unsafe { *entry = after.0 },
+            None => return false,
+        }
+        true
+    }
+}
+
+fn now() -> u64 {
+    // SAFETY: the helper takes no argument and cannot fail.
+    unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_ns() }
+}

@@ -1,0 +1,132 @@
+//! How does an l3 packet leave by the host's routing table?
+//!
+//! `bpf_redirect_neigh` alone would ignore what the table says in IPv4, so the table is asked first. In IPv6 the helper
+//! looks up the route itself and honours it; `bpf_fib_lookup` would need IPv6 forwarding, which would cost the host the
+//! routes it learnt from router advertisements.
+
+use crate::act::{Hook, redirect};
+use crate::maps::Maps;
+use aya_ebpf::bindings::{bpf_fib_lookup as Question, bpf_redir_neigh as NextHop};
+use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
+use core::mem::zeroed;
+use core::ptr::null_mut;
+use ipvl_core::*;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// What a route lookup leads to: a TC action that is already under way, or one of these. One number, since it crosses a
+/// call, and what is done about it takes as much of the stack as the lookup.
+#[derive(PartialEq, Eq)]
+pub struct Outcome(pub u32);
+
+impl Outcome {
+    /// Up the host's stack.
+    pub const HOST: Self = Self(0x100);
+    const REFUSED: u32 = 0x200;
+
+    /// To be dropped, since the way has this MTU, or for another reason.
+    fn refused(reason: Reason, mtu: u16) -> Self {
+        Self(u32::from(mtu) << 16 | Self::REFUSED | reason as u32)
+    }
+
+    /// Why it is to be dropped, if it is, and the MTU.
+    #[inline(always)]
+    pub fn refusal(&self) -> Option<(Reason, u32)> {
+        (self.0 & Self::REFUSED != 0).then(|| (Reason::from_number(self.0 & 0xff), self.0 >> 16))
+    }
+}
+
+#[inline(never)]
+pub fn by_table(hook: &Hook) -> Outcome {
+    let port = Maps.port();
+    hook.skb.clear_mark();
+    if matches!(destination(hook.skb), Some(to) if to.as_v4().is_none()) {
+        hook.count_sent();
+        return Outcome(leave(&port, port.master, None) as u32);
+    }
+    let Some(key) = Lookup::of(hook.skb) else { return Outcome::refused(Reason::Truncated, 0) };
+    let mut question = question(&key, hook.skb.ifindex());
+    // SAFETY: a valid context, and a structure of the stated size.
+    let answer = unsafe { bpf_fib_lookup(hook.skb.raw().cast(), &mut question, size_of::<Question>() as i32, 0) };
+    match key.outcome(answer as i64).map_err(Verdict::action) {
+        Ok(()) => {
+            hook.count_sent();
+            Outcome(leave(&port, question.ifindex, Some(next_hop(&question))) as u32)
+        }
+        // SAFETY: both halves of this union are the same two bytes; the kernel wrote the MTU there if the packet exceeds it.
+        Err(Action::Drop(reason)) => Outcome::refused(reason, unsafe { question.__bindgen_anon_1.mtu_result }),
+        Err(_) => Outcome::HOST,
+    }
+}
+
+#[inline(never)]
+pub fn on_link(hook: &Hook) -> i32 {
+    let port = Maps.port();
+    hook.skb.clear_mark();
+    let Some(to) = destination(hook.skb) else { return hook.drop(Reason::Truncated) };
+    // SAFETY: all zero is a valid value of this structure.
+    let mut next: NextHop = unsafe { zeroed() };
+    match to.as_v4() {
+        Some(ip) => {
+            next.nh_family = AF_INET.into();
+            next.__bindgen_anon_1.ipv4_nh = u32::from_ne_bytes(ip);
+        }
+        None => {
+            next.nh_family = AF_INET6.into();
+            next.__bindgen_anon_1.ipv6_nh = words(to);
+        }
+    }
+    leave(&port, port.master, Some(next))
+}
+
+#[inline(always)]
+fn question(key: &Lookup, input: u32) -> Question {
+    // SAFETY: all zero is a valid value of this structure.
+    let mut question: Question = unsafe { zeroed() };
+    question.family = AF_INET;
+    question.l4_protocol = key.protocol;
+    question.ifindex = input;
+    question.__bindgen_anon_1.tot_len = key.len;
+    question.__bindgen_anon_2.tos = key.tos;
+    question.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(key.src);
+    question.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(key.dst);
+    question
+}
+
+/// What the lookup left behind: the gateway, of either family, or the destination itself.
+#[inline(always)]
+fn next_hop(lookup: &Question) -> NextHop {
+    // SAFETY: all zero is a valid value of this structure; every bit pattern is a valid address.
+    unsafe {
+        let mut next: NextHop = zeroed();
+        next.nh_family = lookup.family.into();
+        if lookup.family == AF_INET {
+            next.__bindgen_anon_1.ipv4_nh = lookup.__bindgen_anon_4.ipv4_dst;
+        } else {
+            next.__bindgen_anon_1.ipv6_nh = lookup.__bindgen_anon_4.ipv6_dst;
+        }
+        next
+    }
+}
+
+/// Out of the device `ifindex`; the kernel resolves the neighbour and writes the Ethernet header.
+#[inline(always)]
+fn leave(port: &Port, ifindex: u32, next: Option<NextHop>) -> i32 {
+    if port.has(Port::IP_ONLY) && ifindex == port.master {
+        return redirect(ifindex, 0);
+    }
+    // SAFETY: a structure of the stated size, or none.
+    unsafe {
+        match next {
+            Some(mut next) => bpf_redirect_neigh(ifindex, &mut next, size_of::<NextHop>() as i32, 0) as i32,
+            None => bpf_redirect_neigh(ifindex, null_mut(), 0, 0) as i32,
+        }
+    }
+}
+
+#[inline(always)]
+fn words(addr: Addr) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = addr.0;
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(u32::from_ne_bytes)
+}

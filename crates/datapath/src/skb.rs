@@ -1,0 +1,171 @@
+//! What does the kernel's packet buffer say? `Frame` answered from it; the one pointer cast of the project.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_skb_pull_data};
+use aya_ebpf::programs::TcContext;
+use core::mem::MaybeUninit;
+use ipvl_core::{Filter, Frame};
+
+/// The headers that nearly every decision reads: up to the options of a neighbour solicitation.
+const HEAD: usize = 86;
+const PACKET_LOOPBACK: u32 = 5;
+/// Marks a flooded frame that queues up behind its first copies; the lower half is the next slot.
+const RESUME: u32 = 0x4950_0000;
+
+pub struct Skb {
+    pub context: TcContext,
+}
+
+impl Skb {
+    /// Views the frame, with its headers in the linear part.
+    #[inline(always)]
+    pub fn new(context: TcContext) -> Self {
+        let head = (context.len() as usize).min(HEAD);
+        if context.data() + head > context.data_end() {
+            // SAFETY: a valid context; on failure the reads below find less.
+            unsafe { bpf_skb_pull_data(context.skb.skb, head as u32) };
+        }
+        Self { context }
+    }
+
+    #[inline(always)]
+    pub fn raw(&self) -> *mut __sk_buff {
+        self.context.skb.skb
+    }
+
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        // SAFETY: the verifier allows reading this field of the context.
+        unsafe { (*self.raw()).ifindex }
+    }
+
+    #[inline(always)]
+    pub fn pkt_type(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).pkt_type }
+    }
+
+    /// Where to go on with a flood; `None` for a frame that is here for the first time.
+    #[inline(always)]
+    pub fn resumed_at(&self) -> Option<u32> {
+        // SAFETY: as above.
+        let mark = unsafe { (*self.raw()).mark };
+        (mark & 0xffff_0000 == RESUME).then_some(mark & 0xffff)
+    }
+
+    #[inline(always)]
+    pub fn resume_at(&self, slot: u32) {
+        self.context.skb.set_mark(RESUME | slot);
+    }
+
+    #[inline(always)]
+    pub fn clear_mark(&self) {
+        self.context.skb.set_mark(0);
+    }
+
+    /// Shows the verdict to whoever runs the program by `BPF_PROG_TEST_RUN`.
+    #[inline(always)]
+    pub fn show(&self, code: [u32; 2]) {
+        // SAFETY: the verifier allows writing these fields of the context.
+        unsafe {
+            (*self.raw()).cb[0] = code[0];
+            (*self.raw()).cb[1] = code[1];
+        }
+    }
+
+    /// The same filter, by way of the context: the verifier forgets its values, and so walks a loop over thousands
+    /// of slaves once and not once for each audience.
+    #[inline(always)]
+    pub fn opaque(&self, filter: Filter) -> Filter {
+        // SAFETY: as above; volatile, so that the way is really taken.
+        unsafe {
+            let cb = &raw mut (*self.raw()).cb;
+            let words = [filter.mask, filter.want, filter.from];
+            let mut back = [0; 3];
+            for (place, word) in words.into_iter().enumerate() {
+                let field = (cb as *mut u32).add(2 + place);
+                field.write_volatile(word);
+                back[place] = field.read_volatile();
+            }
+            Filter { mask: back[0], want: back[1], from: back[2] }
+        }
+    }
+}
+
+impl Frame for Skb {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.context.len() as usize
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset + N > HEAD {
+            return self.read_at(offset);
+        }
+        let start = self.context.data() + offset;
+        if start + N > self.context.data_end() {
+            return None;
+        }
+        // SAFETY: the end was compared above, so that N bytes are there.
+        Some(unsafe { words(start) })
+    }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the buffer has room for N bytes, and the helper fills all of them or fails.
+        unsafe {
+            let buffer = bytes.as_mut_ptr().cast();
+            let result = bpf_skb_load_bytes(self.context.as_ptr().cast(), offset as u32, buffer, N as u32);
+            (result == 0).then(|| bytes.assume_init())
+        }
+    }
+
+    #[inline(always)]
+    fn vlan(&self) -> Option<u16> {
+        // SAFETY: the verifier allows reading these fields of the context.
+        unsafe { ((*self.raw()).vlan_present != 0).then(|| (*self.raw()).vlan_tci as u16 & 0x0fff) }
+    }
+
+    #[inline(always)]
+    fn is_gso(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).gso_size != 0 }
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        self.pkt_type() == PACKET_LOOPBACK
+    }
+}
+
+/// Reads `N` bytes in the widest steps that the packet's usual alignment (`NET_IP_ALIGN`) suggests. Byte by byte, as
+/// the compiler would have it, an address costs thirty instructions.
+///
+/// # Safety
+/// `N` bytes at `start` must be there. They need no alignment: the target has no undefined behaviour for it, and where
+/// the machine minds, the verifier refuses the program.
+#[inline(always)]
+unsafe fn words<const N: usize>(start: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at + 4 <= N {
+        // SAFETY: inside the N bytes.
+        let word = unsafe { *((start + at) as *const u32) };
+        bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        at += 4;
+    }
+    while at + 2 <= N {
+        // SAFETY: as above.
+        let word = unsafe { *((start + at) as *const u16) };
+        bytes[at..at + 2].copy_from_slice(&word.to_ne_bytes());
+        at += 2;
+    }
+    if at < N {
+        // SAFETY: as above.
+        bytes[at] = unsafe { *((start + at) as *const u8) };
+    }
+    bytes
+}

@@ -1,0 +1,5 @@
+//! Which calls of the control plane does the command make?
+
+pub use ipvl_control::{
+    Error, Explanation, add, addresses, declare, delete, doctor, explain, links, run_agent, set, statistics, withdraw,
+};

@@ -1,0 +1,136 @@
+//! What is to be done? A command line, understood.
+
+use crate::definition::Object;
+use ipvl_control::{Change, LinkSpec};
+use ipvl_core::{Addr, Mac};
+use std::path::PathBuf;
+
+/// One command.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the variants are the commands of `definition`")]
+pub enum Command {
+    Help(Topic),
+    Version,
+    LinkAdd(LinkSpec),
+    LinkSet { name: String, change: Change },
+    LinkDelete { name: String },
+    LinkShow { name: Option<String> },
+    AddressShow { slave: Option<String> },
+    AddressAdd(Declaration),
+    AddressDelete(Declaration),
+    Stats { name: Option<String> },
+    Explain(Question),
+    Doctor,
+    Agent,
+    Man { page: String },
+    ManAll { dir: PathBuf },
+    Completion { shell: Shell },
+    Complete { words: Vec<String> },
+}
+
+/// What help is wanted about.
+#[derive(Clone, Copy, Debug)]
+pub enum Topic {
+    /// All of it.
+    All,
+    /// One object.
+    Object(&'static Object),
+    /// The words behind `type ipvlan`.
+    Kind,
+}
+
+/// How to work, whatever the command is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `-d`
+    pub details: bool,
+    /// `-j`
+    pub json: bool,
+    /// `-p`
+    pub pretty: bool,
+    /// `-s`
+    pub statistics: bool,
+    /// `-n`
+    pub netns: Option<String>,
+    /// `-b`
+    pub batch: Option<String>,
+    /// `-force`
+    pub force: bool,
+}
+
+/// An address or a prefix that is to be, or no longer to be, a slave's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The slave's name.
+    pub slave: String,
+    /// The address, or the prefix's first.
+    pub addr: Addr,
+    /// In bits of the address's own family.
+    pub prefix_len: u8,
+}
+
+/// What `ipvl explain` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Which way the frame goes.
+    pub way: Way,
+    /// The slave that sends it, or the master that receives it.
+    pub device: String,
+    /// The frame.
+    pub frame: Frame,
+}
+
+/// Which way a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Out of a slave.
+    From,
+    /// Into a master.
+    In,
+}
+
+/// A frame, in either of two forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// What is known of it.
+    Described(Description),
+}
+
+/// What is known of a frame; the rest follows from the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the words of the command")]
+pub struct Description {
+    pub to: Addr,
+    pub src: Option<Addr>,
+    pub dst_mac: Option<Mac>,
+    pub src_mac: Option<Mac>,
+    pub protocol: Protocol,
+    pub len: Option<usize>,
+}
+
+/// What a described frame carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// An ARP request (RFC 826).
+    Arp,
+    /// A neighbour solicitation (RFC 4861, 4.3).
+    Ns,
+    /// A datagram to port 9 (RFC 863).
+    Udp,
+    /// A SYN to port 9.
+    Tcp,
+    /// An echo request (RFC 792, RFC 4443).
+    #[default]
+    Icmp,
+}
+
+/// A shell with a completion script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their own names")]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}

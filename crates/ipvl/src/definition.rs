@@ -1,0 +1,270 @@
+//! What can be typed? The one definition of objects, commands and words.
+//!
+//! The parser, the help texts, the man pages and the completions all read it.
+
+mod tables;
+
+pub use tables::{KIND_WORDS, OBJECTS, OPTIONS, SET_ELSEWHERE};
+
+/// Something that commands are about: `link`, `addr`, ...
+#[derive(Debug)]
+pub struct Object {
+    /// As the help shows it.
+    pub name: &'static str,
+    /// Longer or older spellings.
+    pub aliases: &'static [&'static str],
+    /// In half a sentence.
+    pub about: &'static str,
+    /// Paragraphs for the man page.
+    pub text: &'static [&'static str],
+    /// What can be done with it. A single command without a name needs no word of its own.
+    pub commands: &'static [Verb],
+    /// Example and explanation.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Left out of help: for build scripts and shells.
+    pub hidden: bool,
+}
+
+/// What can be done with an object.
+#[derive(Debug)]
+pub struct Verb {
+    /// As the help shows it; empty where the object says it all.
+    pub name: &'static str,
+    /// Other spellings.
+    pub aliases: &'static [&'static str],
+    /// In a sentence.
+    pub about: &'static str,
+    /// What may follow, in any order.
+    pub words: &'static [Word],
+}
+
+/// One word of a command, with its value.
+#[derive(Debug)]
+pub struct Word {
+    /// The word, or the name of a choice between words.
+    pub name: &'static str,
+    /// Other spellings.
+    pub aliases: &'static [&'static str],
+    /// How it takes its value.
+    pub form: Form,
+    /// Whether any beginning of it will do, as iproute2 has it for this word.
+    pub abbreviable: bool,
+    /// Whether the command is incomplete without it.
+    pub required: bool,
+    /// In a sentence.
+    pub about: &'static str,
+}
+
+/// How a word takes its value.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// `mtu MTU`
+    Pair(Value),
+    /// `[ dev ] NAME`: what no other word claims is this one's value.
+    Bare(Value),
+    /// One of these words itself.
+    Choice(&'static [&'static str]),
+    /// `type ipvlan`, then the words of the type; nothing follows them.
+    Kind(&'static [Word]),
+    /// All that follows.
+    Rest(Value),
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Master,
+    Slave,
+    NewName,
+    Netns,
+    NetnsName,
+    Mtu,
+    Mac,
+    Address,
+    Prefix,
+    Length,
+    Bytes,
+    Page,
+    Words,
+    File,
+    OneOf(&'static [&'static str]),
+}
+
+/// A word that starts with `-`.
+#[derive(Debug)]
+pub struct Switch {
+    /// Without the dash. Any beginning will do that is at least as long as `short`.
+    pub name: &'static str,
+    /// Another spelling.
+    pub alias: &'static str,
+    /// The shortest beginning, as help shows it.
+    pub short: &'static str,
+    /// What follows it.
+    pub value: Option<Value>,
+    /// In a sentence.
+    pub about: &'static str,
+}
+
+/// The kind of device that all of this is about.
+pub const KIND: &str = "ipvlan";
+
+impl Object {
+    /// Whether `word` is this object's name, or a beginning of it.
+    pub fn is_named(&self, word: &str) -> bool {
+        begins_one(word, self.name, self.aliases)
+    }
+
+    /// The command that needs no word of its own.
+    pub fn only_command(&self) -> Option<&'static Verb> {
+        self.commands.first().filter(|command| command.name.is_empty())
+    }
+
+    /// `ipvl link`
+    pub fn path(&self) -> String {
+        format!("ipvl {}", self.name)
+    }
+}
+
+impl Verb {
+    /// Whether `word` is this command's name, or a beginning of it.
+    pub fn is_named(&self, word: &str) -> bool {
+        begins_one(word, self.name, self.aliases)
+    }
+
+    /// The word that takes what no other claims.
+    pub fn bare(&self) -> Option<&'static Word> {
+        self.words.iter().find(|word| matches!(word.form, Form::Bare(_)))
+    }
+
+    /// The command and all its words: `ipvl link del [ dev ] NAME [ type ipvlan ]`.
+    pub fn synopsis(&self, object: &Object) -> Vec<String> {
+        let start = if self.name.is_empty() { object.path() } else { format!("{} {}", object.path(), self.name) };
+        std::iter::once(start).chain(synopsis(self.words)).collect()
+    }
+}
+
+/// Each of `words` as help shows it.
+pub fn synopsis(words: &[Word]) -> Vec<String> {
+    words.iter().flat_map(Word::synopsis).collect()
+}
+
+impl Word {
+    /// Whether `typed` is this word, or one of the words of a choice: that word in full.
+    pub fn claims(&self, typed: &str) -> Option<&'static str> {
+        let same = |name: &&&str| if self.abbreviable { begins(typed, name) } else { typed == **name };
+        match self.form {
+            Form::Choice(choices) => choices.iter().find(same).copied(),
+            _ => std::iter::once(&self.name).chain(self.aliases).find(same).map(|_| self.name),
+        }
+    }
+
+    /// The word with its value.
+    pub fn title(&self) -> String {
+        match self.form {
+            Form::Pair(value) | Form::Rest(value) => format!("{} {}", self.name, value.meta()),
+            Form::Bare(value) => format!("[ {} ] {}", self.name, value.meta()),
+            Form::Choice(choices) => choices.join(" | "),
+            Form::Kind(_) => format!("{} {KIND}", self.name),
+        }
+    }
+
+    fn synopsis(&self) -> Vec<String> {
+        match (self.form, self.required) {
+            (Form::Kind(words), _) => self.kind_synopsis(words),
+            (Form::Choice(_), true) => vec![format!("{{ {} }}", self.title())],
+            (_, true) => vec![self.title()],
+            (_, false) => vec![format!("[ {} ]", self.title())],
+        }
+    }
+
+    fn kind_synopsis(&self, words: &'static [Word]) -> Vec<String> {
+        let start = self.title();
+        match (self.required, words) {
+            (true, _) => std::iter::once(start).chain(synopsis(words)).collect(),
+            (false, []) => vec![format!("[ {start} ]")],
+            (false, _) => {
+                let rest = synopsis(words);
+                std::iter::once(format!("[ {start}")).chain(rest).chain(["]".to_owned()]).collect()
+            }
+        }
+    }
+}
+
+impl Value {
+    /// The value's name in help.
+    pub fn meta(self) -> String {
+        let name = match self {
+            Self::Master => "MASTER",
+            Self::Slave | Self::NewName => "NAME",
+            Self::Netns => "{ PID | NAME }",
+            Self::NetnsName => "NETNS",
+            Self::Mtu => "MTU",
+            Self::Mac => "LLADDR",
+            Self::Address => "ADDR",
+            Self::Prefix => "PREFIX",
+            Self::Length => "BYTES",
+            Self::Bytes => "HEX",
+            Self::Page => "PAGE",
+            Self::Words => "WORD...",
+            Self::File => "FILE",
+            Self::OneOf(choices) => return format!("{{ {} }}", choices.join(" | ")),
+        };
+        name.to_owned()
+    }
+}
+
+impl Switch {
+    /// `-d[etails]`
+    pub fn synopsis(&self) -> String {
+        let rest = &self.name[self.short.len()..];
+        let word = if rest.is_empty() { format!("-{}", self.short) } else { format!("-{}[{rest}]", self.short) };
+        match self.value {
+            Some(value) => format!("{word} {}", value.meta()),
+            None => word,
+        }
+    }
+
+    /// Whether `typed`, without its dashes, is this option.
+    pub fn is_named(&self, typed: &str) -> bool {
+        typed.len() >= self.short.len() && (self.name.starts_with(typed) || self.alias.starts_with(typed))
+    }
+}
+
+fn begins_one(typed: &str, name: &str, aliases: &[&str]) -> bool {
+    begins(typed, name) || aliases.iter().any(|alias| begins(typed, alias))
+}
+
+fn begins(typed: &str, name: &str) -> bool {
+    !typed.is_empty() && name.starts_with(typed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_within_their_table() {
+        for object in OBJECTS {
+            assert_eq!(OBJECTS.iter().filter(|other| other.name == object.name).count(), 1, "{}", object.name);
+            for command in object.commands {
+                let same = object.commands.iter().filter(|other| other.name == command.name);
+                assert_eq!(same.count(), 1, "{} {}", object.name, command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_sentence_ends_with_a_full_stop() {
+        let words = OBJECTS.iter().flat_map(|object| object.commands).flat_map(|command| command.words);
+        for word in words {
+            assert!(word.about.ends_with('.'), "{}", word.name);
+        }
+    }
+
+    #[test]
+    fn an_option_may_be_shortened_down_to_its_short_form() {
+        let force = OPTIONS.iter().find(|option| option.name == "force").unwrap();
+        assert!(force.is_named("force") && force.is_named("fo") && !force.is_named("f") && !force.is_named("forced"));
+    }
+}

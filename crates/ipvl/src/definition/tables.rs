@@ -1,0 +1,348 @@
+//! Which objects, commands, words and options are there?
+
+use super::{Form, Object, Switch, Value, Verb, Word};
+
+/// The options, in the order in which a beginning is matched.
+pub const OPTIONS: &[Switch] = &[
+    switch("details", "d", None, "Show all that the kernel knows of a device; with stats, what each reason means."),
+    switch("json", "j", None, "Print JSON."),
+    switch("pretty", "p", None, "Indent the JSON."),
+    Switch { alias: "stats", ..switch("statistics", "s", None, "Show what went through a device, too.") },
+    switch("netns", "n", Some(Value::NetnsName), "Work in this network namespace: a name, or a path."),
+    switch("batch", "b", Some(Value::File), "Read commands from a file, one a line; - is standard input."),
+    switch("force", "fo", None, "In a batch, go on after a command that failed."),
+    Switch { alias: "version", ..switch("Version", "V", None, "Print the version.") },
+    switch("help", "h", None, "Print the help."),
+];
+
+/// The objects, in the order in which a beginning is matched.
+pub const OBJECTS: &[Object] = &[ADDRESS, LINK, STATS, EXPLAIN, DOCTOR, AGENT, MAN, COMPLETION, COMPLETE];
+
+/// Words that iproute2 knows for any device and that stay its own.
+pub const SET_ELSEWHERE: &[&str] = &[
+    "addrgenmode",
+    "alias",
+    "allmulticast",
+    "altname",
+    "arp",
+    "brd",
+    "broadcast",
+    "carrier",
+    "dynamic",
+    "group",
+    "gro_ipv4_max_size",
+    "gro_max_size",
+    "gso_ipv4_max_size",
+    "gso_max_segs",
+    "gso_max_size",
+    "index",
+    "link-netns",
+    "link-netnsid",
+    "master",
+    "multicast",
+    "nomaster",
+    "numrxqueues",
+    "numtxqueues",
+    "parentdev",
+    "promisc",
+    "protodown",
+    "qlen",
+    "trailers",
+    "txqlen",
+    "txqueuelen",
+    "vf",
+    "vrf",
+    "xdp",
+    "xdpdrv",
+    "xdpgeneric",
+    "xdpoffload",
+];
+
+const LINK: Object = Object {
+    name: "link",
+    aliases: &[],
+    about: "make, change and show slaves",
+    text: &[
+        "An ipvlan device, a slave, shares the MAC address of its master and is told apart from the other slaves by \
+         its IP addresses. Its mode says where its packets are routed, its flag which of its siblings it may talk to. \
+         Both belong to the slave alone: adding or changing one slave changes no other.",
+        "Anything that iproute2 does with a device (addresses, routes, up, down, a move to another namespace) is done \
+         to a slave with iproute2 itself.",
+    ],
+    commands: &[
+        Verb { name: "add", aliases: &[], about: "Makes a slave.", words: LINK_ADD },
+        Verb {
+            name: "set",
+            aliases: &["change"],
+            about: "Changes a slave. What is not given stays as it is.",
+            words: LINK_SET,
+        },
+        Verb { name: "delete", aliases: &[], about: "Deletes a slave.", words: LINK_DELETE },
+        Verb {
+            name: "show",
+            aliases: &["lst", "list"],
+            about: "Shows the slaves whose master is here, in whatever namespace they are.",
+            words: LINK_SHOW,
+        },
+    ],
+    examples: &[
+        ("ipvl link add link eth0 name ipvl0 type ipvlan mode l2 bridge", "A slave of eth0."),
+        ("ipvl link add link eth0 ipvl1 netns web type ipvlan mode l3s guard strict", "One that starts in netns web."),
+        ("ipvl link set ipvl0 type ipvlan private", "From now on no sibling reaches ipvl0; its mode stays."),
+        ("ipvl -d -j link show", "All slaves, in the JSON of ip -d -j link show."),
+    ],
+    hidden: false,
+};
+
+const LINK_ADD: &[Word] = &[
+    pair("link", Value::Master, "The device that the slave sends and receives through.").abbreviable().required(),
+    bare("name", Value::NewName, "Its name; ipvl0, ipvl1, ... by default.").or(&["dev"]),
+    pair("mtu", Value::Mtu, "At most the master's, which is the default."),
+    pair("address", Value::Mac, "Only the master's own MAC address is possible.").abbreviable(),
+    pair("netns", Value::Netns, "Where the slave starts: a namespace's name, or a process in it."),
+    kind(KIND_WORDS).required(),
+];
+
+const LINK_SET: &[Word] = &[
+    bare("dev", Value::Slave, "The slave.").required(),
+    choice("state", &["up", "down"], "Administratively up or down."),
+    pair("mtu", Value::Mtu, "At most the master's."),
+    pair("name", Value::NewName, "A new name."),
+    pair("netns", Value::Netns, "Moves it there: a namespace's name, or a process in it."),
+    kind(KIND_WORDS),
+];
+
+const LINK_DELETE: &[Word] = &[bare("dev", Value::Slave, "The slave.").required(), kind(&[])];
+
+const LINK_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave."), kind(&[])];
+
+/// The words behind `type ipvlan`.
+pub const KIND_WORDS: &[Word] = &[
+    pair(
+        "mode",
+        Value::OneOf(&["l2", "l3", "l3s"]),
+        "l2: the slave's own stack resolves and routes. l3 (the default): the master's routing table decides. \
+         l3s: as l3, through the host's netfilter hooks.",
+    )
+    .abbreviable(),
+    choice(
+        "flag",
+        &["bridge", "private", "vepa"],
+        "bridge (the default): siblings talk directly. private: not at all. vepa: by way of the switch.",
+    )
+    .abbreviable(),
+    pair(
+        "guard",
+        Value::OneOf(&["owned", "strict", "off"]),
+        "Source addresses that the slave may use. owned (the default): any but the host's and other slaves'. strict: \
+         only its own. off: any.",
+    )
+    .abbreviable(),
+    pair(
+        "host",
+        Value::OneOf(&["on", "off"]),
+        "Whether host and slave reach each other. off by default; in l3s always on.",
+    )
+    .abbreviable(),
+];
+
+const ADDRESS: Object = Object {
+    name: "addr",
+    aliases: &["address"],
+    about: "show and add to the addresses that traffic is told apart by",
+    text: &[
+        "The addresses on a slave's device are followed by themselves, whoever sets them. Others can be declared: an \
+         address on the slave's loopback, a prefix routed to it, a virtual machine behind it.",
+        "An address that two slaves claim stays with the first; the second is shown as a conflict.",
+    ],
+    commands: &[
+        Verb { name: "show", aliases: &["lst", "list"], about: "Shows who owns which address.", words: ADDRESS_SHOW },
+        Verb { name: "add", aliases: &[], about: "Declares an address or a prefix a slave's.", words: ADDRESS_CHANGE },
+        Verb { name: "delete", aliases: &[], about: "Takes a declared one back.", words: ADDRESS_CHANGE },
+    ],
+    examples: &[
+        ("ipvl addr show dev ipvl0", "What belongs to ipvl0."),
+        ("ipvl addr add 198.51.100.0/28 dev ipvl0", "All of the prefix goes to ipvl0."),
+    ],
+    hidden: false,
+};
+
+const ADDRESS_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave's.")];
+
+const ADDRESS_CHANGE: &[Word] = &[
+    bare("local", Value::Prefix, "An address, or a prefix ADDR/LENGTH.").required(),
+    pair("dev", Value::Slave, "The slave.").required(),
+];
+
+const STATS: Object = Object {
+    name: "stats",
+    aliases: &["statistics"],
+    about: "show what went through, and what was dropped for which reason",
+    text: &["A master's own line counts the frames from the wire that were for no slave in particular."],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Shows the counters of slaves and masters.",
+        words: &[bare("dev", Value::Slave, "Only this device.")],
+    }],
+    examples: &[("ipvl -d stats dev ipvl0", "With the meaning of each reason.")],
+    hidden: false,
+};
+
+const EXPLAIN: Object = Object {
+    name: "explain",
+    aliases: &[],
+    about: "say what becomes of a frame, and why",
+    text: &["Runs the decision that the kernel runs, on the tables as they are now. Nothing is sent. The frame is \
+         described (a ping by default), or given in hexadecimal from its Ethernet header on."],
+    commands: &[
+        Verb { name: "from", aliases: &[], about: "A frame that a slave sends.", words: EXPLAIN_FROM },
+        Verb { name: "in", aliases: &[], about: "A frame that a master receives.", words: EXPLAIN_IN },
+    ],
+    examples: &[
+        ("ipvl explain from ipvl0 to 192.0.2.11", "May ipvl0 ping its sibling?"),
+        ("ipvl explain in eth0 to 192.0.2.10 from 203.0.113.5 udp len 9000", "Who gets this large datagram?"),
+    ],
+    hidden: false,
+};
+
+const EXPLAIN_FROM: &[Word] = &[
+    bare("dev", Value::Slave, "The slave that sends it.").required(),
+    pair("to", Value::Address, "The destination; for arp and ns, whose MAC address is asked for."),
+    pair("src", Value::Address, "The source; the slave's own address by default."),
+    pair("dst-mac", Value::Mac, "The destination's MAC address; by default what the slave would have resolved."),
+    pair("src-mac", Value::Mac, "The source's MAC address; the slave's own by default."),
+    choice("protocol", PROTOCOLS, "What is in it; icmp (an echo request) by default."),
+    pair("len", Value::Length, "The whole frame's length; as short as possible by default."),
+    HEX,
+];
+
+const EXPLAIN_IN: &[Word] = &[
+    bare("dev", Value::Master, "The master that receives it.").required(),
+    pair("to", Value::Address, "The destination; for arp and ns, whose MAC address is asked for."),
+    pair("from", Value::Address, "The source; one of the addresses for documentation by default.").or(&["src"]),
+    pair("dst-mac", Value::Mac, "The destination's MAC address; the master's by default."),
+    pair("src-mac", Value::Mac, "The source's MAC address; one for documentation by default."),
+    choice("protocol", PROTOCOLS, "What is in it; icmp (an echo request) by default."),
+    pair("len", Value::Length, "The whole frame's length; as short as possible by default."),
+    HEX,
+];
+
+const PROTOCOLS: &[&str] = &["arp", "ns", "udp", "tcp", "icmp"];
+
+const HEX: Word = Word {
+    name: "hex",
+    aliases: &[],
+    form: Form::Rest(Value::Bytes),
+    abbreviable: false,
+    required: false,
+    about: "The frame's bytes instead of a description; blanks and colons do not matter.",
+};
+
+const DOCTOR: Object = Object {
+    name: "doctor",
+    aliases: &[],
+    about: "look for what is missing or in the way",
+    text: &["Looks at the kernel and at every slave, and says what to do. Ends with status 1 if something is broken."],
+    commands: &[Verb { name: "", aliases: &[], about: "Prints one finding a line.", words: &[] }],
+    examples: &[("ipvl doctor", "Is all well?")],
+    hidden: false,
+};
+
+const AGENT: Object = Object {
+    name: "agent",
+    aliases: &[],
+    about: "keep the tables true while others change addresses and devices",
+    text: &[
+        "One agent serves one network namespace. ipvl link add starts it where none runs, and it goes when the last \
+         slave goes. Without it traffic goes on as it was; it re-reads everything when it starts.",
+    ],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Runs in the foreground and logs to standard error.",
+        words: &[],
+    }],
+    examples: &[("ipvl agent", "As a service's command.")],
+    hidden: false,
+};
+
+const MAN: Object = Object {
+    name: "man",
+    aliases: &[],
+    about: "print a manual page",
+    text: &[],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Prints it in roff.",
+        words: &[bare("page", Value::Page, "ipvl by default, or ipvl-link and so on; DIR/ writes all of them there.")],
+    }],
+    examples: &[],
+    hidden: true,
+};
+
+const COMPLETION: Object = Object {
+    name: "completion",
+    aliases: &["completions"],
+    about: "print a shell's completion script",
+    text: &[],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Prints it.",
+        words: &[choice("shell", &["bash", "zsh", "fish"], "The shell.").required()],
+    }],
+    examples: &[],
+    hidden: true,
+};
+
+const COMPLETE: Object = Object {
+    name: "complete",
+    aliases: &[],
+    about: "print what may come next: for the completion scripts",
+    text: &[],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Prints one candidate a line, with its meaning behind a tab.",
+        words: &[Word { form: Form::Rest(Value::Words), ..pair("--", Value::Words, "What is typed so far.") }],
+    }],
+    examples: &[],
+    hidden: true,
+};
+
+const fn switch(name: &'static str, short: &'static str, value: Option<Value>, about: &'static str) -> Switch {
+    Switch { name, alias: name, short, value, about }
+}
+
+const fn pair(name: &'static str, value: Value, about: &'static str) -> Word {
+    Word { name, aliases: &[], form: Form::Pair(value), abbreviable: false, required: false, about }
+}
+
+const fn bare(name: &'static str, value: Value, about: &'static str) -> Word {
+    Word { form: Form::Bare(value), ..pair(name, value, about) }
+}
+
+const fn choice(name: &'static str, words: &'static [&'static str], about: &'static str) -> Word {
+    Word { name, aliases: &[], form: Form::Choice(words), abbreviable: false, required: false, about }
+}
+
+const fn kind(words: &'static [Word]) -> Word {
+    let about = "The kind of device. The words behind it belong to it, so it comes last.";
+    Word { name: "type", aliases: &[], form: Form::Kind(words), abbreviable: true, required: false, about }
+}
+
+impl Word {
+    const fn abbreviable(self) -> Self {
+        Self { abbreviable: true, ..self }
+    }
+
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+}

@@ -1,0 +1,50 @@
+//! Why did a command fail, and with which status does it end?
+
+use crate::backend;
+use crate::frame::FrameError;
+use crate::usage::UsageError;
+use std::io;
+use thiserror::Error;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each variant's text names its fields")]
+pub enum Failure {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error("Error: {0}")]
+    Control(#[from] backend::Error),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("Device \"{name}\" does not exist.")]
+    NoSuchDevice { name: String },
+    #[error("Cannot open network namespace \"{name}\": {}", in_words(source))]
+    Netns { name: String, source: io::Error },
+    #[error("Cannot open file \"{name}\" for reading: {}", in_words(source))]
+    Batch { name: String, source: io::Error },
+    #[error("No manual page \"{page}\": there are ipvl and ipvl-link, ipvl-addr, ipvl-stats and so on.")]
+    NoSuchPage { page: String },
+    #[error("Cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+    /// Already told, line by line.
+    #[error("")]
+    Told,
+}
+
+impl Failure {
+    /// As iproute2: 255 for a wrong command line, 2 where the kernel said no, 1 for the rest.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Usage(error) => error.status(),
+            Self::Control(_) => 2,
+            Self::Netns { .. } => 255,
+            _ => 1,
+        }
+    }
+}
+
+/// Without the number that Rust adds.
+fn in_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

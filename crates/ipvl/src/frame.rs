@@ -1,0 +1,97 @@
+//! Which frame is meant by what was said of it? What was not said follows from the slaves and their addresses.
+
+use crate::command::{Description, Frame, Question, Way};
+use crate::packet::{ETHERNET, Packet};
+use ipvl_control::{AddressEntry, Link, Origin};
+use ipvl_core::{Addr, Mac, Mode};
+use thiserror::Error;
+
+/// Why there is no such frame.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's text names its fields")]
+pub enum FrameError {
+    #[error("Device \"{name}\" does not exist, or is no slave whose master is in this netns.")]
+    NotASlave { name: String },
+    #[error("Device \"{name}\" does not exist, or has no slaves.")]
+    NotAMaster { name: String },
+    #[error("\"{slave}\" has no {family} address to send from: say which with \"src\".")]
+    NoSource { slave: String, family: &'static str },
+}
+
+/// Stands for whoever is out there: of the addresses for documentation (RFC 7042, 2.1.2).
+const STRANGER_MAC: Mac = Mac([0, 0, 0x5e, 0, 0x53, 1]);
+/// Likewise (RFC 5737).
+const STRANGER_4: Addr = Addr::v4([192, 0, 2, 1]);
+/// Likewise (RFC 3849).
+const STRANGER_6: Addr = Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// The frame's bytes, as the device sends or receives them.
+pub fn bytes(question: &Question, links: &[Link], addresses: &[AddressEntry]) -> Result<Vec<u8>, FrameError> {
+    let name = &question.device;
+    match (&question.frame, question.way) {
+        (Frame::Bytes(bytes), _) => Ok(bytes.clone()),
+        (Frame::Described(description), Way::From) => {
+            let link = links.iter().find(|link| link.name == *name || link.host_end.1 == *name);
+            let link = link.ok_or_else(|| FrameError::NotASlave { name: name.clone() })?;
+            Ok(sent(description, link, addresses)?.bytes())
+        }
+        (Frame::Described(description), Way::In) => {
+            let link = links.iter().find(|link| link.master.1 == *name);
+            let link = link.ok_or_else(|| FrameError::NotAMaster { name: name.clone() })?;
+            Ok(received(description, link))
+        }
+    }
+}
+
+fn sent(description: &Description, link: &Link, addresses: &[AddressEntry]) -> Result<Packet, FrameError> {
+    let src_mac = description.src_mac.unwrap_or(link.mac);
+    let src = match description.src {
+        Some(src) => src,
+        None => own_address(description.to, link, addresses)?,
+    };
+    let neighbour = || if shares_mac(description.to, link, addresses) { link.mac } else { STRANGER_MAC };
+    Ok(packet(description, src_mac, src, neighbour))
+}
+
+/// A master without Ethernet (tun, wireguard) has no MAC address, and its frames start with IP.
+fn received(description: &Description, link: &Link) -> Vec<u8> {
+    let src_mac = description.src_mac.unwrap_or(STRANGER_MAC);
+    let stranger = if is_v4(description.to) { STRANGER_4 } else { STRANGER_6 };
+    let bytes = packet(description, src_mac, description.src.unwrap_or(stranger), || link.mac).bytes();
+    if link.mac.is_zero() { bytes[ETHERNET..].to_vec() } else { bytes }
+}
+
+fn packet(description: &Description, src_mac: Mac, src: Addr, neighbour: impl FnOnce() -> Mac) -> Packet {
+    let Description { to, protocol, len, .. } = *description;
+    let dst_mac = description.dst_mac.or_else(|| Packet::group_mac(protocol, to)).unwrap_or_else(neighbour);
+    Packet { src_mac, dst_mac, src, to, protocol, len }
+}
+
+/// A slave of l3 and l3s resolves nobody; one of l2 finds its own MAC address at its siblings and the host.
+fn shares_mac(to: Addr, link: &Link, addresses: &[AddressEntry]) -> bool {
+    link.mode != Mode::L2 || addresses.iter().any(|entry| entry.addr == to && entry.master == link.master.1)
+}
+
+/// One of the slave's own addresses; a link-local one only to speak to a link-local one.
+fn own_address(to: Addr, link: &Link, addresses: &[AddressEntry]) -> Result<Addr, FrameError> {
+    let own = addresses
+        .iter()
+        .filter(|entry| entry.slave.as_ref() == Some(&link.name) && entry.origin == Origin::Device)
+        .map(|entry| entry.addr)
+        .filter(|addr| is_v4(*addr) == is_v4(to));
+    let family = if is_v4(to) { "IPv4" } else { "IPv6" };
+    own.min_by_key(|addr| is_link_local(*addr) != is_link_local(to))
+        .ok_or_else(|| FrameError::NoSource { slave: link.name.clone(), family })
+}
+
+fn is_v4(addr: Addr) -> bool {
+    addr.as_v4().is_some()
+}
+
+/// `fe80::/10`, or a group of that scope (RFC 4291, 2.5.6 and 2.7).
+fn is_link_local(addr: Addr) -> bool {
+    matches!(addr.0, [0xfe, 0x80..=0xbf, ..] | [0xff, 0x02, ..])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! How are modes, flags and the like called? One table each, for reading and for writing.
+
+use crate::command::{Protocol, Shell};
+use ipvl_control::{Origin, Severity};
+use ipvl_core::{Flag, Guard, Mode};
+
+/// A value that has a word of its own.
+pub trait Named: Copy + PartialEq + 'static {
+    /// Every value and its word.
+    const NAMES: &'static [(&'static str, Self)];
+
+    /// The value's word.
+    fn word(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, value)| *value == self).map_or("?", |(name, _)| name)
+    }
+
+    /// The value that has this word.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
+    }
+}
+
+macro_rules! names {
+    ($($of:ident: $($word:literal = $value:ident),+;)+) => {
+        $(impl Named for $of { const NAMES: &'static [(&'static str, Self)] = &[$(($word, $of::$value)),+]; })+
+    };
+}
+
+names! {
+    Mode: "l2" = L2, "l3" = L3, "l3s" = L3s;
+    Flag: "bridge" = Bridge, "private" = Private, "vepa" = Vepa;
+    Guard: "owned" = Owned, "strict" = Strict, "off" = Off;
+    Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
+    Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
+    Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
+    Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;
+}
+
+impl Named for bool {
+    const NAMES: &'static [(&'static str, Self)] = &[("on", true), ("off", false)];
+}

@@ -1,0 +1,161 @@
+//! What may come next on a command line? The shells' scripts ask the command itself.
+
+use crate::command::Shell;
+use crate::definition::{Form, KIND, OBJECTS, OPTIONS, Object, Value, Verb, Word};
+
+/// Something that may come next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// This word, and what it means.
+    Word(String, &'static str),
+    /// Any device.
+    Devices,
+    /// Any slave.
+    Slaves,
+    /// Any network namespace.
+    Namespaces,
+}
+
+/// The script that makes a shell ask `ipvl complete`.
+pub fn script(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => include_str!("completion.bash"),
+        Shell::Zsh => include_str!("completion.zsh"),
+        Shell::Fish => include_str!("completion.fish"),
+    }
+}
+
+/// What may replace the last of `typed`, which stand behind `ipvl`. The caller drops what does not begin like it.
+pub fn candidates(typed: &[String]) -> Vec<Candidate> {
+    let complete = typed.split_last().map_or(&[][..], |(_, complete)| complete);
+    let mut words = complete.iter().map(String::as_str);
+    let mut first = words.next();
+    while let Some(word) = first.filter(|word| word.starts_with('-')) {
+        let option = OPTIONS.iter().find(|option| option.is_named(word.trim_start_matches('-')));
+        if let Some(value) = option.and_then(|option| option.value)
+            && words.next().is_none()
+        {
+            return of_value(value);
+        }
+        first = words.next();
+    }
+    match first {
+        None => beginning(typed.last().is_some_and(|last| last.starts_with('-'))),
+        Some(word) => OBJECTS.iter().find(|object| object.is_named(word)).map_or(vec![], |o| of_object(o, words)),
+    }
+}
+
+fn beginning(dashed: bool) -> Vec<Candidate> {
+    match dashed {
+        true => OPTIONS.iter().map(|option| Candidate::Word(format!("-{}", option.name), option.about)).collect(),
+        false => OBJECTS.iter().filter(|object| !object.hidden).map(|object| word(object.name, object.about)).collect(),
+    }
+}
+
+fn of_object<'a>(object: &'static Object, mut words: impl Iterator<Item = &'a str>) -> Vec<Candidate> {
+    if let Some(command) = object.only_command() {
+        return of_command(command, words);
+    }
+    match words.next() {
+        None => object.commands.iter().map(|command| word(command.name, command.about)).collect(),
+        Some(typed) => object
+            .commands
+            .iter()
+            .find(|command| command.is_named(typed))
+            .map_or(vec![], |command| of_command(command, words)),
+    }
+}
+
+fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a str>) -> Vec<Candidate> {
+    let mut open: Vec<&'static Word> = command.words.iter().collect();
+    while let Some(typed) = words.next() {
+        let claiming = open.iter().position(|word| word.claims(typed).is_some());
+        let bare = || open.iter().position(|word| matches!(word.form, Form::Bare(_)));
+        let Some(place) = claiming.or_else(bare) else { return vec![] };
+        let word = open.remove(place);
+        let value_follows = claiming.is_some() && !matches!(word.form, Form::Choice(_));
+        if value_follows && words.next().is_none() {
+            return value_of(word);
+        }
+        if let Form::Kind(kind) = word.form {
+            open = kind.iter().collect();
+        }
+    }
+    open.iter().flat_map(|word| of_word(word)).collect()
+}
+
+fn of_word(next: &'static Word) -> Vec<Candidate> {
+    match next.form {
+        Form::Choice(choices) => choices.iter().map(|choice| word(choice, next.about)).collect(),
+        Form::Bare(value) => of_value(value),
+        _ => vec![word(next.name, next.about)],
+    }
+}
+
+fn value_of(after: &'static Word) -> Vec<Candidate> {
+    match after.form {
+        Form::Pair(value) | Form::Bare(value) | Form::Rest(value) => of_value(value),
+        Form::Kind(_) => vec![word(KIND, "")],
+        Form::Choice(_) => vec![],
+    }
+}
+
+fn of_value(value: Value) -> Vec<Candidate> {
+    match value {
+        Value::Master => vec![Candidate::Devices],
+        Value::Slave => vec![Candidate::Slaves],
+        Value::Netns | Value::NetnsName => vec![Candidate::Namespaces],
+        Value::OneOf(choices) => choices.iter().map(|choice| word(choice, "")).collect(),
+        _ => vec![],
+    }
+}
+
+fn word(word: &str, about: &'static str) -> Candidate {
+    Candidate::Word(word.to_owned(), about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_follow_the_definition() {
+        check("", "addr link stats explain doctor agent");
+        check("-n ", "NETNS");
+        check("-n ns0 -d l", "addr link stats explain doctor agent");
+        check("link ", "add set delete show");
+        check("link add ", "link mtu address netns type");
+        check("link add link ", "DEVICE");
+        check("link add link eth0 ipvl0 ", "mtu address netns type");
+        check("l a link eth0 type ", "ipvlan");
+        check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
+        check("link add link eth0 type ipvlan private ", "mode guard host");
+        check("link set ", "SLAVE up down mtu name netns type");
+        check("link set ipvl0 netns ", "NETNS");
+        check("addr add 10.0.0.1/32 dev ", "SLAVE");
+        check("explain from ipvl0 to 10.0.0.1 ", "src dst-mac src-mac arp ns udp tcp icmp len hex");
+        check("completion ", "bash zsh fish");
+        check("nonsense ", "");
+    }
+
+    #[test]
+    fn options_are_offered_after_a_dash() {
+        let found = candidates(&["-".to_owned()]);
+        assert_eq!(found.len(), OPTIONS.len());
+    }
+
+    #[track_caller]
+    fn check(typed: &str, expected: &str) {
+        let words: Vec<_> = typed.split(' ').map(str::to_owned).collect();
+        let found: Vec<_> = candidates(&words)
+            .into_iter()
+            .map(|candidate| match candidate {
+                Candidate::Word(word, _) => word,
+                Candidate::Devices => "DEVICE".to_owned(),
+                Candidate::Slaves => "SLAVE".to_owned(),
+                Candidate::Namespaces => "NETNS".to_owned(),
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected, "after {typed:?}");
+    }
+}

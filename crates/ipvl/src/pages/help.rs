@@ -1,0 +1,97 @@
+//! What does `help` print?
+
+use super::wrap::wrap;
+use crate::command::Topic;
+use crate::definition::{Form, KIND, KIND_WORDS, OBJECTS, OPTIONS, Object, Switch, Word, synopsis};
+
+/// The help text about `topic`.
+pub fn help(topic: Topic) -> String {
+    match topic {
+        Topic::All => all(),
+        Topic::Object(object) => of_object(object),
+        Topic::Kind => of_kind(),
+    }
+}
+
+fn all() -> String {
+    let names: Vec<_> = shown().map(|object| object.name).collect();
+    let options: Vec<_> = OPTIONS.iter().map(Switch::synopsis).collect();
+    let objects: String = shown().map(|object| entry(object.name, object.about)).collect();
+    let start = "Usage: ipvl [ OPTIONS ] OBJECT { COMMAND | help }\n       ipvl [ -force ] -batch FILE\n";
+    let objects_line = format!("{{ {} }}", names.join(" | "));
+    let options_line = format!("{{ {} }}", options.join(" | "));
+    format!(
+        "{start}{}{}\n{objects}",
+        wrap("where  OBJECT := ", 19, objects_line.split_inclusive(" | ").map(str::trim_end)),
+        wrap("       OPTIONS := ", 20, options_line.split_inclusive(" | ").map(str::trim_end)),
+    )
+}
+
+fn of_object(object: &Object) -> String {
+    let starts = std::iter::once("Usage: ").chain(std::iter::repeat("       "));
+    let usage: String = starts
+        .zip(object.commands)
+        .map(|(start, command)| {
+            let pieces = command.synopsis(object);
+            wrap(start, 15, pieces.iter().map(String::as_str))
+        })
+        .collect();
+    format!("{usage}\n{}", entries(words_of(object)))
+}
+
+fn of_kind() -> String {
+    let pieces = synopsis(KIND_WORDS);
+    let usage = wrap(&format!("Usage: ... {KIND} "), 18, pieces.iter().map(String::as_str));
+    format!("{usage}\n{}", entries(KIND_WORDS))
+}
+
+/// Every word that some command of `object` knows, each once.
+fn words_of(object: &Object) -> Vec<&'static Word> {
+    let mut words: Vec<&'static Word> = Vec::new();
+    for word in object.commands.iter().flat_map(|command| command.words).flat_map(with_kind) {
+        if !words.iter().any(|other| other.title() == word.title()) {
+            words.push(word);
+        }
+    }
+    words
+}
+
+fn with_kind(word: &'static Word) -> Vec<&'static Word> {
+    match word.form {
+        Form::Kind(words) => std::iter::once(word).chain(words).collect(),
+        _ => vec![word],
+    }
+}
+
+fn shown() -> impl Iterator<Item = &'static Object> {
+    OBJECTS.iter().filter(|object| !object.hidden)
+}
+
+fn entries<'a>(words: impl IntoIterator<Item = &'a Word>) -> String {
+    words.into_iter().map(|word| entry(&word.title(), word.about)).collect()
+}
+
+/// A long heading has a line of its own.
+fn entry(title: &str, about: &str) -> String {
+    const HANG: usize = 24;
+    let text = about.split(' ');
+    match format!("  {title:<21} ") {
+        short if short.chars().count() <= HANG => wrap(&short, HANG, text),
+        long => format!("{}\n{}", long.trim_end(), wrap(&" ".repeat(HANG), HANG, text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot;
+
+    #[test]
+    fn help_is_as_it_was() {
+        snapshot::check("help.txt", &help(Topic::All));
+        snapshot::check("help-kind.txt", &help(Topic::Kind));
+        for object in shown() {
+            snapshot::check(&format!("help-{}.txt", object.name), &help(Topic::Object(object)));
+        }
+    }
+}

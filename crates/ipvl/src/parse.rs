@@ -1,0 +1,165 @@
+//! What does a command line ask for?
+
+mod explain;
+mod link;
+mod values;
+
+use crate::command::{Command, Declaration, Options, Topic};
+use crate::definition::{KIND, OBJECTS, OPTIONS, Object, Switch, Verb};
+use crate::names::Named;
+use crate::usage::UsageError;
+use crate::words::Given;
+
+/// Reads options and command. In a batch there may be no command.
+pub fn command_line(line: &[String]) -> Result<(Options, Option<Command>), UsageError> {
+    let (options, asked, rest) = split_options(line)?;
+    let command = match asked {
+        Some(command) => Some(command),
+        None if options.batch.is_some() => None,
+        None => Some(command(rest)?),
+    };
+    Ok((options, command))
+}
+
+/// Reads a command without options, as a batch has it.
+pub fn command(line: &[String]) -> Result<Command, UsageError> {
+    let Some((typed, rest)) = line.split_first() else { return Ok(Command::Help(Topic::All)) };
+    match OBJECTS.iter().find(|object| object.is_named(typed)) {
+        Some(object) => object_command(object, rest),
+        None if is_help(typed) => Ok(Command::Help(Topic::All)),
+        None => Err(UsageError::UnknownObject { word: typed.clone() }),
+    }
+}
+
+type Split<'a> = (Options, Option<Command>, &'a [String]);
+
+fn split_options(mut line: &[String]) -> Result<Split<'_>, UsageError> {
+    let mut options = Options::default();
+    while let Some((typed, rest)) = line.split_first().filter(|(typed, _)| typed.starts_with('-')) {
+        line = rest;
+        if typed == "--" {
+            break;
+        }
+        let option = find_option(typed)?;
+        let value = match option.value {
+            Some(_) => Some(take_value(typed, &mut line)?),
+            None => None,
+        };
+        if let Some(command) = options.set(option.name, value) {
+            return Ok((options, Some(command), line));
+        }
+    }
+    Ok((options, None, line))
+}
+
+fn find_option(typed: &str) -> Result<&'static Switch, UsageError> {
+    let name = typed.trim_start_matches('-');
+    OPTIONS
+        .iter()
+        .find(|option| option.is_named(name))
+        .ok_or_else(|| UsageError::UnknownOption { word: typed.to_owned() })
+}
+
+fn take_value(typed: &str, line: &mut &[String]) -> Result<String, UsageError> {
+    let (value, rest) = line.split_first().ok_or_else(|| UsageError::Incomplete { after: typed.to_owned() })?;
+    *line = rest;
+    Ok(value.clone())
+}
+
+impl Options {
+    fn set(&mut self, name: &str, value: Option<String>) -> Option<Command> {
+        match name {
+            "details" => self.details = true,
+            "json" => self.json = true,
+            "pretty" => self.pretty = true,
+            "statistics" | "stats" => self.statistics = true,
+            "netns" => self.netns = value,
+            "batch" => self.batch = value,
+            "force" => self.force = true,
+            "help" => return Some(Command::Help(Topic::All)),
+            _ => return Some(Command::Version),
+        }
+        None
+    }
+}
+
+fn object_command(object: &'static Object, line: &[String]) -> Result<Command, UsageError> {
+    if let Some(topic) = help_topic(object, line) {
+        return Ok(Command::Help(topic));
+    }
+    match (object.only_command(), line.split_first()) {
+        (Some(verb), _) => verb_command(object, verb, line),
+        (None, Some((typed, rest))) => verb_command(object, find_verb(object, typed)?, rest),
+        (None, None) => match object.commands.iter().find(|verb| verb.name == "show") {
+            Some(show) => verb_command(object, show, &[]),
+            None => Ok(Command::Help(Topic::Object(object))),
+        },
+    }
+}
+
+fn find_verb(object: &'static Object, typed: &str) -> Result<&'static Verb, UsageError> {
+    object
+        .commands
+        .iter()
+        .find(|verb| verb.is_named(typed))
+        .ok_or_else(|| UsageError::UnknownCommand { object: object.name, word: typed.to_owned() })
+}
+
+/// `help` may stand at the end of anything, as long as it is not what the shell is to complete.
+fn help_topic(object: &'static Object, line: &[String]) -> Option<Topic> {
+    let (last, before) = line.split_last()?;
+    let alone = before.is_empty() && is_help(last);
+    match last.as_str() {
+        _ if object.name == "complete" => None,
+        "help" if before.iter().any(|word| word == KIND) => Some(Topic::Kind),
+        "help" => Some(Topic::Object(object)),
+        _ => alone.then_some(Topic::Object(object)),
+    }
+}
+
+fn is_help(typed: &str) -> bool {
+    !typed.is_empty() && ("help".starts_with(typed) || typed == "-h" || typed == "--help" || typed == "-help")
+}
+
+fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -> Result<Command, UsageError> {
+    if object.name == "link" && verb.name == "set" && line.iter().any(|word| word == "address") {
+        return Err(UsageError::SlaveAddress);
+    }
+    let given = Given::read(line, verb)?;
+    match (object.name, verb.name) {
+        ("link", "add") => link::add(&given).map(Command::LinkAdd),
+        ("link", "set") => link::set(&given),
+        ("link", "delete") => Ok(Command::LinkDelete { name: values::device(given.required("dev")?)? }),
+        ("link", _) => Ok(Command::LinkShow { name: given.parsed("dev", values::device)? }),
+        ("addr", "add") => declaration(&given).map(Command::AddressAdd),
+        ("addr", "delete") => declaration(&given).map(Command::AddressDelete),
+        ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
+        ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
+        ("explain", way) => explain::question(way, &given).map(Command::Explain),
+        ("doctor", _) => Ok(Command::Doctor),
+        ("agent", _) => Ok(Command::Agent),
+        ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
+        ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),
+        _ => Ok(Command::Complete { words: line.iter().skip_while(|word| *word == "--").cloned().collect() }),
+    }
+}
+
+/// What has a slash is a directory.
+fn man(page: &str) -> Command {
+    match page.contains('/') {
+        true => Command::ManAll { dir: page.into() },
+        false => Command::Man { page: page.to_owned() },
+    }
+}
+
+fn declaration(given: &Given) -> Result<Declaration, UsageError> {
+    let (addr, prefix_len) = values::prefix(given.required("local")?)?;
+    Ok(Declaration { slave: values::device(given.required("dev")?)?, addr, prefix_len })
+}
+
+fn named<T: Named>(word: &str, must: &'static str) -> Result<T, UsageError> {
+    T::from_word(word).ok_or_else(|| UsageError::Wrong { value: word.to_owned(), must })
+}
+
+#[cfg(test)]
+mod tests;

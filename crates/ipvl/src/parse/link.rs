@@ -1,0 +1,58 @@
+//! Which slave is to be made, or changed how?
+
+use super::{named, values};
+use crate::command::Command;
+use crate::usage::UsageError;
+use crate::words::Given;
+use ipvl_control::{Change, LinkSpec};
+use ipvl_core::{Flag, Guard, Mode};
+
+/// `link add`
+pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
+    let kind = KindWords::read(given)?;
+    Ok(LinkSpec {
+        master: values::device(given.required("link")?)?,
+        name: given.parsed("name", values::new_name)?,
+        mode: kind.mode.unwrap_or(Mode::L3),
+        flag: kind.flag.unwrap_or(Flag::Bridge),
+        guard: kind.guard.unwrap_or(Guard::Owned),
+        host: kind.host.unwrap_or(false),
+        mtu: given.parsed("mtu", values::mtu)?,
+        mac: given.parsed("address", values::mac)?,
+        netns: given.parsed("netns", values::netns)?,
+    })
+}
+
+/// `link set`
+pub fn set(given: &Given) -> Result<Command, UsageError> {
+    let KindWords { mode, flag, guard, host } = KindWords::read(given)?;
+    let change = Change {
+        mode,
+        flag,
+        guard,
+        host,
+        mtu: given.parsed("mtu", values::mtu)?,
+        name: given.parsed("name", values::new_name)?,
+        netns: given.parsed("netns", values::netns)?,
+        up: given.get("state").map(|state| state == "up"),
+    };
+    Ok(Command::LinkSet { name: values::device(given.required("dev")?)?, change })
+}
+
+struct KindWords {
+    mode: Option<Mode>,
+    flag: Option<Flag>,
+    guard: Option<Guard>,
+    host: Option<bool>,
+}
+
+impl KindWords {
+    fn read(given: &Given) -> Result<Self, UsageError> {
+        Ok(Self {
+            mode: given.parsed("mode", |word| named(word, "mode must be l2, l3 or l3s"))?,
+            flag: given.parsed("flag", |word| named(word, "flag must be bridge, private or vepa"))?,
+            guard: given.parsed("guard", |word| named(word, "guard must be owned, strict or off"))?,
+            host: given.parsed("host", |word| named(word, "host must be on or off"))?,
+        })
+    }
+}

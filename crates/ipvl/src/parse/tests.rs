@@ -1,0 +1,244 @@
+//! Which command lines are accepted, as what, and which are refused, in which words?
+
+use super::*;
+use crate::command::{Frame, Question};
+use ipvl_control::{Change, LinkSpec, NetnsRef};
+use ipvl_core::{Flag, Guard, Mac, Mode};
+
+#[test]
+fn a_slave_is_added_in_iproute2s_words() {
+    let spec = plain_spec();
+    adds("link add link eth0 type ipvlan", LinkSpec { name: None, ..spec.clone() });
+    for line in [
+        "link add link eth0 name ipvl0 type ipvlan",
+        "link add link eth0 dev ipvl0 type ipvlan",
+        "link add link eth0 ipvl0 type ipvlan",
+        "link add ipvl0 link eth0 type ipvlan",
+        "link add name ipvl0 link eth0 type ipvlan mode l3 bridge",
+        "l a l eth0 ipvl0 t ipvlan m l2 m l3 b g owned h off",
+    ] {
+        adds(line, spec.clone());
+    }
+    let flag = Flag::Private;
+    adds("link add link eth0 ipvl0 type ipvlan mode l3s private", LinkSpec { mode: Mode::L3s, flag, ..spec.clone() });
+    adds("link add link eth0 ipvl0 type ipvlan vepa", LinkSpec { flag: Flag::Vepa, ..spec.clone() });
+    let guard = Guard::Strict;
+    adds("link add link eth0 ipvl0 type ipvlan guard strict host on", LinkSpec { guard, host: true, ..spec.clone() });
+    let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
+    adds("link add link eth0 ipvl0 mtu 1400 addr 2:0:0:0:0:1 type ipvlan", LinkSpec { mtu: Some(1400), mac, ..spec });
+}
+
+#[test]
+fn a_netns_of_digits_is_a_process() {
+    let add = |netns: &str| format!("link add link eth0 ipvl0 netns {netns} type ipvlan");
+    adds(&add("ns0"), LinkSpec { netns: Some(NetnsRef::Name("ns0".to_owned())), ..plain_spec() });
+    adds(&add("42"), LinkSpec { netns: Some(NetnsRef::Pid(42)), ..plain_spec() });
+    adds(
+        &add("/proc/42/ns/net"),
+        LinkSpec { netns: Some(NetnsRef::Name("/proc/42/ns/net".to_owned())), ..plain_spec() },
+    );
+}
+
+#[test]
+fn only_what_is_given_changes() {
+    let none = Change::default;
+    sets("link set ipvl0", none());
+    sets("link set dev ipvl0 up", Change { up: Some(true), ..none() });
+    sets("link change ipvl0 down mtu 1400", Change { up: Some(false), mtu: Some(1400), ..none() });
+    sets(
+        "link set ipvl0 name a netns ns1",
+        Change { name: Some("a".to_owned()), netns: Some(NetnsRef::Name("ns1".to_owned())), ..none() },
+    );
+    sets("link set ipvl0 type ipvlan mode l2", Change { mode: Some(Mode::L2), ..none() });
+    sets("link set ipvl0 type ipvlan vepa", Change { flag: Some(Flag::Vepa), ..none() });
+    sets(
+        "link set ipvl0 type ipvlan guard off host on",
+        Change { guard: Some(Guard::Off), host: Some(true), ..none() },
+    );
+}
+
+#[test]
+fn the_other_commands_are_understood() {
+    for (line, expected) in [
+        ("link", r#"LinkShow { name: None }"#),
+        ("l", r#"LinkShow { name: None }"#),
+        ("link ls", r#"LinkShow { name: None }"#),
+        ("link list dev ipvl0", r#"LinkShow { name: Some("ipvl0") }"#),
+        ("link sh ipvl0 type ipvlan", r#"LinkShow { name: Some("ipvl0") }"#),
+        ("link del ipvl0", r#"LinkDelete { name: "ipvl0" }"#),
+        ("link delete dev ipvl0 type ipvlan", r#"LinkDelete { name: "ipvl0" }"#),
+        ("addr", r#"AddressShow { slave: None }"#),
+        ("a s dev ipvl0", r#"AddressShow { slave: Some("ipvl0") }"#),
+        ("address show ipvl0", r#"AddressShow { slave: Some("ipvl0") }"#),
+        ("stats", r#"Stats { name: None }"#),
+        ("stats dev ipvl0", r#"Stats { name: Some("ipvl0") }"#),
+        ("doctor", r#"Doctor"#),
+        ("agent", r#"Agent"#),
+        ("man", r#"Man { page: "ipvl" }"#),
+        ("man target/man", r#"ManAll { dir: "target/man" }"#),
+        ("completions zsh", r#"Completion { shell: Zsh }"#),
+        ("completion zsh", r#"Completion { shell: Zsh }"#),
+        ("complete -- link help", r#"Complete { words: ["link", "help"] }"#),
+        ("help", r#"Help(All)"#),
+        ("", r#"Help(All)"#),
+        ("link add type ipvlan help", r#"Help(Kind)"#),
+    ] {
+        assert_eq!(format!("{:?}", parse(line).unwrap()), expected, "{line}");
+    }
+}
+
+#[test]
+fn declared_prefixes_are_whole() {
+    for (line, addr, prefix_len) in [
+        ("addr add 10.0.0.5 dev ipvl0", "10.0.0.5", 32),
+        ("addr add 10.0.0.5/32 dev ipvl0", "10.0.0.5", 32),
+        ("addr add dev ipvl0 local 10.1.0.0/16", "10.1.0.0", 16),
+        ("addr add 0.0.0.0/0 dev ipvl0", "0.0.0.0", 0),
+        ("addr add fd00::/64 dev ipvl0", "fd00::", 64),
+        ("addr add ::/0 dev ipvl0", "::", 0),
+    ] {
+        let Command::AddressAdd(found) = parse(line).unwrap() else { panic!("{line}") };
+        let addr = addr.parse::<std::net::IpAddr>().unwrap().into();
+        assert_eq!(found, Declaration { slave: "ipvl0".to_owned(), addr, prefix_len }, "{line}");
+    }
+}
+
+#[test]
+fn questions_are_understood() {
+    for (line, expected) in [
+        ("explain from s0 to 10.0.0.1", "From s0 10.0.0.1 None Icmp None"),
+        ("explain from s0 to 10.0.0.1 src 10.0.0.2 udp len 99", "From s0 10.0.0.1 Some(10.0.0.2) Udp Some(99)"),
+        ("explain in eth0 to fd00::1 from fd00::2 tcp", "In eth0 fd00::1 Some(fd00::2) Tcp None"),
+        ("e f s0 to fd00::1 ns", "From s0 fd00::1 None Ns None"),
+    ] {
+        let Command::Explain(Question { way, device, frame: Frame::Described(d) }) = parse(line).unwrap() else {
+            panic!("{line}")
+        };
+        let src = d.src.map(|src| src.ip());
+        assert_eq!(format!("{way:?} {device} {} {src:?} {:?} {:?}", d.to, d.protocol, d.len), expected, "{line}");
+    }
+    let Command::Explain(question) = parse("explain in eth0 hex 02:00 ff Ee").unwrap() else { panic!() };
+    assert_eq!(question.frame, Frame::Bytes(vec![2, 0, 0xff, 0xee]));
+}
+
+#[test]
+fn options_stand_first_and_may_be_shortened() {
+    for (line, expected) in [
+        ("-d -j link", Options { details: true, json: true, ..Options::default() }),
+        (
+            "-details -json -pretty -stats link",
+            Options { details: true, json: true, pretty: true, statistics: true, ..Options::default() },
+        ),
+        ("--net ns0 link", Options { netns: Some("ns0".to_owned()), ..Options::default() }),
+        (
+            "-n ns0 -fo -b -",
+            Options { netns: Some("ns0".to_owned()), force: true, batch: Some("-".to_owned()), ..Options::default() },
+        ),
+    ] {
+        assert_eq!(command_line(&words(line)).unwrap().0, expected, "{line}");
+    }
+    for line in ["-V", "--version", "-Version"] {
+        assert!(matches!(command_line(&words(line)), Ok((_, Some(Command::Version)))), "{line}");
+    }
+    assert!(matches!(command_line(&words("--help")), Ok((_, Some(Command::Help(_))))));
+}
+
+/// Status and beginning of the message. The first of each group are iproute2's own, to the letter.
+const REFUSED: &[(&str, u8, &str)] = &[
+    ("foo", 1, "Object \"foo\" is unknown, try \"ipvl help\"."),
+    ("link foo", 1, "Command \"foo\" is unknown, try \"ipvl link help\"."),
+    ("-z link", 255, "Option \"-z\" is unknown, try \"ipvl -help\"."),
+    ("-f link", 255, "Option \"-f\" is unknown"),
+    ("-n", 255, "Command line is not complete"),
+    ("link add link", 255, "Command line is not complete"),
+    ("link add link eth0 type ipvlan mode", 255, "Command line is not complete"),
+    ("link set ipvl0 mtu", 255, "Command line is not complete"),
+    ("link set", 255, "Not enough information: \"dev\" argument is required."),
+    ("link del", 255, "Not enough information: \"dev\" argument is required."),
+    ("link add link eth0", 255, "Not enough information: \"type\" argument is required."),
+    ("link add type ipvlan", 255, "Not enough information: \"link\" argument is required."),
+    ("link del a b", 255, "Error: either \"dev\" is duplicate, or \"b\" is a garbage."),
+    ("link show a b", 255, "Error: either \"dev\" is duplicate, or \"b\" is a garbage."),
+    ("link add link eth0 name a name b type ipvlan", 255, "Error: duplicate \"name\": \"b\" is the second value."),
+    ("link set a up down", 255, "Error: duplicate \"state\": \"down\""),
+    ("link add link eth0 mtu x type ipvlan", 255, "Error: argument \"x\" is wrong: mtu must be"),
+    ("link add link eth0 mtu 67 type ipvlan", 255, "Error: argument \"67\" is wrong: mtu must be"),
+    ("link add link eth0 mtu 65536 type ipvlan", 255, "Error: argument \"65536\" is wrong: mtu must be"),
+    (
+        "link add link eth0 name aaaaaaaaaaaaaaaa type ipvlan",
+        255,
+        "Error: argument \"aaaaaaaaaaaaaaaa\" is wrong: \"name\" not a valid ifname",
+    ),
+    ("link add link eth0 name a/b type ipvlan", 255, "Error: argument \"a/b\" is wrong: \"name\" not"),
+    ("link add link eth0 address 2:0:0:0:0 type ipvlan", 255, "Error: argument \"2:0:0:0:0\" is wrong: a MAC"),
+    ("link add link eth0 type ipvlan mode l4", 255, "Error: argument \"l4\" is wrong: mode must be l2, l3 or l3s"),
+    ("link add link eth0 type ipvlan mode 3", 255, "Error: argument \"3\" is wrong: mode must be l2, l3 or l3s"),
+    ("link set a type ipvlan mode L2", 255, "Error: argument \"L2\" is wrong: mode must be l2, l3 or l3s"),
+    ("link add link eth0 type ipvlan guard on", 255, "Error: argument \"on\" is wrong: guard must be"),
+    ("link add link eth0 type ipvlan host yes", 255, "Error: argument \"yes\" is wrong: host must be on or off"),
+    ("link add link eth0 type ipvlan foo", 1, "ipvlan: unknown option \"foo\"?\nUsage: ... ipvlan "),
+    ("link add link eth0 type ipvlan name a", 1, "ipvlan: unknown option \"name\"?"),
+    ("link add link eth0 type ipvlan bridge private", 1, "ipvlan: unknown option \"private\"? Only one of"),
+    ("link set a type ipvlan vepa private", 1, "ipvlan: unknown option \"private\"? Only one of"),
+    ("link add link eth0 type macvlan", 255, "Error: argument \"macvlan\" is wrong: type must be ipvlan"),
+    ("link add link eth0 txqueuelen 5 type ipvlan", 255, "Error: \"txqueuelen\" is not for ipvl"),
+    ("link set a arp off", 255, "Error: \"arp\" is not for ipvl"),
+    ("link set a address 2:0:0:0:0:1", 255, "Error: \"address\" cannot be set"),
+    ("addr add foo dev a", 1, "Error: any valid prefix is expected rather than \"foo\"."),
+    ("addr add 1.2.3.4/33 dev a", 1, "Error: any valid prefix is expected rather than \"1.2.3.4/33\"."),
+    ("addr add ::ffff:1.2.3.4/128 dev a", 1, "Error: any valid prefix is expected"),
+    ("addr add 10.0.0.5/24 dev a", 255, "Error: argument \"10.0.0.5/24\" is wrong: give 10.0.0.0/24 for all of it"),
+    ("addr add 10.0.0.5", 255, "Not enough information: \"dev\" argument is required."),
+    ("doctor now", 255, "Error: \"now\" is garbage"),
+    ("explain from a", 255, "Not enough information: \"to\" argument is required."),
+    ("explain from a to b", 255, "Error: argument \"b\" is wrong: any valid address is expected"),
+    ("explain from a to fd00::1 arp", 255, "Error: \"arp\" does not ask about fd00::1"),
+    ("explain from a to 10.0.0.1 src fd00::1", 255, "Error: \"icmp\" does not ask about fd00::1"),
+    ("explain from a hex 0", 255, "Error: argument \"0\" is wrong: hex wants"),
+    ("explain from a to 10.0.0.1 hex 00", 255, "Error: \"hex\" is the whole frame: \"to\""),
+    ("explain from a to 10.0.0.1 udp tcp", 255, "Error: duplicate \"protocol\": \"tcp\""),
+    ("completion csh", 255, "Error: \"csh\" is garbage"),
+];
+
+#[test]
+fn what_is_wrong_is_said_as_iproute2_says_it() {
+    for (line, status, message) in REFUSED {
+        let error = command_line(&words(line)).map(|(_, command)| command).expect_err(line);
+        assert!(error.to_string().starts_with(message), "{line}: {error}");
+        assert_eq!(error.status(), *status, "{line}: {error}");
+    }
+}
+
+#[track_caller]
+fn adds(line: &str, expected: LinkSpec) {
+    let Command::LinkAdd(spec) = parse(line).unwrap() else { panic!("{line}") };
+    assert_eq!(spec, expected, "{line}");
+}
+
+#[track_caller]
+fn sets(line: &str, expected: Change) {
+    let Command::LinkSet { name, change } = parse(line).unwrap() else { panic!("{line}") };
+    assert_eq!((name.as_str(), change), ("ipvl0", expected), "{line}");
+}
+
+fn plain_spec() -> LinkSpec {
+    LinkSpec {
+        master: "eth0".to_owned(),
+        name: Some("ipvl0".to_owned()),
+        mode: Mode::L3,
+        flag: Flag::Bridge,
+        guard: Guard::Owned,
+        host: false,
+        mtu: None,
+        mac: None,
+        netns: None,
+    }
+}
+
+fn parse(line: &str) -> Result<Command, UsageError> {
+    command(&words(line))
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}

@@ -1,0 +1,116 @@
+//! What does a value mean? One function for each kind of value.
+
+use crate::usage::UsageError;
+use ipvl_control::NetnsRef;
+use ipvl_core::{Addr, Mac};
+use std::net::IpAddr;
+
+/// The smallest MTU that IPv4 can have (RFC 791), and the largest that the kernel's driver takes.
+const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+/// `IFNAMSIZ` without its closing zero.
+const NAME_MAX: usize = 15;
+/// `ALTIFNAMSIZ` likewise.
+const ALTNAME_MAX: usize = 127;
+
+/// An existing device's name, or one of its alternative names.
+pub fn device(text: &str) -> Result<String, UsageError> {
+    if_name(text, ALTNAME_MAX).ok_or_else(|| wrong(text, "\"dev\" not a valid ifname"))
+}
+
+/// A name that a device is to get.
+pub fn new_name(text: &str) -> Result<String, UsageError> {
+    if_name(text, NAME_MAX).ok_or_else(|| wrong(text, "\"name\" not a valid ifname"))
+}
+
+/// In bytes.
+pub fn mtu(text: &str) -> Result<u32, UsageError> {
+    let parsed = text.parse().ok().filter(|mtu| MTU.contains(mtu));
+    parsed.ok_or_else(|| wrong(text, "mtu must be a number from 68 to 65535"))
+}
+
+/// A whole frame's length in bytes.
+pub fn length(text: &str) -> Result<usize, UsageError> {
+    let parsed = text.parse().ok().filter(|len| (14..=65549).contains(len));
+    parsed.ok_or_else(|| wrong(text, "len must be a number from 14 to 65549"))
+}
+
+/// A process, if it is a number; otherwise a name or a path.
+pub fn netns(text: &str) -> Result<NetnsRef, UsageError> {
+    match (text, text.parse()) {
+        ("" | "." | "..", _) => Err(wrong(text, "netns must be a process's number or a namespace's name")),
+        (_, Ok(pid)) => Ok(NetnsRef::Pid(pid)),
+        (name, Err(_)) => Ok(NetnsRef::Name(name.to_owned())),
+    }
+}
+
+/// `02:00:00:00:00:01`
+pub fn mac(text: &str) -> Result<Mac, UsageError> {
+    let octet = |part: &str| u8::from_str_radix(part, 16).ok().filter(|_| part.len() <= 2 && !part.starts_with('+'));
+    let octets: Option<Vec<u8>> = text.split(':').map(octet).collect();
+    let mac = octets.and_then(|octets| octets.try_into().ok());
+    mac.map(Mac).ok_or_else(|| wrong(text, "a MAC address has six hexadecimal bytes, such as 02:00:00:00:00:01"))
+}
+
+/// An IP address.
+pub fn address(text: &str) -> Result<Addr, UsageError> {
+    ip(text).map(Addr::from).ok_or_else(|| wrong(text, "any valid address is expected"))
+}
+
+/// `ADDR[/LENGTH]`, without bits behind the length.
+pub fn prefix(text: &str) -> Result<(Addr, u8), UsageError> {
+    let bad = || UsageError::NotAPrefix { value: text.to_owned() };
+    let (addr, len) = match text.split_once('/') {
+        Some((addr, len)) => (addr, Some(len.parse::<u8>().map_err(|_| bad())?)),
+        None => (text, None),
+    };
+    let ip = ip(addr).ok_or_else(bad)?;
+    let bits = if ip.is_ipv4() { 32 } else { 128 };
+    let len = len.unwrap_or(bits);
+    if len > bits {
+        return Err(bad());
+    }
+    match first_of(ip, len) {
+        first if first == ip => Ok((ip.into(), len)),
+        first => Err(UsageError::HostBits { value: text.to_owned(), whole: format!("{first}/{len}") }),
+    }
+}
+
+/// A frame's bytes in hexadecimal; blanks, colons and `0x` do not matter.
+pub fn bytes(text: &str) -> Result<Vec<u8>, UsageError> {
+    let bad = || wrong(text, "hex wants an even number of hexadecimal digits");
+    let digits: Vec<u8> =
+        text.trim_start_matches("0x").bytes().filter(|c| !c.is_ascii_whitespace() && *c != b':').collect();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return Err(bad());
+    }
+    let digit = |c: u8| (c as char).to_digit(16).map(|digit| digit as u8);
+    digits.chunks(2).map(|two| Some(digit(two[0])? << 4 | digit(two[1])?)).collect::<Option<_>>().ok_or_else(bad)
+}
+
+/// An address in its own family: `::ffff:1.2.3.4` would be IPv4 to the tables and is refused.
+fn ip(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>().ok().filter(|ip| ip.to_canonical() == *ip)
+}
+
+fn first_of(ip: IpAddr, len: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+            IpAddr::V4((ip.to_bits() & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+            IpAddr::V6((ip.to_bits() & mask).into())
+        }
+    }
+}
+
+fn if_name(text: &str, max: usize) -> Option<String> {
+    let allowed = |c: char| c != '/' && c != ':' && !c.is_whitespace();
+    let valid = !text.is_empty() && text.len() <= max && !matches!(text, "." | "..") && text.chars().all(allowed);
+    valid.then(|| text.to_owned())
+}
+
+fn wrong(text: &str, must: &'static str) -> UsageError {
+    UsageError::Wrong { value: text.to_owned(), must }
+}

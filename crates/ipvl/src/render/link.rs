@@ -1,0 +1,189 @@
+//! How is a slave shown? As `ip link show` shows a device of the kernel's own driver, and then what is ours.
+
+use super::Style;
+use super::stats::traffic;
+use crate::definition::KIND;
+use crate::names::Named;
+use ipvl_control::{Detail, Link, Statistics};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// All of `links`; with their counters where `statistics` has them.
+pub fn links(links: &[Link], statistics: &[Statistics], style: Style) -> String {
+    let counters = |link: &Link| statistics.iter().find(|line| !line.is_master && line.name == link.name);
+    style.print(
+        || links.iter().map(|link| text(link, counters(link), style.details)).collect(),
+        || links.iter().map(|link| json(link, counters(link), style.details)).collect(),
+    )
+}
+
+fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
+    let mut lines = vec![device_line(link), address_line(link, details)];
+    if details {
+        lines.push(kind_line(link));
+    }
+    lines.push(own_line(link));
+    lines.extend(link.degraded.iter().map(|why| format!("    degraded: {why}")));
+    lines.extend(counters.map(traffic));
+    lines.iter().fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "{line}");
+        all
+    })
+}
+
+fn device_line(link: &Link) -> String {
+    let Link { ifindex, name, mtu, qdisc, txqlen, .. } = link;
+    let (peer, flags, state) = (peer(link), flag_names(link.flags).join(","), operstate(link.operstate));
+    let qdisc = if qdisc.is_empty() { String::new() } else { format!("qdisc {qdisc} ") };
+    format!(
+        "{ifindex}: {name}@{peer}: <{flags}> mtu {mtu} {qdisc}state {state} mode DEFAULT group default qlen {txqlen}"
+    )
+}
+
+fn address_line(link: &Link, details: bool) -> String {
+    let netns = match (&link.netns, link.netnsid) {
+        (_, None) => String::new(),
+        (Some(name), _) => format!(" link-netns {name}"),
+        (None, Some(id)) => format!(" link-netnsid {id}"),
+    };
+    let start = format!("    link/ether {} brd ff:ff:ff:ff:ff:ff{netns}", link.mac);
+    let Detail { promiscuity, allmulti, min_mtu, max_mtu, .. } = link.detail;
+    match details {
+        false => start,
+        true => format!("{start} promiscuity {promiscuity} allmulti {allmulti} minmtu {min_mtu} maxmtu {max_mtu} "),
+    }
+}
+
+fn kind_line(link: &Link) -> String {
+    let numbers: String = numbers(&link.detail).iter().map(|(_, text, value)| format!("{text} {value} ")).collect();
+    let (mode, flag) = (link.mode.word(), link.flag.word());
+    format!("    {KIND}  mode {mode} {flag} addrgenmode {} {numbers}", link.detail.addrgenmode)
+}
+
+fn own_line(link: &Link) -> String {
+    let (mode, flag, guard, host) = (link.mode.word(), link.flag.word(), link.guard.word(), link.host.word());
+    let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
+    format!(
+        "    ipvl master {} mode {mode} {flag} guard {guard} host {host} slot {} host-end {}{netns}",
+        link.master.1, link.slot.0, link.host_end.1
+    )
+}
+
+fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
+    let mut all = Map::new();
+    let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
+    put("ifindex", json!(link.ifindex));
+    match link.netnsid {
+        None => put("link", json!(link.master.1)),
+        Some(_) => put("link_index", json!(link.master.0)),
+    };
+    put("ifname", json!(link.name));
+    put("flags", json!(flag_names(link.flags)));
+    put("mtu", json!(link.mtu));
+    put("qdisc", json!(link.qdisc));
+    put("operstate", json!(operstate(link.operstate)));
+    put("linkmode", json!("DEFAULT"));
+    put("group", json!("default"));
+    put("txqlen", json!(link.txqlen));
+    put("link_type", json!("ether"));
+    put("address", json!(link.mac.to_string()));
+    put("broadcast", json!("ff:ff:ff:ff:ff:ff"));
+    link.netnsid.map(|id| put("link_netnsid", json!(id)));
+    if details {
+        put_details(link, &mut put);
+    }
+    counters.map(|counters| put("stats64", super::stats::stats64(counters)));
+    put("ipvl", own_json(link));
+    Value::Object(all)
+}
+
+fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
+    let detail = &link.detail;
+    put("promiscuity", json!(detail.promiscuity));
+    put("allmulti", json!(detail.allmulti));
+    put("min_mtu", json!(detail.min_mtu));
+    put("max_mtu", json!(detail.max_mtu));
+    let data = json!({ "mode": link.mode.word(), link.flag.word(): true });
+    put("linkinfo", json!({ "info_kind": KIND, "info_data": data }));
+    put("inet6_addr_gen_mode", json!(detail.addrgenmode));
+    for (key, _, value) in numbers(detail) {
+        put(key, json!(value));
+    }
+}
+
+fn own_json(link: &Link) -> Value {
+    let mut own = json!({
+        "master": link.master.1,
+        "mode": link.mode.word(),
+        "flag": link.flag.word(),
+        "guard": link.guard.word(),
+        "host": link.host,
+        "slot": link.slot.0,
+        "host_end": link.host_end.1,
+        "degraded": link.degraded,
+    });
+    if let Some(name) = &link.netns {
+        own["netns"] = json!(name);
+    }
+    own
+}
+
+/// The master by name, or by its index where the slave cannot see it.
+fn peer(link: &Link) -> String {
+    match link.netnsid {
+        None => link.master.1.clone(),
+        Some(_) => format!("if{}", link.master.0),
+    }
+}
+
+/// What iproute2 calls them in JSON and in text.
+fn numbers(detail: &Detail) -> [(&'static str, &'static str, u32); 9] {
+    [
+        ("num_tx_queues", "numtxqueues", detail.num_tx_queues),
+        ("num_rx_queues", "numrxqueues", detail.num_rx_queues),
+        ("gso_max_size", "gso_max_size", detail.gso_max_size),
+        ("gso_max_segs", "gso_max_segs", detail.gso_max_segs),
+        ("tso_max_size", "tso_max_size", detail.tso_max_size),
+        ("tso_max_segs", "tso_max_segs", detail.tso_max_segs),
+        ("gro_max_size", "gro_max_size", detail.gro_max_size),
+        ("gso_ipv4_max_size", "gso_ipv4_max_size", detail.gso_ipv4_max_size),
+        ("gro_ipv4_max_size", "gro_ipv4_max_size", detail.gro_ipv4_max_size),
+    ]
+}
+
+/// In the order in which iproute2 prints them; RUNNING shows by its absence.
+fn flag_names(flags: u32) -> Vec<&'static str> {
+    const UP: u32 = 1;
+    const RUNNING: u32 = 1 << 6;
+    const NAMES: &[(u32, &str)] = &[
+        (1 << 3, "LOOPBACK"),
+        (1 << 1, "BROADCAST"),
+        (1 << 4, "POINTOPOINT"),
+        (1 << 12, "MULTICAST"),
+        (1 << 7, "NOARP"),
+        (1 << 9, "ALLMULTI"),
+        (1 << 8, "PROMISC"),
+        (1 << 10, "MASTER"),
+        (1 << 11, "SLAVE"),
+        (1 << 2, "DEBUG"),
+        (1 << 15, "DYNAMIC"),
+        (1 << 14, "AUTOMEDIA"),
+        (1 << 13, "PORTSEL"),
+        (1 << 5, "NOTRAILERS"),
+        (UP, "UP"),
+        (1 << 16, "LOWER_UP"),
+        (1 << 17, "DORMANT"),
+        (1 << 18, "ECHO"),
+    ];
+    let no_carrier = (flags & UP != 0 && flags & RUNNING == 0).then_some("NO-CARRIER");
+    no_carrier.into_iter().chain(NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name)).collect()
+}
+
+/// RFC 2863's states by the kernel's numbers.
+fn operstate(state: u8) -> &'static str {
+    const NAMES: [&str; 7] = ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
+    NAMES.get(usize::from(state)).copied().unwrap_or("UNKNOWN")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! How are counters shown?
+
+use super::Style;
+use ipvl_control::Statistics;
+use serde_json::{Map, Value, json};
+
+/// All of `lines`: what went through, and what was dropped why.
+pub fn statistics(lines: &[Statistics], style: Style) -> String {
+    style.print(|| lines.iter().map(|line| text(line, style.details)).collect(), || lines.iter().map(json).collect())
+}
+
+/// Two columns of totals, for `ipvl -s link show`.
+pub fn traffic(line: &Statistics) -> String {
+    let counters = line.counters;
+    [("RX", counters.rx_bytes, counters.rx_packets), ("TX", counters.tx_bytes, counters.tx_packets)]
+        .map(|(way, bytes, packets)| format!("    {way}: bytes {bytes} packets {packets}"))
+        .join("\n")
+        + &format!(" dropped {}", dropped(line))
+}
+
+/// The same in iproute2's JSON.
+pub fn stats64(line: &Statistics) -> Value {
+    let counters = line.counters;
+    json!({
+        "rx": { "bytes": counters.rx_bytes, "packets": counters.rx_packets },
+        "tx": { "bytes": counters.tx_bytes, "packets": counters.tx_packets, "dropped": dropped(line) },
+    })
+}
+
+fn text(line: &Statistics, details: bool) -> String {
+    let drops: String = line
+        .drops
+        .iter()
+        .map(|(reason, count)| match details {
+            true => format!("    dropped {count} {reason}: {}\n", reason.meaning().trim()),
+            false => format!("    dropped {count} {reason}\n"),
+        })
+        .collect();
+    let counters = line.counters;
+    let traffic = format!(
+        "    rx {} packets {} bytes\n    tx {} packets {} bytes\n",
+        counters.rx_packets, counters.rx_bytes, counters.tx_packets, counters.tx_bytes
+    );
+    // The master's own counters are `ip -s link`'s to tell; here is what came from the wire and was dropped.
+    match (line.is_master, drops.is_empty()) {
+        (true, true) => format!("{} (master): nothing from the wire was dropped\n", line.name),
+        (true, false) => format!("{} (master), from the wire:\n{drops}", line.name),
+        (false, _) => format!("{}:\n{traffic}{drops}", line.name),
+    }
+}
+
+fn json(line: &Statistics) -> Value {
+    let counters = line.counters;
+    let drops: Map<String, Value> = line.drops.iter().map(|(why, count)| (why.to_string(), json!(count))).collect();
+    json!({
+        "ifname": line.name,
+        "master": line.is_master,
+        "rx": { "packets": counters.rx_packets, "bytes": counters.rx_bytes },
+        "tx": { "packets": counters.tx_packets, "bytes": counters.tx_bytes },
+        "dropped": drops,
+    })
+}
+
+fn dropped(line: &Statistics) -> u64 {
+    line.drops.iter().map(|(_, count)| count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipvl_core::{Counters, Reason};
+
+    #[test]
+    fn counters_and_reasons_are_named() {
+        let counters = Counters { tx_packets: 3, tx_bytes: 300, rx_packets: 2, rx_bytes: 200 };
+        let drops = vec![(Reason::Private, 4), (Reason::TooBig, 1)];
+        let line = Statistics { name: "ipvl0".to_owned(), is_master: false, counters, drops };
+        let expected = "ipvl0:\n    rx 2 packets 200 bytes\n    tx 3 packets 300 bytes\n    \
+                        dropped 4 private\n    dropped 1 too-big\n";
+        assert_eq!(statistics(std::slice::from_ref(&line), Style::default()), expected);
+        assert_eq!(traffic(&line), "    RX: bytes 200 packets 2\n    TX: bytes 300 packets 3 dropped 5");
+
+        let json = r#"[{"ifname":"ipvl0","master":false,"rx":{"packets":2,"bytes":200},"tx":{"packets":3,"bytes":300},"dropped":{"private":4,"too-big":1}}]"#;
+        assert_eq!(statistics(&[line], Style { json: true, ..Style::default() }), format!("{json}\n"));
+    }
+}

@@ -1,0 +1,190 @@
+//! How is a command carried out? Asks the control plane, and prints what it says.
+
+use crate::backend;
+use crate::batch::{self, Action, Step};
+use crate::command::{Command, Declaration, Options, Question};
+use crate::failure::Failure;
+use crate::pages::{self, Candidate};
+use crate::render::{self, Style};
+use crate::{frame, netns};
+use ipvl_control::{Link, LinkSpec, Severity, Statistics};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::{fs, slice};
+
+/// Carries out a command, or the batch that the options name.
+pub fn run(options: &Options, command: Option<Command>) -> Result<(), Failure> {
+    if let Some(name) = &options.netns {
+        netns::enter(name).map_err(|source| Failure::Netns { name: name.clone(), source })?;
+    }
+    match (&options.batch, command) {
+        (_, Some(command)) => one(command, options),
+        (Some(file), None) => run_batch(file, options),
+        (None, None) => Ok(()),
+    }
+}
+
+fn run_batch(file: &str, options: &Options) -> Result<(), Failure> {
+    let text = read_batch(file).map_err(|source| Failure::Batch { name: file.to_owned(), source })?;
+    let mut result = Ok(());
+    for Step { lines, what } in batch::steps(&text, options.force) {
+        let done = what.map_err(Failure::from).and_then(|action| act(action, options));
+        let Err(failure) = done else { continue };
+        tell(&failure);
+        let (first, last) = lines.into_inner();
+        let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        eprintln!("Command failed {file}:{range}");
+        result = Err(Failure::Told);
+        if !options.force {
+            break;
+        }
+    }
+    result
+}
+
+/// Prints a failure where the caller sees it, whole: others may be printing theirs.
+pub fn tell(failure: &Failure) {
+    if !matches!(failure, Failure::Told) {
+        // Who has closed stderr does not want to know.
+        let _ = io::stderr().write_all(render::harmless(&format!("{failure}\n")).as_bytes());
+    }
+}
+
+fn read_batch(file: &str) -> io::Result<String> {
+    match file {
+        "-" => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map(|_| text)
+        }
+        path => fs::read_to_string(path),
+    }
+}
+
+fn act(action: Action, options: &Options) -> Result<(), Failure> {
+    match action {
+        Action::Add(specs) => add(&specs),
+        Action::One(command) => one(*command, options),
+    }
+}
+
+fn one(command: Command, options: &Options) -> Result<(), Failure> {
+    let style = Style { details: options.details, json: options.json, pretty: options.pretty };
+    match command {
+        Command::Help(topic) => print(&pages::help(topic)),
+        Command::Version => print(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
+        Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
+        Command::LinkDelete { name } => Ok(backend::delete(&name)?),
+        Command::LinkShow { name } => show_links(name, options.statistics, style),
+        Command::AddressShow { slave } => show_addresses(slave, style),
+        Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),
+        Command::AddressDelete(Declaration { slave, addr, prefix_len }) => {
+            Ok(backend::withdraw(&slave, addr, prefix_len)?)
+        }
+        Command::Stats { name } => show_statistics(name, style),
+        Command::Explain(question) => explain(&question, style),
+        Command::Doctor => examine(style),
+        Command::Agent => Ok(backend::run_agent()?),
+        Command::Man { page } => print(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
+        Command::ManAll { dir } => write_pages(&dir),
+        Command::Completion { shell } => print(pages::script(shell)),
+        Command::Complete { words } => complete(&words),
+    }
+}
+
+fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
+    backend::add(specs)?;
+    Ok(())
+}
+
+fn show_links(name: Option<String>, statistics: bool, style: Style) -> Result<(), Failure> {
+    let links = only(backend::links()?, name, is_meant)?;
+    let statistics = if statistics { backend::statistics()? } else { Vec::new() };
+    print(&render::links(&links, &statistics, style))
+}
+
+/// A slave may have no addresses, so the name is looked for among the slaves.
+fn show_addresses(slave: Option<String>, style: Style) -> Result<(), Failure> {
+    let mut entries = backend::addresses()?;
+    if slave.is_some() {
+        let meant = only(backend::links()?, slave, is_meant)?;
+        entries.retain(|entry| meant.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
+    }
+    print(&render::addresses(&entries, style))
+}
+
+fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
+    let mut links = backend::links()?;
+    links.retain(|link| name.as_ref().is_some_and(|name| is_meant(link, name)));
+    let is_named = |line: &Statistics, name: &str| line.name == name || links.iter().any(|link| link.name == line.name);
+    print(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
+}
+
+/// Whether a slave is meant by a name: its own, or its host end's.
+fn is_meant(link: &Link, name: &str) -> bool {
+    link.name == name || link.host_end.1 == name
+}
+
+fn explain(question: &Question, style: Style) -> Result<(), Failure> {
+    let bytes = frame::bytes(question, &backend::links()?, &backend::addresses()?)?;
+    print(&render::explanation(&backend::explain(&question.device, &bytes)?, style))
+}
+
+fn examine(style: Style) -> Result<(), Failure> {
+    let findings = backend::doctor();
+    print(&render::findings(&findings, style))?;
+    match findings.iter().any(|finding| finding.severity == Severity::Bad) {
+        true => Err(Failure::Told),
+        false => Ok(()),
+    }
+}
+
+fn only<T>(mut all: Vec<T>, name: Option<String>, is_named: impl Fn(&T, &str) -> bool) -> Result<Vec<T>, Failure> {
+    let Some(name) = name else { return Ok(all) };
+    all.retain(|one| is_named(one, &name));
+    if all.is_empty() { Err(Failure::NoSuchDevice { name }) } else { Ok(all) }
+}
+
+fn write_pages(dir: &Path) -> Result<(), Failure> {
+    for (name, text) in pages::pages() {
+        fs::write(dir.join(format!("{name}.8")), text)?;
+    }
+    Ok(())
+}
+
+fn complete(words: &[String]) -> Result<(), Failure> {
+    let typed = words.last().map_or("", String::as_str);
+    let lines: String = pages::candidates(words)
+        .into_iter()
+        .flat_map(names)
+        .filter(|(name, _)| name.starts_with(typed))
+        .map(|(name, about)| if about.is_empty() { format!("{name}\n") } else { format!("{name}\t{about}\n") })
+        .collect();
+    print(&lines)
+}
+
+/// What cannot be read is not offered.
+fn names(candidate: Candidate) -> Vec<(String, &'static str)> {
+    let names = match candidate {
+        Candidate::Word(word, about) => return vec![(word, about)],
+        Candidate::Devices => entries("/sys/class/net"),
+        Candidate::Namespaces => entries("/run/netns"),
+        Candidate::Slaves => backend::links().unwrap_or_default().into_iter().map(|link| link.name).collect(),
+    };
+    names.into_iter().map(|name| (name, "")).collect()
+}
+
+fn entries(dir: &str) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}

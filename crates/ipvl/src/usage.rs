@@ -1,0 +1,61 @@
+//! What is wrong with a command line? Iproute2's texts, with what to do where it says nothing of it.
+
+use thiserror::Error;
+
+/// Why a command line is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "each variant's text names its fields")]
+pub enum UsageError {
+    #[error("Object \"{word}\" is unknown, try \"ipvl help\".")]
+    UnknownObject { word: String },
+    #[error("Command \"{word}\" is unknown, try \"ipvl {object} help\".")]
+    UnknownCommand { object: &'static str, word: String },
+    #[error("Option \"{word}\" is unknown, try \"ipvl -help\".")]
+    UnknownOption { word: String },
+    #[error("Command line is not complete: \"{after}\" wants a value. Try option \"help\"")]
+    Incomplete { after: String },
+    #[error("Not enough information: \"{word}\" argument is required.")]
+    Missing { word: &'static str },
+    #[error("Error: duplicate \"{word}\": \"{value}\" is the second value.")]
+    Duplicate { word: &'static str, value: String },
+    #[error("Error: either \"{word}\" is duplicate, or \"{value}\" is a garbage.")]
+    Garbage { word: &'static str, value: String },
+    #[error("Error: \"{value}\" is garbage: nothing may stand here.")]
+    TooMuch { value: String },
+    #[error("Error: argument \"{value}\" is wrong: {must}")]
+    Wrong { value: String, must: &'static str },
+    #[error("Error: any valid prefix is expected rather than \"{value}\".")]
+    NotAPrefix { value: String },
+    #[error("Error: argument \"{value}\" is wrong: give {whole} for all of it, or a single address without a length")]
+    HostBits { value: String, whole: String },
+    #[error("Error: argument \"{value}\" is wrong: type must be ipvlan; \"ip link\" makes the others")]
+    OtherKind { value: String },
+    #[error("ipvlan: unknown option \"{word}\"?\n{usage}")]
+    UnknownKindWord { word: String, usage: String },
+    #[error("ipvlan: unknown option \"{word}\"? Only one of {choices} can be given, and there is one already.")]
+    SecondFlag { word: String, choices: String },
+    #[error("Error: \"{word}\" is not for ipvl: use \"ip link\" for it, on the slave.")]
+    SetElsewhere { word: String },
+    #[error("Error: \"address\" cannot be set: a slave has its master's, and follows it.")]
+    SlaveAddress,
+    #[error("Error: \"hex\" is the whole frame: \"{word}\" cannot describe it any further.")]
+    HexAndMore { word: &'static str },
+    #[error("Error: \"{protocol}\" does not ask about {address}: it is of the other family.")]
+    OtherFamily { protocol: &'static str, address: String },
+    #[error("Error: unbalanced quote in \"{line}\".")]
+    OpenQuote { line: String },
+}
+
+impl UsageError {
+    /// The status that iproute2 ends with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::UnknownObject { .. }
+            | Self::UnknownCommand { .. }
+            | Self::UnknownKindWord { .. }
+            | Self::SecondFlag { .. }
+            | Self::NotAPrefix { .. } => 1,
+            _ => 255,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Which word of a command line has which value? Read by the definition; the values are still text here.
+
+use crate::definition::{Form, KIND, SET_ELSEWHERE, Verb, Word, synopsis};
+use crate::usage::UsageError;
+
+/// The words that were given, with their values.
+#[derive(Debug, Default)]
+pub struct Given(Vec<(&'static str, String)>);
+
+impl Given {
+    /// Reads what stands behind the command.
+    pub fn read(line: &[String], command: &'static Verb) -> Result<Self, UsageError> {
+        let mut given = Self::default();
+        let mut line = line.iter();
+        while let Some(typed) = line.next() {
+            match claim(typed, command.words) {
+                Some((word, claimed)) => given.take(word, claimed, typed, &mut line)?,
+                None => given.take_bare(typed, command)?,
+            }
+        }
+        given.check_required(command.words)?;
+        Ok(given)
+    }
+
+    /// The value of `word`, if it was given.
+    pub fn get(&self, word: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| *name == word).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `word`, understood.
+    pub fn parsed<T>(
+        &self,
+        word: &str,
+        parse: impl Fn(&str) -> Result<T, UsageError>,
+    ) -> Result<Option<T>, UsageError> {
+        self.get(word).map(parse).transpose()
+    }
+
+    /// The value of a word that the definition requires.
+    pub fn required(&self, word: &'static str) -> Result<&str, UsageError> {
+        self.get(word).ok_or(UsageError::Missing { word })
+    }
+
+    /// The first of `words` that was given.
+    pub fn first_of(&self, words: &[&'static str]) -> Option<&'static str> {
+        words.iter().find(|word| self.get(word).is_some()).copied()
+    }
+
+    fn take<'a>(
+        &mut self,
+        word: &'static Word,
+        claimed: &'static str,
+        typed: &str,
+        rest: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<(), UsageError> {
+        match word.form {
+            Form::Choice(_) => self.put(word, claimed),
+            Form::Pair(_) | Form::Bare(_) => self.put(word, next(typed, rest)?),
+            Form::Rest(_) => self.put(word, &rest.map(String::as_str).collect::<Vec<_>>().join(" ")),
+            Form::Kind(words) => match next(typed, rest)? {
+                KIND => {
+                    self.put(word, KIND)?;
+                    self.take_kind(words, rest)
+                }
+                other => Err(UsageError::OtherKind { value: other.to_owned() }),
+            },
+        }
+    }
+
+    /// As iproute2: behind the type, a word given twice has its last value.
+    fn take_kind<'a>(
+        &mut self,
+        words: &'static [Word],
+        rest: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<(), UsageError> {
+        while let Some(typed) = rest.next() {
+            let (word, claimed) = claim(typed, words).ok_or_else(|| unknown_kind_word(typed, words))?;
+            match word.form {
+                Form::Choice(choices) if self.get(word.name).is_some() => {
+                    return Err(UsageError::SecondFlag { word: typed.clone(), choices: choices.join(", ") });
+                }
+                Form::Choice(_) => self.0.push((word.name, claimed.to_owned())),
+                _ => self.0.insert(0, (word.name, next(typed, rest)?.to_owned())),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_bare(&mut self, typed: &str, command: &'static Verb) -> Result<(), UsageError> {
+        if SET_ELSEWHERE.contains(&typed) {
+            return Err(UsageError::SetElsewhere { word: typed.to_owned() });
+        }
+        match command.bare() {
+            Some(word) if self.get(word.name).is_none() => self.put(word, typed),
+            Some(word) => Err(UsageError::Garbage { word: word.name, value: typed.to_owned() }),
+            None => Err(UsageError::TooMuch { value: typed.to_owned() }),
+        }
+    }
+
+    fn put(&mut self, word: &'static Word, value: &str) -> Result<(), UsageError> {
+        if self.get(word.name).is_some() {
+            return Err(UsageError::Duplicate { word: word.name, value: value.to_owned() });
+        }
+        self.0.push((word.name, value.to_owned()));
+        Ok(())
+    }
+
+    fn check_required(&self, words: &[Word]) -> Result<(), UsageError> {
+        let missing = |word: &&Word| word.required && self.get(word.name).is_none();
+        words.iter().find(missing).map_or(Ok(()), |word| Err(UsageError::Missing { word: word.name }))
+    }
+}
+
+fn claim(typed: &str, words: &'static [Word]) -> Option<(&'static Word, &'static str)> {
+    words.iter().find_map(|word| word.claims(typed).map(|claimed| (word, claimed)))
+}
+
+fn next<'a>(after: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<&'a str, UsageError> {
+    rest.next().map(String::as_str).ok_or_else(|| UsageError::Incomplete { after: after.to_owned() })
+}
+
+fn unknown_kind_word(typed: &str, words: &[Word]) -> UsageError {
+    UsageError::UnknownKindWord {
+        word: typed.to_owned(),
+        usage: format!("Usage: ... {KIND} {}", synopsis(words).join(" ")),
+    }
+}

@@ -1,0 +1,21 @@
+//! Does a slave live as it should, from the first command to the last trace of it, on the running kernel?
+
+mod adding;
+mod agent;
+mod common;
+mod crowd;
+mod flags;
+mod hooks;
+mod hostile;
+mod howto;
+mod link_local;
+mod live;
+mod master;
+mod places;
+mod refusals;
+mod removal;
+mod tun;
+mod tun_device;
+
+#[path = "../../src/snapshot.rs"]
+mod snapshot;

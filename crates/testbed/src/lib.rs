@@ -1,0 +1,23 @@
+//! With what do tests ask the kernel? Namespaces, real frames in and out, and a capture of them when a test fails.
+//!
+//! A test starts with [`require_root!`], builds a [`Lab`], injects with a [`Port`] and says what must come out.
+//! Nothing here touches a device outside the namespaces it made, and dropping removes them.
+
+mod frame;
+mod history;
+mod lab;
+mod netns;
+pub mod packet;
+mod pcap;
+mod port;
+mod require;
+mod sys;
+mod wait;
+
+pub use frame::Frame;
+pub use lab::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, MASTER_MAC, ipvl_path};
+pub use netns::{Netns, Output};
+pub use packet::Mac;
+pub use port::Port;
+pub use require::{kernel_is_at_least, requires_kernel, requires_root};
+pub use wait::wait_until;

@@ -1,0 +1,69 @@
+//! Can this test run here? Only a missing root or an older kernel may skip one, and never in silence.
+
+use std::io::Write;
+
+/// Leaves the test, loudly, when it does not run as root.
+#[macro_export]
+macro_rules! require_root {
+    () => {
+        if !$crate::requires_root() {
+            return;
+        }
+    };
+}
+
+/// Leaves the test, loudly, on a kernel older than the one that brought what it needs.
+#[macro_export]
+macro_rules! require_kernel {
+    ($version:expr, $what:expr) => {
+        if !$crate::requires_kernel($version, $what) {
+            return;
+        }
+    };
+}
+
+/// True for root; otherwise says that the test is skipped.
+#[must_use]
+pub fn requires_root() -> bool {
+    rustix::process::geteuid().is_root() || skip("not root: run the tests as root for real namespaces")
+}
+
+/// True if the kernel is `version` ("6.6") or later; otherwise says that the test is skipped, and for want of `what`.
+#[must_use]
+pub fn requires_kernel(version: &str, what: &str) -> bool {
+    kernel_is_at_least(version) || skip(&format!("{what} came with Linux {version}, this is {}", release()))
+}
+
+/// True if the running kernel is `version` or later.
+#[must_use]
+pub fn kernel_is_at_least(version: &str) -> bool {
+    numbers(&release()) >= numbers(version)
+}
+
+fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("read the kernel's release").trim().to_owned()
+}
+
+fn numbers(release: &str) -> (u32, u32) {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Writes past the test harness's capture: a test that did not run must be seen in a run that passed.
+fn skip(why: &str) -> bool {
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").expect("write to standard error");
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_by_number() {
+        assert!(numbers("6.12.117+deb12-amd64") > numbers("6.6"));
+        assert!(numbers("6.1.0-56-amd64") < numbers("6.6"));
+        assert_eq!(numbers("6.6"), numbers("6.6.0"));
+    }
+}

@@ -1,0 +1,240 @@
+//! Which frames does a scenario mean? `udp a > b, to ext, tag 5`: a kind, stations, and what is odd about it.
+//!
+//! Kinds, each for both families where the stations have both (`udp4`, `udp6` for one alone):
+//!
+//! | kind | frame |
+//! | --- | --- |
+//! | `udp x > y`, `echo x > y` | a datagram, a ping |
+//! | `ask x > y` | an ARP request, a neighbour solicitation; `ask any > y` is a probe |
+//! | `reply x > y` | an ARP reply, a neighbour advertisement |
+//! | `announce x` | gratuitous ARP, an unsolicited neighbour advertisement |
+//! | `rs x`, `ra x`, `mld x` | router solicitation, router advertisement, multicast listener report |
+//! | `dhcp` | a discover from a client without an address |
+//! | `raw TYPE` | no IP: this EtherType |
+//!
+//! Oddities: `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
+//! `size BYTES` (of payload), `df`, `hops NUMBER`, `fragment` (one that is not the first), `options` (IPv4), `behind HEADER` (IPv6),
+//! `padded BYTES`, `patch OFFSET HEX`, `gso`, `loopback`, and `cut`: every shorter frame that has a whole Ethernet header.
+
+use crate::names;
+use ipvl_control::snapshot::Bytes;
+use ipvl_core::Mode;
+use ipvl_testbed::packet::{self, Link};
+use ipvl_testbed::{EXT_MAC, MASTER_MAC, Mac};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Where a frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Out of a slave that works in this mode.
+    Slave(Mode),
+    /// From the wire.
+    Wire,
+    /// From the wire, where a switch sent it back to us.
+    Reflected,
+}
+
+/// A frame, and which of those that the words mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// `udp4`, or `udp4 cut to 20`.
+    pub label: String,
+    /// The frame.
+    pub frame: Bytes,
+}
+
+const LINK: usize = 14;
+const V4_CHECKSUM: std::ops::Range<usize> = LINK + 10..LINK + 12;
+
+/// All frames that `text` means.
+///
+/// # Panics
+/// When it means none.
+pub fn frames(text: &str, way: Way) -> Vec<Named> {
+    let mut parts = text.split(',').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let oddities: Vec<_> = parts.collect();
+    let plain = plain_frames(kind, way, &oddities);
+    assert!(!plain.is_empty(), "\"{text}\" means no frame");
+    plain.into_iter().flat_map(|named| shaped(named, &oddities)).collect()
+}
+
+fn plain_frames(kind: &str, way: Way, oddities: &[&str]) -> Vec<Named> {
+    let words: Vec<_> = kind.split_whitespace().collect();
+    let (what, stations) = words.split_first().expect("a kind of frame");
+    let (what, families) = match what.strip_suffix(['4', '6']) {
+        Some(stem) if stem != "raw" => (stem, if what.ends_with('4') { [true, false] } else { [false, true] }),
+        _ => (*what, [true, true]),
+    };
+    let size = oddities.iter().find_map(|oddity| oddity.strip_prefix("size ")).map_or(8, number);
+    let builder = Builder { way, size };
+    let v4 = families[0].then(|| builder.v4(what, stations)).flatten();
+    let v6 = families[1].then(|| builder.v6(what, stations)).flatten();
+    let named = |family: &str, data: Vec<u8>| Named { label: format!("{what}{family}"), frame: data.into() };
+    v4.map(|data| named("4", data)).into_iter().chain(v6.map(|data| named("6", data))).collect()
+}
+
+struct Builder {
+    way: Way,
+    size: usize,
+}
+
+impl Builder {
+    fn v4(&self, what: &str, stations: &[&str]) -> Option<Vec<u8>> {
+        let from = self.from();
+        let v4 = |name: &&str| names::endpoint(name).v4;
+        Some(match (what, stations) {
+            ("udp" | "echo", [x, ">", y]) => self.ip(what, v4(x)?.into(), v4(y)?.into(), y),
+            ("ask", [x, ">", y]) => packet::arp_request(from, v4(x)?, v4(y)?),
+            ("reply", [x, ">", y]) => packet::arp_reply(self.link(y), v4(x)?, v4(y)?),
+            ("announce", [x]) => packet::gratuitous_arp(from, v4(x)?),
+            ("dhcp", []) => packet::dhcp_discover(from, 0x1234_5678, true, b"ipvl"),
+            ("raw", [ethertype]) => {
+                let ethertype = u16::from_str_radix(ethertype, 16).expect("an EtherType");
+                packet::ethernet(self.link(""), ethertype, &[7; 46])
+            }
+            ("pause", []) => packet::ethernet(Link::new(from, [1, 0x80, 0xc2, 0, 0, 1]), 0x8808, &[0; 46]),
+            ("rs" | "ra" | "mld", [_]) => return None,
+            _ => panic!("\"{what} {}\" is no kind of frame", stations.join(" ")),
+        })
+    }
+
+    fn v6(&self, what: &str, stations: &[&str]) -> Option<Vec<u8>> {
+        const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let from = self.from();
+        let v6 = |name: &&str| names::endpoint(name).v6;
+        Some(match (what, stations) {
+            ("udp" | "echo", [x, ">", y]) => self.ip(what, v6(x)?.into(), v6(y)?.into(), y),
+            ("ask", [x, ">", y]) => packet::neighbour_solicit(from, v6(x)?, v6(y)?),
+            ("reply", [x, ">", y]) => packet::neighbour_advert(self.link(y), v6(x)?, v6(y)?),
+            ("announce", [x]) => packet::neighbour_advert(Link::multicast(from, ALL_NODES), v6(x)?, ALL_NODES),
+            ("rs", [x]) => packet::router_solicit(from, v6(x)?),
+            ("ra", [x]) => packet::router_advert(from, v6(x)?, Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0)),
+            ("mld", [x]) => listener_report(from, v6(x)?),
+            _ => return None,
+        })
+    }
+
+    fn ip(&self, what: &str, from: IpAddr, to: IpAddr, name: &str) -> Vec<u8> {
+        let link = names::group_mac(to).map_or_else(|| self.link(name), |group| Link::new(self.from(), group));
+        match what {
+            "echo" => packet::echo_request(link, from, to, 7, 1),
+            _ => packet::udp(link, (from, 4000), (to, 4001), &vec![0x69; self.size]),
+        }
+    }
+
+    fn from(&self) -> Mac {
+        if self.way == Way::Wire { EXT_MAC } else { MASTER_MAC }
+    }
+
+    /// What a stack would fill in: an l2 slave finds those outside at a MAC address of their own.
+    fn link(&self, to: &str) -> Link {
+        let outside = matches!(to, "ext" | "far");
+        let to = if self.way == Way::Slave(Mode::L2) && outside { EXT_MAC } else { MASTER_MAC };
+        Link::new(self.from(), to)
+    }
+}
+
+/// MLDv2, behind the router alert that it must have (RFC 3810, 5).
+fn listener_report(from: Mac, sender: Ipv6Addr) -> Vec<u8> {
+    const ICMPV6: u8 = 58;
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+    let report = [143, 0, 0, 0, 0, 0, 0, 0];
+    let frame = packet::ip(Link::multicast(from, group), sender.into(), group.into(), ICMPV6, &report);
+    packet::with_extension(&frame, 0)
+}
+
+fn shaped(named: Named, oddities: &[&str]) -> Vec<Named> {
+    let cut = oddities.contains(&"cut");
+    let whole = oddities.iter().fold(named, |named, oddity| shape(named, oddity));
+    if !cut {
+        return vec![whole];
+    }
+    let shorter = |length: usize| {
+        let frame = Bytes { data: packet::truncated(&whole.frame.data, length), ..whole.frame.clone() };
+        Named { label: format!("{} cut to {length}", whole.label), frame }
+    };
+    (LINK..whole.frame.data.len()).map(shorter).collect()
+}
+
+fn shape(named: Named, oddity: &str) -> Named {
+    let Named { label, mut frame } = named;
+    let data = &mut frame.data;
+    match oddity.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["to", mac] => data[..6].copy_from_slice(&names::mac(mac)),
+        ["from", mac] => data[6..12].copy_from_slice(&names::mac(mac)),
+        ["says", mac] => data[LINK + 8..LINK + 14].copy_from_slice(&names::mac(mac)),
+        ["tag", id] => *data = packet::with_tag(data, number(id) as u16),
+        ["vlan", id] => frame.vlan = Some(number(id) as u16),
+        ["df"] => set_df(data),
+        ["hops", hops] => set_hops(data, number(hops) as u8),
+        ["fragment"] => *data = packet::fragments(data, 8).pop().expect("a fragment"),
+        ["options"] => *data = with_options(data),
+        ["behind", header] => *data = packet::with_extension(data, extension(header)),
+        ["padded", length] => data.resize(data.len().max(number(length)), 0),
+        ["patch", offset, hex] => patch(data, number(offset), hex),
+        ["gso"] => frame.gso = true,
+        ["loopback"] => frame.loopback = true,
+        ["size", _] | ["cut"] => (),
+        _ => panic!("\"{oddity}\" is no oddity"),
+    }
+    Named { label, frame }
+}
+
+fn set_df(data: &mut [u8]) {
+    if is_v4(data) {
+        data[LINK + 6] |= 0x40;
+        sum_v4(data);
+    }
+}
+
+/// TTL or hop limit.
+fn set_hops(data: &mut [u8], hops: u8) {
+    if is_v4(data) {
+        data[LINK + 8] = hops;
+        sum_v4(data);
+    } else {
+        data[LINK + 7] = hops;
+    }
+}
+
+/// Three times nothing, and the end of the options (RFC 791, 3.1).
+fn with_options(data: &[u8]) -> Vec<u8> {
+    let mut frame = [&data[..LINK + 20], &[1, 1, 1, 0], &data[LINK + 20..]].concat();
+    frame[LINK] = 0x46;
+    let total = (frame.len() - LINK) as u16;
+    frame[LINK + 2..LINK + 4].copy_from_slice(&total.to_be_bytes());
+    sum_v4(&mut frame);
+    frame
+}
+
+fn sum_v4(data: &mut [u8]) {
+    let header = LINK..LINK + usize::from(data[LINK] & 15) * 4;
+    data[V4_CHECKSUM].fill(0);
+    let sum = packet::checksum(&data[header]);
+    data[V4_CHECKSUM].copy_from_slice(&sum);
+}
+
+fn is_v4(data: &[u8]) -> bool {
+    data[12..14] == packet::IPV4.to_be_bytes()
+}
+
+fn extension(name: &str) -> u8 {
+    match name {
+        "hop-by-hop" => 0,
+        "routing" => 43,
+        "destination" => 60,
+        _ => panic!("\"{name}\" is no extension header"),
+    }
+}
+
+fn patch(data: &mut [u8], offset: usize, hex: &str) {
+    for (place, byte) in hex.as_bytes().chunks(2).enumerate() {
+        let byte = std::str::from_utf8(byte).expect("two hex digits");
+        data[offset + place] = u8::from_str_radix(byte, 16).expect("two hex digits");
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().unwrap_or_else(|_| panic!("\"{text}\" is no number"))
+}

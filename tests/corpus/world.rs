@@ -1,0 +1,131 @@
+//! Who is there? A master, its slaves and their addresses, from a line of words for each slave.
+
+use crate::names;
+use ipvl_control::snapshot::Snapshot;
+use ipvl_core::{ABI_VERSION, Addr, Flag, Guard, Mac, Mode, Owner, Port, Slave, SlaveConfig, Slot};
+use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
+use std::net::IpAddr;
+
+/// The master's ifindex where nobody gives another.
+const MASTER: u32 = 100;
+const MTU: u32 = 1500;
+
+/// A slave as a scenario describes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// `a`, `b`, ...: its place in [`names::SLAVES`] is its slot.
+    pub name: String,
+    /// `l2 bridge owned host down local`, in this order, as far as they apply.
+    pub words: Vec<String>,
+}
+
+/// All that the tables hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct World {
+    /// The slaves.
+    pub members: Vec<Member>,
+    /// `b 10.50.0.0/16`: what is declared, and for whom.
+    pub declared: Vec<String>,
+    /// `cut`, `ip-only`.
+    pub port: Vec<String>,
+}
+
+impl Member {
+    /// What the words say; what they leave open is l2, bridge, owned, up, in a netns of its own.
+    ///
+    /// # Panics
+    /// At a word that means nothing.
+    pub fn config(&self) -> SlaveConfig {
+        let mut config = SlaveConfig {
+            mode: Mode::L2,
+            flag: Flag::Bridge,
+            guard: Guard::Owned,
+            host: false,
+            up: true,
+            local: false,
+        };
+        for word in &self.words {
+            match word.as_str() {
+                "l2" => config.mode = Mode::L2,
+                "l3" => config.mode = Mode::L3,
+                "l3s" => config.mode = Mode::L3s,
+                "bridge" => config.flag = Flag::Bridge,
+                "vepa" => config.flag = Flag::Vepa,
+                "private" => config.flag = Flag::Private,
+                "owned" => config.guard = Guard::Owned,
+                "strict" => config.guard = Guard::Strict,
+                "off" => config.guard = Guard::Off,
+                "host" => config.host = true,
+                "down" => config.up = false,
+                "local" => config.local = true,
+                other => panic!("\"{other}\" says nothing of slave {}", self.name),
+            }
+        }
+        config
+    }
+
+    /// Its slot.
+    pub fn slot(&self) -> Slot {
+        Slot(names::slot(&self.name).expect("a slave's name"))
+    }
+
+    fn owns(&self) -> [Addr; 2] {
+        let (v4, v6) = names::slave_addresses(self.slot().0);
+        [IpAddr::from(v4).into(), IpAddr::from(v6).into()]
+    }
+}
+
+impl World {
+    /// The slave with this name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn member(&self, name: &str) -> &Member {
+        self.members.iter().find(|member| member.name == name).unwrap_or_else(|| panic!("no slave {name} here"))
+    }
+
+    /// The tables, with made-up ifindexes.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_at(MASTER, |slot| MASTER + 1 + slot.0)
+    }
+
+    /// The tables for a master and host ends that exist.
+    pub fn snapshot_at(&self, master: u32, host_end: impl Fn(Slot) -> u32) -> Snapshot {
+        let slots = self.members.iter().map(|member| member.slot().0 + 1).max().unwrap_or(0);
+        let mac = if self.is("ip-only") { [0; 6] } else { MASTER_MAC };
+        let flags = self.flags();
+        let port = Port { abi: ABI_VERSION, master, mtu: MTU, slots, flags, mac: Mac(mac), ..Port::default() };
+        let mut snapshot = Snapshot { port, ..Snapshot::default() };
+        for member in &self.members {
+            let slot = member.slot();
+            snapshot.slaves.insert(slot, Slave::new(host_end(slot), member.config()));
+            snapshot.owners.extend(member.owns().map(|addr| (addr, Owner::Slave(slot))));
+        }
+        for addr in [IpAddr::from(HOST_V4), IpAddr::from(HOST_V6)] {
+            snapshot.owners.insert(addr.into(), Owner::Host);
+        }
+        snapshot.prefixes = self.declared.iter().map(|line| prefix(line)).collect();
+        snapshot
+    }
+
+    fn flags(&self) -> u32 {
+        let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+        flag(self.is("cut"), Port::CUT)
+            | flag(self.is("ip-only"), Port::IP_ONLY)
+            | flag(!self.declared.is_empty(), Port::PREFIXES)
+    }
+
+    /// Whether the port has this property.
+    pub fn is(&self, word: &str) -> bool {
+        self.port.iter().any(|property| property == word)
+    }
+}
+
+fn prefix(line: &str) -> (Addr, u8, Owner) {
+    let (name, prefix) = line.split_once(' ').expect("a slave and a prefix");
+    let (address, len) = prefix.split_once('/').expect("a prefix with its length");
+    let address: IpAddr = address.parse().expect("a prefix's address");
+    let len: u8 = len.parse().expect("a prefix's length");
+    let slot = Slot(names::slot(name).expect("a slave's name"));
+    (address.into(), if address.is_ipv4() { 96 + len } else { len }, Owner::Slave(slot))
+}

@@ -1,0 +1,16 @@
+//! Does what the host decides hold for its slaves: its routes, rules, filters, proxies?
+
+#[path = "host/errors.rs"]
+mod errors;
+#[path = "host/filters.rs"]
+mod filters;
+#[path = "host/lab.rs"]
+mod lab;
+#[path = "host/proxies.rs"]
+mod proxies;
+#[path = "host/routes.rs"]
+mod routes;
+#[path = "host/storms.rs"]
+mod storms;
+#[path = "host/transfers.rs"]
+mod transfers;

@@ -1,0 +1,225 @@
+//! On which stage are scenarios played? One host, one outside, six slaves that change to whatever a world wants them to be.
+//!
+//! Slaves are changed in place and never made anew, so that each world also tests a change under way. A slave that a world
+//! does not have is down.
+
+use ipvl_control::netlink::Netlink;
+use ipvl_control::port;
+use ipvl_core::{Addr, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
+use ipvl_testbed::{EXT_V4, EXT_V6, Frame, Lab, Port, wait_until};
+use ipvl_tests::names::{SLAVES, slave_addresses};
+use ipvl_tests::scenario::Case;
+use ipvl_tests::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How many slaves a world can have here.
+pub const PLACES: usize = 6;
+/// What the host's stack can get: IPv4, ARP, IPv6, and what scenarios send that is none of these.
+const PROTOCOLS: [u16; 4] = [0x0800, 0x0806, 0x86dd, 0x88b5];
+/// To whom no frame of the link belongs: its MAC address is another's, or its tag.
+const OTHER_HOST: u8 = 3;
+/// The tables must be true after this.
+const PATIENCE: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_micros(200);
+const DOWN: &str = "down";
+
+/// A lab, with an observer wherever a frame may go.
+pub struct Stage {
+    lab: Lab,
+    /// The programs' tables and counters.
+    port: port::Port,
+    wire: Port,
+    stack: Vec<Port>,
+    slaves: Vec<Port>,
+    /// What each slave was last told to be.
+    roles: Vec<String>,
+    declared: BTreeSet<String>,
+}
+
+impl Stage {
+    /// Builds it.
+    pub fn new() -> Self {
+        let lab = Lab::new(PLACES);
+        lab.host.run(["ip", "route", "add", "default", "via", &EXT_V4.to_string()]);
+        lab.host.run(["ip", "-6", "route", "add", "default", "via", &EXT_V6.to_string()]);
+        lab.host.sysctl("net/ipv6/conf/eth0/accept_ra", "0");
+        for place in 0..PLACES {
+            lab.slaves[place].sysctl("net/ipv6/conf/default/accept_ra", "0");
+            // What a slave owned must still be owned by it, and by nobody else, while it is down.
+            lab.slaves[place].sysctl("net/ipv6/conf/default/keep_addr_on_down", "1");
+            let (v4, v6) = slave_addresses(place as u32);
+            let name = lab.add_slave(place, "mode l2 bridge", &[&format!("{v4}/24"), &format!("{v6}/64")]);
+            lab.slaves[place].sysctl(&format!("net/ipv6/conf/{name}/keep_addr_on_down"), "1");
+        }
+        let slaves = (0..PLACES).map(|place| lab.slaves[place].port(&device(place))).collect();
+        let stack = PROTOCOLS.map(|protocol| Port::open_stack(&lab.host, protocol)).into();
+        let (wire, port) = (lab.wire(), find_port(&lab));
+        Self { port, wire, stack, slaves, roles: vec![String::new(); PLACES], declared: BTreeSet::new(), lab }
+    }
+
+    /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
+    pub fn play(&mut self, world: &World) {
+        for place in 0..PLACES {
+            let role = role(world, place);
+            if role != self.roles[place] {
+                self.lab.ipvl(&format!("link set {} {role}", device(place)));
+                self.roles[place] = role;
+            }
+        }
+        self.declare(&world.declared);
+        // What one world's frames claimed must not be believed in the next.
+        self.lab.host.run(["ip", "neigh", "flush", "dev", "eth0"]);
+        let ready = wait_until(PATIENCE, || self.difference(world).is_none());
+        assert!(ready, "{world:?}: {}", self.difference(world).unwrap_or_default());
+    }
+
+    /// Sends a case's frame from where it says.
+    pub fn inject(&self, from: Option<Slot>, frame: &[u8]) {
+        match from {
+            Some(Slot(slot)) => self.slaves[slot as usize].inject(frame),
+            None => self.wire.inject(frame),
+        }
+    }
+
+    /// Forgets what was seen so far.
+    pub fn clear(&mut self) {
+        self.ports().into_iter().for_each(|(_, port)| port.clear());
+    }
+
+    /// How often the observer `name` sees a frame that `wanted` accepts: waits for the first, and not for more.
+    pub fn sightings(&mut self, name: &str, patience: Duration, wanted: impl Fn(&Frame) -> bool) -> usize {
+        let counts = |frame: &Frame| wanted(frame) && (name != "host" || frame.pkt_type != OTHER_HOST);
+        let mut ports: Vec<_> = self.ports().into_iter().filter(|(observer, _)| *observer == name).collect();
+        let deadline = Instant::now() + patience;
+        loop {
+            let seen: usize = ports.iter_mut().map(|(_, port)| port.count(Duration::ZERO, counts)).sum();
+            if seen > 0 || Instant::now() >= deadline {
+                return seen;
+            }
+            sleep(STEP);
+        }
+    }
+
+    /// How many frames of this source were dropped for these reasons.
+    pub fn drops(&self, source: Option<Slot>, reasons: &[Reason]) -> u64 {
+        let source = source.unwrap_or(WIRE);
+        if reasons.is_empty() {
+            return 0;
+        }
+        let drops = self.port.maps.drops().expect("read the drops");
+        let of_source = drops.get(&source).into_iter().flatten();
+        of_source.filter(|(reason, _)| reasons.contains(reason)).map(|(_, count)| count).sum()
+    }
+
+    fn ports(&mut self) -> Vec<(&'static str, &mut Port)> {
+        let slaves = SLAVES.into_iter().zip(&mut self.slaves);
+        let stack = self.stack.iter_mut().map(|port| ("host", port));
+        slaves.chain([("ext", &mut self.wire)]).chain(stack).collect()
+    }
+
+    fn declare(&mut self, wanted: &[String]) {
+        let wanted: BTreeSet<_> = wanted.iter().cloned().collect();
+        let (gone, new) = (&self.declared - &wanted, &wanted - &self.declared);
+        for (verb, lines) in [("del", gone), ("add", new)] {
+            for line in lines {
+                let (name, prefix) = line.split_once(' ').expect("a slave and a prefix");
+                let place = SLAVES.iter().position(|slave| *slave == name).expect("a slave's name");
+                self.lab.ipvl(&format!("addr {verb} {prefix} dev {}", device(place)));
+            }
+        }
+        self.declared = wanted;
+    }
+
+    /// What the tables say that they should not, or do not say.
+    fn difference(&self, world: &World) -> Option<String> {
+        let wanted = wanted(world);
+        let found = found(&self.port);
+        (wanted != found).then(|| format!("the tables say {found:?}, not {wanted:?}"))
+    }
+}
+
+fn find_port(lab: &Lab) -> port::Port {
+    lab.host.within(|| {
+        let netlink = Netlink::open().expect("open netlink");
+        let master = netlink.link_by_name("eth0", None).expect("look for the master").expect("a master");
+        port::Port::find(&netlink, master.ifindex).expect("find the port").expect("a port")
+    })
+}
+
+/// Whether this stage can show the case.
+pub fn shows(case: &Case) -> bool {
+    case.not_in_netns.is_none()
+        && case.world.port.is_empty()
+        && case.world.members.iter().all(|member| (member.slot().0 as usize) < PLACES && !member.config().local)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Tables {
+    slaves: BTreeMap<u32, String>,
+    owners: BTreeMap<Addr, u32>,
+    prefixes: BTreeMap<(Addr, u32), u32>,
+}
+
+fn wanted(world: &World) -> Tables {
+    let snapshot = world.snapshot();
+    let slaves = (0..PLACES).map(|place| {
+        let member = world.members.iter().find(|member| member.slot().0 as usize == place);
+        (place as u32, member.map_or_else(|| DOWN.to_owned(), |member| in_words(member.config())))
+    });
+    let owners = (0..PLACES as u32).flat_map(|slot| {
+        let (v4, v6) = slave_addresses(slot);
+        [IpAddr::from(v4), IpAddr::from(v6)].map(|ip| (ip.into(), slot))
+    });
+    let prefixes = snapshot.prefixes.iter().map(|(addr, len, owner)| match owner {
+        Owner::Slave(Slot(slot)) => ((*addr, u32::from(*len)), *slot),
+        other => panic!("{other:?} cannot own a prefix"),
+    });
+    Tables { slaves: slaves.collect(), owners: owners.collect(), prefixes: prefixes.collect() }
+}
+
+/// The same from the kernel. Link-local addresses and the host's are nobody's in a scenario.
+fn found(port: &port::Port) -> Tables {
+    let slaves = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| {
+        let slave: Slave = port.maps.slave(slot).expect("read a slave");
+        (slot.0, if slave.up() { in_words(slave.config()) } else { DOWN.to_owned() })
+    });
+    let owners = port.maps.owners().expect("read the owners").into_iter();
+    let owners = owners.filter(|(addr, entry)| entry.slot != OwnerEntry::HOST && !is_link_local(*addr));
+    let prefixes = port.maps.prefixes().expect("read the prefixes").into_iter();
+    Tables {
+        slaves: slaves.collect(),
+        owners: owners.map(|(addr, entry)| (addr, entry.slot)).collect(),
+        prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot)).collect(),
+    }
+}
+
+/// What of a slave's properties can be seen in what it does.
+fn in_words(config: SlaveConfig) -> String {
+    let SlaveConfig { mode, flag, guard, up, local, .. } = config;
+    let host = Slave::new(1, config).host();
+    if !up {
+        return DOWN.to_owned();
+    }
+    format!("{mode:?} {flag:?} {guard:?} host {host} local {local}")
+}
+
+fn is_link_local(addr: Addr) -> bool {
+    addr.0[..2] == [0xfe, 0x80]
+}
+
+fn device(place: usize) -> String {
+    format!("ipvl{place}")
+}
+
+/// The words of `ipvl link set` for the slave in this place.
+fn role(world: &World, place: usize) -> String {
+    let Some(member) = world.members.iter().find(|member| member.slot().0 as usize == place) else {
+        return DOWN.to_owned();
+    };
+    let SlaveConfig { mode, flag, guard, host, up, .. } = member.config();
+    let (up, host) = (if up { "up" } else { DOWN }, if host { "on" } else { "off" });
+    format!("{up} type ipvlan mode {mode:?} {flag:?} guard {guard:?} host {host}").to_lowercase()
+}
