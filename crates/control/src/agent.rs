@@ -8,7 +8,7 @@ mod clients;
 mod registry;
 mod slave;
 
-use crate::agent_client::NAME;
+use crate::agent_client;
 use crate::error::{Error, Result, io_error};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::{Events, Netlink};
@@ -16,7 +16,6 @@ use crate::netns::{self, Finder};
 use crate::plan::Prefix;
 use crate::port::{HostEnd, Port};
 use crate::routes;
-use crate::single;
 use crate::sys::FrameSocket;
 use crate::tidy;
 use clients::Clients;
@@ -35,7 +34,7 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Runs the agent of this netns until its last slave is gone. Returns at once if there is one already.
 pub fn run_agent() -> Result<()> {
-    let Some(listener) = single::claim(NAME)? else { return Ok(()) };
+    let Some(listener) = agent_client::claim()? else { return Ok(()) };
     // Whoever started us may log out; in a shell of its own we stay its job.
     let _ = rustix::process::setsid();
     let mut agent = Agent::new(listener)?;

@@ -1,15 +1,15 @@
 //! How does a command get the agent to look at a slave, and start it when none runs?
 //!
 //! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`; the
-//! answer is a line too, `ok` or what went wrong.
+//! answer is a line too, `ok` or what went wrong. `ping` is answered by `ok`, `end` by the agent's end.
 
 use crate::error::{Error, Result, io_error};
 use crate::{single, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ const START: Duration = Duration::from_secs(5);
 /// Longer than the agent waits for the lock, which another command may have.
 const ANSWER: Duration = Duration::from_secs(90);
 const TRIES: usize = 5;
+const PONG: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Has the agent look at the slaves behind these host ends now, and returns when it has. Starts one if need be, also
@@ -51,6 +52,33 @@ fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Takes the agent's name; none if there is an agent already. One that was killed has its name for a moment longer than
+/// it has a netns; whoever then connects to it sees the end.
+pub(crate) fn claim() -> Result<Option<UnixListener>> {
+    loop {
+        if let Some(listener) = single::claim(NAME)? {
+            return Ok(Some(listener));
+        }
+        if let Some(stream) = connect()?
+            && stays(&stream)?
+        {
+            return Ok(None);
+        }
+    }
+}
+
+/// Whether it answers, or is too busy to.
+fn stays(mut stream: &UnixStream) -> Result<bool> {
+    stream.set_read_timeout(Some(PONG)).map_err(io_error("wait for", "the agent"))?;
+    if writeln!(stream, "ping").is_err() {
+        return Ok(false);
+    }
+    Ok(match stream.read(&mut [0]) {
+        Ok(length) => length > 0,
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    })
 }
 
 /// Waits until the agent, which has nothing left to do, is gone.

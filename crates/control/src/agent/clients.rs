@@ -106,9 +106,11 @@ impl Client {
         let mut requests = Vec::new();
         while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
-            match parse(&line) {
-                Some(host_end) => requests.push(Request { client: self.id, host_end }),
-                None => self.gone |= !line.starts_with(b"end"),
+            match (parse(&line), line.trim_ascii()) {
+                (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
+                (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
+                (None, b"end") => {}
+                (None, _) => self.gone = true,
             }
         }
         self.gone |= self.line.len() >= LONGEST_LINE;

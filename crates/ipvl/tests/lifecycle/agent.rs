@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path, require_root};
+use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path, require_root, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::common::{Probe, agents, exec, kill_agent, run, shell, soon, start_agent};
@@ -78,6 +80,25 @@ fn a_second_agent_leaves_at_once() {
 }
 
 #[test]
+fn an_agent_that_is_being_killed_keeps_no_new_one_away() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l3", &["10.0.0.10/24"]);
+    kill_agent(&lab.host);
+    let mut agent = start_agent(&lab.host);
+    for round in 0..20 {
+        soon("an agent", || !agents(&lab.host).is_empty());
+        agent.kill().expect("kill the agent");
+        let mut next = start_agent(&lab.host);
+        agent.wait().expect("wait for the agent");
+        assert!(!ended_within_a_moment(&mut next), "round {round}: it left to the one that was being killed");
+        agent = next;
+    }
+    lab.ipvl("link del ipvl0");
+    assert!(agent.wait().expect("wait for the agent").success());
+}
+
+#[test]
 fn without_slaves_an_agent_has_nothing_to_stay_for() {
     require_root!();
     let lab = Lab::new(0);
@@ -127,6 +148,10 @@ fn the_agent_holds_on_to_nothing_of_who_started_it() {
     let output = shell(&lab.host, script);
     assert_eq!(output.code, Some(0), "the agent keeps the caller's lock: {}", output.stderr);
     assert_eq!(agents(&lab.host).len(), 1);
+}
+
+fn ended_within_a_moment(process: &mut Child) -> bool {
+    wait_until(Duration::from_millis(50), || process.try_wait().expect("ask after the agent").is_some())
 }
 
 fn session_of(pid: u32) -> Option<u32> {
