@@ -32,7 +32,7 @@ check: setup ## formatting, lints, the dependency rule, the style's limits
 	scripts/check-style
 	scripts/check-docs
 
-verify-kernels: build ## load the programs and run the demo on Debian's 6.1 and 6.12 kernels, in virtual machines
+verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines
 	@vm/verify-kernels
 
 bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
