@@ -35,6 +35,9 @@ check: setup ## formatting, lints, the dependency rule, the style's limits
 verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines
 	@vm/verify-kernels
 
+verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
+	@vm/verify-masters
+
 bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
 	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
 	@scripts/bench-memory $(or $(COUNTS),100 1000)
@@ -61,4 +64,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo test check verify-kernels bench-scale man completions install clean
+.PHONY: help setup build demo test check verify-kernels verify-masters bench-scale man completions install clean

@@ -5,11 +5,13 @@
 
 mod announce;
 mod clients;
+mod master;
 mod registry;
 mod slave;
 
 use crate::agent_client;
 use crate::error::{Error, Result, io_error};
+use crate::host::HostAddresses;
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::{Events, Netlink};
 use crate::netns::{self, Finder};
@@ -20,6 +22,7 @@ use crate::sys::FrameSocket;
 use crate::tidy;
 use clients::Clients;
 use ipvl_core::Addr;
+use master::Departed;
 use registry::Registry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +68,7 @@ struct Agent {
     /// Host ends that are in no table: a command is just making them, or was killed over it.
     strays: BTreeSet<u32>,
     /// Masters that went to another netns and may return.
-    departed: BTreeSet<u32>,
+    departed: Departed,
     waited: bool,
 }
 
@@ -90,7 +93,7 @@ impl Agent {
             registry: Registry::default(),
             dirty: Dirty::default(),
             strays: BTreeSet::new(),
-            departed: BTreeSet::new(),
+            departed: Departed::default(),
             waited: false,
         })
     }
@@ -167,6 +170,9 @@ impl Agent {
         {
             complain("the host's addresses", &error);
         }
+        if let Err(error) = self.welcome_back() {
+            complain("a new link", &error);
+        }
         for master in std::mem::take(&mut self.dirty.masters) {
             if let Err(error) = self.sync_master(master) {
                 report(master, &error);
@@ -192,7 +198,7 @@ impl Agent {
             self.dirty.host_ends.extend(port.maps.slots()?.into_iter().map(|(host_end, _)| host_end));
         }
         for route in self.netlink.routes_of_protocol(routes::PROTOCOL)? {
-            self.registry.routed(route.oif, (route.dst, route.prefix_len));
+            self.registry.routed(route.oif, (route.table, (route.dst, route.prefix_len)));
         }
         self.dirty.host_addresses = true;
         self.dirty.masters.extend(self.ports.keys());
@@ -205,7 +211,9 @@ impl Agent {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         self.ports = tidy::ports(&self.netlink)?;
         tidy::tidy(&self.netlink, &mut self.ports)?;
-        self.departed.extend(self.ports.values().filter(|port| port.is_departed()).map(|port| port.master));
+        for port in self.ports.values().filter(|port| port.is_departed()) {
+            self.departed.left(port.master);
+        }
         self.retire_empty()
     }
 
@@ -230,8 +238,9 @@ impl Agent {
 
     fn adopt_host_addresses(&mut self) -> Result<()> {
         let _lock = Lock::acquire(LOCK_WAIT)?;
+        let host = HostAddresses::read(&self.netlink)?;
         for port in self.ports.values_mut() {
-            for (slot, addr) in port.adopt_host_addresses(&self.netlink)? {
+            for (slot, addr) in port.adopt_host_addresses(&host)? {
                 self.registry.released(port.master, slot.0, addr);
                 self.dirty.host_ends.extend(self.registry.in_slot(port.master, slot));
             }

@@ -9,20 +9,33 @@ use std::collections::BTreeSet;
 /// Prefixes longer than this have neither a network nor a broadcast address (RFC 3021).
 const LONGEST_WITH_BROADCAST: u8 = 30;
 
+/// The addresses on the host's own links.
+pub struct HostAddresses(Vec<AddressInfo>);
+
+impl HostAddresses {
+    /// Reads them: once for all ports.
+    pub fn read(netlink: &Netlink) -> Result<Self> {
+        let slaves = local_slaves(netlink)?;
+        let all = netlink.addresses(None, None)?.into_iter();
+        Ok(Self(all.filter(|info| !slaves.contains(&info.ifindex)).collect()))
+    }
+
+    fn taken(&self) -> BTreeSet<Addr> {
+        self.0.iter().flat_map(|info| std::iter::once(info.addr).chain(edges(info))).collect()
+    }
+}
+
 impl Port {
     /// Makes the table's idea of who the host is true. The host wins over any slave, whoever came first; the slaves that
     /// lose an address, and which.
-    pub fn adopt_host_addresses(&mut self, netlink: &Netlink) -> Result<Vec<(Slot, Addr)>> {
-        let slaves = local_slaves(netlink)?;
-        let addresses = netlink.addresses(None, None)?;
-        let host = addresses.iter().filter(|info| !slaves.contains(&info.ifindex));
-        let host: BTreeSet<Addr> = host.flat_map(|info| std::iter::once(info.addr).chain(edges(info))).collect();
+    pub fn adopt_host_addresses(&mut self, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
+        let host = addresses.taken();
         for (addr, entry) in self.maps.owners()? {
             if entry.slot == OwnerEntry::HOST && !host.contains(&addr) {
                 self.maps.release(addr)?;
             }
         }
-        self.note_router(&addresses)?;
+        self.note_router(&addresses.0)?;
         let mut evicted = Vec::new();
         for addr in host {
             match self.maps.owner(addr)?.map(|entry| entry.slot) {

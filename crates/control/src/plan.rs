@@ -1,5 +1,6 @@
 //! What must be done so that a slave is as it should be? Desired and observed in, steps out; nothing is touched here.
 
+use crate::routes::{self, Route, Vrf};
 use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, Port, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ pub struct Observed {
     pub host_end_mac: Mac,
     /// The host end's MTU in bytes.
     pub host_end_mtu: u32,
+    /// The device that the host end has been put under.
+    pub host_end_upper: Option<u32>,
 }
 
 /// How it should be.
@@ -35,6 +38,8 @@ pub struct Desired {
     pub port: Port,
     /// Whether the master is up and has a carrier.
     pub master_running: bool,
+    /// The VRF that the master belongs to: what comes from a slave is routed by the same table.
+    pub vrf: Option<Vrf>,
     /// The MTU that the master had until now.
     pub old_mtu: u32,
     /// The slave's entry.
@@ -59,8 +64,8 @@ pub struct Plan {
     pub inside: Inside,
     /// What to change on the host end.
     pub host_end: HostEndChange,
-    /// What the host's stack reaches through the host end.
-    pub routes: BTreeSet<Prefix>,
+    /// By which routes the host's stack reaches the slave.
+    pub routes: BTreeSet<Route>,
     /// Addresses that the wire should know to be here.
     pub announce: BTreeSet<Addr>,
 }
@@ -85,6 +90,8 @@ pub struct Inside {
 /// Changes to a host end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostEndChange {
+    /// Another VRF, 0 for none.
+    pub upper: Option<u32>,
     /// Administratively up or down: the slave has a carrier or not.
     pub up: Option<bool>,
     /// The MAC address.
@@ -113,10 +120,13 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     inside.remove.iter().for_each(|addr| _ = addrs.remove(addr));
     let routed = updated.host() && up && !observed.local;
     let single = addrs.iter().filter(|addr| !is_link_local(**addr)).map(|addr| (*addr, full_len(*addr)));
-    let routes = single.chain(desired.declared.iter().copied()).filter(|_| routed).collect();
+    let reached = single.chain(desired.declared.iter().copied()).filter(|_| routed);
+    let routes = reached.map(|prefix| (routes::table(desired.vrf), prefix)).collect();
     let heard = up && updated.mode() == Mode::L2;
     let announce = addrs.intersection(&observed.settled).copied().filter(|_| heard).collect();
+    let upper = desired.vrf.map(|vrf| vrf.ifindex);
     let host_end = HostEndChange {
+        upper: (upper != observed.host_end_upper).then_some(upper.unwrap_or(0)),
         up: (up != observed.host_end_up).then_some(up),
         mac: (port.mac != observed.host_end_mac && !port.mac.is_zero()).then_some(port.mac),
         mtu: (port.mtu != observed.host_end_mtu).then_some(port.mtu),
@@ -185,6 +195,7 @@ pub fn is_link_local(addr: Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::RouteInfo;
     use ipvl_core::{Flag, Guard};
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -195,6 +206,7 @@ mod tests {
         Desired {
             port,
             master_running: true,
+            vrf: None,
             old_mtu: 1500,
             slave: Slave::new(9, config),
             slot: Slot(4),
@@ -217,6 +229,7 @@ mod tests {
             host_end_up,
             host_end_mac,
             host_end_mtu,
+            host_end_upper: None,
         }
     }
 
@@ -285,8 +298,20 @@ mod tests {
                 .into_iter()
                 .collect::<Vec<_>>()
         };
-        assert_eq!(routes(Mode::L3s, false), [(Addr::v4([10, 0, 0, 1]), 32)]);
+        assert_eq!(routes(Mode::L3s, false), [(RouteInfo::MAIN, (Addr::v4([10, 0, 0, 1]), 32))]);
         assert_eq!((routes(Mode::L3, false), routes(Mode::L3s, true)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_host_end_belongs_to_its_masters_vrf() {
+        let vrf = Vrf { ifindex: 5, table: 10 };
+        let inside = Desired { vrf: Some(vrf), ..desired(Mode::L3s, true) };
+        let entered = plan(&inside, &observed(Mode::L3s, true));
+        assert_eq!(entered.host_end.upper, Some(5));
+        assert!(entered.routes.iter().all(|(table, _)| *table == 10) && !entered.routes.is_empty());
+        let there = Observed { host_end_upper: Some(5), ..observed(Mode::L3s, true) };
+        assert_eq!(plan(&inside, &there).host_end, HostEndChange::default());
+        assert_eq!(plan(&desired(Mode::L3s, true), &there).host_end.upper, Some(0));
     }
 
     #[test]

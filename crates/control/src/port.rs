@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result, refused};
 use crate::hook::Hook;
-use crate::netlink::{LinkInfo, Netlink};
+use crate::host::HostAddresses;
+use crate::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::object::{self, MASTER_RX, SLAVE_XMIT};
 use crate::refusal::Refusal;
 use crate::sys;
@@ -104,25 +105,39 @@ impl Port {
 
     /// Takes over what the master is like now. One that comes back from another netns may have lost its program there.
     pub fn follow(&mut self, netlink: &Netlink, master: &LinkInfo) -> Result<()> {
-        if self.maps.port()?.has(ipvl_core::Port::CUT) && !self.reunite(netlink)? {
+        if self.maps.port()?.has(ipvl_core::Port::CUT) && !self.reunite(netlink, master.ifindex, true)? {
             return Ok(());
         }
         self.maps.change_port(|port| {
+            port.master = master.ifindex;
             port.mtu = master.mtu;
             port.mac = master.mac.unwrap_or(Mac([0; 6]));
             port.flags &= !ipvl_core::Port::CUT;
         })
     }
 
+    /// Takes a link for the master that had left, and is back under another number; whether it is. It is if it has the
+    /// program, or lost that elsewhere and the caller was `told` so. Until the last step, all can be done again.
+    pub fn welcome(&mut self, netlink: &Netlink, link: &LinkInfo, told: bool) -> Result<bool> {
+        if !self.maps.port()?.has(ipvl_core::Port::CUT) || !self.reunite(netlink, link.ifindex, told)? {
+            return Ok(false);
+        }
+        for (host_end, slot) in self.maps.slots()? {
+            let alias = HostEnd { master: link.ifindex, slot }.to_string();
+            netlink.set_link(host_end, &LinkChange { alias: Some(&alias), ..LinkChange::default() })?;
+        }
+        self.master = link.ifindex;
+        self.follow(netlink, link).map(|()| true)
+    }
+
     /// Has the master that came back run its program again; whether it does.
-    fn reunite(&mut self, netlink: &Netlink) -> Result<bool> {
-        let found = Hook::find(netlink, self.master, MASTER_RX)?;
+    fn reunite(&mut self, netlink: &Netlink, master: u32, told: bool) -> Result<bool> {
+        let found = Hook::find(netlink, master, MASTER_RX)?;
         match (found, &self.master_rx) {
-            (Some(_), Some(_)) => Ok(true),
-            (None, Some(program)) => self.hook.attach(netlink, self.master, program, MASTER_RX).map(|()| true),
-            (None, None) => Ok(false),
-            (Some((hook, program)), None) => {
-                let theirs = own_version(&sys::prog_info(&program)?.map_ids, self.master)?;
+            (None, Some(program)) if told => self.hook.attach(netlink, master, program, MASTER_RX).map(|()| true),
+            (None, _) => Ok(false),
+            (Some((hook, program)), _) => {
+                let theirs = own_version(&sys::prog_info(&program)?.map_ids, master)?;
                 let same = theirs.slave_xmit == self.maps.port()?.slave_xmit;
                 if same {
                     (self.hook, self.master_rx) = (hook, Some(program));
@@ -198,7 +213,7 @@ impl Port {
         if let Some(program) = &self.master_rx {
             self.hook.attach(netlink, self.master, program, MASTER_RX)?;
         }
-        self.adopt_host_addresses(netlink)?;
+        self.adopt_host_addresses(&HostAddresses::read(netlink)?)?;
         Ok(self)
     }
 

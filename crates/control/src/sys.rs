@@ -129,6 +129,35 @@ pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io
     Ok((length as usize, unsafe { nsid_of(&header) }))
 }
 
+/// Keeps a subscription from hearing of routes, but for the end of those that `protocol` made.
+pub(crate) fn hear_of_routes(socket: impl AsFd, new: u16, gone: u16, protocol: u8) -> io::Result<()> {
+    const TYPE: u32 = 4;
+    const RTM_PROTOCOL: u32 = 21;
+    let swapped = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
+    let load = |size: u32, offset| step(libc::BPF_LD | size | libc::BPF_ABS, offset, (0, 0));
+    let is = |value, (yes, no)| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, (yes, no));
+    let end = |length| step(libc::BPF_RET | libc::BPF_K, length, (0, 0));
+    let mut filter = [
+        load(libc::BPF_H, TYPE),
+        is(swapped(new), (3, 0)),
+        is(swapped(gone), (0, 3)),
+        load(libc::BPF_B, RTM_PROTOCOL),
+        is(protocol.into(), (1, 0)),
+        end(0),
+        end(u32::MAX),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    let (pointer, length) = ((&raw const program).cast(), size_of_val(&program) as u32);
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `program` and the filter that it points to live past the call, with these lengths.
+    retry(|| unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer, length) } as isize)
+        .map(drop)
+}
+
+fn step(code: u32, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
 /// Lets no program that we start inherit a descriptor but the standard ones. Before Linux 5.11 it has no effect.
 pub fn keep_descriptors_to_ourselves() {
     const CLOEXEC: libc::c_uint = 4;

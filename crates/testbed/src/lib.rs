@@ -19,5 +19,5 @@ pub use lab::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, MASTER_MAC, ipvl_p
 pub use netns::{Netns, Output};
 pub use packet::Mac;
 pub use port::Port;
-pub use require::{kernel_is_at_least, requires_kernel, requires_root};
+pub use require::{kernel_is_at_least, requires_device, requires_kernel, requires_root};
 pub use wait::wait_until;

@@ -1,6 +1,8 @@
-//! Can this test run here? Only a missing root or an older kernel may skip one, and never in silence.
+//! Can this test run here? Only a missing root or a kernel that lacks something may skip one, and never in silence.
 
 use std::io::Write;
+
+use crate::netns::Netns;
 
 /// Leaves the test, loudly, when it does not run as root.
 #[macro_export]
@@ -22,6 +24,16 @@ macro_rules! require_kernel {
     };
 }
 
+/// Leaves the test, loudly, on a kernel that has no devices of this kind (`"bond"`, `"vlan id 5"`: what follows `type`).
+#[macro_export]
+macro_rules! require_device {
+    ($kind:expr) => {
+        if !$crate::requires_device($kind) {
+            return;
+        }
+    };
+}
+
 /// True for root; otherwise says that the test is skipped.
 #[must_use]
 pub fn requires_root() -> bool {
@@ -32,6 +44,17 @@ pub fn requires_root() -> bool {
 #[must_use]
 pub fn requires_kernel(version: &str, what: &str) -> bool {
     kernel_is_at_least(version) || skip(&format!("{what} came with Linux {version}, this is {}", release()))
+}
+
+/// True if the kernel can make a device of this kind; otherwise says that the test is skipped.
+#[must_use]
+pub fn requires_device(kind: &str) -> bool {
+    let probe = Netns::new("probe");
+    probe.run("ip link add lower type veth peer name other".split(' '));
+    let needs_lower = ["vlan", "macvlan"].contains(&kind.split(' ').next().unwrap_or_default());
+    let link = if needs_lower { "link lower" } else { "" };
+    let made = probe.exec(format!("ip link add {link} name probe type {kind}").split_whitespace());
+    made.ok || skip(&format!("this kernel has no devices of type {kind}: {}", made.stderr.trim()))
 }
 
 /// True if the running kernel is `version` or later.
@@ -49,8 +72,10 @@ fn numbers(release: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// Writes past the test harness's capture: a test that did not run must be seen in a run that passed.
+/// Writes past the test harness's capture: a test that did not run must be seen in a run that passed. With `NO_SKIPS` in
+/// the environment it fails instead.
 fn skip(why: &str) -> bool {
+    assert!(std::env::var_os("NO_SKIPS").is_none(), "{why}");
     let test = std::thread::current().name().unwrap_or("test").to_owned();
     writeln!(std::io::stderr(), "SKIPPED {test}: {why}").expect("write to standard error");
     false

@@ -3,6 +3,7 @@
 //! A cache of the kernel's state and nothing else: it is made anew at every start.
 
 use crate::plan::Prefix;
+use crate::routes::Route;
 use ipvl_core::{Addr, Mac, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +16,7 @@ pub struct Registry {
     slaves: BTreeMap<u32, Known>,
     places: HashMap<Place, u32>,
     claims: BTreeMap<(u32, u32), BTreeSet<Addr>>,
-    routes: BTreeMap<u32, BTreeSet<Prefix>>,
+    routes: BTreeMap<u32, BTreeSet<Route>>,
     declared: BTreeMap<(u32, u32), BTreeSet<Prefix>>,
 }
 
@@ -118,6 +119,12 @@ impl Registry {
         }
     }
 
+    /// What the wire was told of the slaves of a master.
+    pub fn announced(&self, master: u32) -> impl Iterator<Item = (Mac, Addr)> {
+        let its = self.slaves.values().filter(move |known| known.master == master);
+        its.flat_map(|known| known.announced.iter().copied())
+    }
+
     /// The wire has been told this.
     pub fn set_announced(&mut self, host_end: u32, announced: BTreeSet<(Mac, Addr)>) {
         if let Some(known) = self.slaves.get_mut(&host_end) {
@@ -149,17 +156,22 @@ impl Registry {
     }
 
     /// There is a route of ours through this host end.
-    pub fn routed(&mut self, host_end: u32, route: Prefix) {
+    pub fn routed(&mut self, host_end: u32, route: Route) {
         self.routes.entry(host_end).or_default().insert(route);
     }
 
+    /// It is gone; whether we knew of it.
+    pub fn unrouted(&mut self, host_end: u32, route: &Route) -> bool {
+        self.routes.get_mut(&host_end).is_some_and(|routes| routes.remove(route))
+    }
+
     /// Our routes through this host end.
-    pub fn routes(&self, host_end: u32) -> BTreeSet<Prefix> {
+    pub fn routes(&self, host_end: u32) -> BTreeSet<Route> {
         self.routes.get(&host_end).cloned().unwrap_or_default()
     }
 
     /// These are all of them now.
-    pub fn set_routes(&mut self, host_end: u32, routes: BTreeSet<Prefix>) {
+    pub fn set_routes(&mut self, host_end: u32, routes: BTreeSet<Route>) {
         self.routes.insert(host_end, routes);
     }
 }

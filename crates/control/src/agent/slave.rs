@@ -1,15 +1,15 @@
-//! How does the agent bring one slave, or one master, into order?
+//! How does the agent bring one slave into order?
 
+use super::Agent;
 use super::registry::Place;
-use super::{Agent, report};
 use crate::error::Result;
 use crate::find::{peer_of, unreachable_netns};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
 use crate::netns;
-use crate::plan::{Desired, HostEndChange, Inside, Observed, Plan, Prefix, plan};
+use crate::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
 use crate::port::{HostEnd, Port};
-use crate::routes::route;
+use crate::routes::{Route, route, vrf_of};
 use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
 
@@ -24,7 +24,10 @@ impl Agent {
         match (event.nsid, event.what) {
             (_, What::Overrun) => self.dirty.everything = true,
             (None, What::NewLink(link) | What::DelLink(link)) => self.note_link(&link),
-            (Some(nsid), What::NewLink(link) | What::DelLink(link)) => self.note_place((Some(nsid), link.ifindex)),
+            (Some(nsid), What::NewLink(link) | What::DelLink(link)) => {
+                self.departed.note_elsewhere(nsid, &link);
+                self.note_place((Some(nsid), link.ifindex));
+            }
             (None, What::NewAddress(address) | What::DelAddress(address)) => {
                 match self.registry.at((None, address.ifindex)) {
                     Some(host_end) => _ = self.dirty.host_ends.insert(host_end),
@@ -34,6 +37,12 @@ impl Agent {
             (Some(nsid), What::NewAddress(address) | What::DelAddress(address)) => {
                 self.note_place((Some(nsid), address.ifindex));
             }
+            (None, What::DelRoute(route)) => {
+                if self.registry.unrouted(route.oif, &(route.table, (route.dst, route.prefix_len))) {
+                    self.dirty.host_ends.insert(route.oif);
+                }
+            }
+            (Some(_), What::DelRoute(_)) => {}
             (_, What::DelNsid(nsid)) => {
                 self.finder.forget(nsid);
                 self.dirty.host_ends.extend(self.registry.in_netns(nsid));
@@ -47,43 +56,12 @@ impl Agent {
         if ours || self.registry.is_host_end(link.ifindex) {
             self.dirty.host_ends.insert(link.ifindex);
         }
-        if self.ports.contains_key(&link.ifindex) {
-            self.dirty.masters.insert(link.ifindex);
-            if link.moved {
-                self.departed.insert(link.ifindex)
-            } else {
-                self.departed.remove(&link.ifindex)
-            };
-        }
+        self.note_master(link);
         self.note_place((None, link.ifindex));
     }
 
     fn note_place(&mut self, place: Place) {
         self.dirty.host_ends.extend(self.registry.at(place));
-    }
-
-    /// Lets the slaves of a master follow it: when it changes, leaves, returns, or ceases to be.
-    pub(super) fn sync_master(&mut self, master: u32) -> Result<()> {
-        let link = self.netlink.link(master, None)?;
-        // If it is not here any more, the news whether it left or died has come, but may not have been read.
-        self.note_events()?;
-        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        let lock = Lock::acquire(LOCK_WAIT)?;
-        let old = port.maps.port()?;
-        match link {
-            Some(link) => port.follow(&self.netlink, &link)?,
-            None if self.departed.contains(&master) => {
-                port.maps.change_port(|port| port.flags |= ipvl_core::Port::CUT)?
-            }
-            None => self.netlink.delete_links(&self.registry.of_master(master))?,
-        }
-        drop(lock);
-        for host_end in self.registry.of_master(master) {
-            if let Err(error) = self.sync_slave_after(host_end, old.mtu) {
-                report(host_end, &error);
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn sync_slave(&mut self, host_end: u32) -> Result<()> {
@@ -93,7 +71,7 @@ impl Agent {
     }
 
     /// Reads a slave, compares, and puts right what differs. `old_mtu` is what its master's was before.
-    fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
+    pub(super) fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
         let Some(link) = self.netlink.link(host_end, None)? else { return self.forget(host_end) };
         let Some((master, slot)) = self.identify(&link)? else {
             self.strays.insert(host_end);
@@ -135,6 +113,7 @@ impl Agent {
             host_end_up: host_end.is_up(),
             host_end_mac: host_end.mac.unwrap_or(Mac([0; 6])),
             host_end_mtu: host_end.mtu,
+            host_end_upper: host_end.master,
         })
     }
 
@@ -142,9 +121,10 @@ impl Agent {
         let maps = &self.ports[&master].maps;
         let (port, slave) = (maps.port()?, maps.slave(slot)?);
         let link = self.netlink.link(master, None)?;
+        let vrf = link.as_ref().map(|link| vrf_of(&self.netlink, link)).transpose()?.flatten();
         let master_running = link.is_some_and(|link| link.is_up() && link.carrier.unwrap_or(true));
         let declared = self.registry.declared(master, slot);
-        Ok((!slave.is_vacant()).then_some(Desired { port, master_running, old_mtu, slave, slot, declared }))
+        Ok((!slave.is_vacant()).then_some(Desired { port, master_running, vrf, old_mtu, slave, slot, declared }))
     }
 
     /// Down in the table before the device, and up after it: what the table sends to a slave, arrives.
@@ -210,11 +190,14 @@ impl Agent {
         if *change == HostEndChange::default() {
             return Ok(());
         }
-        if change.up.is_some() {
-            // Routes do not survive a link that goes down.
+        let HostEndChange { upper, up, mac, mtu } = *change;
+        if upper.or(up.map(u32::from)).is_some() {
+            // Routes do not survive a link that goes down, nor its entering a VRF, for which it goes down and up.
             self.registry.set_routes(host_end, BTreeSet::new());
         }
-        let HostEndChange { up, mac, mtu } = *change;
+        if upper.is_some() {
+            self.netlink.set_link(host_end, &LinkChange { master: upper, ..LinkChange::default() })?;
+        }
         self.netlink.set_link(host_end, &LinkChange { up, mac, mtu, ..LinkChange::default() })
     }
 
@@ -228,16 +211,18 @@ impl Agent {
 
     fn settle_routes(&mut self, host_end: u32, plan: &Plan) -> Result<()> {
         let refused = |addr: Addr| self.registry.wanting(addr).contains(&host_end);
-        let wanted: BTreeSet<Prefix> = plan.routes.iter().copied().filter(|(addr, _)| !refused(*addr)).collect();
+        let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !refused(*addr));
+        let wanted: BTreeSet<Route> = wanted.collect();
         let present = self.registry.routes(host_end);
-        for prefix in present.difference(&wanted) {
-            self.netlink.delete_route(&route(host_end, *prefix))?;
+        for gone in present.difference(&wanted) {
+            self.netlink.delete_route(&route(host_end, *gone))?;
         }
-        let mut routed: BTreeSet<Prefix> = wanted.intersection(&present).copied().collect();
-        for prefix in wanted.difference(&present) {
+        let mut routed: BTreeSet<Route> = wanted.intersection(&present).copied().collect();
+        for fresh in wanted.difference(&present) {
+            let (_, (addr, _)) = *fresh;
             // Where the host goes already, no slave leads it astray.
-            if !self.is_anothers(host_end, prefix.0)? && self.netlink.add_route(&route(host_end, *prefix))? {
-                routed.insert(*prefix);
+            if !self.is_anothers(host_end, addr)? && self.netlink.add_route(&route(host_end, *fresh))? {
+                routed.insert(*fresh);
             }
         }
         self.registry.set_routes(host_end, routed);

@@ -2,15 +2,17 @@
 
 use super::uapi::*;
 use super::wire::{Reply, replies};
-use super::{AddressInfo, BUFFER, LinkInfo, Netlink, address, link, nsid};
+use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route};
 use crate::error::{Error, Result, io_error};
+use crate::routes::PROTOCOL;
 use crate::{netns, sys};
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const GROUPS: [u32; 4] = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID];
+const GROUPS: [u32; 6] =
+    [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE];
 /// Room for some ten thousand messages.
 const RECEIVE_BUFFER: usize = 32 << 20;
 
@@ -34,6 +36,8 @@ pub enum What {
     NewAddress(AddressInfo),
     /// An address is gone.
     DelAddress(AddressInfo),
+    /// A route of ours is gone, and not because its link went down.
+    DelRoute(RouteInfo),
     /// Another netns got this id here.
     NewNsid(i32),
     /// The id is free again: that netns is gone.
@@ -98,6 +102,8 @@ fn subscribe() -> io::Result<Socket> {
     socket.set_listen_all_namespaces(true)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
         .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
+    // A router may change more routes in a second than we have slaves: only the loss of ours is news.
+    sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, PROTOCOL)?;
     socket.bind_auto()?;
     GROUPS.iter().try_for_each(|group| socket.add_membership(*group))?;
     Ok(socket)
@@ -117,6 +123,7 @@ fn parse(reply: Reply<'_>) -> Option<What> {
         RTM_DELLINK => link::parse(reply).map(Box::new).map(What::DelLink),
         RTM_NEWADDR => address::parse(reply).map(What::NewAddress),
         RTM_DELADDR => address::parse(reply).map(What::DelAddress),
+        RTM_DELROUTE => route::parse(reply).map(What::DelRoute),
         RTM_NEWNSID => nsid::parse(reply).map(What::NewNsid),
         RTM_DELNSID => nsid::parse(reply).map(What::DelNsid),
         _ => None,

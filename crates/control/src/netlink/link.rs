@@ -14,6 +14,8 @@ const DOOMED_GROUP: u32 = 0x6970_7664;
 /// A list without a mask ends, and does not say so, before the first link that takes more than 32 KiB to describe. The
 /// mask with the least in it, VLANs of bridges (`RTEXT_FILTER_BRVLAN`), has the kernel make room.
 const WHOLE: u32 = 1 << 1;
+/// What bonds tell, by mode, when another of their links carries the traffic; other drivers know the second.
+const FAILOVER: [u32; 3] = [IFLA_EVENT_BONDING_FAILOVER, IFLA_EVENT_NOTIFY_PEERS, IFLA_EVENT_IGMP_RESEND];
 /// `struct ifinfomsg`.
 pub(super) const IFINFOMSG: usize = 16;
 
@@ -44,6 +46,8 @@ pub struct LinkInfo {
     pub link_netnsid: Option<i32>,
     /// The bridge, bond or VRF it belongs to.
     pub master: Option<u32>,
+    /// Of a VRF, its routing table.
+    pub vrf_table: Option<u32>,
     /// `ARPHRD_*`.
     pub arp_type: u16,
     /// `txqueuelen`.
@@ -62,6 +66,12 @@ pub struct LinkInfo {
     pub tx_bytes: u64,
     /// In the news that it is gone: it only went to another netns.
     pub moved: bool,
+    /// The id of that netns here.
+    pub new_netnsid: Option<i32>,
+    /// The link's number there.
+    pub new_ifindex: Option<u32>,
+    /// In the news that it changed: other machines may look for it in the wrong place, as after a bond's failover.
+    pub notify_peers: bool,
     /// What `ip -d link` prints besides.
     pub detail: Detail,
 }
@@ -99,6 +109,8 @@ pub struct LinkChange<'a> {
     pub txqlen: Option<u32>,
     /// `ip link set group`.
     pub group: Option<u32>,
+    /// The bridge, bond or VRF to belong to; 0 for none.
+    pub master: Option<u32>,
     /// Another netns; the other changes happen there.
     pub netns: Option<BorrowedFd<'a>>,
 }
@@ -188,6 +200,7 @@ impl LinkChange<'_> {
             .option(self.alias, |m, alias| m.bytes(IFLA_IFALIAS, alias.as_bytes()))
             .option(self.txqlen, |m, txqlen| m.u32(IFLA_TXQLEN, txqlen))
             .option(self.group, |m, group| m.u32(IFLA_GROUP, group))
+            .option(self.master, |m, master| m.u32(IFLA_MASTER, master))
             .option(self.addr_gen_mode, |m, mode| inet6(m, IFLA_INET6_ADDR_GEN_MODE, &[mode as u8]))
             .option(self.token, |m, token| inet6(m, IFLA_INET6_TOKEN, &token.0))
     }
@@ -236,11 +249,19 @@ impl LinkInfo {
             IFLA_GROUP => self.group = attribute.u32(),
             IFLA_OPERSTATE => self.operstate = attribute.u8(),
             IFLA_CARRIER => self.carrier = Some(attribute.u8() != 0),
-            IFLA_LINKINFO => self.kind = attribute.nested().find(|a| a.kind == IFLA_INFO_KIND).map(Attribute::string),
+            IFLA_LINKINFO => self.take_kind(attribute),
             IFLA_STATS64 => self.count(attribute.value),
-            IFLA_NEW_NETNSID => self.moved = true,
+            IFLA_NEW_NETNSID => (self.moved, self.new_netnsid) = (true, Some(attribute.i32())),
+            IFLA_NEW_IFINDEX => self.new_ifindex = Some(attribute.u32()),
+            IFLA_EVENT => self.notify_peers = FAILOVER.contains(&attribute.u32()),
             _ => take_detail(&mut self.detail, attribute),
         }
+    }
+
+    fn take_kind(&mut self, info: Attribute<'_>) {
+        self.kind = info.nested().find(|a| a.kind == IFLA_INFO_KIND).map(Attribute::string);
+        let data = info.nested().filter(|a| a.kind == IFLA_INFO_DATA && self.kind.as_deref() == Some("vrf"));
+        self.vrf_table = data.flat_map(Attribute::nested).find(|a| a.kind == IFLA_VRF_TABLE).map(Attribute::u32);
     }
 
     fn count(&mut self, stats: &[u8]) {

@@ -11,7 +11,7 @@ use ipvl_core::Addr;
 const RTMSG: usize = 12;
 const NO_SCOPE: u8 = 0;
 
-/// A route straight to a link, in the main table.
+/// A route straight to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
     /// Whereto.
@@ -22,8 +22,19 @@ pub struct RouteInfo {
     pub oif: u32,
     /// Who made it (`RTPROT_*`).
     pub protocol: u8,
+    /// Its table: [`RouteInfo::MAIN`], or that of a VRF.
+    pub table: u32,
     /// The source address it suggests.
     pub prefsrc: Option<Addr>,
+}
+
+impl RouteInfo {
+    /// The table of who is in no VRF.
+    pub const MAIN: u32 = RT_TABLE_MAIN;
+
+    fn same_way(&self, other: &Self) -> bool {
+        (self.dst, self.prefix_len, self.oif, self.table) == (other.dst, other.prefix_len, other.oif, other.table)
+    }
 }
 
 impl Netlink {
@@ -35,10 +46,7 @@ impl Netlink {
         match self.order(about("add", route), message) {
             Err(error) if error.is_exists() => {
                 let ours = self.routes_of_protocol(route.protocol)?;
-                let same = |other: &RouteInfo| {
-                    (other.dst, other.prefix_len, other.oif) == (route.dst, route.prefix_len, route.oif)
-                };
-                Ok(ours.iter().any(same))
+                Ok(ours.iter().any(|other| other.same_way(route)))
             }
             other => other.map(|()| true),
         }
@@ -50,7 +58,7 @@ impl Netlink {
         unless_gone(result).map(|done| done.is_some())
     }
 
-    /// All routes of the main table, of both families, that `protocol` made.
+    /// All routes of both families, in any table, that `protocol` made.
     pub fn routes_of_protocol(&self, protocol: u8) -> Result<Vec<RouteInfo>> {
         let mut all = self.routes_of(libc::AF_INET as u8, protocol)?;
         all.extend(self.routes_of(libc::AF_INET6 as u8, protocol)?);
@@ -58,7 +66,7 @@ impl Netlink {
     }
 
     fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {
-        let header = rtmsg(family, 0, RT_TABLE_MAIN, protocol, NO_SCOPE, 0);
+        let header = rtmsg(family, 0, RT_TABLE_UNSPEC, protocol, NO_SCOPE, 0);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
         let result = self.list(about("list", &"routes"), message, parse);
         let routes = unless_gone(result)?.unwrap_or_default().into_iter();
@@ -72,7 +80,8 @@ impl std::fmt::Display for RouteInfo {
     }
 }
 
-fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
+/// The route that a message is about, if it is one to a link.
+pub(super) fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };
     let (mut dst, mut oif, mut prefsrc, mut table) = (default, 0, None, u32::from(header[4]));
@@ -85,14 +94,13 @@ fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
             _ => {}
         }
     }
-    let route = RouteInfo { dst, prefix_len: header[1], oif, protocol: header[5], prefsrc };
-    (table == u32::from(RT_TABLE_MAIN)).then_some(route)
+    Some(RouteInfo { dst, prefix_len: header[1], oif, protocol: header[5], table, prefsrc })
 }
 
 fn message(kind: u16, flags: u16, route: &RouteInfo) -> Message {
     let (family, dst) = family_and_bytes(route.dst);
-    let header = rtmsg(family, route.prefix_len, RT_TABLE_MAIN, route.protocol, RT_SCOPE_LINK, RTN_UNICAST);
-    Message::new(kind, flags, &header).bytes(RTA_DST, &dst).u32(RTA_OIF, route.oif)
+    let header = rtmsg(family, route.prefix_len, RT_TABLE_UNSPEC, route.protocol, RT_SCOPE_LINK, RTN_UNICAST);
+    Message::new(kind, flags, &header).bytes(RTA_DST, &dst).u32(RTA_OIF, route.oif).u32(RTA_TABLE, route.table)
 }
 
 fn rtmsg(family: u8, dst_len: u8, table: u8, protocol: u8, scope: u8, kind: u8) -> [u8; RTMSG] {

@@ -78,6 +78,7 @@ fn ifindex(what: &What) -> Option<u32> {
     match what {
         What::NewLink(link) | What::DelLink(link) => Some(link.ifindex),
         What::NewAddress(address) | What::DelAddress(address) => Some(address.ifindex),
+        What::DelRoute(route) => Some(route.oif),
         What::NewNsid(_) | What::DelNsid(_) | What::Overrun => None,
     }
 }

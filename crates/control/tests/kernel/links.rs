@@ -153,7 +153,7 @@ fn routes_are_found_again_by_their_protocol() {
         }
         netlink.add_address(host, Addr::v4([192, 0, 2, 1]), 32, 0).unwrap();
         let prefsrc = Some(Addr::v4([192, 0, 2, 1]));
-        let route = RouteInfo { dst: ADDR, prefix_len: 32, oif: host, protocol: 77, prefsrc };
+        let route = RouteInfo { dst: ADDR, prefix_len: 32, oif: host, protocol: 77, table: RouteInfo::MAIN, prefsrc };
         let route_6 = RouteInfo { dst: ADDR_6, prefix_len: 128, prefsrc: None, ..route };
         for ours in [route, route_6] {
             assert!(netlink.add_route(&ours).unwrap());
