@@ -85,7 +85,7 @@ fn agent() -> Finding {
 /// What is wrong with one slave.
 fn slave(link: &Link) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
-        link.degraded.iter().map(|text| bad(&link.name, text, "start the agent: ipvl agent &")).collect();
+        link.degraded.iter().map(|text| bad(&link.name, text, view::remedy(text))).collect();
     if let Some(upper) = upper(link) {
         let text = format!("it has been put under {upper}, whose frames carry MACs or tags that are dropped");
         findings.push(limited(&link.name, &text, "use a macvlan or a bridge for that"));

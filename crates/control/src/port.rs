@@ -105,8 +105,12 @@ impl Port {
 
     /// Takes over what the master is like now. One that comes back from another netns may have lost its program there.
     pub fn follow(&mut self, netlink: &Netlink, master: &LinkInfo) -> Result<()> {
-        if self.maps.port()?.has(ipvl_core::Port::CUT) && !self.reunite(netlink, master.ifindex, true)? {
+        let was_cut = self.maps.port()?.has(ipvl_core::Port::CUT);
+        if was_cut && !self.reunite(netlink, master.ifindex, true)? {
             return Ok(());
+        }
+        if was_cut && self.needs_forwarding()? {
+            sysctl::start_forwarding(&master.name, &mut self.maps)?;
         }
         self.maps.change_port(|port| {
             port.master = master.ifindex;
@@ -163,18 +167,28 @@ impl Port {
 
     /// Has the master forward no longer than some slave needs it.
     pub fn relax(&mut self, netlink: &Netlink) -> Result<()> {
-        if !self.maps.port()?.has(ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6) {
+        let forwards = self.maps.port()?.has(ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6);
+        if !forwards || self.needs_forwarding()? {
             return Ok(());
-        }
-        for (_, slot) in self.maps.slots()? {
-            if self.maps.slave(slot)?.host() {
-                return Ok(());
-            }
         }
         match netlink.link(self.master, None)? {
             Some(master) => sysctl::stop_forwarding(&master.name, &mut self.maps),
             None => Ok(()),
         }
+    }
+
+    fn needs_forwarding(&self) -> Result<bool> {
+        for (_, slot) in self.maps.slots()? {
+            if self.maps.slave(slot)?.host() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether its master has come back under another number, and nobody has taken it in yet.
+    pub fn is_back(&self) -> Result<bool> {
+        Ok(!self.is_departed() && self.maps.port()?.master != self.master)
     }
 
     fn load(hook: Hook, master: &LinkInfo) -> Result<Self> {
@@ -240,24 +254,47 @@ impl Port {
         mend: impl Fn(&LinkInfo, (Hook, OwnedFd, ipvl_core::Port)) -> Result<Option<Self>>,
     ) -> Result<Vec<Self>> {
         let mut ports = BTreeMap::new();
-        let (host_ends, others): (Vec<_>, Vec<_>) =
-            links.iter().map(|link| (link, HostEnd::of(link))).partition(|(_, described)| described.is_some());
-        for (link, _) in others {
+        let host_ends: Vec<(u32, HostEnd)> =
+            links.iter().filter_map(|link| Some((link.ifindex, HostEnd::of(link)?))).collect();
+        for link in links.iter().filter(|link| HostEnd::of(link).is_none()) {
             let port = match Self::look(netlink, link.ifindex)? {
                 Seen::Whole(port) => Some(*port),
                 Seen::Empty(hook, old, was) => mend(link, (hook, old, was))?,
                 Seen::Nothing | Seen::Foreign(_) => None,
             };
-            ports.extend(port.map(|port| (link.ifindex, port)));
+            if let Some(port) = port.filter(|port| port.is_at_home(&host_ends)) {
+                ports.insert(link.ifindex, port);
+            }
         }
-        for (link, described) in host_ends {
-            if described.is_some_and(|described| !ports.contains_key(&described.master))
-                && let Ok(Some(port)) = Self::departed(netlink, link.ifindex)
+        for (ifindex, described) in host_ends {
+            if ports.contains_key(&described.master) {
+                continue;
+            }
+            if let Ok(Some(port)) = Self::departed(netlink, ifindex)
+                && !ports.values().any(|other| other.is_same(&port))
             {
                 ports.insert(port.master, port);
             }
         }
         Ok(ports.into_values().collect())
+    }
+}
+
+impl Port {
+    /// Whether its slaves are here: not if a master from another netns is only visiting.
+    fn is_at_home(&self, host_ends: &[(u32, HostEnd)]) -> bool {
+        let (Ok(port), Ok(slots)) = (self.maps.port(), self.maps.slots()) else { return true };
+        let known = |(host_end, slot)| {
+            let named = |master| host_ends.contains(&(host_end, HostEnd { master, slot }));
+            named(port.master) || named(self.master)
+        };
+        !port.has(ipvl_core::Port::CUT) || slots.is_empty() || slots.into_iter().any(known)
+    }
+
+    /// Whether both are one, found in two ways.
+    fn is_same(&self, other: &Self) -> bool {
+        let id = |port: &Self| port.maps.port().map(|port| port.slave_xmit).ok();
+        id(self) == id(other)
     }
 }
 

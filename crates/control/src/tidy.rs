@@ -25,9 +25,16 @@ pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
     Ok(())
 }
 
-/// All ports of this netns by their masters. The caller has the lock.
+/// All ports of this netns by their masters, with those that came back under another number. The caller has the lock.
 pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
-    Ok(Port::all_mended(netlink)?.into_iter().map(|port| (port.master, port)).collect())
+    let mut ports: BTreeMap<u32, Port> =
+        Port::all_mended(netlink)?.into_iter().map(|port| (port.master, port)).collect();
+    for port in ports.values_mut() {
+        if let (true, Some(link)) = (port.is_back()?, netlink.link(port.master, None)?) {
+            port.welcome(netlink, &link, false)?;
+        }
+    }
+    Ok(ports)
 }
 
 fn is_half_made(link: &LinkInfo, ports: &BTreeMap<u32, Port>, present: &BTreeSet<u32>) -> Result<bool> {

@@ -69,6 +69,8 @@ struct Known {
     host_end: LinkInfo,
     master: LinkInfo,
     cut: bool,
+    /// Whether the master has no program.
+    bare: bool,
     slot: Slot,
     slave: Slave,
 }
@@ -78,11 +80,12 @@ fn known_slaves(netlink: &Netlink) -> Result<Vec<Known>> {
     let mut host_ends: BTreeMap<u32, LinkInfo> =
         netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
     for port in Port::all(netlink)? {
-        let (master, cut) = (master_of(netlink, &port)?, port.maps.port()?.has(ipvl_core::Port::CUT));
+        let (master, bare) = (master_of(netlink, &port)?, port.is_departed());
+        let cut = port.maps.port()?.has(ipvl_core::Port::CUT);
         for (ifindex, slot) in port.maps.slots()? {
             let Some(host_end) = host_ends.remove(&ifindex) else { continue };
             let slave = port.maps.slave(slot)?;
-            known.push(Known { host_end, master: master.clone(), cut, slot, slave });
+            known.push(Known { host_end, master: master.clone(), cut, bare, slot, slave });
         }
     }
     Ok(known)
@@ -116,18 +119,34 @@ fn link(known: Known, slave: LinkInfo, netns: Option<String>) -> Link {
 
 /// Why a slave is not as it should be.
 fn degraded(known: &Known, slave: &LinkInfo) -> Vec<String> {
-    let Known { host_end, master, cut, .. } = known;
+    let Known { host_end, master, cut, bare, .. } = known;
     let why = match (cut, slave.ifindex) {
-        (true, _) if master.name == UNKNOWN => "its master has left this network namespace",
-        (true, _) => "its master has come back without its program: delete the slave and add it again",
-        (false, 0) => "its network namespace cannot be read",
-        _ if slave.is_up() && !host_end.is_up() && master.is_up() && master.carrier.unwrap_or(true) => {
-            "it is up but has no carrier yet: the agent does not run or cannot enter its netns"
-        }
+        (true, _) if master.name == UNKNOWN => AWAY,
+        (true, _) if *bare => BARE,
+        (true, _) => BACK,
+        (false, 0) => UNREADABLE,
+        _ if slave.is_up() && !host_end.is_up() && master.is_up() && master.carrier.unwrap_or(true) => NO_CARRIER,
         _ => return Vec::new(),
     };
-    vec![why.to_owned()]
+    vec![why.0.to_owned()]
 }
+
+/// What is to be done about what is wrong with a slave.
+pub(crate) fn remedy(why: &str) -> &'static str {
+    let known = [AWAY, BARE, BACK, UNREADABLE, NO_CARRIER].into_iter().find(|(text, _)| *text == why);
+    known.map_or("", |(_, remedy)| remedy)
+}
+
+const AWAY: (&str, &str) =
+    ("its master has left this network namespace", "bring the master back, or delete the slave: ipvl link del");
+const BARE: (&str, &str) =
+    ("its master has come back without its program", "delete the slave and add it again: nothing else puts it back");
+const BACK: (&str, &str) = ("its master has come back, and no agent has seen it", START);
+const UNREADABLE: (&str, &str) =
+    ("its network namespace cannot be read", "delete the slave, or end what hides that namespace from this one");
+const NO_CARRIER: (&str, &str) =
+    ("it is up but has no carrier yet: the agent does not run or cannot enter its netns", START);
+const START: &str = "start the agent: ipvl agent & (if it runs, its log says what stops it)";
 
 /// The slave behind a host end, empty where it cannot be read: what one does must not hide the others.
 fn readable_peer(netlink: &Netlink, host_end: &LinkInfo) -> LinkInfo {
