@@ -2,7 +2,12 @@
 
 use crate::lab::{FAR, FAR_6, QUIET, datagram, drops, ip, is_datagram, lab, reaches, run};
 use ipvl_core::Reason;
-use ipvl_testbed::{EXT_MAC, Lab, MASTER_MAC, Netns, require_root};
+use ipvl_testbed::packet::router_advert;
+use ipvl_testbed::{EXT_MAC, Frame, Lab, MASTER_MAC, Netns, require_root, wait_until};
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_packet_leaves_by_the_hosts_route_with_its_hops() {
@@ -24,7 +29,7 @@ fn without_a_route_nothing_leaves() {
     let mut wire = lab.wire();
     reaches(&lab, &mut wire, FAR, false);
     reaches(&lab, &mut wire, FAR_6, false);
-    assert_eq!(drops(&lab, Reason::NoRoute), 1, "the IPv6 one is the kernel's to count");
+    assert_eq!(drops(&lab, Reason::NoRoute), 2, "both are counted");
     assert!(!wire.count(QUIET, |frame| frame.asks_for(FAR.parse().unwrap())) > 0, "the host asks for a stranger");
 }
 
@@ -41,7 +46,7 @@ fn routes_that_refuse_are_obeyed() {
         run(&lab.host, &format!("ip -6 route add {kind} {FAR_6}/128"));
         reaches(&lab, &mut wire, FAR, false);
         reaches(&lab, &mut wire, FAR_6, false);
-        assert_eq!(drops(&lab, reason), 1, "{kind}");
+        assert_eq!(drops(&lab, reason), 2, "{kind}, in both families");
         run(&lab.host, &format!("ip route del {kind} {FAR}/32"));
         run(&lab.host, &format!("ip -6 route del {kind} {FAR_6}/128"));
     }
@@ -50,32 +55,88 @@ fn routes_that_refuse_are_obeyed() {
 }
 
 #[test]
-fn rules_by_source_are_obeyed() {
+fn a_route_learnt_from_a_router_is_neither_lost_nor_in_the_way() {
+    require_root!();
+    let lab = Lab::new(1);
+    let mut wire = lab.wire();
+    let learnt = || run(&lab.host, "ip -6 route show default").contains("proto ra");
+    wire.inject(&router_advert(EXT_MAC, link_local(&lab), "2001:db8:1::".parse().expect("a prefix")));
+    assert!(wait_until(PATIENCE, learnt), "the host hears the router");
+    lab.add_slave(0, "mode l3", &["fd00::10/64"]);
+    assert!(learnt(), "the route is still there");
+    reaches(&lab, &mut wire, FAR_6, true);
+    run(&lab.host, &format!("ip -6 route add blackhole {FAR_6}/128"));
+    reaches(&lab, &mut wire, FAR_6, false);
+}
+
+#[test]
+fn rules_are_obeyed() {
     require_root!();
     let lab = lab(&["mode l3", "mode l3"]);
     let mut wire = lab.wire();
     default_routes(&lab);
-    run(&lab.host, "ip rule add from 10.0.0.10 table 77");
-    run(&lab.host, &format!("ip route add blackhole {FAR}/32 table 77"));
-    reaches(&lab, &mut wire, FAR, false);
-    lab.slaves[1].port("ipvl1").inject(&datagram("10.0.0.11", FAR));
-    wire.expect("another slave's datagram", is_datagram("10.0.0.11", FAR));
+    for (ip, host_bits, slave, sibling, far) in
+        [("ip", 32, "10.0.0.10", "10.0.0.11", FAR), ("ip -6", 128, "fd00::10", "fd00::11", FAR_6)]
+    {
+        run(&lab.host, &format!("{ip} route add blackhole {far}/{host_bits} table 77"));
+        for rule in [
+            format!("from {slave} table 77"),
+            format!("iif ipvlh0 to {far} table 77"),
+            format!("from {slave} blackhole"),
+        ] {
+            run(&lab.host, &format!("{ip} rule add {rule}"));
+            reaches(&lab, &mut wire, far, false);
+            lab.slaves[1].port("ipvl1").inject(&datagram(sibling, far));
+            wire.expect(&format!("{rule}: another slave's datagram"), is_datagram(sibling, far));
+            run(&lab.host, &format!("{ip} rule del {rule}"));
+        }
+        // A mark that the slave sets is its own affair.
+        run(&lab.host, &format!("{ip} rule add fwmark 7 table 77"));
+        reaches(&lab, &mut wire, far, true);
+    }
 }
 
 #[test]
 fn a_route_by_another_device_is_taken() {
     require_root!();
     let lab = lab(&["mode l3"]);
-    let other = Netns::new("other");
-    run(&lab.host, &format!("ip link add eth1 type veth peer name eth0 netns {}", other.name()));
-    run(&lab.host, "ip addr add 10.1.0.1/24 dev eth1");
-    run(&lab.host, "ip link set eth1 up");
-    run(&other, "ip addr add 10.1.0.2/24 dev eth0");
-    run(&other, "ip link set eth0 up");
+    let other = another_network(&lab);
     run(&lab.host, "ip route add default via 10.1.0.2");
+    run(&lab.host, "ip -6 route add default via fd01::2");
     let (mut wire, mut other) = (lab.wire(), other.port("eth0"));
-    reaches(&lab, &mut wire, FAR, false);
-    other.expect("the datagram", is_datagram("10.0.0.10", FAR));
+    for (from, to) in [("10.0.0.10", FAR), ("fd00::10", FAR_6)] {
+        reaches(&lab, &mut wire, to, false);
+        other.expect("the datagram", is_datagram(from, to));
+    }
+}
+
+#[test]
+fn a_slave_with_host_access_is_answered_by_another_device() {
+    require_root!();
+    let lab = lab(&["mode l3 host on"]);
+    let other = another_network(&lab);
+    lab.host.sysctl("net/ipv4/conf/eth1/forwarding", "1");
+    run(&other, "ip route add 10.0.0.10/32 via 10.1.0.1");
+    run(&lab.slaves[0], "ip route add default dev ipvl0");
+    assert!(lab.pings(&lab.slaves[0], "10.1.0.2"), "out by eth1, and back through the host");
+}
+
+#[test]
+fn of_several_next_hops_each_gets_its_share() {
+    require_root!();
+    let lab = lab(&["mode l3"]);
+    let other = another_network(&lab);
+    run(&lab.host, "ip route add 203.0.113.0/24 nexthop via 10.0.0.254 nexthop via 10.1.0.2");
+    run(&lab.host, "ip -6 route add 2001:db8:2::/64 nexthop via fd00::254 nexthop via fd01::2");
+    let (mut wire, mut other) = (lab.wire(), other.port("eth0"));
+    let slave = lab.slaves[0].port("ipvl0");
+    for (from, net) in [("10.0.0.10", "203.0.113."), ("fd00::10", "2001:db8:2::")] {
+        let to: Vec<String> = (1..=64).map(|n| format!("{net}{n}")).collect();
+        to.iter().for_each(|to| slave.inject(&datagram(from, to)));
+        let ours = |frame: &Frame| to.iter().any(|to| frame.goes(ip(from), ip(to)));
+        let shares = (wire.count(QUIET, ours), other.count(QUIET, ours));
+        assert!(shares.0 > 5 && shares.1 > 5 && shares.0 + shares.1 == 64, "{net}: {shares:?}");
+    }
 }
 
 #[test]
@@ -102,12 +163,29 @@ fn a_master_that_is_down_carries_nothing() {
     }
     wire.expect_none("a datagram", QUIET, is_datagram("10.0.0.10", "10.0.0.254"));
     run(&lab.host, "ip link set eth0 up");
-    let up = ipvl_testbed::wait_until(std::time::Duration::from_secs(5), || {
-        lab.slaves[0].exec(["ip", "link", "show", "ipvl0"]).stdout.contains("LOWER_UP")
-    });
+    let up = wait_until(PATIENCE, || lab.slaves[0].exec(["ip", "link", "show", "ipvl0"]).stdout.contains("LOWER_UP"));
     assert!(up, "the slave has its carrier back");
     slave.inject(&datagram("10.0.0.10", "10.0.0.11"));
     sibling.expect("a sibling's datagram", is_datagram("10.0.0.10", "10.0.0.11"));
+}
+
+/// A second network of the host's, behind its `eth1`.
+fn another_network(lab: &Lab) -> Netns {
+    let other = Netns::new("other");
+    run(&lab.host, &format!("ip link add eth1 type veth peer name eth0 netns {}", other.name()));
+    for (netns, device, last) in [(&lab.host, "eth1", 1), (&other, "eth0", 2)] {
+        run(netns, &format!("ip addr add 10.1.0.{last}/24 dev {device}"));
+        run(netns, &format!("ip addr add fd01::{last}/64 dev {device} nodad"));
+        run(netns, &format!("ip link set {device} up"));
+    }
+    other
+}
+
+/// The outside machine's own address on the link.
+fn link_local(lab: &Lab) -> Ipv6Addr {
+    let shown = run(&lab.ext, "ip -6 -o addr show dev eth0 scope link");
+    let address = shown.split_whitespace().find_map(|word| word.strip_suffix("/64"));
+    address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {shown}"))
 }
 
 fn default_routes(lab: &Lab) {

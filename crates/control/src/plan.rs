@@ -189,7 +189,7 @@ fn full_len(addr: Addr) -> u8 {
 
 /// Whether it means something on one link only.
 pub fn is_link_local(addr: Addr) -> bool {
-    addr.0[0] == 0xfe && addr.0[1] & 0xc0 == 0x80
+    addr.is_link_local()
 }
 
 #[cfg(test)]

@@ -77,6 +77,12 @@ impl Addr {
         }
     }
 
+    /// Whether it means something on one link only (IPv6).
+    #[inline(always)]
+    pub fn is_link_local(self) -> bool {
+        self.0[0] == 0xfe && self.0[1] & 0xc0 == 0x80
+    }
+
     /// The address as the standard library has it.
     pub fn ip(self) -> IpAddr {
         match self.as_v4() {

@@ -68,9 +68,8 @@ pub fn complaint_6(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; COMPLAINT_6_LEN]> {
-    const TOO_BIG: u8 = 2;
     const LEN: u8 = (8 + QUOTE_6) as u8;
-    let Reason::TooBig = reason else { return None };
+    let Kind(error, code, mtu) = kind_6(reason, mtu)?;
     let ([first], [next]) = (frame.read::<1>(HEADER_LEN)?, frame.read::<1>(HEADER_LEN + 6)?);
     let ([kind], to) = (frame.read::<1>(HEADER_LEN + 40)?, frame.read::<16>(HEADER_LEN + 8)?);
     let is_error = next == ICMPV6 && kind < 128;
@@ -79,14 +78,14 @@ pub fn complaint_6(
     }
     let addresses = sum(&router.v6.0) + sum(&to);
     let pseudo = addresses + u32::from(LEN) + u32::from(ICMPV6);
-    let message = !fold(pseudo + pair(TOO_BIG, 0) + sum(&mtu.to_be_bytes()) + words(frame, QUOTE_6)?);
+    let message = !fold(pseudo + pair(error, code) + sum(&mtu.to_be_bytes()) + words(frame, QUOTE_6)?);
     let mut head = [0; COMPLAINT_6_LEN];
     ethernet(&mut head, mac, ethertype::IPV6);
     head[14] = 0x60;
     head[18..22].copy_from_slice(&[0, LEN, ICMPV6, HOP_LIMIT]);
     head[22..38].copy_from_slice(&router.v6.0);
     head[38..54].copy_from_slice(&to);
-    head[54] = TOO_BIG;
+    head[54..56].copy_from_slice(&[error, code]);
     head[56..58].copy_from_slice(&message.to_be_bytes());
     head[58..62].copy_from_slice(&mtu.to_be_bytes());
     Some(head)
@@ -99,6 +98,17 @@ fn kind_4(reason: Reason, mtu: u32) -> Option<Kind> {
         Reason::NoRoute => Some(Kind(3, 0, 0)),
         Reason::Unreachable => Some(Kind(3, 1, 0)),
         Reason::Prohibit => Some(Kind(3, 13, 0)),
+        _ => None,
+    }
+}
+
+/// As the kernel's own routers say it: an unreachable route is no route.
+#[inline(always)]
+fn kind_6(reason: Reason, mtu: u32) -> Option<Kind> {
+    match reason {
+        Reason::TooBig => Some(Kind(2, 0, mtu)),
+        Reason::NoRoute | Reason::Unreachable => Some(Kind(1, 0, 0)),
+        Reason::Prohibit => Some(Kind(1, 1, 0)),
         _ => None,
     }
 }

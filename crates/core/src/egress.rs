@@ -86,6 +86,19 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         }
     }
 
+    /// To a sibling within reach: directly, unless one of the two is an l3s slave, whose IP packets pass the host's
+    /// stack. Who has no access to that does not reach it either.
+    #[inline(always)]
+    fn to_sibling(&self, to: Slot, sibling: Slave) -> Result<Verdict, Verdict> {
+        let ours = self.sender.slave;
+        let by_host = ours.mode() == Mode::L3s || sibling.mode() == Mode::L3s;
+        match by_host && self.packet.is_ip() {
+            false => Ok(Action::Deliver(to).into()),
+            true if ours.host() && sibling.host() => Ok(Action::Host.into()),
+            true => Err(Reason::NoHostAccess.into()),
+        }
+    }
+
     /// Up the host's stack, if this slave may.
     #[inline(always)]
     fn to_host(&self) -> Result<Verdict, Verdict> {

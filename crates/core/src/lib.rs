@@ -29,5 +29,5 @@ pub use flood::{Bucket, Filter};
 pub use frame::{Frame, Tables};
 pub use ingress::ingress;
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, ARP_LEN, Reply};
-pub use route::{Lookup, destination};
+pub use route::{Lookup, Way, destination};
 pub use verdict::{Action, Audience, Flood, Reason, Then, Verdict};

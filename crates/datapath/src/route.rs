@@ -1,8 +1,8 @@
 //! How does an l3 packet leave by the host's routing table?
 //!
-//! `bpf_redirect_neigh` alone would ignore what the table says in IPv4, so the table is asked first. In IPv6 the helper
-//! looks up the route itself and honours it; `bpf_fib_lookup` would need IPv6 forwarding, which would cost the host the
-//! routes it learnt from router advertisements.
+//! `bpf_redirect_neigh` alone would ignore what the table says in IPv4, so the table is asked first. In IPv6 it can be
+//! asked only if the host end forwards, which may have cost the host routes that it learnt from router advertisements;
+//! else the helper looks up the route itself: out of the master only, and what the table refuses is dropped uncounted.
 
 use crate::act::{Hook, redirect};
 use crate::maps::Maps;
@@ -41,18 +41,15 @@ impl Outcome {
 pub fn by_table(hook: &Hook) -> Outcome {
     let port = Maps.port();
     hook.skb.clear_mark();
-    if matches!(destination(hook.skb), Some(to) if to.as_v4().is_none()) {
-        hook.count_sent();
-        return Outcome(leave(&port, port.master, None) as u32);
-    }
     let Some(key) = Lookup::of(hook.skb) else { return Outcome::refused(Reason::Truncated, 0) };
     let mut question = question(&key, hook.skb.ifindex());
-    // SAFETY: a valid context, and a structure of the stated size.
-    let answer = unsafe { bpf_fib_lookup(hook.skb.raw().cast(), &mut question, size_of::<Question>() as i32, 0) };
-    match key.outcome(answer as i64).map_err(Verdict::action) {
-        Ok(()) => {
+    match ask(hook, &key, &mut question).map_err(Verdict::action) {
+        Ok(way) => {
             hook.count_sent();
-            Outcome(leave(&port, question.ifindex, Some(next_hop(&question))) as u32)
+            Outcome(match way {
+                Way::Told => leave(&port, question.ifindex, Some(next_hop(&question))),
+                Way::Unasked => leave(&port, port.master, None),
+            } as u32)
         }
         // SAFETY: both halves of this union are the same two bytes; the kernel wrote the MTU there if the packet exceeds it.
         Err(Action::Drop(reason)) => Outcome::refused(reason, unsafe { question.__bindgen_anon_1.mtu_result }),
@@ -81,16 +78,36 @@ pub fn on_link(hook: &Hook) -> i32 {
 }
 
 #[inline(always)]
+fn ask(hook: &Hook, key: &Lookup, question: &mut Question) -> Result<Way, Verdict> {
+    if !key.is_for_table() {
+        return Ok(Way::Unasked);
+    }
+    // SAFETY: a valid context, and a structure of the stated size.
+    let answer = unsafe { bpf_fib_lookup(hook.skb.raw().cast(), question, size_of::<Question>() as i32, 0) };
+    key.outcome(answer as i64)
+}
+
+#[inline(always)]
 fn question(key: &Lookup, input: u32) -> Question {
     // SAFETY: all zero is a valid value of this structure.
     let mut question: Question = unsafe { zeroed() };
-    question.family = AF_INET;
     question.l4_protocol = key.protocol;
     question.ifindex = input;
     question.__bindgen_anon_1.tot_len = key.len;
-    question.__bindgen_anon_2.tos = key.tos;
-    question.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(key.src);
-    question.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(key.dst);
+    match (key.src.as_v4(), key.dst.as_v4()) {
+        (Some(src), Some(dst)) => {
+            question.family = AF_INET;
+            question.__bindgen_anon_2.tos = key.class as u8;
+            question.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(src);
+            question.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(dst);
+        }
+        _ => {
+            question.family = AF_INET6;
+            question.__bindgen_anon_2.flowinfo = key.class;
+            question.__bindgen_anon_3.ipv6_src = words(key.src);
+            question.__bindgen_anon_4.ipv6_dst = words(key.dst);
+        }
+    }
     question
 }
 

@@ -72,10 +72,13 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     #[inline(always)]
     fn shared_mac(&self) -> Result<Verdict, Verdict> {
         match self.tables.owner(self.packet.dst) {
-            Owner::Slave(owner) => match self.way_to(owner, self.tables.slave(owner))? {
-                Way::Direct => Ok(Action::Deliver(owner).into()),
-                Way::Outside => self.outside(Action::Wire),
-            },
+            Owner::Slave(owner) => {
+                let sibling = self.tables.slave(owner);
+                match self.way_to(owner, sibling)? {
+                    Way::Direct => self.to_sibling(owner, sibling),
+                    Way::Outside => self.outside(Action::Wire),
+                }
+            }
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
             _ if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
             _ if matches!(self.packet.kind, Kind::Other) && !self.sender.slave.host() => Err(Reason::NotIp.into()),

@@ -21,8 +21,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             Owner::Slave(owner) => {
                 let sibling = self.tables.slave(owner);
                 match self.way_to(owner, sibling)? {
-                    Way::Direct if self.symmetric() && sibling.mode() == Mode::L3s => Ok(Action::Host.into()),
-                    Way::Direct => Ok(Action::Deliver(owner).into()),
+                    Way::Direct => self.to_sibling(owner, sibling),
                     Way::Outside => self.outside(Action::OnLink),
                 }
             }
