@@ -231,7 +231,7 @@ reasons! {
     Private = 10, "private";
     /// The slave that owns the address is down.
     SlaveDown = 11, "slave-down";
-    /// It is for the host, or for nobody we know, and the slave has no host access.
+    /// It is for the host, or by its stack for a sibling (l3s), or for nobody we know, and there is no host access.
     NoHostAccess = 12, "no-host-access";
     /// It would go back to the slave that sent it.
     OwnFrame = 13, "own-frame";
