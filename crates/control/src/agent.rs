@@ -7,6 +7,7 @@ mod announce;
 mod clients;
 mod master;
 mod registry;
+mod rejoin;
 mod slave;
 
 use crate::agent_client;

@@ -167,7 +167,7 @@ fn inside(desired: &Desired, observed: &Observed) -> Inside {
 }
 
 /// What the kernel makes of a MAC address (RFC 4291, appendix A).
-fn eui64(mac: Mac) -> Addr {
+pub fn eui64(mac: Mac) -> Addr {
     let [a, b, c, d, e, f] = mac.0;
     Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }

@@ -1,10 +1,10 @@
 //! How do slaves follow their master: when it changes, fails over, leaves, returns, or ceases to be?
 
-use super::{Agent, complain, report};
+use super::announce::announcement;
+use super::{Agent, complain, rejoin, report};
 use crate::error::Result;
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::LinkInfo;
-use ipvl_core::Mac;
 use std::collections::BTreeMap;
 
 /// Masters that are in other namespaces, and links that may be one of them, back under another number.
@@ -55,8 +55,8 @@ impl Agent {
         } else {
             self.departed.gone.remove(&master);
         }
-        if let (true, Some(mac)) = (link.notify_peers, link.mac) {
-            self.announce_again(master, mac);
+        if let Err(error) = self.tell_again(link) {
+            complain("a failover", &error);
         }
     }
 
@@ -101,14 +101,17 @@ impl Agent {
         Ok(())
     }
 
-    /// The wire leads elsewhere now: who heard of the slaves before must hear it again.
-    fn announce_again(&mut self, master: u32, mac: Mac) {
-        let Some(wire) = &self.wire else { return };
-        let known = self.registry.announced(master).filter(|(announced, _)| *announced == mac);
-        for (mac, addr) in known {
-            if let Err(error) = wire.send(master, &super::announce::announcement(addr, mac)) {
-                return complain("a failover", &error);
+    /// The wire may lead elsewhere now: who heard of the slaves before must hear it again.
+    fn tell_again(&self, link: &LinkInfo) -> Result<()> {
+        let (true, Some(mac), Some(wire)) = (link.notify_peers, link.mac, &self.wire) else { return Ok(()) };
+        for (host_end, told) in self.registry.announced(link.ifindex) {
+            for (_, addr) in told.iter().filter(|(announced, _)| *announced == mac) {
+                wire.send(link.ifindex, &announcement(*addr, mac))?;
+            }
+            if link.rejoin_groups {
+                rejoin::ask(wire, host_end, mac)?;
             }
         }
+        Ok(())
     }
 }

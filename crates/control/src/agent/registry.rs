@@ -119,10 +119,10 @@ impl Registry {
         }
     }
 
-    /// What the wire was told of the slaves of a master.
-    pub fn announced(&self, master: u32) -> impl Iterator<Item = (Mac, Addr)> {
-        let its = self.slaves.values().filter(move |known| known.master == master);
-        its.flat_map(|known| known.announced.iter().copied())
+    /// The slaves of a master of which the wire was told: their host ends, and what it was told.
+    pub fn announced(&self, master: u32) -> impl Iterator<Item = (u32, &BTreeSet<(Mac, Addr)>)> {
+        let its = self.slaves.iter().filter(move |(_, known)| known.master == master && !known.announced.is_empty());
+        its.map(|(host_end, known)| (*host_end, &known.announced))
     }
 
     /// The wire has been told this.

@@ -72,6 +72,8 @@ pub struct LinkInfo {
     pub new_ifindex: Option<u32>,
     /// In the news that it changed: other machines may look for it in the wrong place, as after a bond's failover.
     pub notify_peers: bool,
+    /// Likewise: switches may not know what groups are wanted here.
+    pub rejoin_groups: bool,
     /// What `ip -d link` prints besides.
     pub detail: Detail,
 }
@@ -253,7 +255,10 @@ impl LinkInfo {
             IFLA_STATS64 => self.count(attribute.value),
             IFLA_NEW_NETNSID => (self.moved, self.new_netnsid) = (true, Some(attribute.i32())),
             IFLA_NEW_IFINDEX => self.new_ifindex = Some(attribute.u32()),
-            IFLA_EVENT => self.notify_peers = FAILOVER.contains(&attribute.u32()),
+            IFLA_EVENT => {
+                self.notify_peers = FAILOVER.contains(&attribute.u32());
+                self.rejoin_groups = attribute.u32() == IFLA_EVENT_IGMP_RESEND;
+            }
             _ => take_detail(&mut self.detail, attribute),
         }
     }
