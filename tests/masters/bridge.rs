@@ -1,6 +1,8 @@
 //! Can a bridge be a master, or a port of one?
 
-use crate::lab::{MODES, addressed, expect_traffic, let_forward, pings, remove, routes_outside, run, two_slaves};
+use crate::lab::{
+    MODES, addressed, expect_traffic, let_forward, pings, pings_not, remove, routes_outside, run, two_slaves,
+};
 use ipvl_testbed::{Lab, Netns, require_device, require_root};
 
 /// A bridge over eth0 and a veth to another netns, which is 10.0.0.9.
@@ -49,6 +51,8 @@ fn a_bridge_port_is_a_master_too() {
     expect_traffic(&lab, 3);
     pings(&beside, "10.3.0.254");
     pings(&lab.ext, "10.3.0.9");
+    // What the bridge sends out of that port is not looked at.
+    pings_not(&beside, "10.3.0.10");
     remove(&lab);
 }
 

@@ -98,3 +98,13 @@ fn an_l3_slave_is_routed_by_its_masters_vrf() {
     }
     remove(&lab);
 }
+
+#[test]
+fn a_vrf_itself_is_refused() {
+    require_root!();
+    require_device!("vrf table 10");
+    let lab = Lab::new(0);
+    vrf(&lab);
+    let refused = lab.try_ipvl("link add link red name ipvl0 type ipvlan mode l3");
+    assert!(!refused.ok && refused.stderr.contains("a VRF cannot be a master"), "{}", refused.stderr);
+}

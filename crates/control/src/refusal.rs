@@ -17,6 +17,8 @@ pub enum Refusal {
     Ambiguous,
     /// The master is the loopback device.
     Loopback,
+    /// The master is a VRF device, which frames do not pass.
+    IsVrf,
     /// The master is neither Ethernet nor plain IP.
     NotEthernet(u16),
     /// The master carries no Ethernet header, and the mode needs one.
@@ -68,7 +70,7 @@ impl Refusal {
             Self::NameTaken => libc::EEXIST,
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
-            Self::IsSlave(_) | Self::IsHostEnd => libc::EINVAL,
+            Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) => libc::EOPNOTSUPP,
             Self::Full => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
@@ -96,6 +98,7 @@ impl fmt::Display for Refusal {
                  link` shows",
             ),
             Self::Loopback => f.write_str("the loopback device cannot be a master"),
+            Self::IsVrf => f.write_str("a VRF cannot be a master, only the devices that belong to it"),
             Self::NotEthernet(kind) => write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind})"),
             Self::NeedsEthernet(mode) => {
                 let mode = format!("{mode:?}").to_lowercase();

@@ -147,6 +147,9 @@ fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::
     if HostEnd::of(master).is_some() {
         return Err(Refusal::IsHostEnd);
     }
+    if master.vrf_table.is_some() {
+        return Err(Refusal::IsVrf);
+    }
     if let Some(real) = find::master_of(netlink, master) {
         return Err(Refusal::IsSlave(real));
     }

@@ -2,6 +2,7 @@
 
 mod adding;
 mod agent;
+mod announcing;
 mod common;
 mod crowd;
 mod flags;

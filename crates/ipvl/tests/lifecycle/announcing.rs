@@ -1,0 +1,82 @@
+//! Does the wire hear where an l2 slave's addresses are, before anybody asks?
+
+use std::time::Duration;
+
+use ipvl_testbed::{Frame, Lab, MASTER_MAC, Mac, Port, require_root};
+
+use crate::common::run;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Long enough for a frame that would come, to come.
+const QUIET: Duration = Duration::from_millis(200);
+const NEW_MAC: Mac = [2, 0, 0, 0, 0, 0x77];
+
+#[test]
+fn addresses_are_announced_when_they_come_to_an_l2_slave() {
+    require_root!();
+    let lab = Lab::new(2);
+    let mut wire = lab.wire();
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24", "fd00::10/64"]);
+    expect_both(&mut wire, MASTER_MAC, "added");
+    run(&lab.slaves[0], &format!("ip link set ipvl0 netns {}", lab.slaves[1].name()));
+    wire.clear();
+    run(&lab.slaves[1], "ip addr add 10.0.0.10/24 dev ipvl0");
+    run(&lab.slaves[1], "ip addr add fd00::10/64 dev ipvl0 nodad");
+    run(&lab.slaves[1], "ip link set ipvl0 up");
+    expect_both(&mut wire, MASTER_MAC, "moved");
+    run(&lab.slaves[1], "ip link set ipvl0 down");
+    wire.clear();
+    run(&lab.slaves[1], "ip link set ipvl0 up");
+    let up = wire.wait_for(PATIENCE, gratuitous_arp(MASTER_MAC));
+    assert!(up.is_some(), "up");
+    run(&lab.slaves[1], "ip addr replace fd00::10/64 dev ipvl0 nodad");
+    wire.clear();
+    run(&lab.host, "ip link set eth0 address 02:00:00:00:00:77");
+    expect_both(&mut wire, NEW_MAC, "another MAC address");
+}
+
+/// Nobody asks for an l3 slave by ARP, and an address that another has is not to be drawn away from it.
+#[test]
+fn nothing_else_is_announced() {
+    require_root!();
+    let lab = Lab::new(2);
+    lab.add_slave(0, "mode l2", &["10.0.0.11/24"]);
+    let mut wire = lab.wire();
+    lab.add_slave(1, "mode l3", &["10.0.0.10/24", "fd00::10/64"]);
+    run(&lab.slaves[0], "ip addr add 10.0.0.10/24 dev ipvl0");
+    run(&lab.slaves[0], "ip addr add fd00::10/64 dev ipvl0 nodad");
+    run(&lab.slaves[0], "ip addr add 10.0.0.12/24 dev ipvl0");
+    let last = |frame: &Frame| frame.asks_for([10, 0, 0, 12].into());
+    wire.expect_none_before("an address of an l3 slave", last, |frame| {
+        gratuitous_arp(MASTER_MAC)(frame) || advertisement(MASTER_MAC)(frame)
+    });
+    wire.expect_none("an address of an l3 slave", QUIET, |frame| {
+        gratuitous_arp(MASTER_MAC)(frame) || advertisement(MASTER_MAC)(frame)
+    });
+}
+
+#[track_caller]
+fn expect_both(wire: &mut Port, mac: Mac, when: &str) {
+    assert!(wire.wait_for(PATIENCE, gratuitous_arp(mac)).is_some(), "{when}: no gratuitous ARP");
+    assert!(wire.wait_for(PATIENCE, advertisement(mac)).is_some(), "{when}: no neighbour advertisement");
+}
+
+/// A request for 10.0.0.10 by itself, to everybody.
+fn gratuitous_arp(mac: Mac) -> impl Fn(&Frame) -> bool {
+    let address = [10, 0, 0, 10].into();
+    move |frame| {
+        let itself = frame.addresses().is_some_and(|(from, to)| from == to);
+        frame.asks_for(address) && itself && frame.source() == mac && frame.destination() == [0xff; 6]
+    }
+}
+
+/// An unsolicited advertisement of fd00::10 to all nodes, with its MAC address.
+fn advertisement(mac: Mac) -> impl Fn(&Frame) -> bool {
+    const KIND: u8 = 136;
+    let address = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10];
+    move |frame| {
+        let message = frame.transport();
+        let about = message.first() == Some(&KIND) && message.get(8..24) == Some(&address[..]);
+        about && message.get(26..32) == Some(&mac[..]) && frame.destination() == [0x33, 0x33, 0, 0, 0, 1]
+    }
+}
