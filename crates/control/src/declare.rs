@@ -5,6 +5,7 @@ use crate::error::{Result, refused};
 use crate::find::{self, Found};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::Netlink;
+use crate::notice;
 use crate::refusal::Refusal;
 use crate::tables::SINGLE;
 use ipvl_core::{Addr, OwnerEntry};
@@ -25,6 +26,7 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     } else {
         found.port.maps.declare_prefix(addr, len, entry)?;
     }
+    notice::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
@@ -53,6 +55,7 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     } else {
         found.port.maps.withdraw_prefix(addr, len)?;
     }
+    notice::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
     drop(lock);
     // It may be on the device besides.
     agent_client::sync(&[found.host_end.ifindex])

@@ -58,6 +58,11 @@ pub fn master_of(netlink: &Netlink, link: &LinkInfo) -> Option<String> {
 }
 
 impl Found {
+    /// What its host end says of itself.
+    pub fn described(&self) -> HostEnd {
+        HostEnd { master: self.port.master, slot: self.slot }
+    }
+
     /// The master.
     pub fn master_link(&self, netlink: &Netlink) -> Result<LinkInfo> {
         let master = netlink.link(self.port.master, None)?;

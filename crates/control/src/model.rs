@@ -2,6 +2,8 @@
 
 use ipvl_core::{Addr, Counters, Flag, Guard, Mac, Mode, Reason, Slot};
 
+const IFF_LOWER_UP: u32 = 1 << 16;
+
 /// A network namespace, as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetnsRef {
@@ -64,6 +66,8 @@ pub struct Link {
     pub name: String,
     /// The master's ifindex and name.
     pub master: (u32, String),
+    /// Whether what the master carries begins with IP, without a link-layer header (tun, wireguard).
+    pub master_is_ip: bool,
     /// The slave's number on its master.
     pub slot: Slot,
     /// The host end's ifindex and name.
@@ -98,6 +102,18 @@ pub struct Link {
     pub detail: Detail,
 }
 
+impl Link {
+    /// Whether the slave is administratively up.
+    pub fn is_up(&self) -> bool {
+        self.flags & libc::IFF_UP as u32 != 0
+    }
+
+    /// Whether it is up and what it sends goes somewhere.
+    pub fn has_carrier(&self) -> bool {
+        self.flags & IFF_LOWER_UP != 0
+    }
+}
+
 /// What `ip -d link` prints of any device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the kernel's own name of the attribute")]
@@ -116,6 +132,85 @@ pub struct Detail {
     pub gro_max_size: u32,
     pub gso_ipv4_max_size: u32,
     pub gro_ipv4_max_size: u32,
+}
+
+/// Something that happened, as `ipvl monitor` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A slave is there that was not.
+    LinkAdded(Box<Link>),
+    /// A slave is gone; what it was.
+    LinkDeleted(Box<Link>),
+    /// Something about a slave is not as it was.
+    LinkChanged {
+        /// What it is that changed.
+        what: Property,
+        /// The slave as it was.
+        old: Box<Link>,
+        /// The slave as it is.
+        new: Box<Link>,
+    },
+    /// The table has a line that it had not.
+    AddressAdded(AddressEntry),
+    /// It no longer has this line.
+    AddressDeleted(AddressEntry),
+    /// The kernel had more to say than it could keep; what follows is what is different.
+    Lost,
+}
+
+/// What of a slave can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of `Link` say what they are")]
+pub enum Property {
+    Netns,
+    Name,
+    State,
+    Carrier,
+    Mtu,
+    Address,
+    Mode,
+    Flag,
+    Guard,
+    Host,
+    Degraded,
+}
+
+impl Property {
+    /// In the order in which they are told when several change at once.
+    const ALL: [Self; 11] = [
+        Self::Netns,
+        Self::Name,
+        Self::State,
+        Self::Carrier,
+        Self::Mtu,
+        Self::Address,
+        Self::Mode,
+        Self::Flag,
+        Self::Guard,
+        Self::Host,
+        Self::Degraded,
+    ];
+
+    /// What of two pictures of a slave is not the same.
+    pub fn differing(old: &Link, new: &Link) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|what| what.differs(old, new)).collect()
+    }
+
+    fn differs(self, old: &Link, new: &Link) -> bool {
+        match self {
+            Self::Netns => old.netnsid != new.netnsid,
+            Self::Name => old.name != new.name,
+            Self::State => old.is_up() != new.is_up(),
+            Self::Carrier => old.has_carrier() != new.has_carrier(),
+            Self::Mtu => old.mtu != new.mtu,
+            Self::Address => old.mac != new.mac,
+            Self::Mode => old.mode != new.mode,
+            Self::Flag => old.flag != new.flag,
+            Self::Guard => old.guard != new.guard,
+            Self::Host => old.host != new.host,
+            Self::Degraded => old.degraded != new.degraded,
+        }
+    }
 }
 
 /// How an address came into the table.
@@ -151,6 +246,8 @@ pub struct AddressEntry {
 pub struct Statistics {
     /// The slave's name, or the master's.
     pub name: String,
+    /// The master's ifindex, or the host end's, by which a line is told from others of that name.
+    pub ifindex: u32,
     /// Whether this is the master's line: frames from the wire that were for no slave in particular.
     pub is_master: bool,
     /// Both ways, from the slave's side.

@@ -8,6 +8,7 @@ use crate::lock::{LOCK_WAIT, Lock};
 use crate::model::{Change, LinkSpec};
 use crate::netlink::{LinkChange, LinkInfo, Netlink, VethSpec};
 use crate::netns;
+use crate::notice;
 use crate::port::{ARPHRD_NONE, HostEnd, Port};
 use crate::refusal::Refusal;
 use crate::routes;
@@ -67,8 +68,9 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
 fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let now = found.port.maps.slave(found.slot)?.config();
-    let undone = SlaveConfig { up: now.up, local: now.local, ..before.config() };
-    found.port.maps.set_slave(found.slot, Slave::new(before.host_end, undone))?;
+    let undone = Slave::new(before.host_end, SlaveConfig { up: now.up, local: now.local, ..before.config() });
+    found.port.maps.set_slave(found.slot, undone)?;
+    notice::tell(&Netlink::open()?, found.described(), undone);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
@@ -238,7 +240,9 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave:
     }
     // The agent raises what is in the table: not before it has its program.
     port.attach(netlink, hook, host_end)?;
-    port.maps.occupy(slot, slave)
+    port.maps.occupy(slot, slave)?;
+    notice::tell(netlink, HostEnd { master: port.master, slot }, slave);
+    Ok(())
 }
 
 fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
@@ -274,6 +278,9 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         _ if slave == old => {}
         true => found.port.maps.set_slave(found.slot, slave)?,
         false => switch(netlink, found, slave)?,
+    }
+    if slave != old {
+        notice::tell(netlink, found.described(), slave);
     }
     if old.host() && !slave.host() {
         sysctl::prepare_host_end(&found.host_end.name, slave)?;

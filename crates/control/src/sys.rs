@@ -193,6 +193,34 @@ impl FrameSocket {
     }
 }
 
+/// A moment as people here write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct LocalTime {
+    pub year: i32,
+    /// From 1.
+    pub month: u8,
+    pub day: u8,
+    /// From Sunday, which is 0.
+    pub weekday: u8,
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+}
+
+/// The time in this process's time zone, so many seconds after 1970 began in Greenwich.
+pub fn local_time(seconds: i64) -> LocalTime {
+    let seconds: libc::time_t = seconds;
+    // SAFETY: all bytes zero is a valid `tm`.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that live past the call.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    let small = |number: i32| number as u8;
+    let (month, day, weekday) = (small(tm.tm_mon + 1), small(tm.tm_mday), small(tm.tm_wday));
+    let (hour, minute, second) = (small(tm.tm_hour), small(tm.tm_min), small(tm.tm_sec));
+    LocalTime { year: tm.tm_year + 1900, month, day, weekday, hour, minute, second }
+}
+
 /// A number that the kernel gives to the netns of `socket` alone, ever. Linux 5.14.
 pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
     let mut cookie = 0;

@@ -3,10 +3,11 @@
 use crate::error::Result;
 use crate::find::peer_of;
 use crate::model::{AddressEntry, Link, Origin, Statistics};
-use crate::netlink::{LinkInfo, Netlink};
+use crate::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::netns;
-use crate::port::{HostEnd, Port};
+use crate::port::{ARPHRD_NONE, HostEnd, Port};
 use crate::routes::family_len;
+use crate::tables::SINGLE;
 use ipvl_core::{Addr, Counters, Mac, OwnerEntry, Slave, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,10 +20,11 @@ pub fn links() -> Result<Vec<Link>> {
     let mut names = HashMap::new();
     let mut links = Vec::new();
     for known in known_slaves(&netlink)? {
-        let slave = readable_peer(&netlink, &known.host_end);
+        let device = readable_peer(&netlink, &known.host_end);
         let nsid = known.host_end.link_netnsid;
         let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
-        links.push(link(known, slave, netns));
+        let degraded = degraded(&known, &device).map(|(why, _)| why.to_owned());
+        links.push(Link { degraded: degraded.into_iter().collect(), ..link(&known, &device, netns) });
     }
     Ok(links)
 }
@@ -32,9 +34,7 @@ pub fn addresses() -> Result<Vec<AddressEntry>> {
     let netlink = Netlink::open()?;
     let mut entries = Vec::new();
     for port in Port::all(&netlink)? {
-        let table = Table::read(&netlink, port)?;
-        entries.extend(table.owned()?);
-        entries.extend(table.conflicts(&netlink)?);
+        entries.extend(Table::read(&netlink, &port)?.lines().into_values());
     }
     entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
     Ok(entries)
@@ -50,6 +50,7 @@ pub fn statistics() -> Result<Vec<Statistics>> {
         let master = master_of(&netlink, &port)?;
         all.push(Statistics {
             name: master.name,
+            ifindex: port.master,
             is_master: true,
             counters: Counters::default(),
             drops: dropped(WIRE),
@@ -58,24 +59,45 @@ pub fn statistics() -> Result<Vec<Statistics>> {
             let Some(link) = netlink.link(host_end, None)? else { continue };
             let name = known_name(readable_peer(&netlink, &link).name);
             let counters = with_host_end(port.maps.counters(slot)?, &link);
-            all.push(Statistics { name, is_master: false, counters, drops: dropped(slot) });
+            let drops = dropped(slot);
+            all.push(Statistics { name, ifindex: host_end, is_master: false, counters, drops });
         }
     }
     Ok(all)
 }
 
 /// A slave with everything that is known of it but its own device.
-struct Known {
-    host_end: LinkInfo,
-    master: LinkInfo,
-    cut: bool,
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// As it is.
+    pub(crate) host_end: LinkInfo,
+    /// As it is, or what is known of one that is not here.
+    pub(crate) master: LinkInfo,
+    /// Whether the master has left.
+    pub(crate) cut: bool,
     /// Whether the master has no program.
-    bare: bool,
-    slot: Slot,
-    slave: Slave,
+    pub(crate) bare: bool,
+    /// Its number.
+    pub(crate) slot: Slot,
+    /// Its entry.
+    pub(crate) slave: Slave,
 }
 
-fn known_slaves(netlink: &Netlink) -> Result<Vec<Known>> {
+/// The slave behind a host end, once its entry is in the table.
+pub(crate) fn known_slave(netlink: &Netlink, host_end: u32) -> Result<Option<Known>> {
+    let Some(host_end) = netlink.link(host_end, None)? else { return Ok(None) };
+    let Some(described) = HostEnd::of(&host_end) else { return Ok(None) };
+    let Some(port) = Port::of_host_end(netlink, host_end.ifindex, described.master)? else { return Ok(None) };
+    if port.maps.slot_of(host_end.ifindex)? != Some(described.slot) {
+        return Ok(None);
+    }
+    let (slot, slave) = (described.slot, port.maps.slave(described.slot)?);
+    let (master, cut) = (master_of(netlink, &port)?, port.maps.port()?.has(ipvl_core::Port::CUT));
+    Ok(Some(Known { host_end, master, cut, bare: port.is_departed(), slot, slave }))
+}
+
+/// All that are there.
+pub(crate) fn known_slaves(netlink: &Netlink) -> Result<Vec<Known>> {
     let mut known = Vec::new();
     let mut host_ends: BTreeMap<u32, LinkInfo> =
         netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
@@ -91,44 +113,47 @@ fn known_slaves(netlink: &Netlink) -> Result<Vec<Known>> {
     Ok(known)
 }
 
-fn link(known: Known, slave: LinkInfo, netns: Option<String>) -> Link {
-    let degraded = degraded(&known, &slave);
+/// The slave as it is shown, but for what is wrong with it.
+pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> Link {
     let Known { host_end, master, slot, slave: entry, .. } = known;
     Link {
-        ifindex: slave.ifindex,
-        name: known_name(slave.name),
-        master: (master.ifindex, master.name),
-        slot,
-        host_end: (host_end.ifindex, host_end.name),
+        ifindex: device.ifindex,
+        name: known_name(device.name.clone()),
+        master: (master.ifindex, master.name.clone()),
+        master_is_ip: master.arp_type == ARPHRD_NONE,
+        slot: *slot,
+        host_end: (host_end.ifindex, host_end.name.clone()),
         netnsid: host_end.link_netnsid,
         netns,
-        flags: slave.flags,
-        operstate: slave.operstate,
-        mtu: slave.mtu,
-        txqlen: slave.txqlen,
-        qdisc: slave.qdisc,
-        mac: slave.mac.unwrap_or(Mac([0; 6])),
+        flags: device.flags,
+        operstate: device.operstate,
+        mtu: device.mtu,
+        txqlen: device.txqlen,
+        qdisc: device.qdisc.clone(),
+        mac: device.mac.unwrap_or(Mac([0; 6])),
         mode: entry.mode(),
         flag: entry.flag(),
         guard: entry.guard(),
         host: entry.host(),
-        degraded,
-        detail: slave.detail,
+        degraded: Vec::new(),
+        detail: device.detail.clone(),
     }
 }
 
-/// Why a slave is not as it should be.
-fn degraded(known: &Known, slave: &LinkInfo) -> Vec<String> {
+/// Why a slave is not as it should be, and whether that may be over in a moment.
+pub(crate) fn degraded(known: &Known, device: &LinkInfo) -> Option<(&'static str, bool)> {
     let Known { host_end, master, cut, bare, .. } = known;
-    let why = match (cut, slave.ifindex) {
-        (true, _) if master.name == UNKNOWN => AWAY,
-        (true, _) if *bare => BARE,
-        (true, _) => BACK,
-        (false, 0) => UNREADABLE,
-        _ if slave.is_up() && !host_end.is_up() && master.is_up() && master.carrier.unwrap_or(true) => NO_CARRIER,
-        _ => return Vec::new(),
+    let (why, passes) = match (cut, device.ifindex) {
+        (true, _) if master.name == UNKNOWN => (AWAY, false),
+        (true, _) if *bare => (BARE, true),
+        (true, _) => (BACK, true),
+        (false, 0) => (UNREADABLE, true),
+        _ if device.is_up() && !host_end.is_up() && master.is_up() && master.carrier.unwrap_or(true) => {
+            (NO_CARRIER, true)
+        }
+        _ => return None,
     };
-    vec![why.0.to_owned()]
+    Some((why.0, passes))
 }
 
 /// What is to be done about what is wrong with a slave.
@@ -149,14 +174,18 @@ const NO_CARRIER: (&str, &str) =
 const START: &str = "start the agent: ipvl agent & (if it runs, its log says what stops it)";
 
 /// The slave behind a host end, empty where it cannot be read: what one does must not hide the others.
-fn readable_peer(netlink: &Netlink, host_end: &LinkInfo) -> LinkInfo {
+pub(crate) fn readable_peer(netlink: &Netlink, host_end: &LinkInfo) -> LinkInfo {
     peer_of(netlink, host_end).ok().flatten().unwrap_or_default()
 }
 
 /// The master, or what is known of one that is not here.
-fn master_of(netlink: &Netlink, port: &Port) -> Result<LinkInfo> {
-    let absent = || LinkInfo { ifindex: port.master, name: UNKNOWN.to_owned(), ..LinkInfo::default() };
-    Ok(netlink.link(port.master, None)?.unwrap_or_else(absent))
+pub(crate) fn master_of(netlink: &Netlink, port: &Port) -> Result<LinkInfo> {
+    Ok(netlink.link(port.master, None)?.unwrap_or_else(|| absent(port.master)))
+}
+
+/// A master that is not here.
+pub(crate) fn absent(master: u32) -> LinkInfo {
+    LinkInfo { ifindex: master, name: UNKNOWN.to_owned(), ..LinkInfo::default() }
 }
 
 fn known_name(name: String) -> String {
@@ -172,61 +201,73 @@ fn with_host_end(counters: Counters, host_end: &LinkInfo) -> Counters {
     }
 }
 
-/// The address table of one port, with names.
-struct Table {
-    port: Port,
-    master: String,
-    /// By slot: the slave's name, its ifindex, and the id of its netns.
-    slaves: BTreeMap<u32, (String, u32, Option<i32>)>,
+/// The address table of one port, and who would like to be in it.
+pub(crate) struct Table {
+    /// The master's name.
+    pub(crate) master: String,
+    /// Addresses, lengths in bits of 16-byte addresses, and owners.
+    pub(crate) owned: Vec<(Addr, u32, OwnerEntry)>,
+    /// By slot: the slave's name, and the addresses on its device.
+    pub(crate) claimants: BTreeMap<u32, (String, Vec<Addr>)>,
 }
 
+/// What tells a line of the table from the others: the address and its length, the slot and whether it was declared,
+/// and for a conflict the owner's slot.
+pub(crate) type Line = (Addr, u32, u32, bool, Option<u32>);
+
 impl Table {
-    fn read(netlink: &Netlink, port: Port) -> Result<Self> {
-        let master = master_of(netlink, &port)?.name;
-        let mut slaves = BTreeMap::new();
+    fn read(netlink: &Netlink, port: &Port) -> Result<Self> {
+        let mut claimants = BTreeMap::new();
         for (host_end, slot) in port.maps.slots()? {
             let Some(link) = netlink.link(host_end, None)? else { continue };
-            let slave = readable_peer(netlink, &link);
-            slaves.insert(slot.0, (known_name(slave.name), slave.ifindex, link.link_netnsid));
+            let device = readable_peer(netlink, &link);
+            claimants.insert(slot.0, (known_name(device.name), addresses_on(netlink, device.ifindex, &link)));
         }
-        Ok(Self { port, master, slaves })
+        Ok(Self { master: master_of(netlink, port)?.name, owned: port.maps.owned()?, claimants })
     }
 
-    fn owned(&self) -> Result<Vec<AddressEntry>> {
-        Ok(self.port.maps.owned()?.into_iter().map(|(addr, len, entry)| self.entry(addr, len, entry)).collect())
+    /// Its lines: what is owned, and what is on slaves' devices that the table gives to somebody else.
+    pub(crate) fn lines(&self) -> BTreeMap<Line, AddressEntry> {
+        let owned = self.owned.iter().map(|(addr, len, owner)| {
+            let declared = owner.declared == 1;
+            let origin = if declared { Origin::Declared } else { Origin::Device };
+            ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, origin))
+        });
+        owned.chain(self.conflicts()).collect()
     }
 
-    fn entry(&self, addr: Addr, len: u32, entry: OwnerEntry) -> AddressEntry {
-        AddressEntry {
-            addr,
-            prefix_len: family_len(addr, len),
-            slave: (entry.slot != OwnerEntry::HOST).then(|| self.name(entry.slot)),
-            master: self.master.clone(),
-            origin: if entry.declared == 1 { Origin::Declared } else { Origin::Device },
-            owner: None,
-        }
+    fn conflicts(&self) -> Vec<(Line, AddressEntry)> {
+        let single = self.owned.iter().filter(|(_, len, _)| *len == SINGLE);
+        let owners: HashMap<Addr, u32> = single.map(|(addr, _, owner)| (*addr, owner.slot)).collect();
+        let claims = self.claimants.iter().flat_map(|(slot, (_, addrs))| addrs.iter().map(move |addr| (*slot, *addr)));
+        claims
+            .filter_map(|(slot, addr)| Some((slot, addr, *owners.get(&addr).filter(|owner| **owner != slot)?)))
+            .map(|(slot, addr, owner)| {
+                let owner_name = Some(self.name(owner).unwrap_or_else(|| "host".to_owned()));
+                let entry = self.entry(addr, SINGLE, slot, Origin::Conflict);
+                ((addr, SINGLE, slot, false, Some(owner)), AddressEntry { owner: owner_name, ..entry })
+            })
+            .collect()
     }
 
-    fn name(&self, slot: u32) -> String {
-        self.slaves.get(&slot).map_or_else(|| UNKNOWN.to_owned(), |(name, ..)| name.clone())
+    fn entry(&self, addr: Addr, len: u32, slot: u32, origin: Origin) -> AddressEntry {
+        let (slave, master) = (self.name(slot), self.master.clone());
+        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, origin, owner: None }
     }
 
-    /// Addresses on slaves' devices that the table gives to somebody else. Of those that cannot be read, none.
-    fn conflicts(&self, netlink: &Netlink) -> Result<Vec<AddressEntry>> {
-        let mut conflicts = Vec::new();
-        for (slot, (name, ifindex, nsid)) in self.slaves.iter().filter(|(_, (_, ifindex, _))| *ifindex != 0) {
-            for info in netlink.addresses(Some(*ifindex), *nsid).unwrap_or_default() {
-                let owner = self.port.maps.owner(info.addr)?.filter(|entry| entry.slot != *slot);
-                let Some(owner) = owner else { continue };
-                let owner_name = if owner.slot == OwnerEntry::HOST { "host".to_owned() } else { self.name(owner.slot) };
-                conflicts.push(AddressEntry {
-                    slave: Some(name.clone()),
-                    origin: Origin::Conflict,
-                    owner: Some(owner_name),
-                    ..self.entry(info.addr, 128, owner)
-                });
-            }
-        }
-        Ok(conflicts)
+    /// None for the host.
+    fn name(&self, slot: u32) -> Option<String> {
+        let name = || self.claimants.get(&slot).map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name.clone());
+        (slot != OwnerEntry::HOST).then(name)
     }
+}
+
+/// What is on a slave's device; of one that cannot be read, nothing.
+pub(crate) fn addresses_on(netlink: &Netlink, ifindex: u32, host_end: &LinkInfo) -> Vec<Addr> {
+    let found = if ifindex == 0 { Vec::new() } else { read_addresses(netlink, ifindex, host_end) };
+    found.into_iter().map(|info| info.addr).collect()
+}
+
+fn read_addresses(netlink: &Netlink, ifindex: u32, host_end: &LinkInfo) -> Vec<AddressInfo> {
+    netlink.addresses(Some(ifindex), host_end.link_netnsid).unwrap_or_default()
 }

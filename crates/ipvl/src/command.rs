@@ -19,6 +19,7 @@ pub enum Command {
     AddressAdd(Declaration),
     AddressDelete(Declaration),
     Stats { name: Option<String> },
+    Monitor(Watch),
     Explain(Question),
     Doctor,
     Agent,
@@ -50,12 +51,36 @@ pub struct Options {
     pub pretty: bool,
     /// `-s`
     pub statistics: bool,
+    /// `-t` or `-ts`
+    pub timestamp: Option<Timestamp>,
     /// `-n`
     pub netns: Option<String>,
     /// `-b`
     pub batch: Option<String>,
     /// `-force`
     pub force: bool,
+}
+
+/// How to say when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// On a line of its own.
+    Long,
+    /// At the start of the line.
+    Short,
+}
+
+/// Of what `ipvl monitor` is to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Of slaves.
+    pub links: bool,
+    /// Of the address table.
+    pub addresses: bool,
+    /// Whether each line says which of the two it is about.
+    pub label: bool,
+    /// Of this slave alone.
+    pub device: Option<String>,
 }
 
 /// An address or a prefix that is to be, or no longer to be, a slave's.

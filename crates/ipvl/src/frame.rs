@@ -53,12 +53,12 @@ fn sent(description: &Description, link: &Link, addresses: &[AddressEntry]) -> R
     Ok(packet(description, src_mac, src, neighbour))
 }
 
-/// A master without Ethernet (tun, wireguard) has no MAC address, and its frames start with IP.
+/// At a master without Ethernet (tun, wireguard) frames start with IP.
 fn received(description: &Description, link: &Link) -> Vec<u8> {
     let src_mac = description.src_mac.unwrap_or(STRANGER_MAC);
     let stranger = if is_v4(description.to) { STRANGER_4 } else { STRANGER_6 };
     let bytes = packet(description, src_mac, description.src.unwrap_or(stranger), || link.mac).bytes();
-    if link.mac.is_zero() { bytes[ETHERNET..].to_vec() } else { bytes }
+    if link.master_is_ip { bytes[ETHERNET..].to_vec() } else { bytes }
 }
 
 fn packet(description: &Description, src_mac: Mac, src: Addr, neighbour: impl FnOnce() -> Mac) -> Packet {

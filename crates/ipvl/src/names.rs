@@ -1,7 +1,7 @@
 //! How are modes, flags and the like called? One table each, for reading and for writing.
 
 use crate::command::{Protocol, Shell};
-use ipvl_control::{Origin, Severity};
+use ipvl_control::{Origin, Property, Severity};
 use ipvl_core::{Flag, Guard, Mode};
 
 /// A value that has a word of its own.
@@ -31,6 +31,8 @@ names! {
     Flag: "bridge" = Bridge, "private" = Private, "vepa" = Vepa;
     Guard: "owned" = Owned, "strict" = Strict, "off" = Off;
     Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
+ Property: "netns" = Netns, "name" = Name, "state" = State, "carrier" = Carrier, "mtu" = Mtu, "address" = Address,
+        "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "degraded" = Degraded;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;

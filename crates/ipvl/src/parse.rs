@@ -4,7 +4,7 @@ mod explain;
 mod link;
 mod values;
 
-use crate::command::{Command, Declaration, Options, Topic};
+use crate::command::{Command, Declaration, Options, Timestamp, Topic, Watch};
 use crate::definition::{KIND, OBJECTS, OPTIONS, Object, Switch, Verb};
 use crate::names::Named;
 use crate::usage::UsageError;
@@ -73,6 +73,8 @@ impl Options {
             "json" => self.json = true,
             "pretty" => self.pretty = true,
             "statistics" | "stats" => self.statistics = true,
+            "timestamp" => self.timestamp = Some(Timestamp::Long),
+            "tshort" => self.timestamp = Some(Timestamp::Short),
             "netns" => self.netns = value,
             "batch" => self.batch = value,
             "force" => self.force = true,
@@ -135,6 +137,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("addr", "delete") => declaration(&given).map(Command::AddressDelete),
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
+        ("monitor", _) => watch(&given).map(Command::Monitor),
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor),
         ("agent", _) => Ok(Command::Agent),
@@ -142,6 +145,16 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),
         _ => Ok(Command::Complete { words: line.iter().skip_while(|word| *word == "--").cloned().collect() }),
     }
+}
+
+fn watch(given: &Given) -> Result<Watch, UsageError> {
+    let only = given.get("object").filter(|object| *object != "all");
+    Ok(Watch {
+        links: only.is_none_or(|only| only == "link"),
+        addresses: only.is_none_or(|only| only == "address"),
+        label: given.get("label").is_some(),
+        device: given.parsed("dev", values::device)?,
+    })
 }
 
 /// What has a slash is a directory.

@@ -4,12 +4,14 @@ mod addr;
 mod doctor;
 mod explain;
 mod link;
+mod news;
 mod stats;
 
 pub use addr::addresses;
 pub use doctor::findings;
 pub use explain::explanation;
 pub use link::links;
+pub use news::news;
 pub use stats::statistics;
 
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
-use crate::command::{Command, Declaration, Options, Question};
+use crate::command::{Command, Declaration, Options, Question, Timestamp, Watch};
 use crate::failure::Failure;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
@@ -10,6 +10,7 @@ use crate::{frame, netns};
 use ipvl_control::{Link, LinkSpec, Severity, Statistics};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 use std::{fs, slice};
 
 /// Carries out a command, or the batch that the options name.
@@ -70,8 +71,8 @@ fn act(action: Action, options: &Options) -> Result<(), Failure> {
 fn one(command: Command, options: &Options) -> Result<(), Failure> {
     let style = Style { details: options.details, json: options.json, pretty: options.pretty };
     match command {
-        Command::Help(topic) => print(&pages::help(topic)),
-        Command::Version => print(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help(topic) => show(&pages::help(topic)),
+        Command::Version => show(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
         Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
         Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
         Command::LinkDelete { name } => Ok(backend::delete(&name)?),
@@ -82,12 +83,13 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }
         Command::Stats { name } => show_statistics(name, style),
+        Command::Monitor(watch) => monitor(&watch, options.timestamp, style),
         Command::Explain(question) => explain(&question, style),
         Command::Doctor => examine(style),
         Command::Agent => Ok(backend::run_agent()?),
-        Command::Man { page } => print(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
+        Command::Man { page } => show(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
         Command::ManAll { dir } => write_pages(&dir),
-        Command::Completion { shell } => print(pages::script(shell)),
+        Command::Completion { shell } => show(pages::script(shell)),
         Command::Complete { words } => complete(&words),
     }
 }
@@ -100,7 +102,7 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 fn show_links(name: Option<String>, statistics: bool, style: Style) -> Result<(), Failure> {
     let links = only(backend::links()?, name, is_meant)?;
     let statistics = if statistics { backend::statistics()? } else { Vec::new() };
-    print(&render::links(&links, &statistics, style))
+    show(&render::links(&links, &statistics, style))
 }
 
 /// A slave may have no addresses, so the name is looked for among the slaves.
@@ -110,14 +112,15 @@ fn show_addresses(slave: Option<String>, style: Style) -> Result<(), Failure> {
         let meant = only(backend::links()?, slave, is_meant)?;
         entries.retain(|entry| meant.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
     }
-    print(&render::addresses(&entries, style))
+    show(&render::addresses(&entries, style))
 }
 
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
     let mut links = backend::links()?;
     links.retain(|link| name.as_ref().is_some_and(|name| is_meant(link, name)));
-    let is_named = |line: &Statistics, name: &str| line.name == name || links.iter().any(|link| link.name == line.name);
-    print(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
+    let is_one_of = |line: &Statistics| !line.is_master && links.iter().any(|link| link.host_end.0 == line.ifindex);
+    let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;
+    show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
 }
 
 /// Whether a slave is meant by a name: its own, or its host end's.
@@ -125,14 +128,26 @@ fn is_meant(link: &Link, name: &str) -> bool {
     link.name == name || link.host_end.1 == name
 }
 
+/// Until nobody reads any more.
+fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<(), Failure> {
+    let mut monitor = backend::Monitor::open()?;
+    while let Some(news) = monitor.next(io::stdout())? {
+        let text = render::news(&news, watch, timestamp, SystemTime::now(), style);
+        if !print(&text)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn explain(question: &Question, style: Style) -> Result<(), Failure> {
     let bytes = frame::bytes(question, &backend::links()?, &backend::addresses()?)?;
-    print(&render::explanation(&backend::explain(&question.device, &bytes)?, style))
+    show(&render::explanation(&backend::explain(&question.device, &bytes)?, style))
 }
 
 fn examine(style: Style) -> Result<(), Failure> {
     let findings = backend::doctor();
-    print(&render::findings(&findings, style))?;
+    show(&render::findings(&findings, style))?;
     match findings.iter().any(|finding| finding.severity == Severity::Bad) {
         true => Err(Failure::Told),
         false => Ok(()),
@@ -160,7 +175,7 @@ fn complete(words: &[String]) -> Result<(), Failure> {
         .filter(|(name, _)| name.starts_with(typed))
         .map(|(name, about)| if about.is_empty() { format!("{name}\n") } else { format!("{name}\t{about}\n") })
         .collect();
-    print(&lines)
+    show(&lines)
 }
 
 /// What cannot be read is not offered.
@@ -181,10 +196,15 @@ fn entries(dir: &str) -> Vec<String> {
     names
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+fn show(text: &str) -> Result<(), Failure> {
+    print(text).map(drop)
+}
+
+/// Whether anybody still reads.
+fn print(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => Ok(result.map(|()| true)?),
     }
 }

@@ -94,6 +94,8 @@ pub struct LinkChange<'a> {
     pub up: Option<bool>,
     /// `IFF_NOARP`.
     pub noarp: Option<bool>,
+    /// `IFF_NOTRAILERS`, which means nothing to the kernel.
+    pub notrailers: Option<bool>,
     /// A name, or with `%d` the first free one of a pattern.
     pub name: Option<&'a str>,
     /// In bytes.
@@ -190,7 +192,8 @@ impl LinkChange<'_> {
             None => (0, 0),
         };
         let (up, noarp) = (bit(self.up, libc::IFF_UP), bit(self.noarp, libc::IFF_NOARP));
-        (up.0 | noarp.0, up.1 | noarp.1)
+        let notrailers = bit(self.notrailers, libc::IFF_NOTRAILERS);
+        (up.0 | noarp.0 | notrailers.0, up.1 | noarp.1 | notrailers.1)
     }
 
     fn write(&self, message: Message) -> Message {

@@ -8,6 +8,8 @@ pub const OPTIONS: &[Switch] = &[
     switch("json", "j", None, "Print JSON."),
     switch("pretty", "p", None, "Indent the JSON."),
     Switch { alias: "stats", ..switch("statistics", "s", None, "Show what went through a device, too.") },
+    switch("timestamp", "t", None, "With monitor: print when, on a line of its own."),
+    switch("tshort", "ts", None, "With monitor: print when, in short, at the start of the line."),
     switch("netns", "n", Some(Value::NetnsName), "Work in this network namespace: a name, or a path."),
     switch("batch", "b", Some(Value::File), "Read commands from a file, one a line; - is standard input."),
     switch("force", "fo", None, "In a batch, go on after a command that failed."),
@@ -16,7 +18,7 @@ pub const OPTIONS: &[Switch] = &[
 ];
 
 /// The objects, in the order in which a beginning is matched.
-pub const OBJECTS: &[Object] = &[ADDRESS, LINK, STATS, EXPLAIN, DOCTOR, AGENT, MAN, COMPLETION, COMPLETE];
+pub const OBJECTS: &[Object] = &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, MAN, COMPLETION, COMPLETE];
 
 /// Words that iproute2 knows for any device and that stay its own.
 pub const SET_ELSEWHERE: &[&str] = &[
@@ -188,6 +190,28 @@ const STATS: Object = Object {
     examples: &[("ipvl -d stats dev ipvl0", "With the meaning of each reason.")],
     hidden: false,
 };
+
+const MONITOR: Object = Object {
+    name: "monitor",
+    aliases: &[],
+    about: "tell what changes, as it happens",
+    text: &[
+        "Prints a line (with -j, an object) for a slave that is made, deleted or changed, and for every line that          appears in or disappears from the address table, until it is ended. What is there already is not printed.",
+        "Changes of a slave are told each, in the order in which they happened, even if they were undone at once. Of          the address table what was undone within a few milliseconds may go untold. If the kernel has more to tell          than it can keep, a line says so, and then what is different.",
+    ],
+    commands: &[Verb { name: "", aliases: &[], about: "Tells until it is ended.", words: MONITOR_WORDS }],
+    examples: &[
+        ("ipvl -ts monitor label", "Everything, with the time, and [LINK] or [ADDR] in front."),
+        ("ipvl -j monitor address dev ipvl0", "What ipvl0 gains and loses, for a program to read."),
+    ],
+    hidden: false,
+};
+
+const MONITOR_WORDS: &[Word] = &[
+    choice("object", &["all", "link", "address"], "Of what to tell; all by default.").abbreviable(),
+    choice("label", &["label"], "Put [LINK] or [ADDR] in front of each line.").abbreviable(),
+    pair("dev", Value::Slave, "Only of this slave."),
+];
 
 const EXPLAIN: Object = Object {
     name: "explain",

@@ -39,7 +39,8 @@ fn what_a_master_receives_is_for_its_mac_from_a_stranger() {
     let frame = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[]).unwrap();
     assert_eq!((dst_mac(&frame), &frame[6..12]), (MASTER_MAC.0, &STRANGER_MAC.0[..]));
     assert_eq!(frame[26..30], STRANGER_4.0[12..]);
-    let tun = bytes(&question, &[link(Mode::L3, Mac::default())], &[]).unwrap();
+    let tun = Link { master_is_ip: true, ..link(Mode::L3, MASTER_MAC) };
+    let tun = bytes(&question, &[tun], &[]).unwrap();
     assert_eq!(tun, frame[ETHERNET..]);
 }
 
@@ -87,6 +88,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         ifindex: 3,
         name: "s0".to_owned(),
         master: (2, "eth0".to_owned()),
+        master_is_ip: false,
         slot: Slot(0),
         host_end: (7, "ipvlh2".to_owned()),
         netnsid: None,

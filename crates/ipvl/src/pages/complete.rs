@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn words_follow_the_definition() {
-        check("", "addr link stats explain doctor agent");
+        check("", "addr link stats monitor explain doctor agent");
         check("-n ", "NETNS");
-        check("-n ns0 -d l", "addr link stats explain doctor agent");
+        check("-n ns0 -d l", "addr link stats monitor explain doctor agent");
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns type");
         check("link add link ", "DEVICE");
@@ -134,6 +134,7 @@ mod tests {
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");
         check("explain from ipvl0 to 10.0.0.1 ", "src dst-mac src-mac arp ns udp tcp icmp len hex");
+        check("monitor link ", "label dev");
         check("completion ", "bash zsh fish");
         check("nonsense ", "");
     }

@@ -10,7 +10,8 @@ pub fn addresses(entries: &[AddressEntry], style: Style) -> String {
     style.print(|| entries.iter().map(text).collect(), || entries.iter().map(json).collect())
 }
 
-fn text(entry: &AddressEntry) -> String {
+/// A line of the table.
+pub fn text(entry: &AddressEntry) -> String {
     let owner = match &entry.slave {
         Some(slave) => format!("dev {slave}"),
         None => "host".to_owned(),
@@ -22,7 +23,8 @@ fn text(entry: &AddressEntry) -> String {
     format!("{} {owner} master {} {origin}\n", prefix(entry), entry.master)
 }
 
-fn json(entry: &AddressEntry) -> Value {
+/// The same for programs.
+pub fn json(entry: &AddressEntry) -> Value {
     let mut all = json!({
         "address": entry.addr.to_string(),
         "prefixlen": entry.prefix_len,

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// All of `links`; with their counters where `statistics` has them.
 pub fn links(links: &[Link], statistics: &[Statistics], style: Style) -> String {
-    let counters = |link: &Link| statistics.iter().find(|line| !line.is_master && line.name == link.name);
+    let counters = |link: &Link| statistics.iter().find(|line| !line.is_master && line.ifindex == link.host_end.0);
     style.print(
         || links.iter().map(|link| text(link, counters(link), style.details)).collect(),
         || links.iter().map(|link| json(link, counters(link), style.details)).collect(),
@@ -61,10 +61,15 @@ fn kind_line(link: &Link) -> String {
 }
 
 fn own_line(link: &Link) -> String {
+    format!("    ipvl {}", own_words(link))
+}
+
+/// What `ip` does not know of a slave.
+pub fn own_words(link: &Link) -> String {
     let (mode, flag, guard, host) = (link.mode.word(), link.flag.word(), link.guard.word(), link.host.word());
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
     format!(
-        "    ipvl master {} mode {mode} {flag} guard {guard} host {host} slot {} host-end {}{netns}",
+        "master {} mode {mode} {flag} guard {guard} host {host} slot {} host-end {}{netns}",
         link.master.1, link.slot.0, link.host_end.1
     )
 }
@@ -111,7 +116,8 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
     }
 }
 
-fn own_json(link: &Link) -> Value {
+/// The same for programs.
+pub fn own_json(link: &Link) -> Value {
     let mut own = json!({
         "master": link.master.1,
         "mode": link.mode.word(),
@@ -186,4 +192,4 @@ fn operstate(state: u8) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

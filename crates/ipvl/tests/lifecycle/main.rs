@@ -13,12 +13,14 @@ mod howto;
 mod link_local;
 mod live;
 mod master;
+mod monitor;
 mod news;
 mod places;
 mod refusals;
 mod removal;
 mod tun;
 mod tun_device;
+mod watcher;
 
 #[path = "../../src/snapshot.rs"]
 mod snapshot;

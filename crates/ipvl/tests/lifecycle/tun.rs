@@ -29,6 +29,10 @@ fn pings_go_both_ways_through_a_tun_master() {
         run(&lab.slaves[0], "ip addr add 10.9.0.10/24 dev ipvl0");
         run(&lab.slaves[0], "ip link set ipvl0 up");
         soon("carrier", || run(&lab.slaves[0], "ip link show ipvl0").contains("LOWER_UP"));
+        soon("the address is known", || lab.ipvl("addr show").contains("10.9.0.10"));
+        let explained = lab.ipvl("explain in tun0 to 10.9.0.10 from 10.9.0.99");
+        assert!(explained.contains("delivered to ipvl0") || mode == "l3s", "{explained}");
+        assert!(!explained.contains("malformed"), "{explained}");
         let mut request = tun_packet(FAR, SLAVE, ECHO_REQUEST);
         soon(&format!("{mode}: an answer"), || {
             tun.send(&request);

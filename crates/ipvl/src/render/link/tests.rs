@@ -81,11 +81,13 @@ fn no_carrier_is_the_absence_of_running() {
     assert_eq!(flag_names(0x1003), ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]);
 }
 
-fn moved() -> Link {
+/// A slave in another netns.
+pub fn moved() -> Link {
     Link {
         ifindex: 3,
         name: "s0".to_owned(),
         master: (2, "eth0".to_owned()),
+        master_is_ip: false,
         slot: Slot(3),
         host_end: (7, "ipvlh2".to_owned()),
         netnsid: Some(0),
@@ -122,5 +124,5 @@ fn moved() -> Link {
 
 fn counters() -> Statistics {
     let counters = Counters { tx_packets: 3, tx_bytes: 300, rx_packets: 2, rx_bytes: 200 };
-    Statistics { name: "s0".to_owned(), is_master: false, counters, drops: Vec::new() }
+    Statistics { name: "another".to_owned(), ifindex: 7, is_master: false, counters, drops: Vec::new() }
 }

@@ -1,0 +1,166 @@
+//! How is a change told? As `ip monitor` tells it, a line for each thing that is not as it was.
+
+use super::{Style, addr, link};
+use crate::command::{Timestamp, Watch};
+use crate::names::Named;
+use ipvl_control::sys::{LocalTime, local_time};
+use ipvl_control::{AddressEntry, Link, News, Property};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const LOST: &str = "Events were lost; what follows is what is different since.";
+
+/// What to print; nothing of what is not watched.
+pub fn news(news: &News, watch: &Watch, timestamp: Option<Timestamp>, now: SystemTime, style: Style) -> String {
+    if !is_watched(news, watch) {
+        return String::new();
+    }
+    style.print(
+        || {
+            let (stamp, label) = (timestamp.map(|how| stamp(how, now)), watch.label.then(|| label(news)));
+            format!("{}{}{}\n", stamp.unwrap_or_default(), label.unwrap_or_default(), text(news).trim_end())
+        },
+        || {
+            let mut all = json(news);
+            if timestamp.is_some() {
+                all["timestamp"] = json!(short(now));
+            }
+            all
+        },
+    )
+}
+
+fn is_watched(news: &News, watch: &Watch) -> bool {
+    let is_meant = |name: &str| watch.device.as_ref().is_none_or(|device| device == name);
+    match news {
+        News::LinkAdded(link) | News::LinkDeleted(link) => watch.links && is_meant(&link.name),
+        News::LinkChanged { old, new, .. } => watch.links && (is_meant(&old.name) || is_meant(&new.name)),
+        News::AddressAdded(entry) | News::AddressDeleted(entry) => {
+            watch.addresses && is_meant(entry.slave.as_deref().unwrap_or_default())
+        }
+        News::Lost => true,
+    }
+}
+
+fn label(news: &News) -> &'static str {
+    match news {
+        News::LinkAdded(_) | News::LinkDeleted(_) | News::LinkChanged { .. } => "[LINK]",
+        News::AddressAdded(_) | News::AddressDeleted(_) => "[ADDR]",
+        News::Lost => "[LOST]",
+    }
+}
+
+fn text(news: &News) -> String {
+    match news {
+        News::LinkAdded(link) => described(link),
+        News::LinkDeleted(link) => format!("Deleted {}", described(link)),
+        News::LinkChanged { what, old, new } => {
+            let (was, is) = (in_words(value(*what, old)), in_words(value(*what, new)));
+            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.word())
+        }
+        News::AddressAdded(entry) => addr::text(entry),
+        News::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
+        News::Lost => LOST.to_owned(),
+    }
+}
+
+fn described(link: &Link) -> String {
+    let (Link { ifindex, name, mtu, .. }, own) = (link, link::own_words(link));
+    format!("{ifindex}: {name} mtu {mtu} state {} {own}", state(link))
+}
+
+fn json(news: &News) -> Value {
+    match news {
+        News::LinkAdded(link) => of_link("add", link),
+        News::LinkDeleted(link) => of_link("delete", link),
+        News::LinkChanged { what, old, new } => {
+            let mut all = of_link("change", new);
+            (all["what"], all["old"], all["new"]) = (json!(what.word()), value(*what, old), value(*what, new));
+            all
+        }
+        News::AddressAdded(entry) => of_address("add", entry),
+        News::AddressDeleted(entry) => of_address("delete", entry),
+        News::Lost => json!({ "event": "lost" }),
+    }
+}
+
+fn of_link(event: &str, link: &Link) -> Value {
+    json!({
+        "event": event,
+        "object": "link",
+        "ifindex": link.ifindex,
+        "ifname": link.name,
+        "state": state(link),
+        "carrier": link.has_carrier(),
+        "mtu": link.mtu,
+        "address": link.mac.to_string(),
+        "ipvl": link::own_json(link),
+    })
+}
+
+fn of_address(event: &str, entry: &AddressEntry) -> Value {
+    let mut all = json!({ "event": event, "object": "address" });
+    if let (Value::Object(all), Value::Object(line)) = (&mut all, addr::json(entry)) {
+        all.extend(line);
+    }
+    all
+}
+
+/// What a slave has of something; null for nothing, or for what is the master's.
+fn value(what: Property, link: &Link) -> Value {
+    match what {
+        Property::Netns => link.netns.as_ref().map_or(json!(link.netnsid), |name| json!(name)),
+        Property::Name => json!(link.name),
+        Property::State => json!(state(link)),
+        Property::Carrier => json!(link.has_carrier()),
+        Property::Mtu => json!(link.mtu),
+        Property::Address => json!(link.mac.to_string()),
+        Property::Mode => json!(link.mode.word()),
+        Property::Flag => json!(link.flag.word()),
+        Property::Guard => json!(link.guard.word()),
+        Property::Host => json!(link.host),
+        Property::Degraded => json!(link.degraded.first()),
+    }
+}
+
+fn state(link: &Link) -> &'static str {
+    if link.is_up() { "up" } else { "down" }
+}
+
+fn in_words(value: Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(on) => on.word().to_owned(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// As iproute2 writes it.
+fn stamp(how: Timestamp, now: SystemTime) -> String {
+    match how {
+        Timestamp::Short => format!("[{}] ", short(now)),
+        Timestamp::Long => {
+            let (time, micros) = local(now);
+            let LocalTime { year, month, day, weekday, hour, minute, second } = time;
+            let (weekday, month) = (WEEKDAYS[usize::from(weekday)], MONTHS[usize::from(month) - 1]);
+            format!("Timestamp: {weekday} {month} {day:2} {hour:02}:{minute:02}:{second:02} {year} {micros} usec\n")
+        }
+    }
+}
+
+fn short(now: SystemTime) -> String {
+    let (time, micros) = local(now);
+    let LocalTime { year, month, day, hour, minute, second, .. } = time;
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}")
+}
+
+fn local(now: SystemTime) -> (LocalTime, u32) {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (local_time(since.as_secs() as i64), since.subsec_micros())
+}
+
+#[cfg(test)]
+mod tests;
