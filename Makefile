@@ -42,6 +42,10 @@ bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory
 	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
 	@scripts/bench-memory $(or $(COUNTS),100 1000)
 
+bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
+	cargo build --release --package ipvl-bench
+	@scripts/bench
+
 man: build ## the man pages, into target/man
 	@mkdir -p target/man
 	$(IPVL) man target/man/
@@ -64,4 +68,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo test check verify-kernels verify-masters bench-scale man completions install clean
+.PHONY: help setup build demo test check verify-kernels verify-masters bench bench-scale man completions install clean

@@ -1,0 +1,120 @@
+//! Who is compared with whom?
+
+use crate::load::Ends;
+use crate::network::Network;
+
+/// A way to connect two namespaces with each other and with the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// A veth pair between the two, and nothing else.
+    Veth,
+    /// A netkit pair between the two, and nothing else.
+    Netkit,
+    /// veth pairs and a bridge.
+    Bridge,
+    /// The kernel's macvlan, mode bridge.
+    Macvlan,
+    /// The kernel's ipvlan.
+    Kernel(&'static str),
+    /// ipvl, by tcx.
+    Ipvl(&'static str),
+    /// ipvl, by clsact.
+    Clsact(&'static str),
+    /// A veth pair each, and programs that redirect without a look at the packet: what any ipvl on veth must cost.
+    Redirect(Bare),
+    /// The same on netkit pairs.
+    NetkitRedirect(Bare),
+}
+
+/// A program without a question can serve one direction only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bare {
+    /// To the sibling.
+    Siblings,
+    /// Out of the master and back.
+    Outside,
+}
+
+/// From where to where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// From one slave to another.
+    Siblings,
+    /// From a slave to a machine outside.
+    Out,
+    /// From a machine outside to a slave.
+    In,
+}
+
+/// All of them, in the order of the tables.
+pub const PATHS: [Path; 3] = [Path::Siblings, Path::Out, Path::In];
+const MODES: [&str; 3] = ["l2", "l3", "l3s"];
+
+impl Path {
+    /// For tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Siblings => "slave to slave",
+            Self::Out => "slave to outside",
+            Self::In => "outside to slave",
+        }
+    }
+
+    /// The two ends of it.
+    pub fn ends(self, network: &Network, v6: bool) -> Ends<'_> {
+        let [client, server] = match self {
+            Self::Siblings => [0, 1],
+            Self::Out => [0, 2],
+            Self::In => [2, 0],
+        };
+        Ends { client: network.place(client), server: network.place(server), to: network.address(server, v6) }
+    }
+}
+
+impl Candidate {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let bare = [Bare::Siblings, Bare::Outside];
+        let mut all = vec![Self::Veth, Self::Netkit, Self::Bridge, Self::Macvlan];
+        for mode in MODES {
+            all.extend([Self::Kernel(mode), Self::Ipvl(mode), Self::Clsact(mode)]);
+        }
+        all.extend(bare.map(Self::Redirect));
+        all.extend(bare.map(Self::NetkitRedirect));
+        all
+    }
+
+    /// Whether there is such a path here.
+    pub fn has(self, path: Path) -> bool {
+        match self {
+            Self::Veth | Self::Netkit | Self::Redirect(Bare::Siblings) | Self::NetkitRedirect(Bare::Siblings) => {
+                path == Path::Siblings
+            }
+            Self::Redirect(Bare::Outside) | Self::NetkitRedirect(Bare::Outside) => path != Path::Siblings,
+            _ => true,
+        }
+    }
+
+    /// For results and tables.
+    pub fn name(self) -> String {
+        match self {
+            Self::Veth => "veth pair".to_owned(),
+            Self::Netkit => "netkit pair".to_owned(),
+            Self::Bridge => "veth+bridge".to_owned(),
+            Self::Macvlan => "macvlan".to_owned(),
+            Self::Kernel(mode) => format!("C ipvlan {mode}"),
+            Self::Ipvl(mode) => format!("ipvl {mode}"),
+            Self::Clsact(mode) => format!("ipvl {mode} clsact"),
+            Self::Redirect(_) => "redirect only".to_owned(),
+            Self::NetkitRedirect(_) => "redirect only, netkit".to_owned(),
+        }
+    }
+
+    /// The mode, where there is one.
+    pub fn mode(self) -> Option<&'static str> {
+        match self {
+            Self::Kernel(mode) | Self::Ipvl(mode) | Self::Clsact(mode) => Some(mode),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! How fast is ipvl, beside the kernel's driver and its neighbours? `make bench` runs this and writes what it found.
+//!
+//! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
+//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone. `ipvl-bench report DIR` turns the files of
+//! a directory into tables and charts. Under `vm/run -I` a nanosecond is an instruction.
+
+mod bytecode;
+mod candidate;
+mod chart;
+mod load;
+mod measure;
+mod netkit;
+mod network;
+mod report;
+mod results;
+mod sys;
+mod verdicts;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["measure", file] => measure::measure().write(Path::new(file)),
+        ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
+        ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
+        _ => {
+            eprintln!("usage: ipvl-bench measure FILE | verdicts FILE | report DIRECTORY PAGE");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ipvl-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

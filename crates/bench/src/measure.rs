@@ -1,0 +1,81 @@
+//! In which order is everything measured? In rounds, and in a round one load and path at all candidates in turn, so that
+//! whatever else the machine does meets all of them.
+
+use crate::candidate::{Candidate, PATHS, Path};
+use crate::load::{LOADS, Load};
+use crate::network::Network;
+use crate::results::Results;
+use std::env;
+use std::time::Instant;
+
+/// Builds all networks and loads them.
+pub fn measure() -> Results {
+    let plan = Plan::from_environment();
+    let start = Instant::now();
+    let networks: Vec<_> = plan.candidates().into_iter().filter_map(build).collect();
+    eprintln!("{} networks made in {:.0?}", networks.len(), start.elapsed());
+    let mut results = Results::new(plan.counting);
+    for round in 0..plan.rounds {
+        for load in LOADS {
+            eprintln!("round {} of {}, {}", round + 1, plan.rounds, load.name());
+            each_cell(|path, v6| plan.turn(&networks, load, path, v6, &mut results));
+        }
+    }
+    results
+}
+
+struct Plan {
+    rounds: u32,
+    /// One processor whose nanoseconds are instructions.
+    counting: bool,
+    /// `ONLY="ipvl l2"`: candidates whose names have this in them.
+    only: String,
+    quick: bool,
+}
+
+impl Plan {
+    fn from_environment() -> Self {
+        let set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
+        let (quick, counting) = (set("QUICK"), set("COUNTING"));
+        let rounds = match (quick, counting) {
+            (true, true) => 1,
+            (true, false) => 3,
+            (false, true) => 5,
+            (false, false) => 7,
+        };
+        Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick }
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let only: Vec<&str> = self.only.split(',').collect();
+        let wanted = |one: &Candidate| only.iter().any(|part| one.name().contains(part));
+        Candidate::all().into_iter().filter(wanted).collect()
+    }
+
+    fn turn(&self, networks: &[(Candidate, Network)], load: Load, path: Path, v6: bool, results: &mut Results) {
+        let family = if v6 { "IPv6" } else { "IPv4" };
+        let operations = load.operations(self.counting) / if self.quick { 2 } else { 1 };
+        for (candidate, network) in networks.iter().filter(|(candidate, _)| candidate.has(path)) {
+            let sample = load.run(path.ends(network, v6), operations);
+            results.add([&candidate.name(), load.name(), path.name(), family], sample);
+        }
+    }
+}
+
+fn build(candidate: Candidate) -> Option<(Candidate, Network)> {
+    let start = Instant::now();
+    let network = Network::new(candidate);
+    match &network {
+        Some(_) => eprintln!("{}, made in {:.1?}", candidate.name(), start.elapsed()),
+        None => eprintln!("{}: left out, this kernel cannot make it", candidate.name()),
+    }
+    Some((candidate, network?))
+}
+
+fn each_cell(mut work: impl FnMut(Path, bool)) {
+    for path in PATHS {
+        for v6 in [false, true] {
+            work(path, v6);
+        }
+    }
+}

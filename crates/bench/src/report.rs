@@ -1,0 +1,191 @@
+//! What do the results say, for people? Tables in `docs/performance.md`, between its markers, and charts beside it.
+
+use crate::candidate::{PATHS, Path as Way};
+use crate::chart::Chart;
+use crate::load::LOADS;
+use crate::results::{Results, Series};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+/// Who is shown, beside whom, and whether in the charts: the C driver in the same mode where that is known.
+const SHOWN: [(&str, &str, bool); 8] = [
+    ("ipvl l2", "C ipvlan l2", true),
+    ("ipvl l3", "C ipvlan l3", true),
+    ("ipvl l3s", "C ipvlan l3s", true),
+    ("macvlan", "C ipvlan l2", true),
+    ("veth+bridge", "C ipvlan l2", true),
+    ("ipvl l2 clsact", "C ipvlan l2", false),
+    ("ipvl l3 clsact", "C ipvlan l3", false),
+    ("ipvl l3s clsact", "C ipvlan l3s", false),
+];
+/// Whom the others are compared with where there is no C driver.
+const STAND_IN: &str = "macvlan";
+/// Part of the way only: compared with the C driver's l2.
+const FLOORS: [&str; 4] = ["veth pair", "netkit pair", "redirect only", "redirect only, netkit"];
+
+/// Reads `counting.json`, `native.json` and `verdicts.json` in `directory`, writes charts there, and tables into `page`.
+pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
+    let mut text = fs::read_to_string(page)?;
+    for (name, what) in [("counting", "instruction counts"), ("native", "time")] {
+        let Ok(results) = Results::read(&directory.join(format!("{name}.json"))) else { continue };
+        let compared = Compared { results: &results };
+        for way in PATHS {
+            let file = format!("{name}-{}.svg", way.name().replace(' ', "-"));
+            fs::write(directory.join(file), compared.chart(way, what).svg())?;
+        }
+        text = replace(&text, name, &compared.tables());
+    }
+    if let Ok(results) = Results::read(&directory.join("verdicts.json")) {
+        text = replace(&text, "verdicts", &verdicts(&results));
+    }
+    fs::write(page, text)
+}
+
+/// Puts `new` between the markers of that name.
+fn replace(text: &str, name: &str, new: &str) -> String {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    match (text.split_once(&start), text.split_once(&end)) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{start}\n{new}\n{end}{after}"),
+        _ => text.to_owned(),
+    }
+}
+
+struct Compared<'a> {
+    results: &'a Results,
+}
+
+impl Compared<'_> {
+    /// How many times as fast as its measure; above 1 is faster.
+    fn ratio(&self, candidate: &str, beside: &str, load: &str, path: &str, family: &str) -> Option<f64> {
+        let measure = self.results.median([beside, load, path, family]);
+        let measure = measure.or_else(|| self.results.median([STAND_IN, load, path, family]));
+        Some(measure? / self.results.median([candidate, load, path, family])?)
+    }
+
+    fn has_driver(&self) -> bool {
+        self.results.series.iter().any(|series| series.candidate.starts_with("C ipvlan"))
+    }
+
+    fn chart(&self, way: Way, what: &str) -> Chart {
+        let shown: Vec<_> = SHOWN.into_iter().filter(|(.., charted)| *charted).collect();
+        let bars = |load: &str| {
+            let both = |(candidate, beside, _): &(&str, &str, bool)| self.mean(candidate, beside, &[load], way.name());
+            shown.iter().map(both).collect()
+        };
+        let measure = if self.has_driver() { "the C driver in the same mode" } else { STAND_IN };
+        Chart {
+            title: format!("{}: speed beside {measure}, by {what}", way.name()),
+            legend: shown.iter().map(|(candidate, ..)| (*candidate).to_owned()).collect(),
+            groups: LOADS.iter().map(|load| (load.name().to_owned(), bars(load.name()))).collect(),
+        }
+    }
+
+    /// The geometric mean of the ratios of these loads, over both families.
+    fn mean(&self, candidate: &str, beside: &str, loads: &[&str], path: &str) -> Option<f64> {
+        let all = loads.iter().flat_map(|load| FAMILIES.map(|family| (load, family)));
+        let ratios: Vec<f64> =
+            all.filter_map(|(load, family)| self.ratio(candidate, beside, load, path, family)).collect();
+        let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+        (!ratios.is_empty()).then(|| (sum / ratios.len() as f64).exp())
+    }
+
+    fn tables(&self) -> String {
+        let mut text = format!("Linux {}, {} rounds.\n", self.results.kernel, self.rounds());
+        for way in PATHS {
+            text += &format!("\n**{}**, IPv4 / IPv6\n\n", way.name());
+            text += &head(&["", "TCP stream", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "mean"]);
+            let floors = FLOORS.map(|name| (name, "C ipvlan l2", false));
+            for (candidate, beside, _) in SHOWN.into_iter().chain(floors) {
+                text += &self.row(candidate, beside, way.name()).unwrap_or_default();
+            }
+            text += &self.costs(way.name());
+        }
+        text + &format!("\nSpread of the samples (largest less smallest, by the median): {}.\n", self.spread())
+    }
+
+    fn row(&self, candidate: &str, beside: &str, path: &str) -> Option<String> {
+        let names = LOADS.map(|load| load.name());
+        let mean = self.mean(candidate, beside, &names, path)?;
+        let cell = |load: &str| {
+            let [v4, v6] = FAMILIES.map(|family| shown(self.ratio(candidate, beside, load, path, family)));
+            format!("{v4} / {v6}")
+        };
+        Some(format!("| {candidate} | {} | **{mean:.3}** |\n", names.map(cell).join(" | ")))
+    }
+
+    /// What an operation costs at the one that the others are measured by.
+    fn costs(&self, path: &str) -> String {
+        let measure = if self.has_driver() { "C ipvlan l2" } else { STAND_IN };
+        let cost = |load: &str, family: &str| {
+            self.results.median([measure, load, path, family]).map_or("-".to_owned(), |cost| format!("{cost:.0}"))
+        };
+        let cells = LOADS.map(|load| FAMILIES.map(|family| cost(load.name(), family)).join(" / "));
+        format!("| {measure}, {} an operation | {} | |\n", self.results.unit, cells.join(" | "))
+    }
+
+    fn rounds(&self) -> usize {
+        self.results.series.iter().map(|series| series.samples.len()).max().unwrap_or_default()
+    }
+
+    /// Of each load: the median of all series, and the worst.
+    fn spread(&self) -> String {
+        let of = |load: &str| {
+            let wanted = |series: &&Series| series.load == load;
+            let mut all: Vec<f64> = self.results.series.iter().filter(wanted).map(Series::spread).collect();
+            all.sort_by(f64::total_cmp);
+            let (middle, worst) = (all.get(all.len() / 2), all.last());
+            let percent = |part: Option<&f64>| part.map_or(0.0, |part| part * 100.0);
+            format!("{load} {:.1} %, at worst {:.1} %", percent(middle), percent(worst))
+        };
+        LOADS.map(|load| of(load.name())).join("; ")
+    }
+}
+
+fn verdicts(results: &Results) -> String {
+    let mut text = format!("Linux {}, {} a run of the program.\n\n", results.kernel, results.unit);
+    text += &head(&["program", "frame", "IPv4", "IPv6"]);
+    let timed: Vec<_> = results.series.iter().filter(|series| series.load == "verdict").collect();
+    for series in timed.iter().filter(|series| series.family == "IPv4") {
+        let v6 = results.median([&series.candidate, "verdict", &series.path, "IPv6"]);
+        let v6 = v6.map_or("-".to_owned(), |cost| format!("{cost:.0}"));
+        text += &format!("| {} | {} | {:.0} | {v6} |\n", series.candidate, series.path, series.median());
+    }
+    text += "\n";
+    text += &head(&["program", "", ""]);
+    for series in results.series.iter().filter(|series| series.load == "size") {
+        text += &format!("| {} | {} | {:.0} |\n", series.candidate, series.path, series.median());
+    }
+    text
+}
+
+fn head(columns: &[&str]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    line(columns.to_vec()) + &line(columns.iter().map(|_| "---").collect())
+}
+
+fn shown(ratio: Option<f64>) -> String {
+    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_goes_between_its_markers_and_nowhere_else() {
+        let page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb";
+        assert_eq!(replace(page, "x", "new"), "a\n<!-- x -->\n\nnew\n<!-- end of x -->\nb");
+        assert_eq!(replace(page, "y", "new"), page);
+    }
+
+    #[test]
+    fn half_the_cost_is_twice_the_speed() {
+        let mut results = Results::default();
+        results.add(["C ipvlan l2", "TCP RR", "slave to slave", "IPv4"], 200.0);
+        results.add(["ipvl l2", "TCP RR", "slave to slave", "IPv4"], 100.0);
+        let compared = Compared { results: &results };
+        assert_eq!(compared.ratio("ipvl l2", "C ipvlan l2", "TCP RR", "slave to slave", "IPv4"), Some(2.0));
+    }
+}

@@ -1,0 +1,115 @@
+//! How is `bpf(2)` asked to load instructions, to run a program often, and to describe it?
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+const BPF_PROG_LOAD: i32 = 5;
+const BPF_PROG_TEST_RUN: i32 = 10;
+const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
+const SCHED_CLS: u32 = 3;
+/// `struct __sk_buff`, and where it has the input device.
+const CONTEXT: usize = 192;
+const IFINDEX: usize = 40;
+const LICENSE: &[u8; 4] = b"GPL\0";
+
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttr {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    rest: [u64; 4],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct TestAttr {
+    program: i32,
+    result: u32,
+    length_in: u32,
+    length_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    nanoseconds: u32,
+    context_in_length: u32,
+    context_out_length: u32,
+    context_in: u64,
+    context_out: u64,
+    rest: [u32; 4],
+}
+
+#[repr(C)]
+struct InfoAttr {
+    program: i32,
+    length: u32,
+    info: u64,
+}
+
+/// `struct bpf_prog_info`.
+#[repr(C, align(8))]
+struct Info([u32; 64]);
+
+/// What the kernel says of a program's size.
+pub struct Size {
+    /// Instructions after the verifier's rewriting.
+    pub translated: u32,
+    /// Bytes of machine code.
+    pub machine_code: u32,
+    /// How many instructions the verifier walked.
+    pub verified: u32,
+}
+
+/// Loads a program for a device's hook.
+pub fn load(instructions: &[u64]) -> io::Result<OwnedFd> {
+    let mut attr = LoadAttr {
+        kind: SCHED_CLS,
+        count: instructions.len() as u32,
+        instructions: instructions.as_ptr().addr() as u64,
+        license: LICENSE.as_ptr().addr() as u64,
+        ..LoadAttr::default()
+    };
+    // SAFETY: the instructions and the license outlive the call, and are as long as it says or end with zero.
+    let fd = unsafe { bpf(BPF_PROG_LOAD, &mut attr) }?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Runs a program `repeat` times on a frame that comes in by `ifindex`: what it returned, and nanoseconds a time.
+pub fn test_run(program: BorrowedFd<'_>, frame: &[u8], ifindex: u32, repeat: u32) -> io::Result<(u32, u32)> {
+    let mut context = [0_u8; CONTEXT];
+    context[IFINDEX..IFINDEX + 4].copy_from_slice(&ifindex.to_ne_bytes());
+    let mut attr = TestAttr {
+        program: program.as_raw_fd(),
+        length_in: frame.len() as u32,
+        data_in: frame.as_ptr().addr() as u64,
+        context_in: context.as_ptr().addr() as u64,
+        context_in_length: CONTEXT as u32,
+        repeat,
+        ..TestAttr::default()
+    };
+    // SAFETY: the frame and the context outlive the call and are as long as it says; nothing is written to them.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr) }?;
+    Ok((attr.result, attr.nanoseconds))
+}
+
+/// Describes a program.
+pub fn size(program: BorrowedFd<'_>) -> io::Result<Size> {
+    let mut info = Info([0; 64]);
+    let length = size_of::<Info>() as u32;
+    let mut attr = InfoAttr { program: program.as_raw_fd(), length, info: (&raw mut info).addr() as u64 };
+    // SAFETY: `info` outlives the call, is writable and as long as it says; it asks for no arrays.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
+    let Info(words) = info;
+    Ok(Size { machine_code: words[4], translated: words[5] / 8, verified: words[54] })
+}
+
+/// # Safety
+/// Every address in `attr` must be that of memory which the command may use as `attr` says.
+unsafe fn bpf<T>(command: i32, attr: &mut T) -> io::Result<i32> {
+    // SAFETY: `attr` is live and as long as stated; what it points to is the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+}

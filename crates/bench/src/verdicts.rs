@@ -1,0 +1,123 @@
+//! What does a verdict cost, without the packet's way before and after it? The programs of real slaves are run by
+//! `BPF_PROG_TEST_RUN` on one frame, many times, beside programs that do next to nothing.
+
+use crate::bytecode::{self, Target};
+use crate::candidate::Candidate;
+use crate::network::Network;
+use crate::results::Results;
+use crate::sys;
+use ipvl_control::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_testbed::packet::{Link, udp};
+use ipvl_testbed::{EXT_MAC, MASTER_MAC};
+use std::env;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+const ROUNDS: usize = 5;
+/// The kernel's timer is read once for this many runs.
+const REPEAT: u32 = 20_000;
+const PORT: u16 = 9;
+
+/// A program, and a frame that it gets.
+struct Case {
+    names: [String; 3],
+    program: OwnedFd,
+    ifindex: u32,
+    frame: Vec<u8>,
+}
+
+/// Times all cases in turns, and notes the programs' sizes.
+pub fn verdicts() -> Results {
+    let counting = env::var("COUNTING").is_ok_and(|value| !value.is_empty());
+    let mut results = Results::new(counting);
+    for mode in ["l2", "l3"] {
+        let network = Network::new(Candidate::Ipvl(mode)).expect("a network of ipvl's");
+        network.host().within(|| {
+            let cases = cases(&network, mode);
+            sizes(&cases, &mut results);
+            run(&cases, counting, &mut results);
+        });
+    }
+    results
+}
+
+fn run(cases: &[Case], counting: bool, results: &mut Results) {
+    let repeat = if counting { REPEAT / 100 } else { REPEAT };
+    for _ in 0..ROUNDS {
+        for case in cases {
+            let time = sys::test_run(case.program.as_fd(), &case.frame, case.ifindex, repeat);
+            let (_, nanoseconds) = time.expect("run a program");
+            let [candidate, path, family] = case.names.each_ref().map(String::as_str);
+            results.add([candidate, "verdict", path, family], f64::from(nanoseconds));
+        }
+    }
+}
+
+fn sizes(cases: &[Case], results: &mut Results) {
+    for case in cases {
+        let size = sys::size(case.program.as_fd()).expect("describe a program");
+        let name = case.names[0].rsplit(' ').next().unwrap_or_default();
+        let known = |what: &str, results: &Results| results.median([name, "size", what, ""]).is_some();
+        let all = [
+            ("instructions", size.translated),
+            ("bytes of machine code", size.machine_code),
+            ("instructions verified", size.verified),
+        ];
+        for (what, number) in all {
+            if !known(what, results) {
+                results.add([name, "size", what, ""], f64::from(number));
+            }
+        }
+    }
+}
+
+fn cases(network: &Network, mode: &str) -> Vec<Case> {
+    let host_end = index(network, "ipvlh0");
+    let master = index(network, "eth0");
+    let mut cases = vec![];
+    for v6 in [false, true] {
+        let family = if v6 { "IPv6" } else { "IPv4" };
+        let [slave, sibling, outside] = [0, 1, 2].map(|n| network.address(n, v6));
+        let mut add = |candidate: String, path: &str, program, ifindex, frame| {
+            cases.push(Case { names: [candidate, path.to_owned(), family.to_owned()], program, ifindex, frame });
+        };
+        let shared = Link::new(MASTER_MAC, MASTER_MAC);
+        let out = if mode == "l2" { Link::new(MASTER_MAC, EXT_MAC) } else { shared };
+        let sent = |link, to| datagram(link, slave, to);
+        let egress = || attached(host_end);
+        add(format!("{mode} slave_xmit"), "slave to slave", egress(), host_end, sent(shared, sibling));
+        add(format!("{mode} slave_xmit"), "slave to outside", egress(), host_end, sent(out, outside));
+        let received = datagram(Link::new(EXT_MAC, MASTER_MAC), outside, slave);
+        add(format!("{mode} master_rx"), "outside to slave", attached(master), master, received);
+        if mode == "l2" && !v6 {
+            let frame = || sent(shared, sibling);
+            let loaded = "load a program";
+            add("nothing".into(), "floor", bytecode::nothing().expect(loaded), host_end, frame());
+            let redirect = bytecode::redirect(Target::Peer(host_end)).expect(loaded);
+            add("redirect_peer".into(), "floor", redirect, host_end, frame());
+            add("lookup".into(), "floor", bytecode::lookup(&hash_map(host_end)).expect(loaded), host_end, frame());
+        }
+    }
+    cases
+}
+
+fn datagram(link: Link, from: IpAddr, to: IpAddr) -> Vec<u8> {
+    udp(link, (from, PORT), (to, PORT), &[0; 64])
+}
+
+fn index(network: &Network, device: &str) -> u32 {
+    let text = network.host().run(["cat", &format!("/sys/class/net/{device}/ifindex")]);
+    text.trim().parse().expect("an ifindex")
+}
+
+fn attached(ifindex: u32) -> OwnedFd {
+    let ids = prog_query(ifindex, AttachType::TcxIngress).expect("ask for the device's programs");
+    prog_fd_by_id(ids[0]).expect("open the program")
+}
+
+/// The map that the program finds its slave in.
+fn hash_map(host_end: u32) -> OwnedFd {
+    let ids = prog_info(attached(host_end)).expect("describe the program").map_ids;
+    let fds = ids.into_iter().map(|id| map_fd_by_id(id).expect("open a map"));
+    fds.into_iter().find(|map| bytecode::lookup(map).is_ok()).expect("a map")
+}
