@@ -59,9 +59,9 @@ struct Compared<'a> {
 impl Compared<'_> {
     /// How many times as fast as its measure; above 1 is faster.
     fn ratio(&self, candidate: &str, beside: &str, load: &str, path: &str, family: &str) -> Option<f64> {
-        let measure = self.results.median([beside, load, path, family]);
-        let measure = measure.or_else(|| self.results.median([STAND_IN, load, path, family]));
-        Some(measure? / self.results.median([candidate, load, path, family])?)
+        let measure = self.results.figure([beside, load, path, family]);
+        let measure = measure.or_else(|| self.results.figure([STAND_IN, load, path, family]));
+        Some(measure? / self.results.figure([candidate, load, path, family])?)
     }
 
     fn has_driver(&self) -> bool {
@@ -119,7 +119,7 @@ impl Compared<'_> {
     fn costs(&self, path: &str) -> String {
         let measure = if self.has_driver() { "C ipvlan l2" } else { STAND_IN };
         let cost = |load: &str, family: &str| {
-            self.results.median([measure, load, path, family]).map_or("-".to_owned(), |cost| format!("{cost:.0}"))
+            self.results.figure([measure, load, path, family]).map_or("-".to_owned(), |cost| format!("{cost:.0}"))
         };
         let cells = LOADS.map(|load| FAMILIES.map(|family| cost(load.name(), family)).join(" / "));
         format!("| {measure}, {} an operation | {} | |\n", self.results.unit, cells.join(" | "))
@@ -148,7 +148,7 @@ fn verdicts(results: &Results) -> String {
     text += &head(&["program", "frame", "IPv4", "IPv6"]);
     let timed: Vec<_> = results.series.iter().filter(|series| series.load == "verdict").collect();
     for series in timed.iter().filter(|series| series.family == "IPv4") {
-        let v6 = results.median([&series.candidate, "verdict", &series.path, "IPv6"]);
+        let v6 = results.figure([&series.candidate, "verdict", &series.path, "IPv6"]);
         let v6 = v6.map_or("-".to_owned(), |cost| format!("{cost:.0}"));
         text += &format!("| {} | {} | {:.0} | {v6} |\n", series.candidate, series.path, series.median());
     }

@@ -39,11 +39,15 @@ impl Series {
         if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
     }
 
+    /// The smallest one.
+    pub fn least(&self) -> f64 {
+        self.samples.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     /// From the smallest to the largest, as a part of the median.
     pub fn spread(&self) -> f64 {
-        let least = self.samples.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.samples.iter().copied().fold(0.0, f64::max);
-        (most - least) / self.median()
+        (most - self.least()) / self.median()
     }
 
     fn to_json(&self) -> Value {
@@ -81,9 +85,11 @@ impl Results {
         self.series.push(Series { candidate, load, path, family, samples: vec![sample] });
     }
 
-    /// The median of a series, if it was measured.
-    pub fn median(&self, names: [&str; 4]) -> Option<f64> {
-        self.series.iter().find(|series| series.is(names)).map(Series::median)
+    /// What stands for a series, if it was measured: the median of counts; of times the least, since whatever else the
+    /// machine does only adds to them.
+    pub fn figure(&self, names: [&str; 4]) -> Option<f64> {
+        let series = self.series.iter().find(|series| series.is(names))?;
+        Some(if self.unit == "ns" { series.least() } else { series.median() })
     }
 
     /// Writes them.

@@ -57,7 +57,7 @@ fn sizes(cases: &[Case], results: &mut Results) {
     for case in cases {
         let size = sys::size(case.program.as_fd()).expect("describe a program");
         let name = case.names[0].rsplit(' ').next().unwrap_or_default();
-        let known = |what: &str, results: &Results| results.median([name, "size", what, ""]).is_some();
+        let known = |what: &str, results: &Results| results.figure([name, "size", what, ""]).is_some();
         let all = [
             ("instructions", size.translated),
             ("bytes of machine code", size.machine_code),
