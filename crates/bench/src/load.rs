@@ -63,7 +63,7 @@ impl Load {
             (Self::TcpRr | Self::UdpRr, false) => 3000,
             (Self::TcpCrr, false) => 600,
             (Self::UdpPps, false) => 40_000,
-            (Self::TcpStream, true) => 500,
+            (Self::TcpStream, true) => 200,
             (Self::TcpRr | Self::UdpRr, true) => 500,
             (Self::TcpCrr, true) => 100,
             (Self::UdpPps, true) => 2048,

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["measure", file] => measure::measure().write(Path::new(file)),
+        ["measure", file] => measure::measure(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {

@@ -6,10 +6,12 @@ use crate::load::{LOADS, Load};
 use crate::network::Network;
 use crate::results::Results;
 use std::env;
+use std::io;
+use std::path::Path as File;
 use std::time::Instant;
 
-/// Builds all networks and loads them.
-pub fn measure() -> Results {
+/// Builds all networks and loads them; what is known after a round is in `file`.
+pub fn measure(file: &File) -> io::Result<()> {
     let plan = Plan::from_environment();
     let start = Instant::now();
     let networks: Vec<_> = plan.candidates().into_iter().filter_map(build).collect();
@@ -20,8 +22,9 @@ pub fn measure() -> Results {
             eprintln!("round {} of {}, {}", round + 1, plan.rounds, load.name());
             each_cell(|path, v6| plan.turn(&networks, load, path, v6, &mut results));
         }
+        results.write(file)?;
     }
-    results
+    Ok(())
 }
 
 struct Plan {
