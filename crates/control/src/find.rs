@@ -6,6 +6,7 @@ use crate::netns::{self, Finder};
 use crate::port::{HostEnd, Port};
 use crate::refusal::Refusal;
 use ipvl_core::Slot;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 /// A slave, found.
@@ -27,7 +28,7 @@ pub fn link(netlink: &Netlink, name: &str) -> std::result::Result<LinkInfo, Refu
 
 /// The slave of that name, or the one whose host end has it: in this netns first, else in any other.
 pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
-    let host_end = host_end_of(netlink, name)?.ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    let host_end = Directory::default().host_end(netlink, name)?;
     let described = HostEnd::of(&host_end).ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
     let port = Port::of_host_end(netlink, host_end.ifindex, described.master)?
         .ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
@@ -104,19 +105,37 @@ impl Place {
     }
 }
 
-/// What other namespaces call their links is theirs to choose: names of this one, a host end's among them, come first.
-fn host_end_of(netlink: &Netlink, name: &str) -> Result<Option<LinkInfo>> {
-    let here = netlink.link_by_name(name, None)?;
-    if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
-        return Ok(Some(host_end));
+/// Who is behind which host end, as far as it had to look: for many names, it looks once.
+#[derive(Default)]
+pub struct Directory(Option<BTreeMap<String, Vec<LinkInfo>>>);
+
+impl Directory {
+    /// The host end of the slave of that name, or the one that has it. What other namespaces call their links is theirs
+    /// to choose: names of this one, a host end's among them, come first.
+    pub fn host_end(&mut self, netlink: &Netlink, name: &str) -> Result<LinkInfo> {
+        let here = netlink.link_by_name(name, None)?;
+        if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
+            return Ok(host_end);
+        }
+        match self.everywhere(netlink)?.get(name).map(Vec::as_slice) {
+            Some([host_end]) => Ok(host_end.clone()),
+            Some([_, _, ..]) => Err(refused("find", name, Refusal::Ambiguous)),
+            Some([]) | None => Err(refused("find", name, Refusal::NoSlave)),
+        }
     }
-    let host_ends = netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some());
-    // One that cannot be read has no name that anybody could mean.
-    let is_meant = |link: &LinkInfo| peer_of(netlink, link).ok().flatten().is_some_and(|slave| slave.name == name);
-    let mut found: Vec<LinkInfo> = host_ends.filter(is_meant).collect();
-    match found.len() {
-        0 | 1 => Ok(found.pop()),
-        _ => Err(refused("find", name, Refusal::Ambiguous)),
+
+    /// One that cannot be read has no name that anybody could mean.
+    fn everywhere(&mut self, netlink: &Netlink) -> Result<&BTreeMap<String, Vec<LinkInfo>>> {
+        if self.0.is_none() {
+            let mut names: BTreeMap<String, Vec<LinkInfo>> = BTreeMap::new();
+            for link in netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some()) {
+                if let Some(slave) = peer_of(netlink, &link).ok().flatten() {
+                    names.entry(slave.name).or_default().push(link);
+                }
+            }
+            self.0 = Some(names);
+        }
+        Ok(self.0.get_or_insert_default())
     }
 }
 

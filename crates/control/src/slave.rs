@@ -85,18 +85,6 @@ fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Optio
     found.in_its_netns(netlink, |there, ifindex| there.set_link(ifindex, &device))
 }
 
-/// Removes a slave, wherever it is.
-pub fn delete(name: &str) -> Result<()> {
-    let lock = Lock::acquire(LOCK_WAIT)?;
-    let netlink = Netlink::open()?;
-    let mut found = find::slave(&netlink, name)?;
-    netlink.delete_link(found.host_end.ifindex)?;
-    found.port.maps.vacate(found.host_end.ifindex, found.slot)?;
-    let last = found.port.retire(&netlink)?;
-    drop(lock);
-    if last { agent_client::await_end() } else { Ok(()) }
-}
-
 /// Slaves in the making, by one call.
 struct Adding {
     netlink: Netlink,

@@ -1,6 +1,6 @@
 //! Which calls of the control plane does the command make?
 
 pub use ipvl_control::{
-    Error, Explanation, Monitor, add, addresses, declare, delete, doctor, explain, links, run_agent, set, statistics,
-    withdraw,
+    Error, Explanation, Monitor, add, addresses, declare, delete_all, doctor, explain, links, run_agent, set,
+    statistics, withdraw,
 };

@@ -1,4 +1,5 @@
-//! Which steps does a batch file ask for? Adjoining `link add` lines are one step, so that slaves are made together.
+//! Which steps does a batch file ask for? Adjoining `link add` lines are one step, so that slaves are made together; so
+//! are `link del` lines.
 
 use crate::command::Command;
 use crate::parse;
@@ -20,34 +21,37 @@ pub struct Step {
 pub enum Action {
     /// All of these, or none.
     Add(Vec<LinkSpec>),
+    /// All of these, or none if one is not a slave.
+    Delete(Vec<String>),
     /// Anything else.
     One(Box<Command>),
 }
 
-/// Reads a batch file. With `each`, every `link add` stays a step of its own.
+/// Reads a batch file. With `each`, every line stays a step of its own.
 pub fn steps(text: &str, each: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (lines, line) in logical_lines(text) {
         let Some(what) = action(&line) else { continue };
         let step = Step { lines, what };
-        match steps.last_mut() {
-            Some(last) if !each && last.adds() && step.adds() => last.join(step),
-            _ => steps.push(step),
-        }
+        let alone = match steps.last_mut() {
+            Some(last) if !each => last.join(step),
+            _ => Some(step),
+        };
+        steps.extend(alone);
     }
     steps
 }
 
 impl Step {
-    fn adds(&self) -> bool {
-        matches!(self.what, Ok(Action::Add(_)))
-    }
-
-    fn join(&mut self, other: Self) {
-        if let (Ok(Action::Add(specs)), Ok(Action::Add(more))) = (&mut self.what, other.what) {
-            specs.extend(more);
-            self.lines = *self.lines.start()..=*other.lines.end();
+    /// Takes in what can be done together with this; what cannot comes back.
+    fn join(&mut self, mut other: Self) -> Option<Self> {
+        match (&mut self.what, &mut other.what) {
+            (Ok(Action::Add(specs)), Ok(Action::Add(more))) => specs.append(more),
+            (Ok(Action::Delete(names)), Ok(Action::Delete(more))) => names.append(more),
+            _ => return Some(other),
         }
+        self.lines = *self.lines.start()..=*other.lines.end();
+        None
     }
 }
 
@@ -59,6 +63,7 @@ fn action(line: &str) -> Option<Result<Action, UsageError>> {
     };
     Some(command.map(|command| match command {
         Command::LinkAdd(spec) => Action::Add(vec![spec]),
+        Command::LinkDelete { name } => Action::Delete(vec![name]),
         other => Action::One(Box::new(other)),
     }))
 }
@@ -116,6 +121,13 @@ mod tests {
     }
 
     #[test]
+    fn so_are_adjoining_deletes() {
+        let delete = "link del a\n";
+        assert_eq!(shape(&format!("{delete}{delete}{ADD}{delete}"), false), ["1-2: del 2", "3-3: add 1", "4-4: del 1"]);
+        assert_eq!(shape(&format!("{delete}{delete}"), true), ["1-1: del 1", "2-2: del 1"]);
+    }
+
+    #[test]
     fn a_bad_line_is_a_step_of_its_own() {
         assert_eq!(shape(&format!("{ADD}nonsense\n{ADD}"), false), ["1-1: add 1", "2-2: error", "3-3: add 1"]);
     }
@@ -133,6 +145,7 @@ mod tests {
             .map(|step| {
                 let what = match &step.what {
                     Ok(Action::Add(specs)) => format!("add {}", specs.len()),
+                    Ok(Action::Delete(names)) => format!("del {}", names.len()),
                     Ok(Action::One(command)) => format!("{command:?}").split(' ').next().unwrap().to_owned(),
                     Err(_) => "error".to_owned(),
                 };

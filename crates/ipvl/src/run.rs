@@ -64,6 +64,7 @@ fn read_batch(file: &str) -> io::Result<String> {
 fn act(action: Action, options: &Options) -> Result<(), Failure> {
     match action {
         Action::Add(specs) => add(&specs),
+        Action::Delete(names) => Ok(backend::delete_all(&names)?),
         Action::One(command) => one(*command, options),
     }
 }
@@ -75,7 +76,7 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Version => show(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
         Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
         Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
-        Command::LinkDelete { name } => Ok(backend::delete(&name)?),
+        Command::LinkDelete { name } => Ok(backend::delete_all(&[name])?),
         Command::LinkShow { name } => show_links(name, options.statistics, style),
         Command::AddressShow { slave } => show_addresses(slave, style),
         Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),

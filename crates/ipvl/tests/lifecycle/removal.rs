@@ -107,3 +107,28 @@ fn what_the_administrator_switched_on_stays_on() {
     lab.ipvl("link del ipvl0");
     assert_eq!(traces(&lab.host), before);
 }
+
+#[test]
+fn many_are_deleted_together_or_not_at_all() {
+    require_root!();
+    const SLAVES: usize = 60;
+    let lab = Lab::new(2);
+    let before = traces(&lab.host);
+    let batch = |line: &dyn Fn(usize) -> String| {
+        let lines: String = (0..SLAVES).map(|n| format!("echo '{}';", line(n))).collect();
+        crate::common::shell(&lab.host, &format!("{{ {lines} }} | $IPVL -batch -"))
+    };
+    let add = |n: usize| {
+        let netns = lab.slaves[n % 2].name();
+        format!("link add link eth0 name s{n} netns {netns} type ipvlan mode l2")
+    };
+    assert!(batch(&add).ok);
+    let wrong = batch(&|n| format!("link del {}", if n == 7 { "nobody".to_owned() } else { format!("s{n}") }));
+    assert!(!wrong.ok && wrong.stderr.contains("nobody"), "{}", wrong.stderr);
+    assert_eq!(crate::common::host_ends(&lab.host).len(), SLAVES, "bad input changes nothing");
+    let start = std::time::Instant::now();
+    let deleted = batch(&|n| format!("link del s{n}"));
+    assert!(deleted.ok, "{}", deleted.stderr);
+    eprintln!("{SLAVES} slaves deleted in {:?}", start.elapsed());
+    assert_eq!(traces(&lab.host), before, "all is gone when the command returns");
+}
