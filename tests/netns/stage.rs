@@ -65,7 +65,7 @@ impl Stage {
         for place in 0..PLACES {
             let role = role(world, place);
             if role != self.roles[place] {
-                self.lab.ipvl(&format!("link set {} {role}", device(place)));
+                self.lab.set_slave(place, &role);
                 self.roles[place] = role;
             }
         }

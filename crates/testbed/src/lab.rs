@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::driver::Driver;
 use crate::netns::{Netns, Output};
 use crate::packet::Mac;
 use crate::pcap::profile_directory;
@@ -37,31 +38,39 @@ pub struct Lab {
     pub host: Netns,
     /// The machine at the other end of the wire.
     pub ext: Netns,
+    /// Who makes the slaves.
+    pub driver: Driver,
 }
 
 impl Lab {
-    /// Builds the topology with `slaves` empty namespaces for slaves.
+    /// Builds the topology with `slaves` empty namespaces for slaves, which the driver that was chosen will make.
     #[must_use]
     pub fn new(slaves: usize) -> Self {
+        Self::of(Driver::chosen(), slaves)
+    }
+
+    /// The same for this driver.
+    #[must_use]
+    pub fn of(driver: Driver, slaves: usize) -> Self {
         let (ext, host) = (Netns::new("ext"), Netns::new("host"));
         for netns in [&ext, &host] {
             netns.sysctl("net/ipv6/conf/default/accept_dad", "0");
         }
         wire(&host, &ext);
         let slaves = (0..slaves).map(|n| Netns::new(&format!("ns{n}"))).collect();
-        Self { slaves, host, ext }
+        Self { slaves, host, ext, driver }
     }
 
-    /// Runs `ipvl` in the host's namespace and fails the test unless it succeeds; its standard output.
+    /// Runs the driver's command, `ipvl` or `ip`, in the host's namespace and fails the test unless it succeeds; its standard output.
     #[track_caller]
     pub fn ipvl(&self, words: &str) -> String {
-        self.host.run(ipvl_command(words))
+        self.host.run(self.driver.command(words))
     }
 
-    /// Runs `ipvl` in the host's namespace and returns how it went.
+    /// Runs the driver's command in the host's namespace and returns how it went.
     #[track_caller]
     pub fn try_ipvl(&self, words: &str) -> Output {
-        self.host.exec(ipvl_command(words))
+        self.host.exec(self.driver.command(words))
     }
 
     /// Adds the slave `ipvl<n>` of eth0 (`options`: "mode l2 bridge"), moves it to namespace `n`, gives it addresses
@@ -78,6 +87,13 @@ impl Lab {
         let ready = wait_until(PATIENCE, || netns.exec(["ip", "link", "show", &name]).stdout.contains("LOWER_UP"));
         assert!(ready, "{name} has no carrier after {PATIENCE:?}: its host end was never raised");
         name
+    }
+
+    /// Changes the slave in namespace `n`: "up type ipvlan mode l3 private". `ip` must be where the slave is.
+    #[track_caller]
+    pub fn set_slave(&self, n: usize, words: &str) {
+        let netns = if self.driver == Driver::Kernel { &self.slaves[n] } else { &self.host };
+        netns.run(self.driver.command(&format!("link set ipvl{n} {words}")));
     }
 
     /// What comes and goes at the far end of the master's wire.
@@ -97,11 +113,6 @@ impl Lab {
 #[must_use]
 pub fn ipvl_path() -> PathBuf {
     std::env::var_os("IPVL").map_or_else(|| profile_directory().join("ipvl"), PathBuf::from)
-}
-
-fn ipvl_command(words: &str) -> Vec<String> {
-    let binary = ipvl_path().to_string_lossy().into_owned();
-    std::iter::once(binary).chain(words.split_whitespace().map(str::to_owned)).collect()
 }
 
 fn address_add<'a>(address: &'a str, device: &'a str) -> Vec<&'a str> {

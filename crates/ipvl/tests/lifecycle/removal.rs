@@ -84,7 +84,7 @@ fn host_ends_deleted_by_hand_leave_nothing() {
 fn the_end_of_the_hosts_netns_leaves_nothing() {
     require_root!();
     let Populated { lab, programs, .. } = Populated::new();
-    let Lab { slaves, host, ext } = lab;
+    let Lab { slaves, host, ext, .. } = lab;
     let agent = agents(&host)[0];
     run(&ext, &format!("ip netns del {}", host.name()));
     let gone = wait_until(Duration::from_secs(10), || !std::path::Path::new(&format!("/proc/{agent}")).exists());
