@@ -2,7 +2,7 @@
 
 use crate::candidate::{PATHS, Path as Way};
 use crate::chart::Chart;
-use crate::load::LOADS;
+use crate::load::{LOADS, Load};
 use crate::results::{Results, Series};
 use std::fs;
 use std::io;
@@ -22,6 +22,8 @@ const SHOWN: [(&str, &str, bool); 8] = [
 ];
 /// Whom the others are compared with where there is no C driver.
 const STAND_IN: &str = "macvlan";
+/// How its bytes fall into packets is chance, so it is in no mean.
+const UNSTEADY: Load = Load::TcpStream;
 /// Part of the way only: compared with the C driver's l2.
 const FLOORS: [&str; 4] = ["veth pair", "netkit pair", "redirect only", "redirect only, netkit"];
 
@@ -31,16 +33,26 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     for (name, what) in [("counting", "instruction counts"), ("native", "time")] {
         let Ok(results) = Results::read(&directory.join(format!("{name}.json"))) else { continue };
         let compared = Compared { results: &results };
+        let mut pictures = String::new();
         for way in PATHS {
-            let file = format!("{name}-{}.svg", way.name().replace(' ', "-"));
-            fs::write(directory.join(file), compared.chart(way, what).svg())?;
+            let file = directory.join(format!("{name}-{}.svg", way.name().replace(' ', "-")));
+            fs::write(&file, compared.chart(way, what).svg())?;
+            pictures += &format!("![{}]({})\n", way.name(), link(page, &file));
         }
-        text = replace(&text, name, &compared.tables());
+        text = replace(&text, name, &format!("{pictures}\n{}", compared.tables()));
     }
     if let Ok(results) = Results::read(&directory.join("verdicts.json")) {
         text = replace(&text, "verdicts", &verdicts(&results));
     }
     fs::write(page, text)
+}
+
+/// How the page names a file that is beside it or below it.
+fn link(page: &Path, file: &Path) -> String {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (page, file) = (real(page), real(file));
+    let below = page.parent().and_then(|directory| file.strip_prefix(directory).ok());
+    below.unwrap_or(&file).display().to_string()
 }
 
 /// Puts `new` between the markers of that name.
@@ -95,7 +107,7 @@ impl Compared<'_> {
         let mut text = format!("Linux {}, {} rounds.\n", self.results.kernel, self.rounds());
         for way in PATHS {
             text += &format!("\n**{}**, IPv4 / IPv6\n\n", way.name());
-            text += &head(&["", "TCP stream", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "mean"]);
+            text += &head(&["", "TCP stream", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "mean but the stream"]);
             let floors = FLOORS.map(|name| (name, "C ipvlan l2", false));
             for (candidate, beside, _) in SHOWN.into_iter().chain(floors) {
                 text += &self.row(candidate, beside, way.name()).unwrap_or_default();
@@ -107,7 +119,8 @@ impl Compared<'_> {
 
     fn row(&self, candidate: &str, beside: &str, path: &str) -> Option<String> {
         let names = LOADS.map(|load| load.name());
-        let mean = self.mean(candidate, beside, &names, path)?;
+        let steady: Vec<_> = names.into_iter().filter(|name| *name != UNSTEADY.name()).collect();
+        let mean = self.mean(candidate, beside, &steady, path)?;
         let cell = |load: &str| {
             let [v4, v6] = FAMILIES.map(|family| shown(self.ratio(candidate, beside, load, path, family)));
             format!("{v4} / {v6}")
