@@ -1,0 +1,76 @@
+//! Does each driver do what docs/parity.md says of it, in all that is typed rather than sent?
+//!
+//! `rows/*.toml` say what is done and what must be seen. The same entries judge ipvl and, with `DRIVER=kernel` on a kernel
+//! that has it, the kernel's own driver.
+
+#[path = "rows/document.rs"]
+mod document;
+#[path = "rows/entry.rs"]
+mod entry;
+#[path = "rows/play.rs"]
+mod play;
+
+use entry::{Driver, Entry, entries};
+use ipvl_testbed::require_root;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
+
+/// Most of an entry's time is spent waiting.
+const AT_ONCE: usize = 3;
+
+#[test]
+fn every_row_is_as_the_document_says() {
+    require_root!();
+    let driver = Driver::chosen();
+    let wanted = std::env::var("ROWS").unwrap_or_default();
+    let mut all: Vec<_> = entries().into_iter().filter(|entry| entry.concerns(driver, &wanted)).collect();
+    let total = all.len();
+    all.reverse();
+    let (left, failures) = (Mutex::new(all), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(entry) = take(&left) {
+                    let outcome = play::play(&entry, driver);
+                    failures.lock().expect("failures").extend(outcome.err());
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("failures");
+    assert!(failures.is_empty(), "{} of {total}, {driver:?}:\n{}", failures.len(), failures.join("\n"));
+    println!("{total} entries, {driver:?}");
+}
+
+fn take(left: &Mutex<Vec<Entry>>) -> Option<Entry> {
+    left.lock().expect("entries").pop()
+}
+
+/// A row that is held by "rows" has an entry, and an entry speaks to rows that there are.
+#[test]
+fn the_document_and_the_entries_agree() {
+    let known = document::rows();
+    let named: BTreeSet<_> = entries().into_iter().flat_map(|entry| entry.rows).collect();
+    let unknown: Vec<_> = named.iter().filter(|row| !known.contains_key(*row)).collect();
+    assert!(unknown.is_empty(), "docs/parity.md has no row {unknown:?}");
+    let claims = |row: &&document::Row| row.held_by.iter().any(|test| test == "rows");
+    let missing: Vec<_> =
+        known.values().filter(claims).map(|row| &row.name).filter(|row| !named.contains(*row)).collect();
+    assert!(missing.is_empty(), "no entry in tests/rows has {missing:?}");
+}
+
+/// Where the document says "same", no entry may expect two things.
+#[test]
+fn what_is_the_same_is_expected_once() {
+    let known = document::rows();
+    let differs = |entry: &&Entry| entry.kernel.is_some() && entry.ipvl.is_some();
+    let all = entries();
+    let wrong: Vec<_> = all
+        .iter()
+        .filter(differs)
+        .filter(|entry| entry.rows.iter().all(|row| known.get(row).is_some_and(|row| row.verdict == "same")))
+        .map(|entry| format!("{:?}: {}", entry.rows, entry.name))
+        .collect();
+    assert!(wrong.is_empty(), "docs/parity.md says \"same\", these do not:\n{}", wrong.join("\n"));
+}
