@@ -24,7 +24,7 @@
 use ipvl_testbed::ipvl_path;
 use serde::Deserialize;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Something to do, and what must be seen.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,8 +41,8 @@ pub struct Entry {
     says: Option<Words>,
     lacks: Option<String>,
     fails: Option<String>,
-    pub kernel: Option<Expected>,
-    pub ipvl: Option<Expected>,
+    kernel: Option<Expected>,
+    ipvl: Option<Expected>,
 }
 
 /// What `then` must come to.
@@ -101,6 +101,14 @@ impl Entry {
         (all.says.is_some() || all.lacks.is_some() || all.fails.is_some()).then_some(all)
     }
 
+    /// Whether it expects one thing of one driver and another of the other, but for the words of an error.
+    pub fn tells_drivers_apart(&self) -> bool {
+        match (&self.kernel, &self.ipvl) {
+            (Some(kernel), Some(ipvl)) => kernel.fails.is_none() || ipvl.fails.is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether it is to be judged for this driver, and is among the rows that were asked for ("A1 B2"; none is all).
     pub fn concerns(&self, driver: Driver, wanted: &str) -> bool {
         let asked = wanted.is_empty() || wanted.split_whitespace().any(|row| self.rows.iter().any(|own| own == row));
@@ -141,7 +149,7 @@ pub fn entries() -> Vec<Entry> {
     let paths = fs::read_dir(directory).expect("tests/rows").map(|file| file.expect("a file").path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     paths.sort();
-    let read = |path| {
+    let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("read an entry's file");
         toml::from_str::<File>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())).entry
     };
