@@ -14,13 +14,9 @@ pub struct Row {
 
 /// All rows by name.
 pub fn rows() -> BTreeMap<String, Row> {
-    text().lines().filter_map(row).map(|row| (row.name.clone(), row)).collect()
-}
-
-/// The whole page.
-pub fn text() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/parity.md");
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.lines().filter_map(row).map(|row| (row.name.clone(), row)).collect()
 }
 
 fn row(line: &str) -> Option<Row> {
