@@ -1,7 +1,7 @@
 //! What comes of an entry, in namespaces of its own?
 
 use crate::entry::{Driver, Entry};
-use ipvl_testbed::{Lab, Netns, Output, requires_device, wait_until};
+use ipvl_testbed::{Lab, Netns, Output, kernel_is_at_least, requires_device, wait_until};
 use std::time::Duration;
 
 /// For what must be so soon, also on an emulated machine; only a failure waits this long.
@@ -14,6 +14,10 @@ pub fn play(entry: &Entry, driver: Driver) -> Result<(), String> {
         return Ok(());
     }
     let stage = Stage { lab: Lab::new(2), driver };
+    if driver == Driver::Ipvl && !kernel_is_at_least("6.17") {
+        // The user's to set there, before host access: `ipvl doctor` says so.
+        stage.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
+    }
     let title = format!("{} {}", entry.rows.join(" "), entry.name);
     for line in slaves(entry).iter().chain(&entry.given) {
         stage.prepare(line).map_err(|output| format!("{title}\n    {line}\n    {}", said(&output)))?;
