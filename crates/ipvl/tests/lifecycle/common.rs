@@ -176,6 +176,8 @@ impl Probe {
         let target: SocketAddr = target.parse().expect("address and port");
         let any = if target.is_ipv4() { "0.0.0.0" } else { "::" };
         let receiving = to.within(|| UdpSocket::bind((any, target.port()))).expect("bind the receiver");
+        // Whoever reads may be kept from it for a while, but what arrived has arrived.
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&receiving, 8 << 20).expect("make room");
         let sending = from.within(|| UdpSocket::bind((any, 0))).expect("bind the sender");
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let sender = thread::spawn({
@@ -233,14 +235,16 @@ fn send(
     stop: &AtomicBool,
     sent: &std::sync::atomic::AtomicU32,
 ) -> Vec<String> {
-    let (start, mut errors) = (Instant::now(), Vec::new());
+    let (mut next, mut errors) = (Instant::now(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let number = sent.load(Ordering::Relaxed);
         if let Err(error) = socket.send_to(&number.to_be_bytes(), target) {
             errors.push(format!("{number}: {error}"));
         }
         sent.store(number + 1, Ordering::Relaxed);
-        thread::sleep((start + pace * (number + 1)).saturating_duration_since(Instant::now()));
+        // Who was kept from sending does not make up for it by a burst.
+        next = Instant::now().max(next + pace);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     errors
 }
