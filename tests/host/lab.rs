@@ -29,6 +29,20 @@ pub fn run(netns: &Netns, words: &str) -> String {
     netns.run(words.split_whitespace())
 }
 
+/// Gives a namespace one more table, chain, rule or counter of nftables.
+#[track_caller]
+pub fn nft(netns: &Netns, words: &str) {
+    netns.run(["nft", "add", words]);
+}
+
+/// How many packets a named counter of table `inet t` (or of another) has seen.
+#[track_caller]
+pub fn counted(netns: &Netns, counter: &str) -> u64 {
+    let shown = run(netns, &format!("nft list counter {counter}"));
+    let count = shown.split_whitespace().skip_while(|word| *word != "packets").nth(1);
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count in {shown}"))
+}
+
 /// A datagram of the slave with this address, as its own stack in l3 would send it.
 pub fn datagram(from: &str, to: &str) -> Vec<u8> {
     udp(Link::new(MASTER_MAC, MASTER_MAC), (ip(from), 4000), (ip(to), 4001), b"of the slave")
@@ -61,6 +75,14 @@ pub fn drops(lab: &Lab, reason: Reason) -> u64 {
     });
     let of_slave = counts.get(&Slot(0)).into_iter().flatten();
     of_slave.filter(|(counted, _)| *counted == reason).map(|(_, count)| count).sum()
+}
+
+/// Leads the outside machine to l3 and l3s slaves, which answer no ARP, by way of the host.
+pub fn lead_outside_to(lab: &Lab, slaves: &[&str]) {
+    for slave in slaves {
+        let host = if slave.contains(':') { "fd00::1" } else { "10.0.0.1" };
+        run(&lab.ext, &format!("ip route add {slave} via {host}"));
+    }
 }
 
 /// The address.

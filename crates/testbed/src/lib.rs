@@ -22,4 +22,5 @@ pub use netns::{Netns, Output};
 pub use packet::Mac;
 pub use port::Port;
 pub use require::{kernel_is_at_least, requires_device, requires_kernel, requires_root};
+pub use sys::segment;
 pub use wait::wait_until;

@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::{size_of, zeroed};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -94,6 +95,11 @@ pub(crate) fn receive(socket: &OwnedFd, timeout: Duration) -> io::Result<Option<
     Ok(Some(Received { bytes, pkt_type: from.sll_pkttype, vlan, checksum_open }))
 }
 
+/// Makes the kernel cut what the socket sends into datagrams of `size` bytes, as late as it can (`UDP_SEGMENT`).
+pub fn segment(socket: &UdpSocket, size: u16) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, size.into())
+}
+
 fn nothing_yet(error: io::Error) -> io::Result<Option<Received>> {
     // A device that was down says so once; the socket goes on.
     let harmless = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ENETDOWN));
@@ -121,7 +127,7 @@ fn readable(socket: &OwnedFd, timeout: Duration) -> io::Result<bool> {
     }
 }
 
-fn set_option(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+fn set_option(socket: &impl AsRawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let (pointer, length) = ((&raw const value).cast(), size_of::<i32>() as u32);
     // SAFETY: the pointer and the length are those of one live i32.
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer, length) }).map(drop)
