@@ -49,7 +49,7 @@ fn judge(case: &Case) -> Option<String> {
         Some(slot) => egress(&case.frame, &snapshot, Some(slot)),
         None => ingress(&case.frame, &snapshot),
     };
-    let good = case.expected.admits(verdict, &snapshot);
+    let good = case.expected.admits(verdict, &case.frame, &snapshot);
     let expected = case.expected.verdicts.join(" or ");
-    (!good).then(|| format!("{}: {}, not {expected}", case.title, words(verdict, &snapshot)))
+    (!good).then(|| format!("{}: {}, not {expected}", case.title, words(verdict, &case.frame, &snapshot)))
 }

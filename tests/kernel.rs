@@ -120,8 +120,11 @@ impl Tried<'_> {
                 complaints.push(format!("{title}: {what}"));
             }
         };
-        let verdict = words(self.outcome.verdict, self.snapshot);
-        expect(self.case.expected.admits(self.outcome.verdict, self.snapshot), format!("{verdict} is not expected"));
+        let verdict = words(self.outcome.verdict, &self.case.frame, self.snapshot);
+        expect(
+            self.case.expected.admits(self.outcome.verdict, &self.case.frame, self.snapshot),
+            format!("{verdict} is not expected"),
+        );
         expect(self.outcome.verdict == self.native, format!("{verdict}, but natively {:?}", self.native));
         let (counted, should) = (programs.counted(), self.counted());
         expect(counted == should, format!("counted {counted:?}, not {should:?}"));
@@ -154,7 +157,8 @@ impl Tried<'_> {
     /// Who must have got a copy, by device.
     fn copies_due(&self) -> BTreeMap<String, u64> {
         let Action::Flood(flood) = self.native.action() else { return BTreeMap::new() };
-        let slaves = audience(flood, self.snapshot).into_iter().map(|Slot(slot)| SLAVES[slot as usize]);
+        let slaves =
+            audience(flood, &self.case.frame, self.snapshot).into_iter().map(|Slot(slot)| SLAVES[slot as usize]);
         let wire = (flood.then == Then::WireAndHost).then_some(MASTER);
         slaves.chain(wire).map(|name| (name.to_owned(), 1)).collect()
     }

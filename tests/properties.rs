@@ -2,7 +2,7 @@
 
 use ipvl_control::snapshot::{Asked, Bytes, Snapshot};
 use ipvl_core::wire::{Ethernet, HEADER_LEN, Packet};
-use ipvl_core::{Action, Flag, Guard, Lookup, Mode, Owner, Port, Reply, Slot, Tables, Verdict};
+use ipvl_core::{Action, Audience, Flag, Group, Guard, Lookup, Mode, Owner, Port, Reply, Slot, Tables, Verdict};
 use ipvl_core::{destination, digest, egress, ingress};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::audience;
@@ -46,7 +46,7 @@ proptest! {
         let sender = snapshot.slave(Slot(from));
         let Some(back) = reflected(&frame, &mut snapshot, Slot(from), padded) else { return Ok(()) };
         let verdict = ingress(&back, &snapshot);
-        for to in recipients(verdict, &snapshot) {
+        for to in recipients(verdict, &frame, &snapshot) {
             prop_assert_ne!(to, Slot(from), "gets its own frame back: {:?}", verdict);
             prop_assert_ne!(sender.flag().max(snapshot.slave(to).flag()), Flag::Private, "to {}: {:?}", to.0, verdict);
         }
@@ -65,9 +65,23 @@ proptest! {
         let snapshot = world.snapshot();
         let verdicts = [(source, egress(&frame, &snapshot, source)), (None, ingress(&frame, &snapshot))];
         for (from, verdict) in verdicts {
-            for to in recipients(verdict, &snapshot) {
+            for to in recipients(verdict, &frame, &snapshot) {
                 prop_assert_ne!(Some(to), from);
                 prop_assert!(!snapshot.slave(to).is_vacant() && snapshot.slave(to).up(), "{:?}", verdict);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_gets_a_group_that_it_has_not_joined(world in world(), frame in frame(), source in source()) {
+        let snapshot = world.snapshot();
+        prop_assume!(world.joined.is_some());
+        let Some(group) = Group::of(&frame) else { return Ok(()) };
+        for verdict in [egress(&frame, &snapshot, source), ingress(&frame, &snapshot)] {
+            let Action::Flood(flood) = verdict.action() else { continue };
+            for to in recipients(verdict, &frame, &snapshot) {
+                let joined = snapshot.groups.get(&group).is_some_and(|members| members.has(to));
+                prop_assert!(joined || flood.to == Audience::One(to), "{:?}", verdict);
             }
         }
     }
@@ -135,17 +149,17 @@ fn slot() -> impl Strategy<Value = Slot> {
 }
 
 /// The slaves that a verdict hands the frame to, itself or a copy.
-fn recipients(verdict: Verdict, snapshot: &Snapshot) -> Vec<Slot> {
+fn recipients(verdict: Verdict, frame: &Bytes, snapshot: &Snapshot) -> Vec<Slot> {
     match verdict.action() {
         Action::Deliver(slot) => vec![slot],
-        Action::Flood(flood) => audience(flood, snapshot),
+        Action::Flood(flood) => audience(flood, frame, snapshot),
         _ => Vec::new(),
     }
 }
 
 /// Those, and whomever the host's stack would forward it to.
 fn meets(verdict: Verdict, frame: &Bytes, snapshot: &Snapshot, from: Slot) -> Vec<(Slot, Verdict)> {
-    let mut met = recipients(verdict, snapshot);
+    let mut met = recipients(verdict, frame, snapshot);
     if verdict.action() == Action::Host
         && snapshot.slave(from).mode() != Mode::L2
         && let Some(Owner::Slave(to)) = packet(frame).map(|packet| snapshot.owner(packet.dst))

@@ -83,6 +83,19 @@ pub fn group_mac(address: IpAddr) -> Option<Mac> {
     }
 }
 
+/// The MAC addresses of the group with this name, one for each family, or the one that it spells.
+///
+/// # Panics
+/// When there is none.
+pub fn group_macs(name: &str) -> Vec<Mac> {
+    if name.split(':').count() == 6 && name.len() == 17 {
+        return vec![mac(name)];
+    }
+    let Endpoint { v4, v6 } = endpoint(name);
+    let addresses = v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from));
+    addresses.map(|address| group_mac(address).expect("a group's address")).collect()
+}
+
 fn both(v4: Ipv4Addr, v6: Ipv6Addr) -> Endpoint {
     Endpoint { v4: Some(v4), v6: Some(v6) }
 }

@@ -1,7 +1,7 @@
 //! What becomes of a frame, in words? `deliver b`, `flood b c then wire+host`, `drop private`.
 
 use crate::names::SLAVES;
-use ipvl_control::snapshot::Snapshot;
+use ipvl_control::snapshot::{Bytes, Snapshot};
 use ipvl_core::{Action, Flood, Reason, Slot, Tables, Then, Verdict};
 
 /// What a scenario expects.
@@ -35,17 +35,17 @@ impl Expected {
         Self { verdicts, reaches }
     }
 
-    /// Whether `verdict` will do.
-    pub fn admits(&self, verdict: Verdict, snapshot: &Snapshot) -> bool {
-        self.verdicts.contains(&words(verdict, snapshot))
+    /// Whether `verdict` will do for `frame`.
+    pub fn admits(&self, verdict: Verdict, frame: &Bytes, snapshot: &Snapshot) -> bool {
+        self.verdicts.contains(&words(verdict, frame, snapshot))
     }
 }
 
-/// A verdict as scenarios write it: copies by the names of those who get one.
-pub fn words(verdict: Verdict, snapshot: &Snapshot) -> String {
+/// A verdict on a frame as scenarios write it: copies by the names of those who get one.
+pub fn words(verdict: Verdict, frame: &Bytes, snapshot: &Snapshot) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("deliver {}", name(slot)),
-        Action::Flood(flood) => format!("flood {}then {}", copies(flood, snapshot), then(flood.then)),
+        Action::Flood(flood) => format!("flood {}then {}", copies(flood, frame, snapshot), then(flood.then)),
         Action::Wire => "wire".to_owned(),
         Action::Route => "route".to_owned(),
         Action::OnLink => "on-link".to_owned(),
@@ -55,15 +55,15 @@ pub fn words(verdict: Verdict, snapshot: &Snapshot) -> String {
     }
 }
 
-/// The slots of the slaves that a flood reaches.
-pub fn audience(flood: Flood, snapshot: &Snapshot) -> Vec<Slot> {
+/// The slots of the slaves that a flood of `frame` reaches.
+pub fn audience(flood: Flood, frame: &Bytes, snapshot: &Snapshot) -> Vec<Slot> {
     let (first, end) = flood.slots(&snapshot.port());
-    let filter = flood.filter();
+    let filter = flood.filter(frame, snapshot);
     (first..end).map(Slot).filter(|slot| filter.admits(*slot, snapshot.slave(*slot))).collect()
 }
 
-fn copies(flood: Flood, snapshot: &Snapshot) -> String {
-    audience(flood, snapshot).into_iter().map(|slot| format!("{} ", name(slot))).collect()
+fn copies(flood: Flood, frame: &Bytes, snapshot: &Snapshot) -> String {
+    audience(flood, frame, snapshot).into_iter().map(|slot| format!("{} ", name(slot))).collect()
 }
 
 fn name(slot: Slot) -> &'static str {

@@ -37,8 +37,11 @@ pub fn world() -> impl Strategy<Value = World> {
         1 => Just(vec!["cut".to_owned()]),
         1 => Just(vec!["ip-only".to_owned()]),
     ];
-    (members, declared, port).prop_map(|(members, declared, port)| World {
+    let groups = vec!["a group", "b group", "c 33:33:00:00:00:02", "b 01:00:5e:00:00:fb", "d 01:80:c2:00:00:0e"];
+    let joined = weighted(0.5, subsequence(groups, 0..=5));
+    (members, declared, joined, port).prop_map(|(members, declared, joined, port)| World {
         declared: declared.into_iter().filter(|line| is_there(line, &members)).map(str::to_owned).collect(),
+        joined: joined.map(|lines| lines.into_iter().map(str::to_owned).collect()),
         members,
         port,
     })

@@ -6,6 +6,7 @@
 //! rows = ["C1"]                  # of the table of what the C driver does
 //! slaves = ["a", "b"]            # by default; words after a name hold in every variant: "b down"
 //! declared = ["b 10.50.0.0/16"]  # ipvl addr add
+//! joined = ["b group"]          # multicast groups; by default every slave gets all multicast
 //! port = ["cut"]                 # the master has left; "ip-only": it has no Ethernet header
 //! from = "a"                     # or "wire"
 //! after = "a"                    # from the wire, because a switch sent back what this slave had sent
@@ -69,6 +70,7 @@ struct Scenario {
     slaves: Vec<String>,
     #[serde(default)]
     declared: Vec<String>,
+    joined: Option<Vec<String>>,
     #[serde(default)]
     port: Vec<String>,
     from: String,
@@ -134,7 +136,8 @@ impl Scenario {
 
     fn world(&self, defaults: &str, variant: &str) -> World {
         let members = self.slaves.iter().map(|slave| member(slave, defaults, variant)).collect();
-        World { members, declared: self.declared.clone(), port: self.port.clone() }
+        let (declared, joined, port) = (self.declared.clone(), self.joined.clone(), self.port.clone());
+        World { members, declared, joined, port }
     }
 }
 

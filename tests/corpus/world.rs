@@ -2,7 +2,7 @@
 
 use crate::names;
 use ipvl_control::snapshot::Snapshot;
-use ipvl_core::{ABI_VERSION, Addr, Flag, Guard, Mac, Mode, Owner, Port, Slave, SlaveConfig, Slot};
+use ipvl_core::{ABI_VERSION, Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, Port, Slave, SlaveConfig, Slot};
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 
@@ -26,12 +26,14 @@ pub struct World {
     pub members: Vec<Member>,
     /// `b 10.50.0.0/16`: what is declared, and for whom.
     pub declared: Vec<String>,
+    /// `b group`, `c 01:80:c2:00:00:0e`: who has joined which multicast group. Without it, slaves get all multicast.
+    pub joined: Option<Vec<String>>,
     /// `cut`, `ip-only`.
     pub port: Vec<String>,
 }
 
 impl Member {
-    /// What the words say; what they leave open is l2, bridge, owned, up, in a netns of its own.
+    /// What the words say; what they leave open is l2, bridge, owned, up, in a netns of its own, with all multicast.
     ///
     /// # Panics
     /// At a word that means nothing.
@@ -43,6 +45,8 @@ impl Member {
             host: false,
             up: true,
             local: false,
+            all_groups: true,
+            proxied: false,
         };
         for word in &self.words {
             match word.as_str() {
@@ -98,14 +102,27 @@ impl World {
         let mut snapshot = Snapshot { port, ..Snapshot::default() };
         for member in &self.members {
             let slot = member.slot();
-            snapshot.slaves.insert(slot, Slave::new(host_end(slot), member.config()));
+            snapshot.slaves.insert(slot, Slave::new(host_end(slot), self.config(member)));
             snapshot.owners.extend(member.owns().map(|addr| (addr, Owner::Slave(slot))));
         }
         for addr in [IpAddr::from(HOST_V4), IpAddr::from(HOST_V6)] {
             snapshot.owners.insert(addr.into(), Owner::Host);
         }
+        for (slot, group) in self.memberships() {
+            snapshot.groups.entry(group).or_insert(Members::NOBODY).set(slot, true);
+        }
         snapshot.prefixes = self.declared.iter().map(|line| prefix(line)).collect();
         snapshot
+    }
+
+    /// What a slave is in this world.
+    pub fn config(&self, member: &Member) -> SlaveConfig {
+        SlaveConfig { all_groups: self.joined.is_none(), ..member.config() }
+    }
+
+    /// Who has joined what.
+    pub fn memberships(&self) -> Vec<(Slot, Group)> {
+        self.joined.iter().flatten().flat_map(|line| membership(line)).collect()
     }
 
     fn flags(&self) -> u32 {
@@ -119,6 +136,12 @@ impl World {
     pub fn is(&self, word: &str) -> bool {
         self.port.iter().any(|property| property == word)
     }
+}
+
+fn membership(line: &str) -> Vec<(Slot, Group)> {
+    let (name, group) = line.split_once(' ').expect("a slave and a group");
+    let slot = Slot(names::slot(name).expect("a slave's name"));
+    names::group_macs(group).into_iter().map(|mac| (slot, Group::from(Mac(mac)))).collect()
 }
 
 fn prefix(line: &str) -> (Addr, u8, Owner) {

@@ -58,7 +58,7 @@ fn agree(
 
 fn same(kernel: Option<Outcome>, native: Verdict, frame: &Bytes, snapshot: &Snapshot) -> Result<usize, TestCaseError> {
     let Some(kernel) = kernel else { return Ok(0) };
-    let (there, here) = (words(kernel.verdict, snapshot), words(native, snapshot));
+    let (there, here) = (words(kernel.verdict, frame, snapshot), words(native, frame, snapshot));
     prop_assert_eq!(kernel.verdict, native, "{} there, {} here, {:?}", there, here, frame);
     Ok(1)
 }

@@ -7,7 +7,7 @@ use ipvl_control::object::{self, Program};
 use ipvl_control::snapshot::{Bytes, Snapshot};
 use ipvl_control::sys;
 use ipvl_control::tables::Abi;
-use ipvl_core::{Addr, Counters, DropKey, Owner, OwnerEntry, Port, Sent, Slave, Slot, Verdict, WIRE};
+use ipvl_core::{Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, Port, Sent, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,7 @@ pub struct Programs {
     ids: HashMap<MapData, u32, Abi<Slot>>,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    groups: HashMap<MapData, Abi<Group>, Abi<Members>>,
     stats: PerCpuArray<MapData, Abi<Counters>>,
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
@@ -66,6 +67,7 @@ impl Programs {
             ids: Map::HashMap(take("IDS")).try_into().expect("IDS"),
             addrs: Map::HashMap(take("ADDRS")).try_into().expect("ADDRS"),
             prefixes: Map::LpmTrie(take("PREFIXES")).try_into().expect("PREFIXES"),
+            groups: Map::HashMap(take("GROUPS")).try_into().expect("GROUPS"),
             stats: Map::PerCpuArray(take("STATS")).try_into().expect("STATS"),
             drops: Map::PerCpuHashMap(take("DROPS")).try_into().expect("DROPS"),
             buckets: Map::Array(take("BUCKETS")).try_into().expect("BUCKETS"),
@@ -89,6 +91,9 @@ impl Programs {
         }
         for (addr, len, owner) in &snapshot.prefixes {
             self.prefixes.insert(&Key::new((*len).into(), Abi(*addr)), Abi(entry(*owner)), 0).expect("write PREFIXES");
+        }
+        for (group, members) in &snapshot.groups {
+            self.groups.insert(Abi(*group), Abi(*members), 0).expect("write GROUPS");
         }
     }
 
@@ -135,6 +140,9 @@ impl Programs {
         }
         for key in self.prefixes.keys().flatten().collect::<Vec<_>>() {
             self.prefixes.remove(&key).expect("clear PREFIXES");
+        }
+        for group in self.groups.keys().flatten().collect::<Vec<_>>() {
+            self.groups.remove(&group).expect("clear GROUPS");
         }
         for digest in self.sent.keys().flatten().collect::<Vec<_>>() {
             self.sent.remove(&digest).expect("clear SENT");

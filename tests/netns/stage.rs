@@ -5,7 +5,7 @@
 
 use ipvl_control::netlink::Netlink;
 use ipvl_control::port;
-use ipvl_core::{Addr, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
+use ipvl_core::{Addr, Group, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
 use ipvl_testbed::{EXT_V4, EXT_V6, Frame, Lab, Port, wait_until};
 use ipvl_tests::names::{SLAVES, slave_addresses};
 use ipvl_tests::scenario::Case;
@@ -37,6 +37,9 @@ pub struct Stage {
     /// What each slave was last told to be.
     roles: Vec<String>,
     declared: BTreeSet<String>,
+    joined: BTreeSet<(Slot, Group)>,
+    /// Whether the slaves get all multicast; nobody has told them yet.
+    greedy: Option<bool>,
 }
 
 impl Stage {
@@ -57,7 +60,8 @@ impl Stage {
         let slaves = (0..PLACES).map(|place| lab.slaves[place].port(&device(place))).collect();
         let stack = PROTOCOLS.map(|protocol| Port::open_stack(&lab.host, protocol)).into();
         let (wire, port) = (lab.wire(), find_port(&lab));
-        Self { port, wire, stack, slaves, roles: vec![String::new(); PLACES], declared: BTreeSet::new(), lab }
+        let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
+        Self { port, wire, stack, slaves, roles, declared, joined, greedy: None, lab }
     }
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
@@ -70,6 +74,7 @@ impl Stage {
             }
         }
         self.declare(&world.declared);
+        self.join(world);
         // What one world's frames claimed must not be believed in the next.
         self.lab.host.run(["ip", "neigh", "flush", "dev", "eth0"]);
         let ready = wait_until(PATIENCE, || self.difference(world).is_none());
@@ -133,10 +138,30 @@ impl Stage {
         self.declared = wanted;
     }
 
+    /// Slaves join and leave by their devices' own lists, which no protocol tells of.
+    fn join(&mut self, world: &World) {
+        let wanted: BTreeSet<_> = world.memberships().into_iter().collect();
+        let (gone, new) = (&self.joined - &wanted, &wanted - &self.joined);
+        for (verb, memberships) in [("del", gone), ("add", new)] {
+            for (Slot(slot), group) in memberships {
+                let place = slot as usize;
+                self.lab.slaves[place].run(["ip", "maddr", verb, &group.mac.to_string(), "dev", &device(place)]);
+            }
+        }
+        self.joined = wanted;
+        let greedy = world.joined.is_none();
+        if self.greedy.replace(greedy) != Some(greedy) {
+            for place in 0..PLACES {
+                let switch = if greedy { "on" } else { "off" };
+                self.lab.slaves[place].run(["ip", "link", "set", &device(place), "allmulticast", switch]);
+            }
+        }
+    }
+
     /// What the tables say that they should not, or do not say.
     fn difference(&self, world: &World) -> Option<String> {
         let wanted = wanted(world);
-        let found = found(&self.port);
+        let found = found(&self.port, world);
         (wanted != found).then(|| format!("the tables say {found:?}, not {wanted:?}"))
     }
 }
@@ -161,6 +186,9 @@ struct Tables {
     slaves: BTreeMap<u32, String>,
     owners: BTreeMap<Addr, u32>,
     prefixes: BTreeMap<(Addr, u32), u32>,
+    /// Those who get multicast, as far as the world says what they have joined.
+    groups: BTreeSet<(Slot, Group)>,
+    greedy: BTreeSet<u32>,
 }
 
 fn wanted(world: &World) -> Tables {
@@ -177,11 +205,15 @@ fn wanted(world: &World) -> Tables {
         Owner::Slave(Slot(slot)) => ((*addr, u32::from(*len)), *slot),
         other => panic!("{other:?} cannot own a prefix"),
     });
-    Tables { slaves: slaves.collect(), owners: owners.collect(), prefixes: prefixes.collect() }
+    let listens = |slot: &Slot| snapshot.slaves.get(slot).is_some_and(|slave| slave.up() && slave.mode() == Mode::L2);
+    let groups = world.memberships().into_iter().filter(|(slot, _)| listens(slot)).collect();
+    let greedy = snapshot.slaves.keys().filter(|slot| listens(slot) && world.joined.is_none());
+    let greedy = greedy.map(|slot| slot.0).collect();
+    Tables { slaves: slaves.collect(), owners: owners.collect(), prefixes: prefixes.collect(), groups, greedy }
 }
 
 /// The same from the kernel. Link-local addresses and the host's are nobody's in a scenario.
-fn found(port: &port::Port) -> Tables {
+fn found(port: &port::Port, world: &World) -> Tables {
     let slaves = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| {
         let slave: Slave = port.maps.slave(slot).expect("read a slave");
         (slot.0, if slave.up() { in_words(slave.config()) } else { DOWN.to_owned() })
@@ -189,10 +221,20 @@ fn found(port: &port::Port) -> Tables {
     let owners = port.maps.owners().expect("read the owners").into_iter();
     let owners = owners.filter(|(addr, entry)| entry.slot != OwnerEntry::HOST && !is_link_local(*addr));
     let prefixes = port.maps.prefixes().expect("read the prefixes").into_iter();
+    let known: BTreeSet<Group> = world.memberships().into_iter().map(|(_, group)| group).collect();
+    let all = port.maps.groups().expect("read the groups").into_iter().filter(|(group, _)| known.contains(group));
+    let groups = all.flat_map(|(group, members)| members.slots().map(|slot| (slot, group)).collect::<Vec<_>>());
+    let is_greedy = |slot: &Slot| {
+        let slave = port.maps.slave(*slot).expect("read a slave");
+        slave.up() && slave.mode() == Mode::L2 && slave.config().all_groups
+    };
+    let slots = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| slot);
     Tables {
         slaves: slaves.collect(),
         owners: owners.map(|(addr, entry)| (addr, entry.slot)).collect(),
         prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot)).collect(),
+        groups: groups.collect(),
+        greedy: slots.filter(is_greedy).map(|slot| slot.0).collect(),
     }
 }
 

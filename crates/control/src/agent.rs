@@ -5,6 +5,7 @@
 
 mod announce;
 mod clients;
+mod groups;
 mod master;
 mod registry;
 mod rejoin;
@@ -22,6 +23,7 @@ use crate::routes;
 use crate::sys::FrameSocket;
 use crate::tidy;
 use clients::Clients;
+use groups::Ways;
 use ipvl_core::Addr;
 use master::Departed;
 use registry::Registry;
@@ -61,6 +63,7 @@ struct Agent {
     /// To the wire, for what must be announced there; none without CAP_NET_RAW.
     wire: Option<FrameSocket>,
     events: Events,
+    ways: Ways,
     finder: Finder,
     clients: Clients,
     ports: BTreeMap<u32, Port>,
@@ -80,12 +83,15 @@ struct Dirty {
     host_addresses: bool,
     masters: BTreeSet<u32>,
     host_ends: BTreeSet<u32>,
+    /// Host ends of slaves that may have joined or left a multicast group.
+    groups: BTreeSet<u32>,
 }
 
 impl Agent {
     fn new(listener: UnixListener) -> Result<Self> {
         Ok(Self {
             events: Events::open()?,
+            ways: Ways::choose()?,
             netlink: Netlink::open()?,
             wire: FrameSocket::open().ok(),
             finder: Finder::default(),
@@ -114,7 +120,9 @@ impl Agent {
     /// Waits for an event, a request, or the next look around.
     fn wait(&mut self) -> Result<()> {
         let tick = Timespec { tv_sec: TICK.as_secs() as i64, tv_nsec: 0 };
-        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds());
+        let of_groups = self.ways.kernel.as_ref().map(AsFd::as_fd);
+        let reports = self.ports.values().filter_map(Port::reports_fd);
+        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds()).chain(of_groups).chain(reports);
         let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut polled, Some(&tick)) {
             Ok(ready) => self.waited = ready == 0,
@@ -127,6 +135,7 @@ impl Agent {
     /// Takes in what has happened, puts it right, and answers who asked.
     fn turn(&mut self) -> Result<()> {
         self.note_events()?;
+        self.note_groups()?;
         let requests = self.clients.requests();
         if !requests.is_empty() {
             self.finder.look_again();
@@ -184,6 +193,7 @@ impl Agent {
                 failures.insert(host_end, error);
             }
         }
+        self.sync_groups();
         Ok(failures)
     }
 
@@ -196,6 +206,10 @@ impl Agent {
                 self.registry.claimed(port.master, entry.slot, addr);
             }
             self.registry.set_declared(port.master, declared(port)?);
+            port.maps
+                .groups()?
+                .into_iter()
+                .for_each(|(group, members)| self.registry.joined(port.master, group.mac, &members));
             self.dirty.host_ends.extend(port.maps.slots()?.into_iter().map(|(host_end, _)| host_end));
         }
         for route in self.netlink.routes_of_protocol(routes::PROTOCOL)? {
@@ -214,6 +228,12 @@ impl Agent {
         tidy::tidy(&self.netlink, &mut self.ports)?;
         for port in self.ports.values().filter(|port| port.is_departed()) {
             self.departed.left(port.master);
+        }
+        self.listen_to_reports();
+        for port in self.ports.values_mut() {
+            if let Err(error) = port.mend_groups(&self.netlink) {
+                report(port.master, &error);
+            }
         }
         self.retire_empty()
     }

@@ -6,7 +6,7 @@ use crate::netlink::Netlink;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::snapshot::{Asked, Bytes, Snapshot};
-use ipvl_core::{Action, Audience, Owner, OwnerEntry, Slot, Then, Verdict};
+use ipvl_core::{Action, Audience, Flood, Owner, OwnerEntry, Slot, Tables, Then, Verdict};
 use std::collections::BTreeMap;
 
 /// A verdict with its reasons.
@@ -31,7 +31,7 @@ pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
         Some(slot) => ipvl_core::egress(&bytes, &asked, Some(slot)),
         None => ipvl_core::ingress(&bytes, &asked),
     };
-    let text = sentence(verdict, &asked);
+    let text = sentence(verdict, &bytes, &asked);
     Ok(Explanation { verdict, text, questions: asked.questions() })
 }
 
@@ -57,10 +57,12 @@ fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
     Ok(names)
 }
 
-fn sentence(verdict: Verdict, asked: &Asked<'_>) -> String {
+fn sentence(verdict: Verdict, frame: &Bytes, asked: &Asked<'_>) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("delivered to {}", asked.name(slot)),
-        Action::Flood(flood) => format!("{}, then {}", audience(flood.to, asked), then(flood.then)),
+        Action::Flood(flood) => {
+            format!("{}{}, then {}", audience(flood.to, asked), joined(flood, frame, asked), then(flood.then))
+        }
         Action::Wire => "sent out of the master as it is".to_owned(),
         Action::Route => "sent out by the host's routing table".to_owned(),
         Action::OnLink => "sent out of the master, straight to its destination".to_owned(),
@@ -77,6 +79,17 @@ fn audience(to: Audience, asked: &Asked<'_>) -> String {
         Audience::All => "copied to all l2 slaves that are up".to_owned(),
         Audience::Bridged => "copied to all l2 siblings with flag bridge that are up".to_owned(),
         Audience::Reflected(_) => "copied to those l2 slaves that the switch alone connects with the sender".to_owned(),
+    }
+}
+
+/// Who has to have joined which group for a copy.
+fn joined(flood: Flood, frame: &Bytes, asked: &Asked<'_>) -> String {
+    match flood.group(frame).filter(|_| flood.to != Audience::Nobody) {
+        Some(group) => {
+            asked.members(group);
+            format!(" and have joined {}", group.mac)
+        }
+        None => String::new(),
     }
 }
 
@@ -101,6 +114,7 @@ impl Snapshot {
             slaves: slaves?,
             owners: maps.owners()?.into_iter().map(|(addr, entry)| (addr, owner(entry))).collect(),
             prefixes: maps.prefixes()?.into_iter().map(|(addr, len, entry)| (addr, len as u8, owner(entry))).collect(),
+            groups: maps.groups()?.into_iter().collect(),
             sent: BTreeMap::new(),
         })
     }

@@ -13,6 +13,7 @@ mod host;
 pub mod lock;
 mod model;
 mod monitor;
+mod multicast;
 pub mod netlink;
 pub mod netns;
 mod notice;

@@ -96,6 +96,10 @@ pub struct Link {
     pub guard: Guard,
     /// Whether host and slave reach each other.
     pub host: bool,
+    /// The multicast groups that it has joined and gets, in l2.
+    pub groups: Vec<Mac>,
+    /// Whether it gets every group instead.
+    pub all_groups: bool,
     /// Why the slave is not as it should be, in words; empty when it is.
     pub degraded: Vec<String>,
     /// What the kernel says of the device besides, for `-d`.

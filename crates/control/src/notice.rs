@@ -47,8 +47,9 @@ mod tests {
 
     #[test]
     fn an_alias_tells_what_was_said() {
+        let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
         let config =
-            SlaveConfig { mode: Mode::L3s, flag: Flag::Vepa, guard: Guard::Strict, host: true, up: true, local: false };
+            SlaveConfig { mode, flag, guard, host: true, up: true, local: false, all_groups: false, proxied: true };
         let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };

@@ -40,7 +40,7 @@ pub fn load() -> Result<Loaded> {
     let slave_xmit = program(&mut object, SLAVE_XMIT)?;
     let master_rx = program(&mut object, MASTER_RX)?;
     let mut named = BTreeMap::new();
-    for name in ["PORT", "ROUTER", "SLAVES", "IDS", "ADDRS", "PREFIXES", "STATS", "DROPS", "BUCKETS"] {
+    for name in ["PORT", "ROUTER", "SLAVES", "IDS", "ADDRS", "PREFIXES", "GROUPS", "STATS", "DROPS", "BUCKETS"] {
         let id = object.map(name).map(map_id).transpose()?.unwrap_or_default();
         named.insert(name.to_owned(), aya::maps::MapData::from_id(id).map_err(ebpf("open", "a map"))?);
     }

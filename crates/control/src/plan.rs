@@ -111,7 +111,9 @@ impl Inside {
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let (port, slave) = (desired.port, desired.slave);
     let up = observed.up && desired.master_running && !port.has(Port::CUT);
-    let config = SlaveConfig { up, local: observed.local, ..slave.config() };
+    // What it had joined before it went down may not be what it has joined now.
+    let all_groups = slave.config().all_groups || up && !slave.up();
+    let config = SlaveConfig { up, local: observed.local, all_groups, ..slave.config() };
     let updated = Slave::new(slave.host_end, config);
     let inside = inside(desired, observed);
     let mut addrs: BTreeSet<Addr> =
@@ -201,7 +203,9 @@ mod tests {
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
     fn desired(mode: Mode, up: bool) -> Desired {
-        let config = SlaveConfig { mode, flag: Flag::Bridge, guard: Guard::Owned, host: false, up, local: false };
+        let (flag, guard) = (Flag::Bridge, Guard::Owned);
+        let config =
+            SlaveConfig { mode, flag, guard, host: false, up, local: false, all_groups: false, proxied: false };
         let port = Port { mac: MAC, mtu: 1500, ..Port::default() };
         Desired {
             port,

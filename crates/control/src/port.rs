@@ -3,16 +3,17 @@
 use crate::error::{Error, Result, refused};
 use crate::hook::Hook;
 use crate::host::HostAddresses;
+use crate::multicast;
 use crate::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::object::{self, MASTER_RX, SLAVE_XMIT};
 use crate::refusal::Refusal;
 use crate::sys;
 use crate::sysctl;
-use crate::tables::PortMaps;
+use crate::tables::{PortMaps, Reports};
 use ipvl_core::{ABI_VERSION, Mac, Slot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A device without link-layer header (tun, wireguard).
 pub const ARPHRD_NONE: u16 = 0xfffe;
@@ -28,6 +29,8 @@ pub struct Port {
     /// None of a master that left this netns, and took it along.
     master_rx: Option<OwnedFd>,
     slave_xmit: OwnedFd,
+    /// Where `slave_xmit` says whose groups may have changed, once somebody listens.
+    reports: Option<Reports>,
 }
 
 /// What is found on a device that may be a master.
@@ -90,7 +93,25 @@ impl Port {
             return Ok(None);
         }
         let maps = PortMaps::by_ids(&map_ids)?;
-        Ok(Some(Self { master: port.master, hook, maps, master_rx: None, slave_xmit }))
+        Ok(Some(Self { master: port.master, hook, maps, master_rx: None, slave_xmit, reports: None }))
+    }
+
+    /// Listens to what `slave_xmit` tells of multicast groups. What it said before is kept.
+    pub fn listen_to_reports(&mut self) -> Result<()> {
+        if self.reports.is_none() {
+            self.reports = Some(Reports::by_ids(&sys::prog_info(&self.slave_xmit)?.map_ids)?);
+        }
+        Ok(())
+    }
+
+    /// What to wait for.
+    pub fn reports_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.reports.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whose groups may have changed since.
+    pub fn reports(&mut self) -> BTreeSet<Slot> {
+        self.reports.as_mut().map(Reports::take).unwrap_or_default()
     }
 
     /// Whether its master is in another netns now.
@@ -157,6 +178,7 @@ impl Port {
         if !self.maps.is_empty() {
             return Ok(false);
         }
+        self.leave_groups(netlink)?;
         if let Some(program) = &self.master_rx
             && netlink.link(self.master, None)?.is_some()
         {
@@ -203,7 +225,7 @@ impl Port {
             ..ipvl_core::Port::default()
         })?;
         let (master_rx, slave_xmit) = (Some(loaded.master_rx.fd), loaded.slave_xmit.fd);
-        Ok(Self { master: master.ifindex, hook, maps: loaded.maps, master_rx, slave_xmit })
+        Ok(Self { master: master.ifindex, hook, maps: loaded.maps, master_rx, slave_xmit, reports: None })
     }
 
     fn make(netlink: &Netlink, master: &LinkInfo) -> Result<Self> {
@@ -214,6 +236,7 @@ impl Port {
     /// Puts new programs in the place of an empty port's. What we changed at the master is still ours to undo.
     fn renew(netlink: &Netlink, hook: Hook, master: &LinkInfo, old: OwnedFd, was: ipvl_core::Port) -> Result<Self> {
         const KEPT: u32 = ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6;
+        multicast::leave_groups_of(&master.name, &sys::prog_info(&old)?.map_ids)?;
         let mut port = Self::load(hook, master)?;
         port.maps.change_port(|port| {
             port.flags |= was.flags & KEPT;
@@ -244,7 +267,7 @@ impl Port {
         };
         map_ids.extend(its_maps);
         let maps = PortMaps::by_ids(&map_ids)?;
-        let port = Self { master, hook, maps, master_rx: Some(master_rx), slave_xmit };
+        let port = Self { master, hook, maps, master_rx: Some(master_rx), slave_xmit, reports: None };
         Ok(Seen::Whole(Box::new(port)))
     }
 

@@ -30,9 +30,7 @@ pub fn delete_all(names: &[String]) -> Result<()> {
     }
     let mut last = false;
     for (mut port, slaves) in doomed.into_values() {
-        for (host_end, slot) in slaves {
-            port.maps.vacate(host_end, slot)?;
-        }
+        port.vacate(&netlink, &Vec::from_iter(slaves))?;
         last |= port.retire(&netlink)?;
     }
     drop(lock);

@@ -177,6 +177,8 @@ fn equip(
         host: spec.host,
         up: false,
         local: netns.is_none(),
+        all_groups: true,
+        proxied: false,
     };
     if Slave::new(1, config).host() {
         sysctl::start_forwarding(&master.name, &mut port.maps)?;
@@ -235,7 +237,7 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave:
 
 fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
     let _ = netlink.delete_link(host_end);
-    let _ = port.maps.vacate(host_end, slot);
+    let _ = port.vacate(netlink, &[(host_end, slot)]);
 }
 
 /// The one atomic write.
@@ -247,6 +249,8 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         flag: change.flag.unwrap_or(config.flag),
         guard: change.guard.unwrap_or(config.guard),
         host: change.host.unwrap_or(config.host),
+        // In another mode nobody has looked after what it joins.
+        all_groups: config.all_groups || change.mode.is_some_and(|mode| mode != config.mode),
         ..config
     };
     if new.mode == Mode::L2 && master.arp_type == ARPHRD_NONE {

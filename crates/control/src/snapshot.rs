@@ -1,6 +1,6 @@
 //! What would become of a frame, going by what the tables say now? The kernel's questions, answered from a copy.
 
-use ipvl_core::{Addr, Frame, Owner, Port, Slave, Slot, Tables};
+use ipvl_core::{Addr, Frame, Group, Members, Owner, Port, Slave, Slot, Tables};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,8 @@ pub struct Snapshot {
     /// Who owns which prefix, as long as [`Port::PREFIXES`] is set. The length counts all 128 bits of an [`Addr`]: an
     /// IPv4 /24 is 120.
     pub prefixes: Vec<(Addr, u8, Owner)>,
+    /// Who has joined which multicast group.
+    pub groups: BTreeMap<Group, Members>,
     /// Who sent the broadcast with this digest a moment ago.
     pub sent: BTreeMap<u64, Slot>,
 }
@@ -33,6 +35,10 @@ impl Tables for Snapshot {
     fn owner(&self, addr: Addr) -> Owner {
         let exact = self.owners.get(&addr).copied();
         exact.or_else(|| self.longest_match(addr)).unwrap_or(Owner::Nobody)
+    }
+
+    fn members(&self, group: Group) -> Option<&Members> {
+        self.groups.get(&group)
     }
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {
@@ -179,6 +185,14 @@ impl Tables for Asked<'_> {
         owner
     }
 
+    fn members(&self, group: Group) -> Option<&Members> {
+        let members = self.snapshot.members(group);
+        let names: Vec<String> = members.into_iter().flat_map(Members::slots).map(|slot| self.name(slot)).collect();
+        let names = if names.is_empty() { "none of us".to_owned() } else { names.join(", ") };
+        self.note(format!("who has joined {}? {names}", group.mac));
+        members
+    }
+
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         let sender = self.snapshot.sender_of(digest);
         let answer = sender.map_or("none of us".to_owned(), |slot| self.name(slot));
@@ -220,6 +234,8 @@ mod tests {
             host: false,
             up: true,
             local: false,
+            all_groups: false,
+            proxied: false,
         };
         let snapshot = Snapshot {
             slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),

@@ -1,5 +1,9 @@
 //! What is in a port's maps, and how is it changed? The other side of `crates/datapath/src/maps.rs`.
 
+mod groups;
+
+pub use groups::Reports;
+
 use crate::error::{Error, Result, ebpf};
 use crate::sys;
 use aya::Pod;
@@ -32,6 +36,7 @@ pub struct PortMaps {
     ids: HashMap<MapData, u32, Abi<Slot>>,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    groups: groups::Groups,
     stats: PerCpuArray<MapData, Abi<Counters>>,
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
@@ -60,6 +65,7 @@ impl PortMaps {
             ids: typed("IDS", Map::HashMap(take("IDS")?))?,
             addrs: typed("ADDRS", Map::HashMap(take("ADDRS")?))?,
             prefixes: typed("PREFIXES", Map::LpmTrie(take("PREFIXES")?))?,
+            groups: typed("GROUPS", Map::HashMap(take("GROUPS")?))?,
             stats: typed("STATS", Map::PerCpuArray(take("STATS")?))?,
             drops: typed("DROPS", Map::PerCpuHashMap(take("DROPS")?))?,
             buckets: typed("BUCKETS", Map::Array(take("BUCKETS")?))?,
@@ -142,8 +148,9 @@ impl PortMaps {
         })
     }
 
-    /// Takes a slave and all its addresses out; whatever of it is left drops what it gets.
-    pub fn vacate(&mut self, host_end: u32, slot: Slot) -> Result<()> {
+    /// Takes a slave and all its addresses out; whatever of it is left drops what it gets. Its groups are left, see
+    /// [`crate::port::Port::vacate`].
+    pub(crate) fn vacate(&mut self, host_end: u32, slot: Slot) -> Result<()> {
         gone(self.ids.remove(&host_end)).map_err(ebpf("write", "the map IDS"))?;
         self.set_slave(slot, Slave::VACANT)?;
         for (addr, entry) in self.owners()? {

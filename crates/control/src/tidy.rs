@@ -11,11 +11,9 @@ pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
     let links = netlink.links(None)?;
     let present: BTreeSet<u32> = links.iter().map(|link| link.ifindex).collect();
     for port in ports.values_mut() {
-        for (host_end, slot) in port.maps.slots()? {
-            if !present.contains(&host_end) {
-                port.maps.vacate(host_end, slot)?;
-            }
-        }
+        let mut gone = port.maps.slots()?;
+        gone.retain(|(host_end, _)| !present.contains(host_end));
+        port.vacate(netlink, &gone)?;
     }
     for link in &links {
         if is_half_made(link, ports, &present)? && !is_kept(netlink, link) {

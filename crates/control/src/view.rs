@@ -8,7 +8,7 @@ use crate::netns;
 use crate::port::{ARPHRD_NONE, HostEnd, Port};
 use crate::routes::family_len;
 use crate::tables::SINGLE;
-use ipvl_core::{Addr, Counters, Mac, OwnerEntry, Slave, Slot, WIRE};
+use ipvl_core::{Addr, Counters, Mac, Mode, OwnerEntry, Slave, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
 
 /// For a name that cannot be read.
@@ -24,7 +24,9 @@ pub fn links() -> Result<Vec<Link>> {
         let nsid = known.host_end.link_netnsid;
         let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
         let degraded = degraded(&known, &device).map(|(why, _)| why.to_owned());
-        links.push(Link { degraded: degraded.into_iter().collect(), ..link(&known, &device, netns) });
+        let all_groups = known.slave.mode() == Mode::L2 && known.slave.config().all_groups;
+        let (degraded, groups) = (degraded.into_iter().collect(), known.groups.clone());
+        links.push(Link { degraded, groups, all_groups, ..link(&known, &device, netns) });
     }
     Ok(links)
 }
@@ -81,6 +83,8 @@ pub(crate) struct Known {
     pub(crate) slot: Slot,
     /// Its entry.
     pub(crate) slave: Slave,
+    /// The groups that it has joined, where somebody has looked.
+    groups: Vec<Mac>,
 }
 
 /// The slave behind a host end, once its entry is in the table.
@@ -93,7 +97,7 @@ pub(crate) fn known_slave(netlink: &Netlink, host_end: u32) -> Result<Option<Kno
     }
     let (slot, slave) = (described.slot, port.maps.slave(described.slot)?);
     let (master, cut) = (master_of(netlink, &port)?, port.maps.port()?.has(ipvl_core::Port::CUT));
-    Ok(Some(Known { host_end, master, cut, bare: port.is_departed(), slot, slave }))
+    Ok(Some(Known { host_end, master, cut, bare: port.is_departed(), slot, slave, groups: Vec::new() }))
 }
 
 /// All that are there.
@@ -103,11 +107,14 @@ pub(crate) fn known_slaves(netlink: &Netlink) -> Result<Vec<Known>> {
         netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
     for port in Port::all(netlink)? {
         let (master, bare) = (master_of(netlink, &port)?, port.is_departed());
-        let cut = port.maps.port()?.has(ipvl_core::Port::CUT);
+        let (cut, all) = (port.maps.port()?.has(ipvl_core::Port::CUT), port.maps.groups()?);
         for (ifindex, slot) in port.maps.slots()? {
             let Some(host_end) = host_ends.remove(&ifindex) else { continue };
             let slave = port.maps.slave(slot)?;
-            known.push(Known { host_end, master: master.clone(), cut, bare, slot, slave });
+            let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
+            let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
+            groups.sort();
+            known.push(Known { host_end, master, cut, bare, slot, slave, groups });
         }
     }
     Ok(known)
@@ -135,6 +142,8 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         flag: entry.flag(),
         guard: entry.guard(),
         host: entry.host(),
+        groups: Vec::new(),
+        all_groups: false,
         degraded: Vec::new(),
         detail: device.detail.clone(),
     }

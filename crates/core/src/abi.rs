@@ -7,7 +7,7 @@ use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
@@ -81,6 +81,10 @@ pub struct SlaveConfig {
     pub up: bool,
     /// Whether the slave sits in the netns of its master, where `bpf_redirect_peer` does not reach it.
     pub local: bool,
+    /// Whether it gets every multicast frame, whatever it has joined: it asks for that, or we do not know its groups (yet).
+    pub all_groups: bool,
+    /// Whether we answer ARP and neighbour discovery from the wire for it. Its own stack does so in l2.
+    pub proxied: bool,
 }
 
 const MODE: u32 = 3;
@@ -90,6 +94,8 @@ const VEPA: u32 = (Flag::Vepa as u32) << 2;
 const HOST: u32 = 1 << 6;
 const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
+const ALL_GROUPS: u32 = 1 << 9;
+const PROXIED: u32 = 1 << 10;
 
 impl Slave {
     /// No slave at all.
@@ -97,10 +103,11 @@ impl Slave {
 
     /// Packs `config` for the slave behind `host_end`.
     pub fn new(host_end: u32, config: SlaveConfig) -> Self {
-        let SlaveConfig { mode, flag, guard, host, up, local } = config;
+        let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied } = config;
         let word = mode as u32 | (flag as u32) << 2 | (guard as u32) << 4;
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
-        Self { host_end, bits: word | bit(host, HOST) | bit(up, UP) | bit(local, LOCAL) }
+        let state = bit(up, UP) | bit(local, LOCAL) | bit(all_groups, ALL_GROUPS);
+        Self { host_end, bits: word | bit(host, HOST) | bit(proxied, PROXIED) | state }
     }
 
     /// Whether there is no slave.
@@ -118,6 +125,8 @@ impl Slave {
             host: self.bits & HOST != 0,
             up: self.up(),
             local: self.local(),
+            all_groups: self.bits & ALL_GROUPS != 0,
+            proxied: self.bits & PROXIED != 0,
         }
     }
 
@@ -171,6 +180,17 @@ impl Slave {
     pub(crate) const L2_AND_UP_VEPA: (u32, u32) = (MODE | UP | FLAG, UP | VEPA);
     /// The same, without flag private.
     pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (MODE | UP | PRIVATE, UP);
+
+    /// What exempts a slave from having to join: nothing but being up, or getting all multicast.
+    pub(crate) const UP: u32 = UP;
+    /// See [`SlaveConfig::all_groups`].
+    pub(crate) const ALL_GROUPS: u32 = ALL_GROUPS;
+
+    /// Whether one of these properties is the slave's.
+    #[inline(always)]
+    pub(crate) fn has(self, properties: u32) -> bool {
+        self.bits & properties != 0
+    }
 
     /// Whether `mask` leaves `want` of the slave's properties.
     #[inline(always)]
@@ -328,7 +348,8 @@ mod tests {
             (Mode::L3, Flag::Vepa, Guard::Strict),
             (Mode::L3s, Flag::Private, Guard::Off),
         ] {
-            let config = SlaveConfig { mode, flag, guard, host: true, up: false, local: true };
+            let config =
+                SlaveConfig { mode, flag, guard, host: true, up: false, local: true, all_groups: true, proxied: false };
             assert_eq!(Slave::new(7, config).config(), config);
         }
     }

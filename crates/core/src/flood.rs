@@ -1,6 +1,8 @@
 //! Who gets a copy of a flooded frame, and may its sender have that many?
 
 use crate::abi::{Flag, Port, Slave, Slot, WIRE};
+use crate::frame::{Frame, Tables};
+use crate::group::{Group, Members};
 use crate::verdict::{Audience, Flood, Then};
 
 /// One copy's share of a source's time: 65,536 copies a second.
@@ -21,16 +23,25 @@ impl Flood {
         }
     }
 
-    /// Which slaves get a copy.
+    /// Which slaves get a copy of `frame`.
     #[inline(always)]
-    pub fn filter(&self) -> Filter {
+    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> Filter<'a> {
         let (mask, want) = match self.to {
             Audience::Nobody => (0, 1),
             Audience::One(_) | Audience::All => Slave::L2_AND_UP,
             Audience::Bridged => Slave::L2_AND_UP_BRIDGE,
             Audience::Reflected(sender) => reflected(sender),
         };
-        Filter { mask, want, from: self.from.0 }
+        let group = self.group(frame);
+        let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
+        let members = group.and_then(|group| tables.members(group));
+        Filter { mask, want, from: self.from.0, exempt, members }
+    }
+
+    /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
+    #[inline(always)]
+    pub fn group(&self, frame: &impl Frame) -> Option<Group> {
+        if matches!(self.to, Audience::One(_)) { None } else { Group::of(frame) }
     }
 
     /// Whether the frame itself goes out of the master.
@@ -53,20 +64,25 @@ fn reflected(sender: Flag) -> (u32, u32) {
 
 /// An audience as a comparison, so that looking through thousands of slaves takes one branch each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filter {
+pub struct Filter<'a> {
     /// Which bits of a slave count.
     pub mask: u32,
     /// What they must be.
     pub want: u32,
     /// The slot that gets no copy: the sender's.
     pub from: u32,
+    /// Who has one of these properties needs no membership.
+    pub exempt: u32,
+    /// Who has joined.
+    pub members: Option<&'a Members>,
 }
 
-impl Filter {
+impl Filter<'_> {
     /// Whether the slave in `slot` gets a copy.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
-        !slave.is_vacant() && slave.matches(self.mask, self.want) && slot.0 != self.from
+        let meant = !slave.is_vacant() && slave.matches(self.mask, self.want) && slot.0 != self.from;
+        meant && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
     }
 }
 
@@ -88,15 +104,80 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{Guard, Mode, SlaveConfig};
+    use crate::abi::{Guard, Mode, Owner, SlaveConfig};
+    use crate::addr::{Addr, Mac};
+
+    const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
+
+    struct Bytes([u8; 14]);
+
+    impl Frame for Bytes {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+            self.0.get(offset..offset + N)?.try_into().ok()
+        }
+        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+            self.read(offset)
+        }
+        fn vlan(&self) -> Option<u16> {
+            None
+        }
+        fn is_gso(&self) -> bool {
+            false
+        }
+        fn is_loopback(&self) -> bool {
+            false
+        }
+    }
+
+    /// Where one group has members.
+    struct Joined(Members);
+
+    impl Tables for Joined {
+        fn port(&self) -> Port {
+            Port::default()
+        }
+        fn slave(&self, _: Slot) -> Slave {
+            Slave::VACANT
+        }
+        fn owner(&self, _: Addr) -> Owner {
+            Owner::Nobody
+        }
+        fn members(&self, group: Group) -> Option<&Members> {
+            (group == Group::from(Mac(GROUP))).then_some(&self.0)
+        }
+        fn sender_of(&self, _: u64) -> Option<Slot> {
+            None
+        }
+    }
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
-        Slave::new(9, SlaveConfig { mode, flag, guard: Guard::Off, host: true, up, local: true })
+        let (guard, host, local, all_groups, proxied) = (Guard::Off, true, true, false, false);
+        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied })
+    }
+
+    fn to(mac: [u8; 6]) -> Bytes {
+        let mut frame = Bytes([0; 14]);
+        frame.0[..6].copy_from_slice(&mac);
+        frame
+    }
+
+    /// Whether a frame to `mac` reaches the slave in slot 1, while slot 2 has joined [`GROUP`].
+    fn reaches_at(mac: [u8; 6], to_whom: Audience, slave: Slave) -> bool {
+        let mut tables = Joined(Members::NOBODY);
+        tables.0.set(Slot(2), true);
+        let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
+        flood.filter(&to(mac), &tables).admits(Slot(1), slave)
+    }
+
+    fn reaches(to: Audience, slave: Slave) -> bool {
+        reaches_at([0xff; 6], to, slave)
     }
 
     #[test]
     fn an_audience_is_who_may_hear() {
-        let reaches = |to, slave| Flood { from: Slot(7), to, then: Then::Nowhere }.filter().admits(Slot(1), slave);
         for flag in [Flag::Bridge, Flag::Vepa, Flag::Private] {
             let up = slave(Mode::L2, flag, true);
             assert!(reaches(Audience::All, up) && reaches(Audience::One(Slot(1)), up));
@@ -111,9 +192,42 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_for_who_has_joined_it() {
+        let joined = slave(Mode::L2, Flag::Bridge, true);
+        let flood = Flood { from: WIRE, to: Audience::All, then: Then::Host };
+        let mut tables = Joined(Members::NOBODY);
+        tables.0.set(Slot(1), true);
+        let to_group = to(GROUP);
+        let filter = flood.filter(&to_group, &tables);
+        assert!(filter.admits(Slot(1), joined) && !filter.admits(Slot(2), joined));
+        let elsewhere = to([0x33, 0x33, 0, 1, 0, 3]);
+        assert!(!flood.filter(&elsewhere, &tables).admits(Slot(1), joined));
+    }
+
+    #[test]
+    fn what_all_stations_hear_needs_no_joining() {
+        let one = slave(Mode::L2, Flag::Bridge, true);
+        for mac in [[0xff; 6], [1, 0, 0x5e, 0, 0, 0xfb], [0x33, 0x33, 0, 0, 0, 1]] {
+            assert!(reaches_at(mac, Audience::All, one), "{mac:02x?}");
+        }
+        for mac in [GROUP, [1, 0, 0x5e, 1, 0, 1], [0x33, 0x33, 0, 0, 0, 0xfb], [1, 0x80, 0xc2, 0, 0, 0xe]] {
+            assert!(!reaches_at(mac, Audience::All, one), "{mac:02x?}");
+        }
+    }
+
+    #[test]
+    fn who_gets_all_groups_needs_no_joining_either() {
+        let config = SlaveConfig { all_groups: true, ..slave(Mode::L2, Flag::Bridge, true).config() };
+        let greedy = Slave::new(9, config);
+        assert!(reaches_at(GROUP, Audience::All, greedy) && !reaches_at(GROUP, Audience::Nobody, greedy));
+        assert!(reaches_at(GROUP, Audience::One(Slot(1)), slave(Mode::L2, Flag::Bridge, true)));
+    }
+
+    #[test]
     fn a_sender_hears_nothing_of_itself() {
         let flood = Flood { from: Slot(1), to: Audience::All, then: Then::Nowhere };
-        assert!(!flood.filter().admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
+        let tables = Joined(Members::NOBODY);
+        assert!(!flood.filter(&to([0xff; 6]), &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
 
     #[test]

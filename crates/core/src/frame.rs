@@ -2,6 +2,7 @@
 
 use crate::abi::{Owner, Port, Slave, Slot};
 use crate::addr::Addr;
+use crate::group::{Group, Members};
 
 /// The bytes of a frame, and what the kernel knows about it besides.
 pub trait Frame {
@@ -40,6 +41,9 @@ pub trait Tables {
     /// Who owns `addr`.
     fn owner(&self, addr: Addr) -> Owner;
 
+    /// Who has joined `group`; `None` if nobody has.
+    fn members(&self, group: Group) -> Option<&Members>;
+
     /// Which slave sent the broadcast with this [digest](crate::digest) a moment ago.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
 }
@@ -55,6 +59,10 @@ impl<T: Tables + ?Sized> Tables for &T {
 
     fn owner(&self, addr: Addr) -> Owner {
         (**self).owner(addr)
+    }
+
+    fn members(&self, group: Group) -> Option<&Members> {
+        (**self).members(group)
     }
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {

@@ -17,7 +17,8 @@ pub fn flood(hook: &Hook, flood: Flood) -> i32 {
         None => end,
     };
     hook.skb.clear_mark();
-    copies(hook, hook.skb.opaque(flood.filter()), start, end);
+    let filter = flood.filter(hook.skb, &Maps);
+    copies(hook, hook.skb.opaque(filter), start, end);
     if end.saturating_sub(start) > FLOOD_CHUNK {
         return hook.again(start + FLOOD_CHUNK);
     }
@@ -35,6 +36,9 @@ pub fn flood(hook: &Hook, flood: Flood) -> i32 {
 /// The first time a frame is here: whether its source may have so many copies made.
 #[inline(always)]
 fn begin(hook: &Hook, flood: Flood, copies: u32) -> bool {
+    if hook.source != WIRE && tells_of_groups(hook.skb) {
+        Maps.report(hook.source);
+    }
     if flood.reaches_wire() {
         Maps.remember(digest(hook.skb), flood.from);
     }
@@ -46,7 +50,7 @@ fn begin(hook: &Hook, flood: Flood, copies: u32) -> bool {
 }
 
 #[inline(always)]
-fn copies(hook: &Hook, filter: Filter, start: u32, end: u32) {
+fn copies(hook: &Hook, filter: Filter<'_>, start: u32, end: u32) {
     for step in 0..FLOOD_CHUNK {
         let slot = Slot(start + step);
         if slot.0 >= end {

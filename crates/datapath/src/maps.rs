@@ -1,14 +1,16 @@
-//! Where is the state? Ten maps a port, and `Tables` answered from them.
+//! Where is the state? Twelve maps a port, and `Tables` answered from them.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::*;
 
 const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
 const MAX_DROP_KEYS: u32 = SLOTS * 32;
+const MAX_GROUPS: u32 = 65_536;
+const REPORTS_BYTES: u32 = 4096;
 const REFLECTION_NANOS: u64 = 1_000_000_000;
 
 #[map]
@@ -23,6 +25,10 @@ static IDS: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREAL
 static ADDRS: HashMap<Addr, OwnerEntry> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
 static PREFIXES: LpmTrie<Addr, OwnerEntry> = LpmTrie::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+#[map]
+static GROUPS: HashMap<Group, Members> = HashMap::with_max_entries(MAX_GROUPS, BPF_F_NO_PREALLOC);
+#[map]
+static REPORTS: RingBuf = RingBuf::with_byte_size(REPORTS_BYTES, 0);
 #[map]
 static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
 #[map]
@@ -57,6 +63,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn members(&self, group: Group) -> Option<&Members> {
+        // SAFETY: entries are never changed in place, only replaced.
+        unsafe { GROUPS.get(&group) }
+    }
+
+    #[inline(always)]
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         // SAFETY: a reader that sees a newer sender of the same bytes is as right.
         let sent = unsafe { SENT.get(&digest) }?;
@@ -81,6 +93,12 @@ impl Maps {
     #[inline(always)]
     pub fn remember(&self, digest: u64, from: Slot) {
         let _ = SENT.insert(&digest, &Sent { at: now(), slot: from.0, reserved: 0 }, 0);
+    }
+
+    /// Tells the agent that a slave said what groups it is in. If there is no room, nobody has been listening.
+    #[inline(always)]
+    pub fn report(&self, from: Slot) {
+        let _ = REPORTS.output::<u64>(u64::from(from.0), 0);
     }
 
     #[inline(always)]

@@ -75,20 +75,21 @@ impl Skb {
     }
 
     /// The same filter, by way of the context: the verifier forgets its values, and so walks a loop over thousands
-    /// of slaves once and not once for each audience.
+    /// of slaves once and not once for each audience. Three words are free; no property is above the sixteenth bit.
     #[inline(always)]
-    pub fn opaque(&self, filter: Filter) -> Filter {
+    pub fn opaque<'a>(&self, filter: Filter<'a>) -> Filter<'a> {
         // SAFETY: as above; volatile, so that the way is really taken.
         unsafe {
             let cb = &raw mut (*self.raw()).cb;
-            let words = [filter.mask, filter.want, filter.from];
+            let words = [filter.mask | filter.want << 16, filter.from, filter.exempt];
             let mut back = [0; 3];
             for (place, word) in words.into_iter().enumerate() {
                 let field = (cb as *mut u32).add(2 + place);
                 field.write_volatile(word);
                 back[place] = field.read_volatile();
             }
-            Filter { mask: back[0], want: back[1], from: back[2] }
+            let [bits, from, exempt] = back;
+            Filter { mask: bits & 0xffff, want: bits >> 16, from, exempt, members: filter.members }
         }
     }
 }

@@ -62,6 +62,12 @@ impl Port {
         sys::send(&self.socket, frame).unwrap_or_else(|error| panic!("{}: send: {error}", self.name));
     }
 
+    /// Has the device receive a group's frames for as long as this port lives, as a packet socket does.
+    pub fn join(&self, netns: &Netns, device: &str, group: [u8; 6]) {
+        let joined = netns.within(|| sys::join_group(&self.socket, sys::device_index(device)?, group));
+        joined.unwrap_or_else(|error| panic!("{}: join: {error}", self.name));
+    }
+
     /// The first frame that `wanted` accepts, which must come in time; others stay for later questions.
     #[track_caller]
     pub fn expect(&mut self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Frame {

@@ -58,6 +58,22 @@ pub(crate) fn device_index(name: &str) -> io::Result<i32> {
     }
 }
 
+/// Has the device `index` receive a group's frames as long as the socket is open.
+pub(crate) fn join_group(socket: &OwnedFd, index: i32, group: [u8; 6]) -> io::Result<()> {
+    let mut address = [0; 8];
+    address[..6].copy_from_slice(&group);
+    let request = libc::packet_mreq {
+        mr_ifindex: index,
+        mr_type: libc::PACKET_MR_MULTICAST as u16,
+        mr_alen: 6,
+        mr_address: address,
+    };
+    let (pointer, length) = ((&raw const request).cast(), size_of::<libc::packet_mreq>() as u32);
+    let (level, option) = (libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
+    // SAFETY: the pointer and the length are those of one live packet_mreq.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer, length) }).map(drop)
+}
+
 /// Sends one frame, link header included.
 pub(crate) fn send(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of one slice.

@@ -4,7 +4,7 @@
 
 use crate::plan::Prefix;
 use crate::routes::Route;
-use ipvl_core::{Addr, Mac, Slot};
+use ipvl_core::{Addr, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where a slave is: the id of its netns here, if it is another, and its ifindex there.
@@ -18,6 +18,7 @@ pub struct Registry {
     claims: BTreeMap<(u32, u32), BTreeSet<Addr>>,
     routes: BTreeMap<u32, BTreeSet<Route>>,
     declared: BTreeMap<(u32, u32), BTreeSet<Prefix>>,
+    groups: BTreeMap<(u32, u32), BTreeSet<Mac>>,
 }
 
 /// One slave.
@@ -31,7 +32,27 @@ pub struct Known {
     pub refused: BTreeSet<Addr>,
     /// What the wire was told of it, with the MAC address of then.
     pub announced: BTreeSet<(Mac, Addr)>,
+    /// What decides on the groups that it gets.
+    pub hearing: Option<Hearing>,
     place: Option<Place>,
+}
+
+/// What decides, besides its list, which multicast a slave gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hearing {
+    /// Where its list is.
+    pub place: Place,
+    /// Whether it gets any: in l2, and up.
+    pub listens: bool,
+    /// Whether it gets all of it, whatever it has joined.
+    pub everything: bool,
+}
+
+impl Known {
+    fn new(master: u32, slot: Slot) -> Self {
+        let (refused, announced) = (BTreeSet::new(), BTreeSet::new());
+        Self { master, slot, refused, announced, hearing: None, place: None }
+    }
 }
 
 impl Registry {
@@ -75,8 +96,7 @@ impl Registry {
 
     /// A slave is there now.
     pub fn seen(&mut self, host_end: u32, master: u32, slot: Slot, place: Option<Place>) {
-        let known = Known { master, slot, place: None, refused: BTreeSet::new(), announced: BTreeSet::new() };
-        let known = self.slaves.entry(host_end).or_insert(known);
+        let known = self.slaves.entry(host_end).or_insert_with(|| Known::new(master, slot));
         let old = std::mem::replace(&mut known.place, place);
         // Indexes and ids are used again: the place may be another slave's by now.
         if let Some(old) = old.filter(|old| self.places.get(old) == Some(&host_end)) {
@@ -87,6 +107,34 @@ impl Registry {
         }
     }
 
+    /// All host ends, in order.
+    pub fn host_ends(&self) -> Vec<u32> {
+        self.slaves.keys().copied().collect()
+    }
+
+    /// The table says that these have joined a group.
+    pub fn joined(&mut self, master: u32, group: Mac, members: &Members) {
+        for Slot(slot) in members.slots() {
+            self.groups.entry((master, slot)).or_default().insert(group);
+        }
+    }
+
+    /// It says that a slot has joined these.
+    pub fn set_groups(&mut self, master: u32, slot: Slot, groups: BTreeSet<Mac>) {
+        self.groups.insert((master, slot.0), groups);
+    }
+
+    /// What a slot has joined, as the table says.
+    pub fn groups(&self, master: u32, slot: Slot) -> BTreeSet<Mac> {
+        self.groups.get(&(master, slot.0)).cloned().unwrap_or_default()
+    }
+
+    /// This decides now; whether that is new.
+    pub fn set_hearing(&mut self, host_end: u32, hearing: Hearing) -> bool {
+        let Some(known) = self.slaves.get_mut(&host_end) else { return false };
+        known.hearing.replace(hearing) != Some(hearing)
+    }
+
     /// A slave is gone; the addresses that it had.
     pub fn forget(&mut self, host_end: u32) -> BTreeSet<Addr> {
         self.routes.remove(&host_end);
@@ -94,6 +142,7 @@ impl Registry {
         if let Some(place) = known.place.filter(|place| self.places.get(place) == Some(&host_end)) {
             self.places.remove(&place);
         }
+        self.groups.remove(&(known.master, known.slot.0));
         self.claims.remove(&(known.master, known.slot.0)).unwrap_or_default()
     }
 

@@ -1,6 +1,7 @@
 //! How does the agent bring one slave into order?
 
 use super::Agent;
+use super::groups::hearing;
 use super::registry::Place;
 use crate::error::Result;
 use crate::find::{peer_of, unreachable_netns};
@@ -48,6 +49,7 @@ impl Agent {
                 self.dirty.host_ends.extend(self.registry.in_netns(nsid));
             }
             (_, What::NewNsid(nsid)) => self.finder.forget(nsid),
+            (_, What::Groups(_)) => {}
         }
     }
 
@@ -85,6 +87,12 @@ impl Agent {
         let Some(desired) = self.desire(master, slot, old_mtu)? else { return Ok(()) };
         let plan = plan(&desired, &observed);
         self.carry_out(&link, place, master, slot, &plan)?;
+        let entry = plan.slave.unwrap_or(desired.slave);
+        if self.registry.set_hearing(host_end, hearing(&slave, place, entry, !desired.declared.is_empty()))
+            || entry.config().all_groups
+        {
+            self.dirty.groups.insert(host_end);
+        }
         self.announce(host_end, master, desired.port.mac, &plan)
     }
 
@@ -94,6 +102,7 @@ impl Agent {
         if !self.ports.contains_key(&described.master) {
             let Some(port) = Port::find(&self.netlink, described.master)? else { return Ok(None) };
             self.ports.insert(described.master, port);
+            self.listen_to_reports();
         }
         let port = &self.ports[&described.master];
         let entered = port.maps.slot_of(link.ifindex)? == Some(described.slot);
@@ -154,7 +163,8 @@ impl Agent {
         if now.host_end != slave.host_end {
             return Ok(());
         }
-        let config = SlaveConfig { up: slave.up(), local: slave.local(), ..now.config() };
+        let all_groups = slave.config().all_groups || now.config().all_groups;
+        let config = SlaveConfig { up: slave.up(), local: slave.local(), all_groups, ..now.config() };
         port.maps.set_slave(slot, Slave::new(now.host_end, config))
     }
 
@@ -248,10 +258,11 @@ impl Agent {
             self.strays.insert(host_end);
         }
         let _lock = lock?;
+        let groups = self.registry.groups(known.master, known.slot);
         let free = self.registry.forget(host_end);
         if let Some(port) = self.ports.get_mut(&known.master) {
             if port.maps.slot_of(host_end)? == Some(known.slot) {
-                port.maps.vacate(host_end, known.slot)?;
+                port.vacate_joined(&self.netlink, host_end, known.slot, &groups)?;
             }
             if port.retire(&self.netlink)? {
                 self.ports.remove(&known.master);

@@ -78,6 +78,11 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
     Some(AddressInfo { ifindex: read_u32(header, 4), addr, prefix_len: header[1], scope: header[3], flags })
 }
 
+/// The link that a message about an address is about.
+pub(super) fn link_of(reply: Reply<'_>) -> Option<u32> {
+    reply.payload.get(..IFADDRMSG).map(|header| read_u32(header, 4))
+}
+
 /// An address as the kernel writes it.
 pub(super) fn addr(bytes: &[u8]) -> Option<Addr> {
     let v4 = |bytes: &[u8]| bytes.try_into().ok().map(Addr::v4);

@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const GROUPS: [u32; 6] =
     [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE];
+/// Linux 6.14. Older kernels do not know the groups.
+const MULTICAST_GROUPS: [u32; 3] = [RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR, RTNLGRP_NSID];
 /// Room for some ten thousand messages.
 const RECEIVE_BUFFER: usize = 32 << 20;
 
@@ -42,6 +44,8 @@ pub enum What {
     NewNsid(i32),
     /// The id is free again: that netns is gone.
     DelNsid(i32),
+    /// A link joined or left a multicast group.
+    Groups(u32),
     /// Events were lost: everything must be read again.
     Overrun,
 }
@@ -59,7 +63,19 @@ pub struct Events {
 impl Events {
     /// Subscribes in the calling thread's netns.
     pub fn open() -> Result<Self> {
-        let socket = subscribe().map_err(io_error("open", "a netlink subscription"))?;
+        Self::subscribed(subscribe(&GROUPS).map_err(io_error("open", "a netlink subscription"))?)
+    }
+
+    /// Subscribes to who joins and leaves multicast groups, apart from all else: anybody may do so as often as he likes.
+    /// None where the kernel does not tell.
+    pub fn open_groups() -> Result<Option<Self>> {
+        match subscribe(&MULTICAST_GROUPS) {
+            Ok(socket) => Self::subscribed(socket).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn subscribed(socket: Socket) -> Result<Self> {
         let netlink = Netlink::open()?;
         let netns = netns::own()?;
         let own = netlink.nsid_of_fd(&netns)?;
@@ -97,7 +113,7 @@ impl AsFd for Events {
     }
 }
 
-fn subscribe() -> io::Result<Socket> {
+fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_listen_all_namespaces(true)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
@@ -105,7 +121,7 @@ fn subscribe() -> io::Result<Socket> {
     // A router may change more routes in a second than we have slaves: only the loss of ours is news.
     sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, PROTOCOL)?;
     socket.bind_auto()?;
-    GROUPS.iter().try_for_each(|group| socket.add_membership(*group))?;
+    groups.iter().try_for_each(|group| socket.add_membership(*group))?;
     Ok(socket)
 }
 
@@ -124,6 +140,7 @@ fn parse(reply: Reply<'_>) -> Option<What> {
         RTM_NEWADDR => address::parse(reply).map(What::NewAddress),
         RTM_DELADDR => address::parse(reply).map(What::DelAddress),
         RTM_DELROUTE => route::parse(reply).map(What::DelRoute),
+        RTM_NEWMULTICAST | RTM_DELMULTICAST => address::link_of(reply).map(What::Groups),
         RTM_NEWNSID => nsid::parse(reply).map(What::NewNsid),
         RTM_DELNSID => nsid::parse(reply).map(What::DelNsid),
         _ => None,

@@ -31,6 +31,8 @@ pub const RTM_DELQDISC: u16 = 37;
 pub const RTM_NEWTFILTER: u16 = 44;
 pub const RTM_DELTFILTER: u16 = 45;
 pub const RTM_GETTFILTER: u16 = 46;
+pub const RTM_NEWMULTICAST: u16 = 56;
+pub const RTM_DELMULTICAST: u16 = 57;
 pub const RTM_NEWNSID: u16 = 88;
 pub const RTM_DELNSID: u16 = 89;
 pub const RTM_GETNSID: u16 = 90;
@@ -41,6 +43,8 @@ pub const RTNLGRP_IPV4_ROUTE: u32 = 7;
 pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
 pub const RTNLGRP_IPV6_ROUTE: u32 = 11;
 pub const RTNLGRP_NSID: u32 = 28;
+pub const RTNLGRP_IPV4_MCADDR: u32 = 37;
+pub const RTNLGRP_IPV6_MCADDR: u32 = 38;
 
 pub const IFLA_ADDRESS: u16 = 1;
 pub const IFLA_IFNAME: u16 = 3;

@@ -103,6 +103,8 @@ fn link(mode: Mode, mac: Mac) -> Link {
         flag: Flag::Bridge,
         guard: Guard::Owned,
         host: false,
+        groups: Vec::new(),
+        all_groups: false,
         degraded: Vec::new(),
         detail: Detail::default(),
     }

@@ -5,6 +5,7 @@ use super::stats::traffic;
 use crate::definition::KIND;
 use crate::names::Named;
 use ipvl_control::{Detail, Link, Statistics};
+use ipvl_core::Mode;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -23,6 +24,7 @@ fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
         lines.push(kind_line(link));
     }
     lines.push(own_line(link));
+    lines.extend(groups(link).filter(|_| details));
     lines.extend(link.degraded.iter().map(|why| format!("    degraded: {why}")));
     lines.extend(counters.map(traffic));
     lines.iter().fold(String::new(), |mut all, line| {
@@ -74,6 +76,16 @@ pub fn own_words(link: &Link) -> String {
     )
 }
 
+/// The multicast that an l2 slave gets, besides what every station does.
+fn groups(link: &Link) -> Option<String> {
+    let names: Vec<_> = link.groups.iter().map(ToString::to_string).collect();
+    match (link.all_groups, names.is_empty()) {
+        (true, _) => Some("    ipvl groups all".to_owned()),
+        (false, true) => None,
+        (false, false) => Some(format!("    ipvl groups {}", names.join(" "))),
+    }
+}
+
 fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
     let mut all = Map::new();
     let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
@@ -98,7 +110,7 @@ fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
         put_details(link, &mut put);
     }
     counters.map(|counters| put("stats64", super::stats::stats64(counters)));
-    put("ipvl", own_json(link));
+    put("ipvl", own_json(link, details));
     Value::Object(all)
 }
 
@@ -117,7 +129,7 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
 }
 
 /// The same for programs.
-pub fn own_json(link: &Link) -> Value {
+pub fn own_json(link: &Link, details: bool) -> Value {
     let mut own = json!({
         "master": link.master.1,
         "mode": link.mode.word(),
@@ -128,6 +140,10 @@ pub fn own_json(link: &Link) -> Value {
         "host_end": link.host_end.1,
         "degraded": link.degraded,
     });
+    if details && link.mode == Mode::L2 {
+        let names = link.groups.iter().map(ToString::to_string);
+        own["groups"] = if link.all_groups { json!("all") } else { names.collect() };
+    }
     if let Some(name) = &link.netns {
         own["netns"] = json!(name);
     }

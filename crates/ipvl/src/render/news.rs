@@ -96,7 +96,7 @@ fn of_link(event: &str, link: &Link) -> Value {
         "carrier": link.has_carrier(),
         "mtu": link.mtu,
         "address": link.mac.to_string(),
-        "ipvl": link::own_json(link),
+        "ipvl": link::own_json(link, false),
     })
 }
 

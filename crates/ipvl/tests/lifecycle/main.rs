@@ -15,6 +15,7 @@ mod link_local;
 mod live;
 mod master;
 mod monitor;
+mod multicast;
 mod news;
 mod places;
 mod refusals;

@@ -66,7 +66,7 @@ fn json_is_that_of_the_kernels_driver_and_ours() {
         r#""num_tx_queues":1,"num_rx_queues":1,"gso_max_size":65536,"gso_max_segs":65535,"tso_max_size":524280,"#,
         r#""tso_max_segs":65535,"gro_max_size":65536,"gso_ipv4_max_size":65536,"gro_ipv4_max_size":65536,"#,
         r#""ipvl":{"master":"eth0","mode":"l2","flag":"bridge","guard":"owned","host":false,"slot":3,"#,
-        r#""host_end":"ipvlh2","degraded":[],"netns":"hst"}}]"#,
+        r#""host_end":"ipvlh2","degraded":[],"groups":[],"netns":"hst"}}]"#,
         "\n"
     );
     assert_eq!(links(&[moved()], &[], style), expected);
@@ -74,6 +74,18 @@ fn json_is_that_of_the_kernels_driver_and_ours() {
     assert!(here.contains(r#""link":"eth0","ifname":"s0""#) && !here.contains("info_kind"), "{here}");
     let stats = r#""stats64":{"rx":{"bytes":200,"packets":2},"tx":{"bytes":300,"packets":3,"dropped":0}}"#;
     assert!(here.contains(stats), "{here}");
+}
+
+#[test]
+fn groups_are_a_detail() {
+    let style = Style { details: true, ..Style::default() };
+    let joined = Link { groups: vec![Mac([1, 0, 0x5e, 1, 2, 3]), Mac([0x33, 0x33, 0, 0, 0, 2])], ..moved() };
+    let text = links(std::slice::from_ref(&joined), &[], style);
+    assert!(text.ends_with("    ipvl groups 01:00:5e:01:02:03 33:33:00:00:00:02\n"), "{text}");
+    assert!(!links(std::slice::from_ref(&joined), &[], Style::default()).contains("groups"));
+    let greedy = Link { all_groups: true, ..joined };
+    assert!(links(std::slice::from_ref(&greedy), &[], style).ends_with("    ipvl groups all\n"));
+    assert!(links(&[greedy], &[], Style { json: true, ..style }).contains(r#""groups":"all""#));
 }
 
 #[test]
@@ -102,6 +114,8 @@ pub fn moved() -> Link {
         flag: Flag::Bridge,
         guard: Guard::Owned,
         host: false,
+        groups: Vec::new(),
+        all_groups: false,
         degraded: Vec::new(),
         detail: Detail {
             promiscuity: 0,
