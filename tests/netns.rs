@@ -87,7 +87,7 @@ fn answer_missing(stage: &mut Stage, case: &Case) -> Option<String> {
     }
     let reply = Reply::to(&case.frame, case.world.snapshot().port.mac).expect("a question");
     let reply = reply.arp().map_or_else(|| reply.advertisement().to_vec(), |arp| arp.to_vec());
-    let sender = case.from.as_deref().unwrap_or_default();
+    let sender = case.from.as_deref().unwrap_or("ext");
     let count = stage.sightings(sender, PATIENCE, |seen| seen.bytes == reply);
     (count != 1).then(|| format!("{}: {count} answers", case.title))
 }

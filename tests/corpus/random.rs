@@ -155,9 +155,14 @@ fn member() -> impl Strategy<Value = Vec<String>> {
         weighted(0.3, Just("host")),
         weighted(0.15, Just("down")),
         weighted(0.1, Just("local")),
+        weighted(0.2, Just("proxy")),
     );
-    words.prop_map(|(mode, flag, guard, host, down, local)| {
-        [Some(mode), Some(flag), Some(guard), host, down, local].into_iter().flatten().map(str::to_owned).collect()
+    words.prop_map(|(mode, flag, guard, host, down, local, proxy)| {
+        [Some(mode), Some(flag), Some(guard), host, down, local, proxy]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect()
     })
 }
 

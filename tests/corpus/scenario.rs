@@ -158,13 +158,14 @@ fn member(slave: &str, defaults: &str, variant: &str) -> Member {
 
 /// One word of each kind, the last one, so that worlds that are the same look the same.
 fn settled(words: &[String]) -> Vec<String> {
-    const KINDS: [&[&str]; 6] = [
+    const KINDS: [&[&str]; 7] = [
         &["l2", "l3", "l3s"],
         &["bridge", "vepa", "private"],
         &["owned", "strict", "off"],
         &["host"],
         &["down"],
         &["local"],
+        &["proxy"],
     ];
     if let Some(word) = words.iter().find(|word| !KINDS.iter().any(|kind| kind.contains(&word.as_str()))) {
         panic!("\"{word}\" says nothing of a slave");

@@ -15,7 +15,7 @@ const MTU: u32 = 1500;
 pub struct Member {
     /// `a`, `b`, ...: its place in [`names::SLAVES`] is its slot.
     pub name: String,
-    /// `l2 bridge owned host down local`, in this order, as far as they apply.
+    /// `l2 bridge owned host down local proxy`, in this order, as far as they apply.
     pub words: Vec<String>,
 }
 
@@ -62,6 +62,7 @@ impl Member {
                 "host" => config.host = true,
                 "down" => config.up = false,
                 "local" => config.local = true,
+                "proxy" => config.proxied = true,
                 other => panic!("\"{other}\" says nothing of slave {}", self.name),
             }
         }

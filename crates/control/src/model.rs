@@ -28,6 +28,8 @@ pub struct LinkSpec {
     pub guard: Guard,
     /// Whether host and slave reach each other; off by default, always on in l3s.
     pub host: bool,
+    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s; off by default.
+    pub neigh_proxy: bool,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// Refused unless it is the master's.
@@ -47,6 +49,8 @@ pub struct Change {
     pub guard: Option<Guard>,
     /// Whether host and slave reach each other.
     pub host: Option<bool>,
+    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
+    pub neigh_proxy: Option<bool>,
     /// In bytes.
     pub mtu: Option<u32>,
     /// A new name.
@@ -96,6 +100,8 @@ pub struct Link {
     pub guard: Guard,
     /// Whether host and slave reach each other.
     pub host: bool,
+    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
+    pub neigh_proxy: bool,
     /// The multicast groups that it has joined and gets, in l2.
     pub groups: Vec<Mac>,
     /// Whether it gets every group instead.
@@ -176,12 +182,13 @@ pub enum Property {
     Flag,
     Guard,
     Host,
+    Neigh,
     Degraded,
 }
 
 impl Property {
     /// In the order in which they are told when several change at once.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Netns,
         Self::Name,
         Self::State,
@@ -192,6 +199,7 @@ impl Property {
         Self::Flag,
         Self::Guard,
         Self::Host,
+        Self::Neigh,
         Self::Degraded,
     ];
 
@@ -212,6 +220,7 @@ impl Property {
             Self::Flag => old.flag != new.flag,
             Self::Guard => old.guard != new.guard,
             Self::Host => old.host != new.host,
+            Self::Neigh => old.neigh_proxy != new.neigh_proxy,
             Self::Degraded => old.degraded != new.degraded,
         }
     }

@@ -37,7 +37,7 @@ pub fn told(link: &LinkInfo) -> Option<Slave> {
 /// `now` with all that a command sets taken from `told`; where the slave is and whether it is up, the agent writes.
 pub fn merged(now: Slave, told: Slave) -> Slave {
     let now = now.config();
-    Slave::new(told.host_end, SlaveConfig { up: now.up, local: now.local, ..told.config() })
+    Slave::new(told.host_end, SlaveConfig { up: now.up, local: now.local, all_groups: now.all_groups, ..told.config() })
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let single = addrs.iter().filter(|addr| !is_link_local(**addr)).map(|addr| (*addr, full_len(*addr)));
     let reached = single.chain(desired.declared.iter().copied()).filter(|_| routed);
     let routes = reached.map(|prefix| (routes::table(desired.vrf), prefix)).collect();
-    let heard = up && updated.mode() == Mode::L2;
+    let heard = up && (updated.mode() == Mode::L2 || updated.is_answered_for());
     let announce = addrs.intersection(&observed.settled).copied().filter(|_| heard).collect();
     let upper = desired.vrf.map(|vrf| vrf.ifindex);
     let host_end = HostEndChange {

@@ -178,7 +178,7 @@ fn equip(
         up: false,
         local: netns.is_none(),
         all_groups: true,
-        proxied: false,
+        proxied: spec.neigh_proxy,
     };
     if Slave::new(1, config).host() {
         sysctl::start_forwarding(&master.name, &mut port.maps)?;
@@ -249,6 +249,7 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         flag: change.flag.unwrap_or(config.flag),
         guard: change.guard.unwrap_or(config.guard),
         host: change.host.unwrap_or(config.host),
+        proxied: change.neigh_proxy.unwrap_or(config.proxied),
         // In another mode nobody has looked after what it joins.
         all_groups: config.all_groups || change.mode.is_some_and(|mode| mode != config.mode),
         ..config

@@ -162,7 +162,8 @@ impl<'a> Asked<'a> {
         let (mode, flag, guard) = (config.mode, config.flag, config.guard);
         let host = if slave.host() { "with" } else { "without" };
         let state = if config.up { "up" } else { "down" };
-        let words = format!("{mode:?} {flag:?}, {state}, {host} host access, guard {guard:?}").to_lowercase();
+        let proxy = if slave.is_answered_for() { ", neigh proxy" } else { "" };
+        let words = format!("{mode:?} {flag:?}, {state}, {host} host access, guard {guard:?}{proxy}").to_lowercase();
         format!("what is {}? {words}", self.name(slot))
     }
 }

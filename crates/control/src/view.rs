@@ -142,6 +142,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         flag: entry.flag(),
         guard: entry.guard(),
         host: entry.host(),
+        neigh_proxy: entry.config().proxied,
         groups: Vec::new(),
         all_groups: false,
         degraded: Vec::new(),

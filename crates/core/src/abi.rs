@@ -181,6 +181,12 @@ impl Slave {
     /// The same, without flag private.
     pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (MODE | UP | PRIVATE, UP);
 
+    /// Whether we answer from the wire for the slave: it is up, and its own stack does not.
+    #[inline(always)]
+    pub fn is_answered_for(self) -> bool {
+        self.bits & (PROXIED | UP) == PROXIED | UP && self.mode() != Mode::L2
+    }
+
     /// What exempts a slave from having to join: nothing but being up, or getting all multicast.
     pub(crate) const UP: u32 = UP;
     /// See [`SlaveConfig::all_groups`].

@@ -26,6 +26,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
     let Ok(packet) = Packet::parse(frame, HEADER_LEN, eth.ethertype) else { return Action::Host };
     let incoming = Incoming { tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
+        (false, group) if (group || eth.dst == port.mac) && incoming.is_for_us_to_answer() => Action::Answer,
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(frame),
         _ if eth.dst != port.mac => Action::Host,
@@ -77,6 +78,12 @@ impl<T: Tables> Incoming<'_, T> {
             Mode::L3 if !self.packet.is_ip() => Action::Host,
             Mode::L2 | Mode::L3 => Action::Deliver(slot),
         }
+    }
+
+    /// Whether it asks for the address of a slave whose own stack does not answer, and that has us do so.
+    #[inline(always)]
+    fn is_for_us_to_answer(&self) -> bool {
+        self.packet.is_question() && self.slave_of(self.packet.about).is_some_and(|(_, slave)| slave.is_answered_for())
     }
 
     /// Broadcast and multicast: a question for a slave's address to that slave, and an IP packet to one address to

@@ -1,7 +1,8 @@
 //! What do we answer to whoever asks for an address that cannot answer itself?
 //!
 //! The host end carries no ARP and a slave in l3 neither, so a question from an l2 slave for the host's address, or for
-//! that of a sibling in l3, is answered on the spot: the address is at the MAC that all of us share.
+//! that of a sibling in l3, is answered on the spot: the address is at the MAC that all of us share. So is one from the wire
+//! for a slave in l3 or l3s with `neigh proxy`.
 
 use crate::addr::{Addr, Mac};
 use crate::frame::Frame;
@@ -14,7 +15,9 @@ pub struct Reply {
     pub target: Addr,
     /// Who asked; unspecified when an address is being probed.
     pub asker: Addr,
-    /// Where the target is, and, since we share it, also the asker.
+    /// Where the asker is: at the same MAC address as the target, if it is one of us.
+    pub asker_mac: Mac,
+    /// Where the target is.
     pub mac: Mac,
 }
 
@@ -39,7 +42,7 @@ impl Reply {
             }
             _ => return None,
         };
-        Some(Self { target, asker, mac })
+        Some(Self { target, asker, asker_mac: Mac(frame.read::<6>(6)?), mac })
     }
 
     /// The ARP reply; `None` if the question was about IPv6.
@@ -47,11 +50,11 @@ impl Reply {
     pub fn arp(&self) -> Option<[u8; ARP_LEN]> {
         let (target, asker) = (self.target.as_v4()?, self.asker.as_v4()?);
         let mut frame = [0; ARP_LEN];
-        self.ethernet(&mut frame, self.mac, ethertype::ARP);
+        self.ethernet(&mut frame, self.asker_mac, ethertype::ARP);
         frame[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 2]);
         frame[22..28].copy_from_slice(&self.mac.0);
         frame[28..32].copy_from_slice(&target);
-        frame[32..38].copy_from_slice(&self.mac.0);
+        frame[32..38].copy_from_slice(&self.asker_mac.0);
         frame[38..42].copy_from_slice(&asker);
         Some(frame)
     }
@@ -68,7 +71,7 @@ impl Reply {
     #[inline(always)]
     pub fn advertisement_head(&self) -> [u8; ADVERTISEMENT_HEAD] {
         let mut head = [0; ADVERTISEMENT_HEAD];
-        let to = if self.is_probe() { Mac([0x33, 0x33, 0, 0, 0, 1]) } else { self.mac };
+        let to = if self.is_probe() { Mac([0x33, 0x33, 0, 0, 0, 1]) } else { self.asker_mac };
         self.ethernet(&mut head, to, ethertype::IPV6);
         head[14..22].copy_from_slice(&[0x60, 0, 0, 0, 0, 32, ICMPV6, 255]);
         head[22..38].copy_from_slice(&self.target.0);

@@ -25,7 +25,7 @@ pub enum Action {
     OnLink,
     /// Up the host's stack.
     Host,
-    /// Back to whoever sent it, as our own [answer](crate::Reply) to the question it asks.
+    /// Back to whoever sent it, a slave or somebody outside, as our own [answer](crate::Reply) to the question it asks.
     Answer,
     /// Nowhere, and counted.
     Drop(Reason),

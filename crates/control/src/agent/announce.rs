@@ -23,7 +23,7 @@ impl Agent {
 
 /// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
 pub(super) fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
-    let reply = Reply { target: addr, asker: addr, mac };
+    let reply = Reply { target: addr, asker: addr, asker_mac: mac, mac };
     match reply.arp() {
         Some(mut frame) => gratuitous(&mut frame).to_vec(),
         None => Reply { asker: Addr::UNSPECIFIED_6, ..reply }.advertisement().to_vec(),

@@ -10,7 +10,7 @@ use crate::lock::{LOCK_WAIT, Lock};
 use crate::multicast::Lists;
 use crate::netlink::{Event, Events, LinkInfo, What};
 use crate::netns;
-use ipvl_core::{Mac, Mode, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, Mac, Mode, Slave, SlaveConfig, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,8 @@ pub(super) fn hearing(slave: &LinkInfo, place: super::registry::Place, entry: Sl
     const BOTH: u32 = (libc::IFF_PROMISC | libc::IFF_ALLMULTI) as u32;
     let asks = slave.flags & BOTH != 0 || slave.detail.promiscuity > 0 || slave.detail.allmulti > 0;
     // Whoever has a declared address sits behind the slave, and the slave's list need not have its groups.
-    Hearing { place, listens: entry.up() && entry.mode() == Mode::L2, everything: asks || declared }
+    let (listens, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_answered_for());
+    Hearing { place, listens, everything: asks || declared, answered_for }
 }
 
 impl Agent {
@@ -149,6 +150,9 @@ impl Agent {
         let listed = lists.map(|lists| lists.of(hearing.place.1)).filter(|groups| groups.len() <= MOST_GROUPS);
         let mut everything = hearing.everything || listed.is_none();
         let groups = match listed {
+            _ if hearing.answered_for => {
+                self.registry.claims(master, slot).into_iter().filter_map(solicited_node).collect()
+            }
             _ if !hearing.listens => BTreeSet::new(),
             Some(groups) => groups,
             None => was.clone(),
@@ -189,4 +193,10 @@ impl Agent {
         }
         port.maps.set_slave(slot, Slave::new(host_end, SlaveConfig { all_groups, ..now.config() }))
     }
+}
+
+/// The group that is asked for an IPv6 address (RFC 4291, 2.7.1).
+fn solicited_node(addr: Addr) -> Option<Mac> {
+    let Addr([.., a, b, c]) = addr;
+    addr.as_v4().is_none().then_some(Mac([0x33, 0x33, 0xff, a, b, c]))
 }

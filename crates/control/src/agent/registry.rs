@@ -46,6 +46,8 @@ pub struct Hearing {
     pub listens: bool,
     /// Whether it gets all of it, whatever it has joined.
     pub everything: bool,
+    /// Whether questions for its addresses must reach the master, for us to answer.
+    pub answered_for: bool,
 }
 
 impl Known {

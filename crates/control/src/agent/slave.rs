@@ -88,9 +88,10 @@ impl Agent {
         let plan = plan(&desired, &observed);
         self.carry_out(&link, place, master, slot, &plan)?;
         let entry = plan.slave.unwrap_or(desired.slave);
-        if self.registry.set_hearing(host_end, hearing(&slave, place, entry, !desired.declared.is_empty()))
-            || entry.config().all_groups
-        {
+        let hearing = hearing(&slave, place, entry, !desired.declared.is_empty());
+        // Whoever is answered for may have got or lost an address.
+        let unsettled = entry.config().all_groups || hearing.answered_for;
+        if self.registry.set_hearing(host_end, hearing) || unsettled {
             self.dirty.groups.insert(host_end);
         }
         self.announce(host_end, master, desired.port.mac, &plan)

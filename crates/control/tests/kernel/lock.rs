@@ -116,6 +116,7 @@ fn slave_of(master: &str) -> LinkSpec {
         flag,
         guard,
         host: false,
+        neigh_proxy: false,
         mtu: None,
         mac: None,
         netns: None,

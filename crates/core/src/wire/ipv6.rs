@@ -22,7 +22,7 @@ const MAX_EXTENSIONS: usize = 6;
 /// payload length is not checked: it may be 0 (BIG TCP).
 #[inline(always)]
 pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason> {
-    let [first, _, _, _, l0, l1, next, _] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
+    let [first, _, _, _, l0, l1, next, hops] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
     let src = Addr(frame.read::<16>(offset + 8).ok_or(Reason::Truncated)?);
     let dst = Addr(frame.read::<16>(offset + 24).ok_or(Reason::Truncated)?);
     let payload_len = u16::from_be_bytes([l0, l1]);
@@ -36,6 +36,8 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
     let len = u32::from(payload_len) + HEADER_LEN as u32;
     let packet = Packet { kind: Kind::V6, src, dst, len, ..Packet::OTHER };
     match next {
+        // From off the link, so it is not neighbour discovery (RFC 4861, 7.1).
+        _ if hops != u8::MAX => Ok(packet),
         ICMPV6 => neighbour(frame, offset + HEADER_LEN, packet),
         next if is_extension(next) => behind_extensions(frame, offset + HEADER_LEN, next, packet),
         _ => Ok(packet),
@@ -51,7 +53,7 @@ fn is_extension(header: u8) -> bool {
 #[inline(always)]
 fn behind_extensions(frame: &impl Frame, start: usize, first: u8, packet: Packet) -> Result<Packet, Reason> {
     let (mut at, mut header) = (start, first);
-    for _ in 0..MAX_EXTENSIONS {
+    for _ in 0..=MAX_EXTENSIONS {
         if header == ICMPV6 {
             return neighbour(frame, at, packet);
         }

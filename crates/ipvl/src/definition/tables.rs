@@ -146,6 +146,13 @@ pub const KIND_WORDS: &[Word] = &[
         "Whether host and slave reach each other. off by default; in l3s always on.",
     )
     .abbreviable(),
+    pair(
+        "neigh",
+        Value::OneOf(&["proxy", "off"]),
+        "proxy: whoever on the master's link asks for an address of this slave (ARP, neighbour discovery) is answered for \
+         it, in l3 and l3s, where its own stack does not. off (the default): the host gets the question. In l2 the slave \
+         answers itself.",
+    ),
 ];
 
 const ADDRESS: Object = Object {

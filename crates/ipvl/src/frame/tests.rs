@@ -103,6 +103,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         flag: Flag::Bridge,
         guard: Guard::Owned,
         host: false,
+        neigh_proxy: false,
         groups: Vec::new(),
         all_groups: false,
         degraded: Vec::new(),

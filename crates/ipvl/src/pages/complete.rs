@@ -129,7 +129,7 @@ mod tests {
         check("link add link eth0 ipvl0 ", "mtu address netns type");
         check("l a link eth0 type ", "ipvlan");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
-        check("link add link eth0 type ipvlan private ", "mode guard host");
+        check("link add link eth0 type ipvlan private ", "mode guard host neigh");
         check("link set ", "SLAVE up down mtu name netns type");
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");

@@ -17,6 +17,7 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
         flag: kind.flag.unwrap_or(Flag::Bridge),
         guard: kind.guard.unwrap_or(Guard::Owned),
         host: kind.host.unwrap_or(false),
+        neigh_proxy: kind.neigh_proxy.unwrap_or(false),
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
@@ -25,12 +26,13 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
 
 /// `link set`
 pub fn set(given: &Given) -> Result<Command, UsageError> {
-    let KindWords { mode, flag, guard, host } = KindWords::read(given)?;
+    let KindWords { mode, flag, guard, host, neigh_proxy } = KindWords::read(given)?;
     let change = Change {
         mode,
         flag,
         guard,
         host,
+        neigh_proxy,
         mtu: given.parsed("mtu", values::mtu)?,
         name: given.parsed("name", values::new_name)?,
         netns: given.parsed("netns", values::netns)?,
@@ -44,6 +46,7 @@ struct KindWords {
     flag: Option<Flag>,
     guard: Option<Guard>,
     host: Option<bool>,
+    neigh_proxy: Option<bool>,
 }
 
 impl KindWords {
@@ -53,6 +56,15 @@ impl KindWords {
             flag: given.parsed("flag", |word| named(word, "flag must be bridge, private or vepa"))?,
             guard: given.parsed("guard", |word| named(word, "guard must be owned, strict or off"))?,
             host: given.parsed("host", |word| named(word, "host must be on or off"))?,
+            neigh_proxy: given.parsed("neigh", neigh)?,
         })
+    }
+}
+
+fn neigh(word: &str) -> Result<bool, UsageError> {
+    match word {
+        "proxy" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "neigh must be proxy or off" }),
     }
 }

@@ -24,6 +24,7 @@ fn a_slave_is_added_in_iproute2s_words() {
     adds("link add link eth0 ipvl0 type ipvlan vepa", LinkSpec { flag: Flag::Vepa, ..spec.clone() });
     let guard = Guard::Strict;
     adds("link add link eth0 ipvl0 type ipvlan guard strict host on", LinkSpec { guard, host: true, ..spec.clone() });
+    adds("link add link eth0 ipvl0 type ipvlan neigh proxy", LinkSpec { neigh_proxy: true, ..spec.clone() });
     let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
     adds("link add link eth0 ipvl0 mtu 1400 addr 2:0:0:0:0:1 type ipvlan", LinkSpec { mtu: Some(1400), mac, ..spec });
 }
@@ -175,6 +176,7 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("link add link eth0 type ipvlan mode 3", 255, "Error: argument \"3\" is wrong: mode must be l2, l3 or l3s"),
     ("link set a type ipvlan mode L2", 255, "Error: argument \"L2\" is wrong: mode must be l2, l3 or l3s"),
     ("link add link eth0 type ipvlan guard on", 255, "Error: argument \"on\" is wrong: guard must be"),
+    ("link add link eth0 type ipvlan neigh on", 255, "Error: argument \"on\" is wrong: neigh must be proxy or off"),
     ("link add link eth0 type ipvlan host yes", 255, "Error: argument \"yes\" is wrong: host must be on or off"),
     ("link add link eth0 type ipvlan foo", 1, "ipvlan: unknown option \"foo\"?\nUsage: ... ipvlan "),
     ("link add link eth0 type ipvlan name a", 1, "ipvlan: unknown option \"name\"?"),
@@ -229,6 +231,7 @@ fn plain_spec() -> LinkSpec {
         flag: Flag::Bridge,
         guard: Guard::Owned,
         host: false,
+        neigh_proxy: false,
         mtu: None,
         mac: None,
         netns: None,

@@ -66,12 +66,18 @@ fn own_line(link: &Link) -> String {
     format!("    ipvl {}", own_words(link))
 }
 
+/// Who answers whoever asks for an l3 slave's addresses.
+pub fn neigh(link: &Link) -> &'static str {
+    if link.neigh_proxy { "proxy" } else { "off" }
+}
+
 /// What `ip` does not know of a slave.
 pub fn own_words(link: &Link) -> String {
     let (mode, flag, guard, host) = (link.mode.word(), link.flag.word(), link.guard.word(), link.host.word());
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
+    let neigh = if link.neigh_proxy { " neigh proxy" } else { "" };
     format!(
-        "master {} mode {mode} {flag} guard {guard} host {host} slot {} host-end {}{netns}",
+        "master {} mode {mode} {flag} guard {guard} host {host}{neigh} slot {} host-end {}{netns}",
         link.master.1, link.slot.0, link.host_end.1
     )
 }
@@ -136,6 +142,7 @@ pub fn own_json(link: &Link, details: bool) -> Value {
         "flag": link.flag.word(),
         "guard": link.guard.word(),
         "host": link.host,
+        "neigh": neigh(link),
         "slot": link.slot.0,
         "host_end": link.host_end.1,
         "degraded": link.degraded,

@@ -121,6 +121,7 @@ fn value(what: Property, link: &Link) -> Value {
         Property::Flag => json!(link.flag.word()),
         Property::Guard => json!(link.guard.word()),
         Property::Host => json!(link.host),
+        Property::Neigh => json!(super::link::neigh(link)),
         Property::Degraded => json!(link.degraded.first()),
     }
 }

@@ -18,6 +18,7 @@ mod monitor;
 mod multicast;
 mod news;
 mod places;
+mod proxy;
 mod refusals;
 mod removal;
 mod streams;
