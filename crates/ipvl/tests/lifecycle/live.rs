@@ -8,11 +8,13 @@ use crate::common::{Probe, pings_now, run};
 /// minds about who resolves neighbours.
 const GAP: usize = 5;
 
-/// Three l2 slaves, with routes and neighbours that make every mode work without asking anybody.
+/// Three l2 slaves, with routes and neighbours that make every mode work without asking anybody. The first one's siblings
+/// have host access: in l3s it meets them in the host's stack.
 fn lab() -> Lab {
     let lab = Lab::new(3);
     for n in 0..3 {
-        lab.add_slave(n, "mode l2 bridge", &[&format!("10.0.0.1{n}/24"), &format!("fd00::1{n}/64")]);
+        let options = if n == 0 { "mode l2 bridge" } else { "mode l2 bridge host on" };
+        lab.add_slave(n, options, &[&format!("10.0.0.1{n}/24"), &format!("fd00::1{n}/64")]);
         run(&lab.ext, &format!("ip route add 10.0.0.1{n}/32 via 10.0.0.1"));
         run(&lab.ext, &format!("ip -6 route add fd00::1{n}/128 via fd00::1"));
     }
