@@ -22,6 +22,9 @@ build: setup ## build target/release/ipvl
 demo: build ## two slaves and a host outside, in namespaces of their own: who reaches whom (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
+demo-vm: build ## a real guest: QEMU boots Debian's kernel behind a tap device (type ipvtap), and pings everybody
+	@scripts/demo-vm
+
 test: setup ## every test, on this machine's kernel (root for the ones with real packets)
 	@scripts/run-tests
 
@@ -68,4 +71,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo test check verify-kernels verify-masters bench bench-scale man completions install clean
+.PHONY: help setup build demo demo-vm test check verify-kernels verify-masters bench bench-scale man completions install clean

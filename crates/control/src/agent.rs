@@ -10,6 +10,7 @@ mod master;
 mod registry;
 mod rejoin;
 mod slave;
+mod tap;
 
 use crate::agent_client;
 use crate::error::{Error, Result, io_error};

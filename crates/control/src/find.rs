@@ -43,12 +43,26 @@ pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
     }
 }
 
-/// The same, for a link that was read already.
+/// The same, for a link that was read already. A tap device is a slave and its own host end.
 pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
     match link.link {
+        _ if is_tap(link) => Ok(Some(link.clone())),
         Some(peer) if link.kind.as_deref() == Some("veth") => netlink.link(peer, link.link_netnsid),
         _ => Ok(None),
     }
+}
+
+/// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
+pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
+    if is_tap(host_end) {
+        return Some((None, host_end.ifindex));
+    }
+    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
+}
+
+/// Whether this host end is a tap device, and so the slave itself.
+pub fn is_tap(link: &LinkInfo) -> bool {
+    link.kind.as_deref() == Some("tun") && HostEnd::of(link).is_some()
 }
 
 /// The name of the master of this link, if it is a slave.
@@ -83,9 +97,9 @@ impl Found {
     pub fn place(&self, netlink: &Netlink) -> Result<Place> {
         let gone = || refused("find", &self.name, Refusal::NoSlave);
         let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
-        let ifindex = host_end.link.ok_or_else(gone)?;
+        let (nsid, ifindex) = place_of(&host_end).ok_or_else(gone)?;
         let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
-        Ok(Place { netns: host_end.link_netnsid.map(into).transpose()?, ifindex })
+        Ok(Place { netns: nsid.map(into).transpose()?, ifindex })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which addresses are the host's own, so that no slave may have or claim them?
 
 use crate::error::Result;
+use crate::find::place_of;
 use crate::netlink::{AddressInfo, Netlink};
 use crate::port::{HostEnd, Port};
 use ipvl_core::{Addr, OwnerEntry, Router, Slot};
@@ -64,8 +65,9 @@ impl Port {
 
 /// The slaves, of any port, that sit in this netns: their addresses are not the host's.
 fn local_slaves(netlink: &Netlink) -> Result<BTreeSet<u32>> {
-    let host_ends = netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some());
-    Ok(host_ends.filter(|link| link.link_netnsid.is_none()).filter_map(|link| link.link).collect())
+    let links = netlink.links(None)?;
+    let places = links.iter().filter(|link| HostEnd::of(link).is_some()).filter_map(place_of);
+    Ok(places.filter(|(nsid, _)| nsid.is_none()).map(|(_, ifindex)| ifindex).collect())
 }
 
 /// The first and the last address of an IPv4 network: who had the latter would get all its broadcasts alone.

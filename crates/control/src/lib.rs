@@ -29,6 +29,7 @@ pub mod snapshot;
 pub mod sys;
 mod sysctl;
 pub mod tables;
+mod tap;
 mod tidy;
 mod view;
 

@@ -13,12 +13,41 @@ pub enum NetnsRef {
     Pid(u32),
 }
 
+/// What a slave is to whoever uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A network device: one end of a veth pair, in any netns.
+    Ipvlan,
+    /// A tap device beside the master, which a virtual machine monitor opens.
+    Ipvtap,
+}
+
+/// What `type ipvtap` has besides: who may open the tap device, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tap {
+    /// This user may.
+    pub user: Option<Account>,
+    /// Members of this group may. Without user and group it is whoever makes it.
+    pub group: Option<Account>,
+    /// Several queues at once.
+    pub multi_queue: bool,
+}
+
+/// A user or a group, as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// By number.
+    Id(u32),
+    /// By the name in `/etc/passwd` or `/etc/group`.
+    Name(String),
+}
+
 /// A slave to make: `link add link MASTER [name NAME] type ipvlan ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSpec {
     /// The master's name.
     pub master: String,
-    /// The slave's name; by default the first free `ipvl%d`.
+    /// The slave's name; by default the first free `ipvl%d`, or `ipvtap%d`.
     pub name: Option<String>,
     /// l3 by default.
     pub mode: Mode,
@@ -36,6 +65,8 @@ pub struct LinkSpec {
     pub mac: Option<Mac>,
     /// Where to put the slave; by default it stays in the master's netns.
     pub netns: Option<NetnsRef>,
+    /// For a tap device.
+    pub tap: Option<Tap>,
 }
 
 /// A change to a slave: `link set NAME ...`. What is `None` stays.
@@ -68,13 +99,15 @@ pub struct Link {
     pub ifindex: u32,
     /// In the slave's own netns; `?` when it cannot be read.
     pub name: String,
+    /// ipvlan or ipvtap.
+    pub kind: Kind,
     /// The master's ifindex and name.
     pub master: (u32, String),
     /// Whether what the master carries begins with IP, without a link-layer header (tun, wireguard).
     pub master_is_ip: bool,
     /// The slave's number on its master.
     pub slot: Slot,
-    /// The host end's ifindex and name.
+    /// The host end's ifindex and name; a tap device is its own.
     pub host_end: (u32, String),
     /// The id that the master's netns has for the slave's; `None` when they are one.
     pub netnsid: Option<i32>,

@@ -17,6 +17,8 @@ pub struct Observed {
     pub mac: Mac,
     /// Whether it sits in the netns of its master.
     pub local: bool,
+    /// Whether it is a tap device: its own host end, with the addresses of a guest.
+    pub tap: bool,
     /// The addresses on its device.
     pub addrs: BTreeSet<Addr>,
     /// Those among them that duplicate address detection has nothing against (any more).
@@ -119,20 +121,13 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut addrs: BTreeSet<Addr> =
         observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
     addrs.extend(inside.add);
+    addrs.extend(observed.tap.then(|| link_local(port.mac, desired.slot)));
     inside.remove.iter().for_each(|addr| _ = addrs.remove(addr));
-    let routed = updated.host() && up && !observed.local;
-    let single = addrs.iter().filter(|addr| !is_link_local(**addr)).map(|addr| (*addr, full_len(*addr)));
-    let reached = single.chain(desired.declared.iter().copied()).filter(|_| routed);
-    let routes = reached.map(|prefix| (routes::table(desired.vrf), prefix)).collect();
     let heard = up && (updated.mode() == Mode::L2 || updated.is_answered_for());
-    let announce = addrs.intersection(&observed.settled).copied().filter(|_| heard).collect();
-    let upper = desired.vrf.map(|vrf| vrf.ifindex);
-    let host_end = HostEndChange {
-        upper: (upper != observed.host_end_upper).then_some(upper.unwrap_or(0)),
-        up: (up != observed.host_end_up).then_some(up),
-        mac: (port.mac != observed.host_end_mac && !port.mac.is_zero()).then_some(port.mac),
-        mtu: (port.mtu != observed.host_end_mtu).then_some(port.mtu),
-    };
+    let announce = if heard { present(desired, observed, &addrs) } else { BTreeSet::new() };
+    let reached = if updated.host() && up { reached(desired, observed, &addrs) } else { BTreeSet::new() };
+    let routes = reached.into_iter().map(|prefix| (routes::table(desired.vrf), prefix)).collect();
+    let host_end = host_end(desired, observed, up);
     Plan { slave: (updated != slave).then_some(updated), addrs, inside, host_end, routes, announce }
 }
 
@@ -150,14 +145,43 @@ pub fn token(mac: Mac, slot: Slot) -> Addr {
     Addr([0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h])
 }
 
+/// What the wire can count on: a guest has what was declared for it.
+fn present(desired: &Desired, observed: &Observed, addrs: &BTreeSet<Addr>) -> BTreeSet<Addr> {
+    let single = |(addr, len): &&Prefix| observed.tap && *len == full_len(*addr);
+    let declared = desired.declared.iter().filter(single).map(|(addr, _)| *addr);
+    addrs.intersection(&observed.settled).copied().chain(declared).collect()
+}
+
+/// What lies behind the host end. What is on a device of this netns, a tap's too, the host's stack reaches by itself.
+fn reached(desired: &Desired, observed: &Observed, addrs: &BTreeSet<Addr>) -> BTreeSet<Prefix> {
+    let elsewhere = addrs.iter().filter(|addr| !observed.local && !is_link_local(**addr));
+    let declared = desired.declared.iter().copied().filter(|_| observed.tap || !observed.local);
+    elsewhere.map(|addr| (*addr, full_len(*addr))).chain(declared).collect()
+}
+
+/// A tap device is up when whoever uses it wants it to be, and the rest of it is looked at as a slave's.
+fn host_end(Desired { port, vrf, .. }: &Desired, observed: &Observed, up: bool) -> HostEndChange {
+    let upper = vrf.map(|vrf| vrf.ifindex);
+    let upper = (upper != observed.host_end_upper).then_some(upper.unwrap_or(0));
+    if observed.tap {
+        return HostEndChange { upper, ..HostEndChange::default() };
+    }
+    HostEndChange {
+        upper,
+        up: (up != observed.host_end_up).then_some(up),
+        mac: (port.mac != observed.host_end_mac && !port.mac.is_zero()).then_some(port.mac),
+        mtu: (port.mtu != observed.host_end_mtu).then_some(port.mtu),
+    }
+}
+
 fn inside(desired: &Desired, observed: &Observed) -> Inside {
     let Desired { port, slave, slot, old_mtu, .. } = desired.clone();
-    let noarp = slave.mode() != Mode::L2;
+    let noarp = observed.tap || slave.mode() != Mode::L2;
     let followed = observed.mtu == old_mtu || observed.mtu > port.mtu;
     let own = link_local(port.mac, slot);
     let unwanted = eui64(port.mac);
     let has_one = observed.addrs.iter().any(|addr| is_link_local(*addr) && *addr != unwanted);
-    let wanted = observed.up && !port.mac.is_zero() && !has_one;
+    let wanted = observed.up && !observed.tap && !port.mac.is_zero() && !has_one;
     Inside {
         noarp: (noarp != observed.noarp).then_some(noarp),
         mtu: (followed && observed.mtu != port.mtu).then_some(port.mtu),
@@ -228,6 +252,7 @@ mod tests {
             mtu: 1500,
             mac: MAC,
             local: false,
+            tap: false,
             addrs,
             settled,
             host_end_up,
@@ -316,6 +341,22 @@ mod tests {
         let there = Observed { host_end_upper: Some(5), ..observed(Mode::L3s, true) };
         assert_eq!(plan(&inside, &there).host_end, HostEndChange::default());
         assert_eq!(plan(&desired(Mode::L3s, true), &there).host_end.upper, Some(0));
+    }
+
+    #[test]
+    fn a_tap_device_has_a_guests_addresses_and_is_left_alone() {
+        let mut wish = desired(Mode::L2, true);
+        wish.slave = Slave::new(9, SlaveConfig { host: true, local: true, ..wish.slave.config() });
+        let (guest, net) = (Addr::v4([10, 0, 0, 7]), (Addr::v4([10, 1, 0, 0]), 16));
+        wish.declared = BTreeSet::from([(guest, 32), net]);
+        let addrs = BTreeSet::new();
+        let tap =
+            Observed { tap: true, local: true, noarp: true, settled: addrs.clone(), addrs, ..observed(Mode::L2, true) };
+        let plan = plan(&wish, &tap);
+        assert_eq!((&plan.inside, &plan.host_end), (&Inside::default(), &HostEndChange::default()));
+        assert_eq!(plan.addrs, BTreeSet::from([link_local(MAC, Slot(4))]));
+        assert_eq!(plan.routes, BTreeSet::from([(guest, 32), net].map(|prefix| (routes::table(None), prefix))));
+        assert_eq!(plan.announce, BTreeSet::from([guest]));
     }
 
     #[test]

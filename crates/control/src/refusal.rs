@@ -23,6 +23,14 @@ pub enum Refusal {
     NotEthernet(u16),
     /// The master carries no Ethernet header, and the mode needs one.
     NeedsEthernet(Mode),
+    /// The master carries no Ethernet header, and what comes from a tap device has one.
+    TapNeedsEthernet,
+    /// A tap device cannot be in another netns than its master.
+    TapStays,
+    /// The kernel, or whoever made this container, offers no tun devices.
+    NoTun,
+    /// There is no user or group of that name.
+    NoAccount(String),
     /// The master is itself a slave, of the master named here.
     IsSlave(String),
     /// The link is a host end.
@@ -71,7 +79,9 @@ impl Refusal {
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
-            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) => libc::EOPNOTSUPP,
+            Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
+            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) | Self::TapStays => libc::EOPNOTSUPP,
+            Self::NoTun => libc::ENODEV,
             Self::Full => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
@@ -104,6 +114,15 @@ impl fmt::Display for Refusal {
                 let mode = format!("{mode:?}").to_lowercase();
                 write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
             }
+            Self::TapNeedsEthernet => {
+                f.write_str("the master has no Ethernet header, and a guest's frames have one; use type ipvlan")
+            }
+            Self::TapStays => f.write_str(
+                "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
+                 or start the virtual machine there",
+            ),
+            Self::NoTun => f.write_str("there is no /dev/net/tun; `modprobe tun`, or give it to this container"),
+            Self::NoAccount(name) => write!(f, "there is no {name}; give its number"),
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),

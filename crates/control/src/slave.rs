@@ -13,6 +13,7 @@ use crate::port::{ARPHRD_NONE, HostEnd, Port};
 use crate::refusal::Refusal;
 use crate::routes;
 use crate::sysctl;
+use crate::tap::{NewTap, TapSpec};
 use crate::tidy;
 use ipvl_core::{Mac, Mode, Slave, SlaveConfig, Slot};
 use std::collections::BTreeMap;
@@ -51,6 +52,9 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     let master = found.master_link(&netlink)?;
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
     mtu.map_err(|refusal| refused("change", name, refusal))?;
+    if change.netns.is_some() && find::is_tap(&found.host_end) {
+        return Err(refused("move", name, Refusal::TapStays));
+    }
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
     let before = found.port.maps.slave(found.slot)?;
     reconfigure(&netlink, &mut found, &master, change)?;
@@ -134,20 +138,24 @@ impl Adding {
 }
 
 fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::Result<(), Refusal> {
+    if let Some(real) = find::master_of(netlink, master) {
+        return Err(Refusal::IsSlave(real));
+    }
     if HostEnd::of(master).is_some() {
         return Err(Refusal::IsHostEnd);
     }
     if master.vrf_table.is_some() {
         return Err(Refusal::IsVrf);
     }
-    if let Some(real) = find::master_of(netlink, master) {
-        return Err(Refusal::IsSlave(real));
-    }
     match (master.arp_type, spec.mode) {
+        (ARPHRD_NONE, _) if spec.tap.is_some() => return Err(Refusal::TapNeedsEthernet),
         (ARPHRD_ETHER, _) | (ARPHRD_NONE, Mode::L3 | Mode::L3s) => {}
         (ARPHRD_NONE, Mode::L2) => return Err(Refusal::NeedsEthernet(Mode::L2)),
         (ARPHRD_LOOPBACK, _) => return Err(Refusal::Loopback),
         (other, _) => return Err(Refusal::NotEthernet(other)),
+    }
+    if spec.tap.is_some() && spec.netns.is_some() {
+        return Err(Refusal::TapStays);
     }
     checked_mtu(spec.mtu.unwrap_or(master.mtu), master.mtu)?;
     match spec.mac {
@@ -160,8 +168,8 @@ fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
     if (MIN_MTU..=max).contains(&mtu) { Ok(mtu) } else { Err(Refusal::Mtu { mtu, max }) }
 }
 
-/// Makes the pair, attaches the program, and writes the table; the host end stays down until the agent has seen to the
-/// slave's link-local address.
+/// Makes the device, attaches the program, and writes the table; the host end of a pair stays down until the agent has
+/// seen to the slave's link-local address.
 fn equip(
     netlink: &Netlink,
     hook: Hook,
@@ -185,37 +193,54 @@ fn equip(
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
     let alias = HostEnd { master: master.ifindex, slot }.to_string();
-    let (host_end, slave) = add_veth(
-        netlink,
-        &VethSpec {
-            host_name: "ipvlh%d",
-            slave_name: spec.name.as_deref().unwrap_or("ipvl%d"),
-            mac: master.mac.unwrap_or(Mac([2, 0, 0, 0, 0, 1])),
-            mtu: spec.mtu.unwrap_or(master.mtu),
-            noarp_slave: spec.mode != Mode::L2,
-            alias: Some(&alias),
-            netns,
-        },
-    )?;
+    let born = bear(netlink, spec, master, &alias, netns)?;
+    let host_end = born.host_end;
     let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);
-    if let Err(error) = done {
+    if let Err(error) = done.and_then(|()| born.tap.map_or(Ok(()), NewTap::keep)) {
         discard(netlink, port, host_end, slot);
         return Err(error);
     }
     let name = match &spec.name {
         Some(name) => name.clone(),
-        None => find::peer(netlink, host_end)?.map_or_else(|| format!("link {slave}"), |link| link.name),
+        None => find::peer(netlink, host_end)?.map_or_else(|| format!("link {}", born.slave), |link| link.name),
     };
     Ok(Made { name, host_end, slot, master: master.ifindex })
 }
 
+/// A slave's devices, down.
+struct Born {
+    host_end: u32,
+    slave: u32,
+    tap: Option<NewTap>,
+}
+
+fn bear(
+    netlink: &Netlink,
+    spec: &LinkSpec,
+    master: &LinkInfo,
+    alias: &str,
+    netns: Option<BorrowedFd<'_>>,
+) -> Result<Born> {
+    let (mac, mtu) = (master.mac.unwrap_or(Mac([2, 0, 0, 0, 0, 1])), spec.mtu.unwrap_or(master.mtu));
+    let name = spec.name.as_deref();
+    if let Some(tap) = &spec.tap {
+        let spec = TapSpec { name, mac, mtu, alias, tap };
+        let tap = unless_taken(netlink, name, || NewTap::create(netlink, &spec))?;
+        return Ok(Born { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
+    }
+    let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.mode != Mode::L2);
+    let spec = VethSpec { host_name, slave_name, mac, mtu, noarp_slave, alias: Some(alias), netns };
+    let (host_end, slave) = unless_taken(netlink, name, || netlink.add_veth(&spec))?;
+    Ok(Born { host_end, slave, tap: None })
+}
+
 /// Once more if the name is taken, for it may be by what a killed command left.
-fn add_veth(netlink: &Netlink, spec: &VethSpec<'_>) -> Result<(u32, u32)> {
-    match netlink.add_veth(spec) {
+fn unless_taken<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -> Result<T>) -> Result<T> {
+    match make() {
         Err(error) if error.is_exists() => {
             tidy::tidy(netlink, &mut tidy::ports(netlink)?)?;
-            netlink.add_veth(spec).map_err(|error| match error.is_exists() {
-                true => refused("add", spec.slave_name, Refusal::NameTaken),
+            make().map_err(|error| match error.is_exists() {
+                true => refused("add", name.unwrap_or("a slave"), Refusal::NameTaken),
                 false => error,
             })
         }
@@ -285,8 +310,10 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
 /// of two minds about who resolves neighbours. What fails on the device, the agent tries again and reports.
 fn switch(netlink: &Netlink, found: &mut Found, slave: Slave) -> Result<()> {
     let place = found.place(netlink);
+    let is_tap = find::is_tap(&found.host_end);
     let Found { port, slot, .. } = found;
-    let Ok(place) = place else { return port.maps.set_slave(*slot, slave) };
+    // A tap device's own ARP is always off: who is behind it resolves for himself.
+    let Some(place) = place.ok().filter(|_| !is_tap) else { return port.maps.set_slave(*slot, slave) };
     let noarp = LinkChange { noarp: Some(slave.mode() != Mode::L2), ..LinkChange::default() };
     place.enter(netlink, |there, ifindex| {
         port.maps.set_slave(*slot, slave)?;

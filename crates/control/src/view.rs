@@ -1,8 +1,8 @@
 //! What is there? Slaves, addresses, counters, read from the kernel; nothing is changed.
 
 use crate::error::Result;
-use crate::find::peer_of;
-use crate::model::{AddressEntry, Link, Origin, Statistics};
+use crate::find::{is_tap, peer_of};
+use crate::model::{AddressEntry, Kind, Link, Origin, Statistics};
 use crate::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::netns;
 use crate::port::{ARPHRD_NONE, HostEnd, Port};
@@ -125,6 +125,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
     let Known { host_end, master, slot, slave: entry, .. } = known;
     Link {
         ifindex: device.ifindex,
+        kind: if is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
         name: known_name(device.name.clone()),
         master: (master.ifindex, master.name.clone()),
         master_is_ip: master.arp_type == ARPHRD_NONE,

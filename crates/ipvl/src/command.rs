@@ -1,7 +1,7 @@
 //! What is to be done? A command line, understood.
 
 use crate::definition::Object;
-use ipvl_control::{Change, LinkSpec};
+use ipvl_control::{Change, Kind, LinkSpec};
 use ipvl_core::{Addr, Mac};
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Command {
     LinkAdd(LinkSpec),
     LinkSet { name: String, change: Change },
     LinkDelete { name: String },
-    LinkShow { name: Option<String> },
+    LinkShow { name: Option<String>, kind: Option<Kind> },
     AddressShow { slave: Option<String> },
     AddressAdd(Declaration),
     AddressDelete(Declaration),
@@ -36,8 +36,8 @@ pub enum Topic {
     All,
     /// One object.
     Object(&'static Object),
-    /// The words behind `type ipvlan`.
-    Kind,
+    /// The words behind `type ipvlan` or `type ipvtap`.
+    Kind(Kind),
 }
 
 /// How to work, whatever the command is.

@@ -2,9 +2,11 @@
 //!
 //! The parser, the help texts, the man pages and the completions all read it.
 
+mod kinds;
 mod tables;
 
-pub use tables::{KIND_WORDS, OBJECTS, OPTIONS, SET_ELSEWHERE};
+pub use kinds::KINDS;
+pub use tables::{OBJECTS, OPTIONS, SET_ELSEWHERE};
 
 /// Something that commands are about: `link`, `addr`, ...
 #[derive(Debug)]
@@ -64,10 +66,19 @@ pub enum Form {
     Bare(Value),
     /// One of these words itself.
     Choice(&'static [&'static str]),
-    /// `type ipvlan`, then the words of the type; nothing follows them.
-    Kind(&'static [Word]),
+    /// `type ipvlan`, then the words of that kind; nothing follows them. The last kind knows all words.
+    Kind(&'static [DeviceKind]),
     /// All that follows.
     Rest(Value),
+}
+
+/// A kind of device, behind `type`.
+#[derive(Debug)]
+pub struct DeviceKind {
+    /// Its name.
+    pub name: &'static str,
+    /// The words that may follow it.
+    pub words: &'static [Word],
 }
 
 /// What a value is.
@@ -77,6 +88,8 @@ pub enum Value {
     Master,
     Slave,
     NewName,
+    User,
+    Group,
     Netns,
     NetnsName,
     Mtu,
@@ -106,9 +119,6 @@ pub struct Switch {
     pub about: &'static str,
 }
 
-/// The kind of device that all of this is about.
-pub const KIND: &str = "ipvlan";
-
 impl Object {
     /// Whether `word` is this object's name, or a beginning of it.
     pub fn is_named(&self, word: &str) -> bool {
@@ -137,7 +147,7 @@ impl Verb {
         self.words.iter().find(|word| matches!(word.form, Form::Bare(_)))
     }
 
-    /// The command and all its words: `ipvl link del [ dev ] NAME [ type ipvlan ]`.
+    /// The command and all its words: `ipvl link del [ dev ] NAME [ type { ipvlan | ipvtap } ]`.
     pub fn synopsis(&self, object: &Object) -> Vec<String> {
         let start = if self.name.is_empty() { object.path() } else { format!("{} {}", object.path(), self.name) };
         std::iter::once(start).chain(synopsis(self.words)).collect()
@@ -165,13 +175,24 @@ impl Word {
             Form::Pair(value) | Form::Rest(value) => format!("{} {}", self.name, value.meta()),
             Form::Bare(value) => format!("[ {} ] {}", self.name, value.meta()),
             Form::Choice(choices) => choices.join(" | "),
-            Form::Kind(_) => format!("{} {KIND}", self.name),
+            Form::Kind(kinds) => {
+                let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+                format!("{} {{ {} }}", self.name, names.join(" | "))
+            }
+        }
+    }
+
+    /// All that may follow a kind of device.
+    pub fn kind_words(&self) -> &'static [Word] {
+        match self.form {
+            Form::Kind(kinds) => kinds.last().map_or(&[], |kind| kind.words),
+            _ => &[],
         }
     }
 
     fn synopsis(&self) -> Vec<String> {
         match (self.form, self.required) {
-            (Form::Kind(words), _) => self.kind_synopsis(words),
+            (Form::Kind(_), _) => self.kind_synopsis(self.kind_words()),
             (Form::Choice(_), true) => vec![format!("{{ {} }}", self.title())],
             (_, true) => vec![self.title()],
             (_, false) => vec![format!("[ {} ]", self.title())],
@@ -197,6 +218,8 @@ impl Value {
         let name = match self {
             Self::Master => "MASTER",
             Self::Slave | Self::NewName => "NAME",
+            Self::User => "USER",
+            Self::Group => "GROUP",
             Self::Netns => "{ PID | NAME }",
             Self::NetnsName => "NETNS",
             Self::Mtu => "MTU",
@@ -252,6 +275,13 @@ mod tests {
                 assert_eq!(same.count(), 1, "{} {}", object.name, command.name);
             }
         }
+    }
+
+    #[test]
+    fn the_last_kind_knows_all_words_of_the_others() {
+        let names = |words: &[Word]| words.iter().map(|word| word.name).collect::<Vec<_>>();
+        let last = KINDS.last().unwrap();
+        assert!(KINDS.iter().all(|kind| names(last.words).starts_with(&names(kind.words))));
     }
 
     #[test]

@@ -5,10 +5,11 @@ mod link;
 mod values;
 
 use crate::command::{Command, Declaration, Options, Timestamp, Topic, Watch};
-use crate::definition::{KIND, OBJECTS, OPTIONS, Object, Switch, Verb};
+use crate::definition::{OBJECTS, OPTIONS, Object, Switch, Verb};
 use crate::names::Named;
 use crate::usage::UsageError;
 use crate::words::Given;
+use ipvl_control::Kind;
 
 /// Reads options and command. In a batch there may be no command.
 pub fn command_line(line: &[String]) -> Result<(Options, Option<Command>), UsageError> {
@@ -113,7 +114,7 @@ fn help_topic(object: &'static Object, line: &[String]) -> Option<Topic> {
     let alone = before.is_empty() && is_help(last);
     match last.as_str() {
         _ if object.name == "complete" => None,
-        "help" if before.iter().any(|word| word == KIND) => Some(Topic::Kind),
+        "help" if let Some(kind) = before.iter().find_map(|word| Kind::from_word(word)) => Some(Topic::Kind(kind)),
         "help" => Some(Topic::Object(object)),
         _ => alone.then_some(Topic::Object(object)),
     }
@@ -132,7 +133,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("link", "add") => link::add(&given).map(Command::LinkAdd),
         ("link", "set") => link::set(&given),
         ("link", "delete") => Ok(Command::LinkDelete { name: values::device(given.required("dev")?)? }),
-        ("link", _) => Ok(Command::LinkShow { name: given.parsed("dev", values::device)? }),
+        ("link", _) => link::show(&given),
         ("addr", "add") => declaration(&given).map(Command::AddressAdd),
         ("addr", "delete") => declaration(&given).map(Command::AddressDelete),
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
 use crate::{frame, netns};
-use ipvl_control::{Link, LinkSpec, Severity, Statistics};
+use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -77,7 +77,7 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
         Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
         Command::LinkDelete { name } => Ok(backend::delete_all(&[name])?),
-        Command::LinkShow { name } => show_links(name, options.statistics, style),
+        Command::LinkShow { name, kind } => show_links(name, kind, options.statistics, style),
         Command::AddressShow { slave } => show_addresses(slave, style),
         Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),
         Command::AddressDelete(Declaration { slave, addr, prefix_len }) => {
@@ -100,8 +100,9 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_links(name: Option<String>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let links = only(backend::links()?, name, is_meant)?;
+fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
+    let mut links = only(backend::links()?, name, is_meant)?;
+    links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
     let statistics = if statistics { backend::statistics()? } else { Vec::new() };
     show(&render::links(&links, &statistics, style))
 }

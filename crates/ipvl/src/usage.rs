@@ -28,12 +28,12 @@ pub enum UsageError {
     NotAPrefix { value: String },
     #[error("Error: argument \"{value}\" is wrong: give {whole} for all of it, or a single address without a length")]
     HostBits { value: String, whole: String },
-    #[error("Error: argument \"{value}\" is wrong: type must be ipvlan; \"ip link\" makes the others")]
+    #[error("Error: argument \"{value}\" is wrong: type must be ipvlan or ipvtap; \"ip link\" makes the others")]
     OtherKind { value: String },
-    #[error("ipvlan: unknown option \"{word}\"?\n{usage}")]
-    UnknownKindWord { word: String, usage: String },
-    #[error("ipvlan: unknown option \"{word}\"? Only one of {choices} can be given, and there is one already.")]
-    SecondFlag { word: String, choices: String },
+    #[error("{kind}: unknown option \"{word}\"?\n{usage}")]
+    UnknownKindWord { kind: &'static str, word: String, usage: String },
+    #[error("{kind}: unknown option \"{word}\"? Only one of {choices} can be given, and there is one already.")]
+    SecondFlag { kind: &'static str, word: String, choices: String },
     #[error("Error: \"{word}\" is not for ipvl: use \"ip link\" for it, on the slave.")]
     SetElsewhere { word: String },
     #[error("Error: \"address\" cannot be set: a slave has its master's, and follows it.")]

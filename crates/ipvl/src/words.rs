@@ -1,6 +1,6 @@
 //! Which word of a command line has which value? Read by the definition; the values are still text here.
 
-use crate::definition::{Form, KIND, SET_ELSEWHERE, Verb, Word, synopsis};
+use crate::definition::{DeviceKind, Form, SET_ELSEWHERE, Verb, Word, synopsis};
 use crate::usage::UsageError;
 
 /// The words that were given, with their values.
@@ -57,27 +57,28 @@ impl Given {
             Form::Choice(_) => self.put(word, claimed),
             Form::Pair(_) | Form::Bare(_) => self.put(word, next(typed, rest)?),
             Form::Rest(_) => self.put(word, &rest.map(String::as_str).collect::<Vec<_>>().join(" ")),
-            Form::Kind(words) => match next(typed, rest)? {
-                KIND => {
-                    self.put(word, KIND)?;
-                    self.take_kind(words, rest)
-                }
-                other => Err(UsageError::OtherKind { value: other.to_owned() }),
-            },
+            Form::Kind(kinds) => {
+                let name = next(typed, rest)?;
+                let kind = kinds.iter().find(|kind| kind.name == name);
+                let kind = kind.ok_or_else(|| UsageError::OtherKind { value: name.to_owned() })?;
+                self.put(word, kind.name)?;
+                self.take_kind(kind, rest)
+            }
         }
     }
 
     /// As iproute2: behind the type, a word given twice has its last value.
     fn take_kind<'a>(
         &mut self,
-        words: &'static [Word],
+        kind: &'static DeviceKind,
         rest: &mut impl Iterator<Item = &'a String>,
     ) -> Result<(), UsageError> {
         while let Some(typed) = rest.next() {
-            let (word, claimed) = claim(typed, words).ok_or_else(|| unknown_kind_word(typed, words))?;
+            let (word, claimed) = claim(typed, kind.words).ok_or_else(|| unknown_kind_word(typed, kind))?;
             match word.form {
                 Form::Choice(choices) if self.get(word.name).is_some() => {
-                    return Err(UsageError::SecondFlag { word: typed.clone(), choices: choices.join(", ") });
+                    let (kind, word, choices) = (kind.name, typed.clone(), choices.join(", "));
+                    return Err(UsageError::SecondFlag { kind, word, choices });
                 }
                 Form::Choice(_) => self.0.push((word.name, claimed.to_owned())),
                 _ => self.0.insert(0, (word.name, next(typed, rest)?.to_owned())),
@@ -119,9 +120,7 @@ fn next<'a>(after: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<
     rest.next().map(String::as_str).ok_or_else(|| UsageError::Incomplete { after: after.to_owned() })
 }
 
-fn unknown_kind_word(typed: &str, words: &[Word]) -> UsageError {
-    UsageError::UnknownKindWord {
-        word: typed.to_owned(),
-        usage: format!("Usage: ... {KIND} {}", synopsis(words).join(" ")),
-    }
+fn unknown_kind_word(typed: &str, kind: &DeviceKind) -> UsageError {
+    let usage = format!("Usage: ... {} {}", kind.name, synopsis(kind.words).join(" "));
+    UsageError::UnknownKindWord { kind: kind.name, word: typed.to_owned(), usage }
 }

@@ -6,6 +6,7 @@
 use super::registry::Hearing;
 use super::{Agent, complain, report};
 use crate::error::Result;
+use crate::find::is_tap;
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::multicast::Lists;
 use crate::netlink::{Event, Events, LinkInfo, What};
@@ -63,9 +64,11 @@ impl Sweep {
 pub(super) fn hearing(slave: &LinkInfo, place: super::registry::Place, entry: Slave, declared: bool) -> Hearing {
     const BOTH: u32 = (libc::IFF_PROMISC | libc::IFF_ALLMULTI) as u32;
     let asks = slave.flags & BOTH != 0 || slave.detail.promiscuity > 0 || slave.detail.allmulti > 0;
-    // Whoever has a declared address sits behind the slave, and the slave's list need not have its groups.
+    // Whoever has a declared address sits behind the slave, as a guest does behind its tap device: the slave's list need
+    // not have his groups.
+    let behind = declared || is_tap(slave);
     let (listens, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_answered_for());
-    Hearing { place, listens, everything: asks || declared, answered_for }
+    Hearing { place, listens, everything: asks || behind, answered_for }
 }
 
 impl Agent {

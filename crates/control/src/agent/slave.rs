@@ -4,7 +4,7 @@ use super::Agent;
 use super::groups::hearing;
 use super::registry::Place;
 use crate::error::Result;
-use crate::find::{peer_of, unreachable_netns};
+use crate::find::{is_tap, peer_of, place_of, unreachable_netns};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
 use crate::netns;
@@ -60,6 +60,7 @@ impl Agent {
         }
         self.note_master(link);
         self.note_place((None, link.ifindex));
+        self.note_tap(link);
     }
 
     fn note_place(&mut self, place: Place) {
@@ -74,15 +75,16 @@ impl Agent {
 
     /// Reads a slave, compares, and puts right what differs. `old_mtu` is what its master's was before.
     pub(super) fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
-        let Some(link) = self.netlink.link(host_end, None)? else { return self.forget(host_end) };
+        let Some(link) = self.link_here(host_end)? else { return self.forget(host_end) };
         let Some((master, slot)) = self.identify(&link)? else {
             self.strays.insert(host_end);
             return Ok(());
         };
         self.strays.remove(&host_end);
-        let place = link.link.map(|ifindex| (link.link_netnsid, ifindex));
+        let place = place_of(&link);
         self.registry.seen(host_end, master, slot, place);
         let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(()) };
+        self.keep_closed(&link, master, slot)?;
         let observed = self.observe(&link, &slave, place)?;
         let Some(desired) = self.desire(master, slot, old_mtu)? else { return Ok(()) };
         let plan = plan(&desired, &observed);
@@ -95,6 +97,16 @@ impl Agent {
             self.dirty.groups.insert(host_end);
         }
         self.announce(host_end, master, desired.port.mac, &plan)
+    }
+
+    /// A host end, unless it is gone. One that only left is back by then: the news of it has come, but may not have been
+    /// read.
+    fn link_here(&mut self, host_end: u32) -> Result<Option<LinkInfo>> {
+        if let Some(link) = self.netlink.link(host_end, None)? {
+            return Ok(Some(link));
+        }
+        self.note_events()?;
+        self.netlink.link(host_end, None)
     }
 
     /// The slave's master and slot, once its entry is in the table: then it is complete.
@@ -112,12 +124,15 @@ impl Agent {
 
     fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, (nsid, ifindex): Place) -> Result<Observed> {
         let addresses = self.netlink.addresses(Some(ifindex), nsid)?;
+        let tap = is_tap(host_end);
         Ok(Observed {
-            up: slave.is_up(),
+            // A tap device has a carrier while somebody has it open.
+            up: slave.is_up() && (!tap || slave.carrier.unwrap_or(true)),
             noarp: slave.flags & libc::IFF_NOARP as u32 != 0,
             mtu: slave.mtu,
             mac: slave.mac.unwrap_or(Mac([0; 6])),
             local: nsid.is_none(),
+            tap,
             settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
             addrs: addresses.into_iter().map(|info| info.addr).collect(),
             host_end_up: host_end.is_up(),

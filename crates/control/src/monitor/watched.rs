@@ -1,5 +1,6 @@
 //! What is known of one slave, and how does that change?
 
+use crate::find::place_of;
 use crate::model::{Link, News, Property};
 use crate::netlink::LinkInfo;
 use crate::notice;
@@ -86,11 +87,6 @@ impl Watched {
             }
         }
     }
-}
-
-/// Where the other end of a host end is.
-fn place_of(host_end: &LinkInfo) -> Option<Place> {
-    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
 }
 
 /// What is told of a slave that is not as it was.

@@ -120,6 +120,7 @@ fn slave_of(master: &str) -> LinkSpec {
         mtu: None,
         mac: None,
         netns: None,
+        tap: None,
     }
 }
 

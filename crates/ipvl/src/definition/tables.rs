@@ -1,6 +1,7 @@
 //! Which objects, commands, words and options are there?
 
-use super::{Form, Object, Switch, Value, Verb, Word};
+use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
+use super::{DeviceKind, Form, Object, Switch, Value, Verb, Word};
 
 /// The options, in the order in which a beginning is matched.
 pub const OPTIONS: &[Switch] = &[
@@ -70,6 +71,9 @@ const LINK: Object = Object {
          Both belong to the slave alone: adding or changing one slave changes no other.",
         "Anything that iproute2 does with a device (addresses, routes, up, down, a move to another namespace) is done \
          to a slave with iproute2 itself.",
+        "An ipvtap device is a slave for a virtual machine: a tap device, which QEMU, Firecracker and the like open by \
+         its name. It stays in the master's namespace. The guest needs the master's MAC address, and its IP addresses \
+         are declared with ipvl addr add.",
     ],
     commands: &[
         Verb { name: "add", aliases: &[], about: "Makes a slave.", words: LINK_ADD },
@@ -90,6 +94,7 @@ const LINK: Object = Object {
     examples: &[
         ("ipvl link add link eth0 name ipvl0 type ipvlan mode l2 bridge", "A slave of eth0."),
         ("ipvl link add link eth0 ipvl1 netns web type ipvlan mode l3s guard strict", "One that starts in netns web."),
+        ("ipvl link add link eth0 name tap0 type ipvtap mode l2 user kvm", "A tap device that user kvm may open."),
         ("ipvl link set ipvl0 type ipvlan private", "From now on no sibling reaches ipvl0; its mode stays."),
         ("ipvl -d -j link show", "All slaves, in the JSON of ip -d -j link show."),
     ],
@@ -102,7 +107,7 @@ const LINK_ADD: &[Word] = &[
     pair("mtu", Value::Mtu, "At most the master's, which is the default."),
     pair("address", Value::Mac, "Only the master's own MAC address is possible.").abbreviable(),
     pair("netns", Value::Netns, "Where the slave starts: a namespace's name, or a process in it."),
-    kind(KIND_WORDS).required(),
+    kind(KINDS).required(),
 ];
 
 const LINK_SET: &[Word] = &[
@@ -111,49 +116,12 @@ const LINK_SET: &[Word] = &[
     pair("mtu", Value::Mtu, "At most the master's."),
     pair("name", Value::NewName, "A new name."),
     pair("netns", Value::Netns, "Moves it there: a namespace's name, or a process in it."),
-    kind(KIND_WORDS),
+    kind(KINDS_TO_CHANGE),
 ];
 
-const LINK_DELETE: &[Word] = &[bare("dev", Value::Slave, "The slave.").required(), kind(&[])];
+const LINK_DELETE: &[Word] = &[bare("dev", Value::Slave, "The slave.").required(), kind(KINDS_ALONE)];
 
-const LINK_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave."), kind(&[])];
-
-/// The words behind `type ipvlan`.
-pub const KIND_WORDS: &[Word] = &[
-    pair(
-        "mode",
-        Value::OneOf(&["l2", "l3", "l3s"]),
-        "l2: the slave's own stack resolves and routes. l3 (the default): the master's routing table decides. \
-         l3s: as l3, through the host's netfilter hooks.",
-    )
-    .abbreviable(),
-    choice(
-        "flag",
-        &["bridge", "private", "vepa"],
-        "bridge (the default): siblings talk directly. private: not at all. vepa: by way of the switch.",
-    )
-    .abbreviable(),
-    pair(
-        "guard",
-        Value::OneOf(&["owned", "strict", "off"]),
-        "Source addresses that the slave may use. owned (the default): any but the host's and other slaves'. strict: \
-         only its own. off: any.",
-    )
-    .abbreviable(),
-    pair(
-        "host",
-        Value::OneOf(&["on", "off"]),
-        "Whether host and slave reach each other. off by default; in l3s always on.",
-    )
-    .abbreviable(),
-    pair(
-        "neigh",
-        Value::OneOf(&["proxy", "off"]),
-        "proxy: whoever on the master's link asks for an address of this slave (ARP, neighbour discovery) is answered for \
-         it, in l3 and l3s, where its own stack does not. off (the default): the host gets the question. In l2 the slave \
-         answers itself.",
-    ),
-];
+const LINK_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave."), kind(KINDS_ALONE)];
 
 const ADDRESS: Object = Object {
     name: "addr",
@@ -347,7 +315,7 @@ const fn switch(name: &'static str, short: &'static str, value: Option<Value>, a
     Switch { name, alias: name, short, value, about }
 }
 
-const fn pair(name: &'static str, value: Value, about: &'static str) -> Word {
+pub(super) const fn pair(name: &'static str, value: Value, about: &'static str) -> Word {
     Word { name, aliases: &[], form: Form::Pair(value), abbreviable: false, required: false, about }
 }
 
@@ -355,17 +323,17 @@ const fn bare(name: &'static str, value: Value, about: &'static str) -> Word {
     Word { form: Form::Bare(value), ..pair(name, value, about) }
 }
 
-const fn choice(name: &'static str, words: &'static [&'static str], about: &'static str) -> Word {
+pub(super) const fn choice(name: &'static str, words: &'static [&'static str], about: &'static str) -> Word {
     Word { name, aliases: &[], form: Form::Choice(words), abbreviable: false, required: false, about }
 }
 
-const fn kind(words: &'static [Word]) -> Word {
+const fn kind(kinds: &'static [DeviceKind]) -> Word {
     let about = "The kind of device. The words behind it belong to it, so it comes last.";
-    Word { name: "type", aliases: &[], form: Form::Kind(words), abbreviable: true, required: false, about }
+    Word { name: "type", aliases: &[], form: Form::Kind(kinds), abbreviable: true, required: false, about }
 }
 
 impl Word {
-    const fn abbreviable(self) -> Self {
+    pub(super) const fn abbreviable(self) -> Self {
         Self { abbreviable: true, ..self }
     }
 

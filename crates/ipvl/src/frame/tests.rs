@@ -85,6 +85,7 @@ fn entry(text: &str, slave: &str) -> AddressEntry {
 
 fn link(mode: Mode, mac: Mac) -> Link {
     Link {
+        kind: ipvl_control::Kind::Ipvlan,
         ifindex: 3,
         name: "s0".to_owned(),
         master: (2, "eth0".to_owned()),

@@ -1,7 +1,7 @@
 //! What may come next on a command line? The shells' scripts ask the command itself.
 
 use crate::command::Shell;
-use crate::definition::{Form, KIND, OBJECTS, OPTIONS, Object, Value, Verb, Word};
+use crate::definition::{DeviceKind, Form, OBJECTS, OPTIONS, Object, Value, Verb, Word};
 
 /// Something that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +74,10 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
         let Some(place) = claiming.or_else(bare) else { return vec![] };
         let word = open.remove(place);
         let value_follows = claiming.is_some() && !matches!(word.form, Form::Choice(_));
-        if value_follows && words.next().is_none() {
-            return value_of(word);
-        }
-        if let Form::Kind(kind) = word.form {
-            open = kind.iter().collect();
+        let value = if value_follows { words.next() } else { Some("") };
+        let Some(value) = value else { return value_of(word) };
+        if let Form::Kind(kinds) = word.form {
+            open = kinds.iter().filter(|kind| kind.name == value).flat_map(|kind| kind.words).collect();
         }
     }
     open.iter().flat_map(|word| of_word(word)).collect()
@@ -95,7 +94,7 @@ fn of_word(next: &'static Word) -> Vec<Candidate> {
 fn value_of(after: &'static Word) -> Vec<Candidate> {
     match after.form {
         Form::Pair(value) | Form::Bare(value) | Form::Rest(value) => of_value(value),
-        Form::Kind(_) => vec![word(KIND, "")],
+        Form::Kind(kinds) => kinds.iter().map(|DeviceKind { name, .. }| word(name, "")).collect(),
         Form::Choice(_) => vec![],
     }
 }
@@ -127,9 +126,11 @@ mod tests {
         check("link add ", "link mtu address netns type");
         check("link add link ", "DEVICE");
         check("link add link eth0 ipvl0 ", "mtu address netns type");
-        check("l a link eth0 type ", "ipvlan");
+        check("l a link eth0 type ", "ipvlan ipvtap");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
         check("link add link eth0 type ipvlan private ", "mode guard host neigh");
+        check("l a link eth0 type ipvtap mode l2 ", "bridge private vepa guard host neigh user group multi_queue");
+        check("link set ipvl0 type ipvtap host on ", "mode bridge private vepa guard neigh");
         check("link set ", "SLAVE up down mtu name netns type");
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");

@@ -2,14 +2,16 @@
 
 use super::wrap::wrap;
 use crate::command::Topic;
-use crate::definition::{Form, KIND, KIND_WORDS, OBJECTS, OPTIONS, Object, Switch, Word, synopsis};
+use crate::definition::{KINDS, OBJECTS, OPTIONS, Object, Switch, Word, synopsis};
+use crate::names::Named as _;
+use ipvl_control::Kind;
 
 /// The help text about `topic`.
 pub fn help(topic: Topic) -> String {
     match topic {
         Topic::All => all(),
         Topic::Object(object) => of_object(object),
-        Topic::Kind => of_kind(),
+        Topic::Kind(kind) => of_kind(kind),
     }
 }
 
@@ -39,10 +41,11 @@ fn of_object(object: &Object) -> String {
     format!("{usage}\n{}", entries(words_of(object)))
 }
 
-fn of_kind() -> String {
-    let pieces = synopsis(KIND_WORDS);
-    let usage = wrap(&format!("Usage: ... {KIND} "), 18, pieces.iter().map(String::as_str));
-    format!("{usage}\n{}", entries(KIND_WORDS))
+fn of_kind(kind: Kind) -> String {
+    let words = KINDS.iter().find(|known| known.name == kind.word()).map_or(&[][..], |known| known.words);
+    let pieces = synopsis(words);
+    let usage = wrap(&format!("Usage: ... {} ", kind.word()), 18, pieces.iter().map(String::as_str));
+    format!("{usage}\n{}", entries(words))
 }
 
 /// Every word that some command of `object` knows, each once.
@@ -57,10 +60,7 @@ fn words_of(object: &Object) -> Vec<&'static Word> {
 }
 
 fn with_kind(word: &'static Word) -> Vec<&'static Word> {
-    match word.form {
-        Form::Kind(words) => std::iter::once(word).chain(words).collect(),
-        _ => vec![word],
-    }
+    std::iter::once(word).chain(word.kind_words()).collect()
 }
 
 fn shown() -> impl Iterator<Item = &'static Object> {
@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn help_is_as_it_was() {
         snapshot::check("help.txt", &help(Topic::All));
-        snapshot::check("help-kind.txt", &help(Topic::Kind));
+        for (name, kind) in Kind::NAMES {
+            snapshot::check(&format!("help-{name}.txt"), &help(Topic::Kind(*kind)));
+        }
         for object in shown() {
             snapshot::check(&format!("help-{}.txt", object.name), &help(Topic::Object(object)));
         }

@@ -1,6 +1,6 @@
 //! What do the manual pages say?
 
-use crate::definition::{Form, OBJECTS, OPTIONS, Object, Verb, Word};
+use crate::definition::{OBJECTS, OPTIONS, Object, Verb, Word};
 
 /// The page called `name` in roff: `ipvl`, or an object's, such as `ipvl-link`.
 pub fn page(name: &str) -> Option<String> {
@@ -74,8 +74,7 @@ fn of_command(object: &'static Object, command: &'static Verb) -> String {
 }
 
 fn of_word(word: &'static Word) -> String {
-    let more = if let Form::Kind(words) = word.form { words } else { &[] };
-    item(&word.title(), word.about) + &more.iter().map(of_word).collect::<String>()
+    item(&word.title(), word.about) + &word.kind_words().iter().map(of_word).collect::<String>()
 }
 
 /// A word stays on one line with its value.

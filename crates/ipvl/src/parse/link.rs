@@ -2,9 +2,10 @@
 
 use super::{named, values};
 use crate::command::Command;
+use crate::names::Named as _;
 use crate::usage::UsageError;
 use crate::words::Given;
-use ipvl_control::{Change, LinkSpec};
+use ipvl_control::{Change, Kind, LinkSpec, Tap};
 use ipvl_core::{Flag, Guard, Mode};
 
 /// `link add`
@@ -21,7 +22,13 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
+        tap: tap(given)?,
     })
+}
+
+/// `link show`
+pub fn show(given: &Given) -> Result<Command, UsageError> {
+    Ok(Command::LinkShow { name: given.parsed("dev", values::device)?, kind: kind(given) })
 }
 
 /// `link set`
@@ -39,6 +46,19 @@ pub fn set(given: &Given) -> Result<Command, UsageError> {
         up: given.get("state").map(|state| state == "up"),
     };
     Ok(Command::LinkSet { name: values::device(given.required("dev")?)?, change })
+}
+
+fn kind(given: &Given) -> Option<Kind> {
+    given.get("type").and_then(Kind::from_word)
+}
+
+fn tap(given: &Given) -> Result<Option<Tap>, UsageError> {
+    let tap = Tap {
+        user: given.parsed("user", values::account)?,
+        group: given.parsed("group", values::account)?,
+        multi_queue: given.get("queues").is_some(),
+    };
+    Ok((kind(given) == Some(Kind::Ipvtap)).then_some(tap))
 }
 
 struct KindWords {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Frame, Question};
-use ipvl_control::{Change, LinkSpec, NetnsRef};
+use ipvl_control::{Account, Change, LinkSpec, NetnsRef, Tap};
 use ipvl_core::{Flag, Guard, Mac, Mode};
 
 #[test]
@@ -27,6 +27,16 @@ fn a_slave_is_added_in_iproute2s_words() {
     adds("link add link eth0 ipvl0 type ipvlan neigh proxy", LinkSpec { neigh_proxy: true, ..spec.clone() });
     let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
     adds("link add link eth0 ipvl0 mtu 1400 addr 2:0:0:0:0:1 type ipvlan", LinkSpec { mtu: Some(1400), mac, ..spec });
+}
+
+#[test]
+fn a_tap_device_has_words_of_its_own() {
+    let spec = |tap| LinkSpec { tap: Some(tap), ..plain_spec() };
+    let add = |words: &str| format!("link add link eth0 ipvl0 type ipvtap mode l3 {words}");
+    adds(&add(""), spec(Tap::default()));
+    let (user, group) = (Some(Account::Id(1000)), Some(Account::Name("kvm".to_owned())));
+    adds(&add("user 1000 group kvm bridge multi_queue"), spec(Tap { user, group, multi_queue: true }));
+    sets("link set ipvl0 type ipvtap private", Change { flag: Some(Flag::Private), ..Change::default() });
 }
 
 #[test]
@@ -61,11 +71,11 @@ fn only_what_is_given_changes() {
 #[test]
 fn the_other_commands_are_understood() {
     for (line, expected) in [
-        ("link", r#"LinkShow { name: None }"#),
-        ("l", r#"LinkShow { name: None }"#),
-        ("link ls", r#"LinkShow { name: None }"#),
-        ("link list dev ipvl0", r#"LinkShow { name: Some("ipvl0") }"#),
-        ("link sh ipvl0 type ipvlan", r#"LinkShow { name: Some("ipvl0") }"#),
+        ("link", r#"LinkShow { name: None, kind: None }"#),
+        ("l", r#"LinkShow { name: None, kind: None }"#),
+        ("link ls", r#"LinkShow { name: None, kind: None }"#),
+        ("link list dev ipvl0", r#"LinkShow { name: Some("ipvl0"), kind: None }"#),
+        ("link sh ipvl0 type ipvlan", r#"LinkShow { name: Some("ipvl0"), kind: Some(Ipvlan) }"#),
         ("link del ipvl0", r#"LinkDelete { name: "ipvl0" }"#),
         ("link delete dev ipvl0 type ipvlan", r#"LinkDelete { name: "ipvl0" }"#),
         ("addr", r#"AddressShow { slave: None }"#),
@@ -82,7 +92,7 @@ fn the_other_commands_are_understood() {
         ("complete -- link help", r#"Complete { words: ["link", "help"] }"#),
         ("help", r#"Help(All)"#),
         ("", r#"Help(All)"#),
-        ("link add type ipvlan help", r#"Help(Kind)"#),
+        ("link add type ipvlan help", r#"Help(Kind(Ipvlan))"#),
     ] {
         assert_eq!(format!("{:?}", parse(line).unwrap()), expected, "{line}");
     }
@@ -182,6 +192,9 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("link add link eth0 type ipvlan name a", 1, "ipvlan: unknown option \"name\"?"),
     ("link add link eth0 type ipvlan bridge private", 1, "ipvlan: unknown option \"private\"? Only one of"),
     ("link set a type ipvlan vepa private", 1, "ipvlan: unknown option \"private\"? Only one of"),
+    ("link add link eth0 type ipvlan user kvm", 1, "ipvlan: unknown option \"user\"?"),
+    ("link set a type ipvtap user kvm", 1, "ipvtap: unknown option \"user\"?\nUsage: ... ipvtap "),
+    ("link add link eth0 type ipvtap user 4294967295", 255, "Error: argument \"4294967295\" is wrong: a user"),
     ("link add link eth0 type macvlan", 255, "Error: argument \"macvlan\" is wrong: type must be ipvlan"),
     ("link add link eth0 txqueuelen 5 type ipvlan", 255, "Error: \"txqueuelen\" is not for ipvl"),
     ("link set a arp off", 255, "Error: \"arp\" is not for ipvl"),
@@ -235,6 +248,7 @@ fn plain_spec() -> LinkSpec {
         mtu: None,
         mac: None,
         netns: None,
+        tap: None,
     }
 }
 

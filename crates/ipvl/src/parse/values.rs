@@ -1,7 +1,7 @@
 //! What does a value mean? One function for each kind of value.
 
 use crate::usage::UsageError;
-use ipvl_control::NetnsRef;
+use ipvl_control::{Account, NetnsRef};
 use ipvl_core::{Addr, Mac};
 use std::net::IpAddr;
 
@@ -40,6 +40,15 @@ pub fn netns(text: &str) -> Result<NetnsRef, UsageError> {
         ("" | "." | "..", _) => Err(wrong(text, "netns must be a process's number or a namespace's name")),
         (_, Ok(pid)) => Ok(NetnsRef::Pid(pid)),
         (name, Err(_)) => Ok(NetnsRef::Name(name.to_owned())),
+    }
+}
+
+/// A user or a group, by number or by name. The highest number stands for nobody at all.
+pub fn account(text: &str) -> Result<Account, UsageError> {
+    match (text, text.parse()) {
+        ("", _) | (_, Ok(u32::MAX)) => Err(wrong(text, "a user or a group has a name, or a number below 4294967295")),
+        (_, Ok(id)) => Ok(Account::Id(id)),
+        (name, Err(_)) => Ok(Account::Name(name.to_owned())),
     }
 }
 

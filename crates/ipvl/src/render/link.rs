@@ -2,7 +2,6 @@
 
 use super::Style;
 use super::stats::traffic;
-use crate::definition::KIND;
 use crate::names::Named;
 use ipvl_control::{Detail, Link, Statistics};
 use ipvl_core::Mode;
@@ -58,8 +57,8 @@ fn address_line(link: &Link, details: bool) -> String {
 
 fn kind_line(link: &Link) -> String {
     let numbers: String = numbers(&link.detail).iter().map(|(_, text, value)| format!("{text} {value} ")).collect();
-    let (mode, flag) = (link.mode.word(), link.flag.word());
-    format!("    {KIND}  mode {mode} {flag} addrgenmode {} {numbers}", link.detail.addrgenmode)
+    let (kind, mode, flag) = (link.kind.word(), link.mode.word(), link.flag.word());
+    format!("    {kind}  mode {mode} {flag} addrgenmode {} {numbers}", link.detail.addrgenmode)
 }
 
 fn own_line(link: &Link) -> String {
@@ -127,7 +126,7 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
     put("min_mtu", json!(detail.min_mtu));
     put("max_mtu", json!(detail.max_mtu));
     let data = json!({ "mode": link.mode.word(), link.flag.word(): true });
-    put("linkinfo", json!({ "info_kind": KIND, "info_data": data }));
+    put("linkinfo", json!({ "info_kind": link.kind.word(), "info_data": data }));
     put("inet6_addr_gen_mode", json!(detail.addrgenmode));
     for (key, _, value) in numbers(detail) {
         put(key, json!(value));

@@ -66,7 +66,7 @@ struct Tun {
 
 impl Tun {
     fn open(host: &Netns) -> Self {
-        let file = host.within(|| tun_device::open("tun0")).expect("open tun0");
+        let file = host.within(|| tun_device::open("tun0", tun_device::TUN)).expect("open tun0");
         run(host, "ip addr add 10.9.0.1/24 dev tun0");
         run(host, "ip link set tun0 up");
         let (sender, packets) = channel();

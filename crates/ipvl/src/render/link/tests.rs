@@ -1,6 +1,7 @@
 //! Is a slave shown as iproute2 shows a device of the kernel's own driver, to the letter?
 
 use super::*;
+use ipvl_control::Kind;
 use ipvl_core::{Counters, Flag, Guard, Mac, Mode, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
@@ -90,6 +91,15 @@ fn groups_are_a_detail() {
 }
 
 #[test]
+fn a_tap_device_is_an_ipvtap() {
+    let tap = || Link { kind: Kind::Ipvtap, host_end: (3, "s0".to_owned()), netnsid: None, ..moved() };
+    let text = links(&[tap()], &[], Style { details: true, ..Style::default() });
+    assert!(text.contains("\n    ipvtap  mode l2 bridge addrgenmode"), "{text}");
+    let json = links(&[tap()], &[], Style { details: true, json: true, pretty: false });
+    assert!(json.contains(r#""info_kind":"ipvtap","info_data":{"mode":"l2","bridge":true}"#), "{json}");
+}
+
+#[test]
 fn no_carrier_is_the_absence_of_running() {
     assert_eq!(flag_names(0x1003), ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]);
 }
@@ -99,6 +109,7 @@ pub fn moved() -> Link {
     Link {
         ifindex: 3,
         name: "s0".to_owned(),
+        kind: Kind::Ipvlan,
         master: (2, "eth0".to_owned()),
         master_is_ip: false,
         slot: Slot(3),
