@@ -28,6 +28,9 @@ demo-vm: build ## a real guest: QEMU boots Debian's kernel behind a tap device (
 test: setup ## every test, on this machine's kernel (root for the ones with real packets)
 	@scripts/run-tests
 
+parity: setup ## the kernel's own driver as judge, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
+	@scripts/parity
+
 check: setup ## formatting, lints, the dependency rule, the style's limits
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -71,4 +74,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo demo-vm test check verify-kernels verify-masters bench bench-scale man completions install clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters bench bench-scale man completions install clean

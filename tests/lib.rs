@@ -7,6 +7,8 @@
 //! What no list of scenarios can say: `properties.rs` (what holds for any frame; `TIMES=100` asks for more of them), and
 //! `host.rs` (what the host's routes, filters and proxies do to slaves).
 
+#[path = "corpus/document.rs"]
+pub mod document;
 #[path = "corpus/frame.rs"]
 pub mod frame;
 #[path = "corpus/names.rs"]
@@ -17,5 +19,7 @@ pub mod outcome;
 pub mod random;
 #[path = "corpus/scenario.rs"]
 pub mod scenario;
+#[path = "netns/stage.rs"]
+pub mod stage;
 #[path = "corpus/world.rs"]
 pub mod world;

@@ -3,17 +3,14 @@
 //! Every case's frame is sent by the slave or from outside, once; observers on all slaves, outside, and before the host's
 //! stack must see it, or must not. What was dropped must have been counted.
 
-#[path = "netns/stage.rs"]
-mod stage;
-
 use ipvl_control::snapshot::Bytes;
 use ipvl_core::{Reason, Reply};
 use ipvl_testbed::packet::with_tag;
-use ipvl_testbed::{Frame, require_root};
+use ipvl_testbed::{Driver, Frame, require_root};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::scenario::{Case, corpus};
+use ipvl_tests::stage::{PLACES, Stage, shows};
 use ipvl_tests::world::World;
-use stage::{PLACES, Stage, shows};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,7 +31,7 @@ fn every_scenario_ends_as_expected() {
     for case in all.into_iter().filter(shows) {
         worlds.entry(case.world.clone()).or_default().push(case);
     }
-    let mut stage = Stage::new();
+    let mut stage = Stage::of(Driver::Ipvl);
     let mut failures = Vec::new();
     for (world, cases) in &worlds {
         stage.play(world);

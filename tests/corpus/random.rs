@@ -47,6 +47,25 @@ pub fn world() -> impl Strategy<Value = World> {
     })
 }
 
+/// Up to eight slaves, some of them down, all in one mode and with one flag, as the kernel's own driver has them.
+pub fn uniform_world() -> impl Strategy<Value = World> {
+    let mode = select(vec!["l2", "l2", "l2", "l3", "l3", "l3s"]);
+    let flag = select(vec!["bridge", "bridge", "private", "vepa"]);
+    let guard = select(vec!["owned", "off"]);
+    let alike = (mode, flag, guard).prop_map(|(mode, flag, guard)| [mode, flag, guard].map(str::to_owned).to_vec());
+    let state = select(vec![Some("up"), Some("up"), Some("up"), Some("down"), None]);
+    let members = (alike, vec(state, SLAVES.len())).prop_map(|(alike, states)| {
+        let places = SLAVES.into_iter().zip(states).filter(|(name, state)| *name == "a" || state.is_some());
+        places.map(|(name, state)| same_but_for_state(name, &alike, state != Some("down"))).collect::<Vec<_>>()
+    });
+    members.prop_map(|members| World { members, declared: Vec::new(), joined: None, port: Vec::new() })
+}
+
+fn same_but_for_state(name: &str, alike: &[String], up: bool) -> Member {
+    let down = (!up).then(|| "down".to_owned());
+    Member { name: name.to_owned(), words: alike.iter().cloned().chain(down).collect() }
+}
+
 /// A frame with everything that the kernel may know of it.
 pub fn frame() -> impl Strategy<Value = Bytes> {
     let vlan = weighted(0.05, select(vec![0, 5]));
@@ -59,9 +78,14 @@ pub fn frame() -> impl Strategy<Value = Bytes> {
 
 /// A frame that consists of its bytes alone.
 pub fn plain_frame() -> impl Strategy<Value = Bytes> {
+    way().prop_flat_map(plain_frame_by)
+}
+
+/// The same, as it may come this way.
+pub fn plain_frame_by(way: Way) -> impl Strategy<Value = Bytes> {
     let length = weighted(0.1, 0..120_usize);
     let mistakes = vec((0..HEADERS, any::<u8>()), 0..4);
-    let spoilt = (honest(), mistakes, length).prop_map(|(mut frame, mistakes, length)| {
+    let spoilt = (honest_by(way), mistakes, length).prop_map(|(mut frame, mistakes, length)| {
         frame.data.truncate(length.unwrap_or(usize::MAX));
         for (at, byte) in mistakes {
             if let Some(place) = frame.data.get_mut(at) {
@@ -73,7 +97,7 @@ pub fn plain_frame() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         1 => vec(any::<u8>(), 0..120).prop_map(Bytes::from),
         1 => (noise_from_us(), vec(any::<u8>(), 0..100)).prop_map(|(start, rest)| Bytes::from([start, rest].concat())),
-        6 => honest(),
+        6 => honest_by(way),
         6 => spoilt,
     ]
 }
@@ -85,11 +109,18 @@ pub fn source() -> impl Strategy<Value = Option<Slot>> {
 
 /// A frame as a stack, or somebody who knows what he does, would make it.
 pub fn honest() -> impl Strategy<Value = Bytes> {
-    let way = select(vec![Way::Slave(Mode::L2), Way::Slave(Mode::L3), Way::Wire, Way::Reflected]);
-    (way, prop_oneof![v4(), v6()]).prop_flat_map(|(way, text)| {
+    way().prop_flat_map(honest_by)
+}
+
+fn honest_by(way: Way) -> impl Strategy<Value = Bytes> {
+    prop_oneof![v4(), v6()].prop_flat_map(move |text| {
         let named = frame::frames(&text, way);
         select(named).prop_map(|named| named.frame)
     })
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    select(vec![Way::Slave(Mode::L2), Way::Slave(Mode::L3), Way::Wire, Way::Reflected])
 }
 
 fn v4() -> impl Strategy<Value = String> {

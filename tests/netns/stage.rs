@@ -1,22 +1,22 @@
-//! On which stage are scenarios played? One host, one outside, six slaves that change to whatever a world wants them to be.
+//! On which stage are scenarios played? One host, one outside, eight slaves that change to whatever a world wants them to be.
 //!
 //! Slaves are changed in place and never made anew, so that each world also tests a change under way. A slave that a world
-//! does not have is down.
+//! does not have is down. The kernel's own driver can play the worlds in which all slaves are alike.
 
+use crate::names::{SLAVES, slave_addresses};
+use crate::scenario::Case;
+use crate::world::World;
 use ipvl_control::netlink::Netlink;
 use ipvl_control::port;
 use ipvl_core::{Addr, Group, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
-use ipvl_testbed::{EXT_V4, EXT_V6, Frame, Lab, Port, wait_until};
-use ipvl_tests::names::{SLAVES, slave_addresses};
-use ipvl_tests::scenario::Case;
-use ipvl_tests::world::World;
+use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, Mac, Port, kernel_is_at_least, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How many slaves a world can have here.
-pub const PLACES: usize = 6;
+pub const PLACES: usize = 8;
 /// What the host's stack can get: IPv4, ARP, IPv6, and what scenarios send that is none of these.
 const PROTOCOLS: [u16; 4] = [0x0800, 0x0806, 0x86dd, 0x88b5];
 /// To whom no frame of the link belongs: its MAC address is another's, or its tag.
@@ -29,8 +29,8 @@ const DOWN: &str = "down";
 /// A lab, with an observer wherever a frame may go.
 pub struct Stage {
     lab: Lab,
-    /// The programs' tables and counters.
-    port: port::Port,
+    /// The programs' tables and counters, if the programs are ours.
+    port: Option<port::Port>,
     wire: Port,
     stack: Vec<Port>,
     slaves: Vec<Port>,
@@ -43,9 +43,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Builds it.
-    pub fn new() -> Self {
-        let lab = Lab::new(PLACES);
+    /// Builds it, with slaves of this driver.
+    pub fn of(driver: Driver) -> Self {
+        let lab = Lab::of(driver, PLACES);
         lab.host.run(["ip", "route", "add", "default", "via", &EXT_V4.to_string()]);
         lab.host.run(["ip", "-6", "route", "add", "default", "via", &EXT_V6.to_string()]);
         lab.host.sysctl("net/ipv6/conf/eth0/accept_ra", "0");
@@ -59,13 +59,18 @@ impl Stage {
         }
         let slaves = (0..PLACES).map(|place| lab.slaves[place].port(&device(place))).collect();
         let stack = PROTOCOLS.map(|protocol| Port::open_stack(&lab.host, protocol)).into();
-        let (wire, port) = (lab.wire(), find_port(&lab));
+        let (wire, port) = (lab.wire(), (driver != Driver::Kernel).then(|| find_port(&lab)));
         let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
         Self { port, wire, stack, slaves, roles, declared, joined, greedy: None, lab }
     }
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
     pub fn play(&mut self, world: &World) {
+        let hosted = world.members.iter().any(|member| member.config().host || member.config().mode == Mode::L3s);
+        let forwards = self.port.is_some() && hosted && !kernel_is_at_least("6.17");
+        if forwards {
+            self.forward("1");
+        }
         for place in 0..PLACES {
             let role = role(world, place);
             if role != self.roles[place] {
@@ -73,7 +78,12 @@ impl Stage {
                 self.roles[place] = role;
             }
         }
-        self.declare(&world.declared);
+        if self.port.is_some() {
+            self.declare(&world.declared);
+        }
+        if !forwards {
+            self.forward("0");
+        }
         self.join(world);
         // What one world's frames claimed must not be believed in the next.
         self.lab.host.run(["ip", "neigh", "flush", "dev", "eth0"]);
@@ -87,6 +97,17 @@ impl Stage {
             Some(Slot(slot)) => self.slaves[slot as usize].inject(frame),
             None => self.wire.inject(frame),
         }
+    }
+
+    /// What l3s and host access ask of the user before Linux 6.17: whether the host forwards IPv6.
+    fn forward(&self, switch: &str) {
+        self.lab.host.sysctl("net/ipv6/conf/all/forwarding", switch);
+    }
+
+    /// Has the host know a neighbour's MAC address for good.
+    pub fn pin_neighbour(&self, address: &str, mac: Mac) {
+        let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+        self.lab.host.run(["ip", "neigh", "replace", address, "lladdr", &mac, "dev", "eth0", "nud", "permanent"]);
     }
 
     /// Forgets what was seen so far.
@@ -108,13 +129,18 @@ impl Stage {
         }
     }
 
+    /// All that was seen since it was asked for last, by whom. Slaves' stacks and the host's let what is for another pass.
+    pub fn take(&mut self) -> Vec<(&'static str, Frame)> {
+        let ports = self.ports().into_iter();
+        let seen = ports.flat_map(|(name, port)| port.take().into_iter().map(move |frame| (name, frame)));
+        seen.filter(|(name, frame)| *name == "ext" || frame.pkt_type != OTHER_HOST).collect()
+    }
+
     /// How many frames of this source were dropped for these reasons.
     pub fn drops(&self, source: Option<Slot>, reasons: &[Reason]) -> u64 {
         let source = source.unwrap_or(WIRE);
-        if reasons.is_empty() {
-            return 0;
-        }
-        let drops = self.port.maps.drops().expect("read the drops");
+        let Some(port) = self.port.as_ref().filter(|_| !reasons.is_empty()) else { return 0 };
+        let drops = port.maps.drops().expect("read the drops");
         let of_source = drops.get(&source).into_iter().flatten();
         of_source.filter(|(reason, _)| reasons.contains(reason)).map(|(_, count)| count).sum()
     }
@@ -160,8 +186,9 @@ impl Stage {
 
     /// What the tables say that they should not, or do not say.
     fn difference(&self, world: &World) -> Option<String> {
+        let port = self.port.as_ref()?;
         let wanted = wanted(world);
-        let found = found(&self.port, world);
+        let found = found(port, world);
         (wanted != found).then(|| format!("the tables say {found:?}, not {wanted:?}"))
     }
 }

@@ -2,22 +2,26 @@
 
 use crate::lab::ipvl_path;
 
-/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it.
+/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx.
 const CHOICE: &str = "DRIVER";
+/// What has ipvl do so.
+const WITHOUT_TCX: &str = "IPVL_HOOK=clsact";
 /// What only ipvl knows; each has a value.
 const OURS_ALONE: [&str; 3] = ["guard", "host", "neigh"];
 
-/// One of the two.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
     /// The one under test.
     Ipvl,
+    /// The same, attached as on a kernel without tcx.
+    Clsact,
     /// `ipvlan.ko`, by way of `ip`.
     Kernel,
 }
 
 impl Driver {
-    /// What the environment variable `DRIVER` says: `kernel`, or `ipvl`, which is the default.
+    /// What the environment variable `DRIVER` says: `kernel`, `clsact`, or `ipvl`, which is the default.
     ///
     /// # Panics
     /// When it says anything else.
@@ -25,18 +29,21 @@ impl Driver {
     pub fn chosen() -> Self {
         match std::env::var(CHOICE).as_deref() {
             Ok("kernel") => Self::Kernel,
+            Ok("clsact") => Self::Clsact,
             Ok("ipvl") | Err(_) => Self::Ipvl,
-            Ok(other) => panic!("{CHOICE}={other}: say \"kernel\" or \"ipvl\""),
+            Ok(other) => panic!("{CHOICE}={other}: say \"kernel\", \"clsact\" or \"ipvl\""),
         }
     }
 
     /// The command line for `words`, which are those of `ipvl`. The kernel's driver is told what it can understand of them.
     #[must_use]
     pub fn command(self, words: &str) -> Vec<String> {
+        let binary = ipvl_path();
+        let ours = binary.to_str().expect("a path in UTF-8");
         match self {
-            Self::Ipvl => {
-                let binary = ipvl_path().to_string_lossy().into_owned();
-                std::iter::once(binary).chain(words.split_whitespace().map(str::to_owned)).collect()
+            Self::Ipvl => std::iter::once(ours).chain(words.split_whitespace()).map(str::to_owned).collect(),
+            Self::Clsact => {
+                ["env", WITHOUT_TCX, ours].into_iter().chain(words.split_whitespace()).map(str::to_owned).collect()
             }
             Self::Kernel => std::iter::once("ip").chain(understood(words)).map(str::to_owned).collect(),
         }

@@ -1,14 +1,23 @@
 //! Which commands did this test run? Kept for each test's thread, and shown when the test fails.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// Nobody reads more, and a run of a million frames needs its memory.
+const MOST: usize = 1000;
 
 thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static LINES: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Remembers one line of this test's story.
 pub(crate) fn note(line: impl Into<String>) {
-    LINES.with_borrow_mut(|lines| lines.push(line.into()));
+    LINES.with_borrow_mut(|lines| {
+        if lines.len() == MOST {
+            lines.pop_front();
+        }
+        lines.push_back(line.into());
+    });
 }
 
 /// Prints what was remembered, once, if the test is failing.

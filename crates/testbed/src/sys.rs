@@ -1,6 +1,7 @@
 //! How does a test speak AF_PACKET? The system calls that no safe library covers, each behind a safe function.
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -10,6 +11,11 @@ use std::time::Duration;
 
 /// Big enough for the largest GSO packet a device hands over.
 const LARGEST: usize = 1 << 17;
+thread_local! {
+    /// Filling so many bytes with zeros takes longer than to receive a frame.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LARGEST]);
+}
+
 /// Room for one control message with a `tpacket_auxdata`.
 const CONTROL: usize = 64;
 
@@ -83,14 +89,17 @@ pub(crate) fn send(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
 
 /// Waits up to `timeout` for the next packet.
 pub(crate) fn receive(socket: &OwnedFd, timeout: Duration) -> io::Result<Option<Received>> {
-    if !readable(socket, timeout)? {
+    if !timeout.is_zero() && !readable(socket, timeout)? {
         return Ok(None);
     }
-    let mut bytes = vec![0u8; LARGEST];
+    BUFFER.with_borrow_mut(|buffer| receive_into(buffer, socket))
+}
+
+fn receive_into(bytes: &mut [u8], socket: &OwnedFd) -> io::Result<Option<Received>> {
     let mut control = [0u64; CONTROL / 8];
     // SAFETY: all-zero is a valid sockaddr_ll, and a valid msghdr.
     let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { zeroed() };
-    let mut parts = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut parts = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: LARGEST };
     message.msg_name = (&raw mut from).cast();
     message.msg_namelen = size_of::<libc::sockaddr_ll>() as u32;
     message.msg_iov = &raw mut parts;
@@ -102,7 +111,7 @@ pub(crate) fn receive(socket: &OwnedFd, timeout: Duration) -> io::Result<Option<
     if length < 0 {
         return nothing_yet(io::Error::last_os_error());
     }
-    bytes.truncate(length as usize);
+    let bytes = bytes[..length as usize].to_vec();
     let extra = auxiliary(&message);
     let vlan = extra.and_then(|extra| {
         (extra.tp_status & libc::TP_STATUS_VLAN_VALID != 0).then_some((extra.tp_vlan_tpid, extra.tp_vlan_tci))

@@ -1,0 +1,38 @@
+//! Does ipvl do with every frame what the kernel's own driver does with it, or better, as `docs/parity.md` says?
+//!
+//! Runs on a kernel that has ipvlan (`make parity` boots one): plays the corpus with the kernel's driver, with ipvl by tcx
+//! and with ipvl by clsact, and compares who saw each frame; then so many random frames, from that seed.
+//!
+//!     parity FRAMES SEED
+
+#[path = "parity/identity.rs"]
+mod identity;
+#[path = "parity/random.rs"]
+mod random;
+#[path = "parity/recorder.rs"]
+mod recorder;
+#[path = "parity/rules.rs"]
+mod rules;
+#[path = "parity/scenarios.rs"]
+mod scenarios;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>().expect("a number"));
+    let (frames, seed) = (arguments.next().unwrap_or(0), arguments.next().unwrap_or(1));
+    let scenarios = if std::env::var_os("RANDOM_ONLY").is_none() { scenarios::judge() } else { Tally::default() };
+    let random = random::judge(frames as usize, seed);
+    let (passed, failed) = (scenarios.passed + random.passed, scenarios.failed + random.failed);
+    println!("parity result: {passed} passed; {failed} failed;");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How many things were as they should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// So many.
+    pub passed: usize,
+    /// So many were not.
+    pub failed: usize,
+}

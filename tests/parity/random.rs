@@ -1,0 +1,150 @@
+//! Do frames that nobody has thought of end with ipvl as they do with the kernel's driver, or as a rule explains?
+
+use crate::Tally;
+use crate::identity::{identity, mark};
+use crate::recorder::{Record, Recorder, Shot};
+use crate::rules::{Meeting, RULES, Rule};
+use ipvl_core::Slot;
+use ipvl_testbed::Driver;
+use ipvl_tests::document::{Standing, standings};
+use ipvl_tests::frame::Way;
+use ipvl_tests::random::{plain_frame_by, uniform_world};
+use ipvl_tests::world::World;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use std::collections::{BTreeMap, HashSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Making a world takes as long as so many frames.
+const FRAMES_IN_A_WORLD: usize = 2000;
+/// The kernel's driver queues a thousand multicasts, and drops what is more.
+const FRAMES_AT_ONCE: usize = 250;
+/// What a device with an MTU of 1500 sends.
+const SIZES: std::ops::RangeInclusive<usize> = 14..=1514;
+/// After so many there is no need to see all.
+const ENOUGH: usize = 20;
+
+/// Sends `frames` frames with both drivers, compares, and prints what was not the same.
+pub fn judge(frames: usize, seed: u64) -> Tally {
+    let start = Instant::now();
+    println!("random: {frames} frames, SEED={seed}");
+    rules_name_rows();
+    let mut source = Source::new(seed);
+    let mut players = [Driver::Kernel, Driver::Ipvl].map(Recorder::new);
+    players.iter().for_each(Recorder::pin_everybody);
+    let mut score = Score::default();
+    let mut sent = 0;
+    while sent < frames && score.unexplained < ENOUGH {
+        let world = source.pick(&uniform_world());
+        players.iter_mut().for_each(|player| player.play(&world));
+        for _ in 0..FRAMES_IN_A_WORLD / FRAMES_AT_ONCE {
+            let shots = source.shots(&world);
+            let [kernel, ipvl] = &mut players;
+            let (theirs, ours) = thread::scope(|scope| {
+                let theirs = scope.spawn(|| kernel.record(&shots));
+                let ours = ipvl.record(&shots);
+                (theirs.join().expect("the kernel's driver's records"), ours)
+            });
+            for ((shot, theirs), ours) in shots.iter().zip(theirs).zip(ours) {
+                score.judge(&world, shot, theirs, ours);
+            }
+            sent += shots.len();
+        }
+        println!(
+            "random: {sent} frames, {} s, of which {} s to make them",
+            start.elapsed().as_secs(),
+            source.busy.as_secs()
+        );
+    }
+    score.report()
+}
+
+/// A rule that explains a difference must name a row that says there is one.
+fn rules_name_rows() {
+    let standings = standings();
+    for Rule { name, row, .. } in RULES {
+        let standing = standings.get(*row);
+        let says_so = standing.is_some_and(|standing| *standing != Standing::Same);
+        assert!(says_so, "the rule \"{name}\" names row {row}, which is {standing:?}");
+    }
+}
+
+/// Where worlds and frames come from: the same ones for the same seed.
+struct Source {
+    runner: TestRunner,
+    busy: Duration,
+}
+
+impl Source {
+    fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        Self { runner: TestRunner::new_with_rng(ProptestConfig::default(), rng), busy: Duration::ZERO }
+    }
+
+    fn pick<T>(&mut self, strategy: &impl Strategy<Value = T>) -> T {
+        strategy.new_tree(&mut self.runner).expect("a strategy that never gives up").current()
+    }
+
+    /// Frames from slaves that are up and from the wire, no two alike.
+    fn shots(&mut self, world: &World) -> Vec<Shot> {
+        let start = Instant::now();
+        let up = world.members.iter().filter(|member| member.config().up);
+        let slaves: Vec<_> = up.map(|member| (member.slot(), member.config().mode)).collect();
+        let (mut shots, mut seen) = (Vec::new(), HashSet::new());
+        while shots.len() < FRAMES_AT_ONCE {
+            let from = self.pick(&prop::option::weighted(0.6, 0..slaves.len().max(1)));
+            let from = from.and_then(|number| slaves.get(number).copied());
+            let way = from.map_or(Way::Wire, |(_, mode)| Way::Slave(mode));
+            let mut frame = self.pick(&plain_frame_by(way)).data;
+            if !SIZES.contains(&frame.len()) {
+                continue;
+            }
+            mark(&mut frame, shots.len() as u16 + 1);
+            if SIZES.contains(&frame.len()) && seen.insert(identity(&frame)) {
+                shots.push((from.map(|(slot, _)| slot), frame));
+            }
+        }
+        self.busy += start.elapsed();
+        shots
+    }
+}
+
+/// How many ended how.
+#[derive(Default)]
+struct Score {
+    same: usize,
+    by_rule: BTreeMap<&'static str, usize>,
+    unexplained: usize,
+}
+
+impl Score {
+    fn judge(&mut self, world: &World, (from, frame): &(Option<Slot>, Vec<u8>), kernel: Record, ipvl: Record) {
+        if kernel == ipvl {
+            self.same += 1;
+            return;
+        }
+        let meeting = Meeting::new(world, *from, frame, kernel, ipvl);
+        match RULES.iter().find(|rule| (rule.explains)(&meeting)) {
+            Some(rule) => *self.by_rule.entry(rule.name).or_default() += 1,
+            None => {
+                self.unexplained += 1;
+                println!("WRONG   {meeting}");
+            }
+        }
+    }
+
+    fn report(self) -> Tally {
+        println!("random: {} the same", self.same);
+        for (name, count) in &self.by_rule {
+            let row = RULES.iter().find(|rule| rule.name == *name).map_or("", |rule| rule.row);
+            println!("random: {count} as {row} says: {name}");
+        }
+        println!("random: {} without an explanation", self.unexplained);
+        let explained: usize = self.by_rule.values().sum();
+        Tally { passed: self.same + explained, failed: self.unexplained }
+    }
+}
