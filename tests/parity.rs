@@ -7,6 +7,8 @@
 
 #[path = "parity/identity.rs"]
 mod identity;
+#[path = "parity/meeting.rs"]
+mod meeting;
 #[path = "parity/random.rs"]
 mod random;
 #[path = "parity/recorder.rs"]

@@ -34,7 +34,7 @@ pub fn mark(frame: &mut Vec<u8>, number: u16) {
     let number = number.to_be_bytes();
     match kind {
         Some(V4) if frame.len() >= LINK + 20 => {
-            let good = header_sum(frame) == Some([0, 0]);
+            let good = header_is_sound(frame);
             frame[18..20].copy_from_slice(&number);
             if good {
                 frame[24..26].fill(0);
@@ -50,6 +50,11 @@ pub fn mark(frame: &mut Vec<u8>, number: u16) {
         }
         _ => (),
     }
+}
+
+/// Whether the sum of the header is right; IPv6 has none.
+pub fn header_is_sound(frame: &[u8]) -> bool {
+    frame.get(12..14) != Some(&V4) || frame.len() > LINK && header_sum(frame) == Some([0, 0])
 }
 
 fn header_sum(frame: &[u8]) -> Option<[u8; 2]> {

@@ -2,8 +2,9 @@
 
 use crate::Tally;
 use crate::identity::{identity, mark};
+use crate::meeting::Meeting;
 use crate::recorder::{Record, Recorder, Shot};
-use crate::rules::{Meeting, RULES, Rule};
+use crate::rules::{RULES, Rule};
 use ipvl_core::Slot;
 use ipvl_testbed::Driver;
 use ipvl_tests::document::{Standing, standings};
