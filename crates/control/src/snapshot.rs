@@ -108,6 +108,10 @@ impl Frame for Bytes {
         self.gso
     }
 
+    fn is_to_us(&self) -> bool {
+        false
+    }
+
     fn is_loopback(&self) -> bool {
         self.loopback
     }

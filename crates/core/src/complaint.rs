@@ -169,6 +169,10 @@ mod tests {
         fn is_gso(&self) -> bool {
             false
         }
+        fn is_to_us(&self) -> bool {
+            false
+        }
+
         fn is_loopback(&self) -> bool {
             false
         }

@@ -21,6 +21,10 @@ pub trait Frame {
     /// Whether the frame stands for several segments (GSO), so that its length is not that of a packet.
     fn is_gso(&self) -> bool;
 
+    /// Whether the device that received it took it for its own (`PACKET_HOST`): by its own MAC address, which on a bond's
+    /// link may be another than the bond's.
+    fn is_to_us(&self) -> bool;
+
     /// Whether it is the host's own multicast, looped back to the host (`PACKET_LOOPBACK`).
     fn is_loopback(&self) -> bool;
 

@@ -29,7 +29,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
         (false, group) if (group || eth.dst == port.mac) && incoming.is_for_us_to_answer() => Action::Answer,
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(frame),
-        _ if eth.dst != port.mac => Action::Host,
+        _ if eth.dst != port.mac && !frame.is_to_us() => Action::Host,
         (false, false) => incoming.unicast(),
         (true, false) => incoming.reflected_unicast(),
     }
@@ -106,7 +106,7 @@ impl<T: Tables> Incoming<'_, T> {
     /// known to have sent it counts before whom it names, which may be a lie where the guard is off.
     #[inline(always)]
     fn reflected_group(&self, frame: &impl Frame) -> Action {
-        let Some((from, sender)) = self.recent_sender(frame).or_else(|| self.sender()) else { return Action::Host };
+        let Some((from, sender)) = self.recent_sender(frame).or_else(|| self.sender()) else { return self.unsigned() };
         if sender.flag() == Flag::Private {
             return Action::Host;
         }
@@ -120,6 +120,12 @@ impl<T: Tables> Incoming<'_, T> {
             }
             Some(_) => Action::Host,
         }
+    }
+
+    /// A broadcast with our MAC address that no slave has sent: the host's is as good as from outside.
+    #[inline(always)]
+    fn unsigned(&self) -> Action {
+        if self.tables.owner(self.packet.src) == Owner::Host { self.group() } else { Action::Host }
     }
 
     /// A frame of a slave to a sibling that the switch sent back. One whose sender cannot be told might be a private

@@ -94,6 +94,7 @@ impl Hook<'_> {
             unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
         }
         if slave.local() {
+            address_to_slave(self.skb);
             return redirect(slave.host_end, 0);
         }
         Maps.count_delivered(slot, self.skb.context.len());
@@ -144,6 +145,16 @@ impl Hook<'_> {
     #[inline(always)]
     pub fn consume(&self) -> i32 {
         DROP
+    }
+}
+
+/// A bond's link may have received it by an address of its own, which a slave's device would not know.
+#[inline(never)]
+fn address_to_slave(skb: &Skb) {
+    if let Some((port, _)) = Maps.in_place()
+        && !port.has(Port::IP_ONLY)
+    {
+        store(skb, 0, &port.mac.0);
     }
 }
 

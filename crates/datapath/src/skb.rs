@@ -9,6 +9,7 @@ use ipvl_core::{Filter, Frame};
 
 /// The headers that nearly every decision reads: up to the options of a neighbour solicitation.
 const HEAD: usize = 86;
+const PACKET_HOST: u32 = 0;
 const PACKET_LOOPBACK: u32 = 5;
 /// Marks a flooded frame that queues up behind its first copies; the lower half is the next slot.
 const RESUME: u32 = 0x4950_0000;
@@ -134,6 +135,11 @@ impl Frame for Skb {
     fn is_gso(&self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.raw()).gso_size != 0 }
+    }
+
+    #[inline(always)]
+    fn is_to_us(&self) -> bool {
+        self.pkt_type() == PACKET_HOST
     }
 
     #[inline(always)]

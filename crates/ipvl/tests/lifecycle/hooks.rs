@@ -14,7 +14,7 @@ fn clsact_carries_every_mode_and_goes_again() {
     let before = traces(&lab.host);
     for (n, mode) in ["l2", "l3", "l3s"].into_iter().enumerate() {
         let netns = &lab.slaves[n];
-        let words = format!("name ipvl{n} netns {} type ipvlan mode {mode}", netns.name());
+        let words = format!("name ipvl{n} netns {} type ipvlan mode {mode} host on", netns.name());
         let added = shell(&lab.host, &format!("IPVL_HOOK=clsact $IPVL link add link eth0 {words}"));
         assert!(added.ok, "{}", added.stderr);
         run(netns, &format!("ip addr add 10.0.0.1{n}/24 dev ipvl{n}"));
