@@ -67,8 +67,8 @@ impl Stage {
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
     pub fn play(&mut self, world: &World) {
         let hosted = world.members.iter().any(|member| member.config().host || member.config().mode == Mode::L3s);
-        let forwards = self.port.is_some() && hosted && !kernel_is_at_least("6.17");
-        if forwards {
+        let asks = self.port.is_some() && !kernel_is_at_least("6.17");
+        if asks && hosted {
             self.forward("1");
         }
         for place in 0..PLACES {
@@ -81,7 +81,7 @@ impl Stage {
         if self.port.is_some() {
             self.declare(&world.declared);
         }
-        if !forwards {
+        if asks && !hosted {
             self.forward("0");
         }
         self.join(world);
