@@ -34,6 +34,7 @@ parity: setup ## the kernel's own driver as judge, in a virtual machine: every s
 check: setup ## formatting, lints, the dependency rule, the style's limits
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package ipvl-tests --test parity -- -D warnings
 	scripts/check-dependencies
 	scripts/check-style
 	scripts/check-docs

@@ -19,7 +19,7 @@ pub fn identity(frame: &[u8]) -> Vec<u8> {
     let fields: &[std::ops::Range<usize>] = match packet.get(..2) {
         Some(kind) if kind == V4 && packet.len() + 12 >= LINK + 20 => &[0..2, 6..8, 11..12, 14..30],
         Some(kind) if kind == V6 && packet.len() + 12 >= LINK + 40 => &[0..6, 8..9, 10..54],
-        _ => &[0..usize::MAX],
+        _ => &[0..2, 2..usize::MAX],
     };
     let end = |range: &std::ops::Range<usize>| range.start.min(packet.len())..range.end.min(packet.len());
     let mut bytes: Vec<u8> = fields.iter().flat_map(|range| packet[end(range)].to_vec()).collect();

@@ -61,7 +61,7 @@ impl<'a> Meeting<'a> {
         self.mode() == Mode::L3s
     }
 
-    pub fn from_wire(&self) -> bool {
+    pub fn by_wire(&self) -> bool {
         self.from.is_none()
     }
 
@@ -77,7 +77,7 @@ impl<'a> Meeting<'a> {
         self.from.map_or("wire", |Slot(slot)| SLAVES[slot as usize])
     }
 
-    pub fn from_us(&self) -> bool {
+    pub fn by_us(&self) -> bool {
         self.frame.data[6..12] == MASTER_MAC
     }
 
@@ -116,10 +116,10 @@ impl<'a> Meeting<'a> {
         self.from.unwrap_or(WIRE)
     }
 
-    /// ICMPv6 from `::` that is no solicitation. The kernel's driver goes by the target that it thinks to see in there.
+    /// ICMPv6 from `::`. The kernel's driver goes by the target that it thinks to see in there.
     pub fn anonymous_icmp(&self) -> bool {
         let nobody = self.source().is_some_and(Addr::is_unspecified);
-        nobody && self.kind() == 0x86dd && self.frame.data.get(20) == Some(&58) && !self.question()
+        nobody && self.kind() == 0x86dd && self.frame.data.get(20) == Some(&58)
     }
 
     /// It is for a slave that is down.
@@ -164,12 +164,12 @@ impl<'a> Meeting<'a> {
 
     /// The kernel's driver copies it to all siblings and sends it out.
     pub fn kernel_floods(&self) -> bool {
-        self.l2() && !self.from_wire() && self.to_group() && self.copies_and(&["ext"])
+        self.l2() && !self.by_wire() && self.to_group() && self.copies_and(&["ext"])
     }
 
     /// The kernel's driver copies it to all slaves, and the host gets it too if it is for the host.
     pub fn kernel_copies(&self) -> bool {
-        self.l2() && self.from_wire() && self.to_group() && (self.copies_and(&["host"]) || self.copies_and(&[]))
+        self.l2() && self.by_wire() && self.to_group() && (self.copies_and(&["host"]) || self.copies_and(&[]))
     }
 }
 

@@ -49,6 +49,11 @@ impl Record {
         names.iter().any(|name| self.only(&[name]))
     }
 
+    /// One of these saw it, once, or nobody.
+    pub fn one_at_most(&self, names: &[&str]) -> bool {
+        self.nobody() || self.one_of(names)
+    }
+
     /// One slave saw it, once, and nobody else.
     pub fn one_slave(&self) -> bool {
         self.one_of(&SLAVES)

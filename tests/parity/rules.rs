@@ -107,9 +107,12 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "ICMPv6 from :: is a question only if it asks",
+        name: "ICMPv6 from :: is a question only if it asks in l2",
         row: "C12",
-        explains: |m| !m.from_wire() && m.anonymous_icmp() && m.as_decided() && m.kernel.one_of(&["ext", "host"]),
+        explains: |m| {
+            let asks = m.l2() && m.question();
+            !m.by_wire() && m.anonymous_icmp() && !asks && m.as_decided() && m.kernel.one_at_most(&["ext", "host"])
+        },
     },
     Rule {
         name: "nothing from an IPv6 group leaves",
@@ -140,7 +143,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "ARP and probes for l3 slaves are the host's",
         row: "D7",
-        explains: |m| !m.l2() && m.from_wire() && m.ipvl.only(&["host"]) && m.kernel.one_slave(),
+        explains: |m| !m.l2() && m.by_wire() && m.ipvl.only(&["host"]) && m.kernel.one_slave(),
     },
     Rule {
         name: "a question from outside for a slave that is down is the host's",
@@ -151,40 +154,40 @@ pub const RULES: &[Rule] = &[
         name: "what is malformed goes to no slave",
         row: "D20",
         explains: |m| {
-            m.from_wire() && m.malformed() && m.ipvl.only(&["host"]) && (m.kernel_copies() || m.kernel.one_slave())
+            m.by_wire() && m.malformed() && m.ipvl.only(&["host"]) && (m.kernel_copies() || m.kernel.one_slave())
         },
     },
     Rule {
         name: "what is tagged goes to no slave",
         row: "D15",
-        explains: |m| m.from_wire() && m.frame.vlan.is_some_and(|id| id != 0) && m.ipvl.nobody(),
+        explains: |m| m.by_wire() && m.frame.vlan.is_some_and(|id| id != 0) && m.ipvl.nobody(),
     },
     Rule {
         name: "our own frames, back from the switch, go to whom they have not reached",
         row: "D22",
-        explains: |m| m.from_wire() && m.from_us() && m.to_group() && m.ipvl.only(&["host"]) && m.kernel_copies(),
+        explains: |m| m.by_us() && m.verdict == "host" && m.as_decided() && m.kernel_copies(),
     },
     Rule {
         name: "our own frames, back from the switch, reach those that they could not reach directly",
         row: "D21",
-        explains: |m| m.from_us() && m.kernel.only(&["host"]) && m.verdict.starts_with("flood ") && m.as_decided(),
+        explains: |m| m.by_us() && m.kernel.only(&["host"]) && m.verdict.starts_with("flood ") && m.as_decided(),
     },
     Rule {
         name: "what says it comes from :: is for whom it is sent to",
         row: "D11",
-        explains: |m| m.from_wire() && m.anonymous_icmp() && m.delivered() && m.kernel.only(&["host"]),
+        explains: |m| m.by_wire() && m.anonymous_icmp() && !m.question() && m.delivered() && m.kernel.only(&["host"]),
     },
     Rule {
         name: "MAC control from outside is a multicast like others",
         row: "D18",
-        explains: |m| m.l2() && m.from_wire() && m.kind() == 0x8808 && m.kernel.nobody() && m.as_decided(),
+        explains: |m| m.l2() && m.by_wire() && m.kind() == 0x8808 && m.kernel.nobody() && m.as_decided(),
     },
     Rule {
         name: "what private slaves send to each other, or to themselves, gains nothing by the switch",
         row: "D26",
         explains: |m| {
-            m.from_wire()
-                && m.from_us()
+            m.by_wire()
+                && m.by_us()
                 && m.refused(&["reflected", "own-frame", "private"])
                 && m.kernel.one_of(&ANY_SLAVE_OR_HOST)
         },
@@ -192,37 +195,42 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "the host is no substitute for a slave that is down",
         row: "D25",
-        explains: |m| m.from_wire() && m.refused(&["slave-down"]) && (m.kernel.only(&["host"]) || m.kernel_copies()),
+        explains: |m| m.by_wire() && m.refused(&["slave-down"]) && (m.kernel.only(&["host"]) || m.kernel_copies()),
     },
     Rule {
         name: "a slave of l3s sees its packets itself",
         row: "E10",
-        explains: |m| m.l3s() && m.from_wire() && m.kernel.only(&["host"]) && m.ipvl.host_and_one_slave(),
+        explains: |m| m.l3s() && m.by_wire() && m.kernel.only(&["host"]) && m.ipvl.host_and_one_slave(),
     },
     Rule {
         name: "a host with l3s slaves forwards",
         row: "E11",
-        explains: |m| m.l3s() && m.from_wire() && m.kernel.only(&["host"]) && m.ipvl.only(&["ext", "host"]),
+        explains: |m| m.l3s() && m.by_wire() && m.kernel.only(&["host"]) && m.ipvl.only(&["ext", "host"]),
     },
     Rule {
         name: "of l3s the host takes what is for its MAC address",
         row: "E2",
-        explains: |m| m.l3s() && !m.from_wire() && m.verdict == "host" && m.ipvl.nobody() && !m.to_us(),
+        explains: |m| m.l3s() && !m.by_wire() && m.verdict == "host" && m.ipvl.nobody() && !m.to_us(),
     },
     Rule {
         name: "as a router the host forwards nothing that is odd",
         row: "E2",
-        explains: |m| m.l3s() && !m.from_wire() && m.verdict == "host" && m.ipvl.only(&["host"]) && m.odd(),
+        explains: |m| m.l3s() && !m.by_wire() && m.verdict == "host" && m.ipvl.only(&["host"]) && m.odd(),
     },
     Rule {
         name: "l3s passes the host's stack on the way out",
         row: "E2",
-        explains: |m| m.l3s() && !m.from_wire() && m.kernel.only(&["ext"]) && m.ipvl.only(&["ext", "host"]),
+        explains: |m| m.l3s() && !m.by_wire() && m.kernel.only(&["ext"]) && m.ipvl.only(&["ext", "host"]),
+    },
+    Rule {
+        name: "l3s passes the host's stack, and no further if nobody answers there",
+        row: "E2",
+        explains: |m| m.l3s() && m.verdict == "host" && m.kernel.nobody() && m.ipvl.only(&["host"]),
     },
     Rule {
         name: "l3s passes the host's stack between siblings",
         row: "E3",
-        explains: |m| m.l3s() && !m.from_wire() && m.kernel.one_slave() && m.ipvl.host_and_one_slave(),
+        explains: |m| m.l3s() && !m.by_wire() && m.kernel.one_slave() && m.ipvl.host_and_one_slave(),
     },
 ];
 
