@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How many slaves a world can have here.
 pub const PLACES: usize = 8;
 /// What the host's stack can get: IPv4, ARP, IPv6, and what scenarios send that is none of these.
-const PROTOCOLS: [u16; 4] = [0x0800, 0x0806, 0x86dd, 0x88b5];
+const PROTOCOLS: [u16; 5] = [0x0800, 0x0806, 0x86dd, 0x88b5, 0x8808];
 /// To whom no frame of the link belongs: its MAC address is another's, or its tag.
 const OTHER_HOST: u8 = 3;
 /// The tables must be true after this.

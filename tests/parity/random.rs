@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Instant;
 
 /// Making a world takes as long as so many frames.
-const FRAMES_IN_A_WORLD: usize = 2000;
+const FRAMES_IN_A_WORLD: usize = 4000;
 /// The kernel's driver queues a thousand multicasts, and drops what is more.
 const FRAMES_AT_ONCE: usize = 250;
 /// What a device with an MTU of 1500 sends.
@@ -33,13 +33,15 @@ pub fn judge(frames: usize, seed: u64) -> Tally {
     println!("random: {frames} frames, SEED={seed}");
     rules_name_rows();
     let mut source = Source::new(seed);
-    let mut players = [Driver::Kernel, Driver::Ipvl].map(Recorder::new);
-    players.iter().for_each(Recorder::pin_everybody);
+    let mut players = thread::scope(|scope| {
+        let players = [Driver::Kernel, Driver::Ipvl].map(|driver| scope.spawn(move || player(driver)));
+        players.map(|player| player.join().expect("a stage"))
+    });
     let mut score = Score::default();
     let mut sent = 0;
     while sent < frames && score.unexplained < ENOUGH {
         let world = source.pick(&uniform_world());
-        players.iter_mut().for_each(|player| player.play(&world));
+        thread::scope(|scope| players.iter_mut().for_each(|player| drop(scope.spawn(|| player.play(&world)))));
         for _ in 0..FRAMES_IN_A_WORLD / FRAMES_AT_ONCE {
             let shots = source.shots(&world);
             let [kernel, ipvl] = &mut players;
@@ -56,6 +58,12 @@ pub fn judge(frames: usize, seed: u64) -> Tally {
         println!("random: {sent} frames, {} s", start.elapsed().as_secs());
     }
     score.report()
+}
+
+fn player(driver: Driver) -> Recorder {
+    let recorder = Recorder::new(driver);
+    recorder.pin_everybody();
+    recorder
 }
 
 /// A rule that explains a difference must name a row that says there is one.

@@ -175,12 +175,15 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "what says it comes from :: is for whom it is sent to",
         row: "D11",
-        explains: |m| m.by_wire() && m.anonymous_icmp() && !m.question() && m.delivered() && m.kernel.only(&["host"]),
+        explains: |m| {
+            let (theirs, ours) = (m.kernel.one_of(&ANY_SLAVE_OR_HOST), m.delivered() || m.ipvl.only(&["host"]));
+            m.by_wire() && m.anonymous_icmp() && !m.to_group() && theirs && ours
+        },
     },
     Rule {
         name: "MAC control from outside is a multicast like others",
         row: "D18",
-        explains: |m| m.l2() && m.by_wire() && m.kind() == 0x8808 && m.kernel.nobody() && m.as_decided(),
+        explains: |m| m.l2() && m.by_wire() && m.kind() == 0x8808 && m.kernel.only(&["host"]) && m.as_decided(),
     },
     Rule {
         name: "what private slaves send to each other, or to themselves, gains nothing by the switch",
