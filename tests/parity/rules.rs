@@ -177,7 +177,7 @@ pub const RULES: &[Rule] = &[
         row: "D11",
         explains: |m| {
             let (theirs, ours) = (m.kernel.one_of(&ANY_SLAVE_OR_HOST), m.delivered() || m.ipvl.only(&["host"]));
-            m.by_wire() && m.anonymous_icmp() && !m.to_group() && theirs && ours
+            m.by_wire() && m.anonymous_icmp() && !(m.l2() && m.to_group()) && theirs && ours
         },
     },
     Rule {
