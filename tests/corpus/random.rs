@@ -112,18 +112,20 @@ pub fn honest() -> impl Strategy<Value = Bytes> {
     way().prop_flat_map(honest_by)
 }
 
-fn honest_by(way: Way) -> impl Strategy<Value = Bytes> {
-    prop_oneof![v4(), v6()].prop_flat_map(move |text| {
+/// On the heap, as its parts are: what is being tried would not fit on a test's stack.
+fn honest_by(way: Way) -> BoxedStrategy<Bytes> {
+    let frame = prop_oneof![v4(), v6()].prop_flat_map(move |text| {
         let named = frame::frames(&text, way);
         select(named).prop_map(|named| named.frame)
-    })
+    });
+    frame.boxed()
 }
 
 fn way() -> impl Strategy<Value = Way> {
     select(vec![Way::Slave(Mode::L2), Way::Slave(Mode::L3), Way::Wire, Way::Reflected])
 }
 
-fn v4() -> impl Strategy<Value = String> {
+fn v4() -> BoxedStrategy<String> {
     let odd = select(vec!["options", "df", "hops 1", "size 1600", "padded 60", "gso", "fragment", "patch 24 dead"]);
     let ip = (select(vec!["udp4", "echo4"]), stations(), vec(odd, 0..3));
     let ip = ip.prop_map(|(kind, (x, y), odd)| join(&format!("{kind} {x} > {y}"), &odd));
@@ -133,17 +135,17 @@ fn v4() -> impl Strategy<Value = String> {
     let other = select(vec!["dhcp4", "raw 88b5", "raw 8808", "raw 8100", "pause"]).prop_map(str::to_owned);
     let special = select(vec!["255.255.255.255", "10.0.0.255", "10.50.7.1", "10.50.1.1", "198.51.100.9"]);
     let special = (select(SLAVES.to_vec()), special).prop_map(|(x, y)| format!("udp4 {x} > {y}"));
-    dressed(prop_oneof![4 => ip, 4 => neighbour, 1 => announce, 1 => other, 1 => special])
+    dressed(prop_oneof![4 => ip, 4 => neighbour, 1 => announce, 1 => other, 1 => special]).boxed()
 }
 
-fn v6() -> impl Strategy<Value = String> {
+fn v6() -> BoxedStrategy<String> {
     let odd = select(vec!["behind hop-by-hop", "behind routing", "behind destination", "hops 1", "padded 90", "gso"]);
     let kinds = select(vec!["udp6", "echo6", "ask6", "reply6"]);
     let two = (kinds, stations(), vec(odd.clone(), 0..8));
     let two = two.prop_map(|(kind, (x, y), odd)| join(&format!("{kind} {x} > {y}"), &odd));
     let one = (select(vec!["announce6", "rs6", "ra6", "mld6"]), select(STATIONS.to_vec()), vec(odd, 0..3));
     let one = one.prop_map(|(kind, x, odd)| join(&format!("{kind} {x}"), &odd));
-    dressed(prop_oneof![3 => two, 1 => one])
+    dressed(prop_oneof![3 => two, 1 => one]).boxed()
 }
 
 /// With other MAC addresses than a stack would take, and now and then with a tag.
