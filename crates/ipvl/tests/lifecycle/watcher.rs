@@ -40,7 +40,9 @@ impl Watcher {
     /// One whose reader does not read.
     #[track_caller]
     pub fn start_unread(lab: &Lab, words: &str) -> Self {
-        let mut command = lab.host.command([ipvl_path().as_os_str()]);
+        // Whoever was started in a shell's background ignores SIGINT, and so would its children.
+        let mut command = lab.host.command(["env", "--default-signal=INT"]);
+        command.arg(ipvl_path());
         let mut child = command.args(words.split(' ')).stdout(Stdio::piped()).spawn().expect("start a monitor");
         let syscall = format!("/proc/{}/syscall", child.id());
         let waits = || fs::read_to_string(&syscall).is_ok_and(|call| POLLS.iter().any(|poll| call.starts_with(poll)));
