@@ -12,6 +12,7 @@ use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 
 /// Where `struct __sk_buff` has what we give and what we look at; its whole length.
+const INGRESS_IFINDEX: usize = 36;
 const IFINDEX: usize = 40;
 const CONTROL_BLOCK: usize = 48;
 const GSO_SEGMENTS: usize = 164;
@@ -166,7 +167,9 @@ impl Programs {
 
 fn run(program: &SchedClassifier, frame: &Bytes, ifindex: u32) -> Option<Outcome> {
     let mut given = [0; CONTEXT];
-    given[IFINDEX..IFINDEX + 4].copy_from_slice(&ifindex.to_ne_bytes());
+    for field in [INGRESS_IFINDEX, IFINDEX] {
+        given[field..field + 4].copy_from_slice(&ifindex.to_ne_bytes());
+    }
     if frame.gso {
         let segments = (frame.data.len() as u32).div_ceil(SEGMENT);
         given[GSO_SEGMENTS..GSO_SEGMENTS + 4].copy_from_slice(&segments.to_ne_bytes());

@@ -10,7 +10,7 @@ use ipvl_core::wire::HEADER_LEN;
 use ipvl_core::*;
 
 /// Let whoever else is attached see the frame, and then the host's stack.
-const HOST: i32 = TC_ACT_UNSPEC;
+pub const HOST: i32 = TC_ACT_UNSPEC;
 const DROP: i32 = TC_ACT_SHOT as i32;
 const PACKET_HOST: u32 = 0;
 const PACKET_OTHERHOST: u32 = 3;
@@ -84,7 +84,8 @@ impl Hook<'_> {
         }
     }
 
-    /// Past the slave's host end where that goes; else through it.
+    /// Past the slave's host end where that goes; else through it. From netkit's hook it never goes: nothing has received
+    /// the frame yet, and the kernel would drop it.
     #[inline(always)]
     fn deliver(&self, slot: Slot) -> i32 {
         let slave = Maps.slave(slot);
@@ -92,6 +93,9 @@ impl Hook<'_> {
         if self.skb.pkt_type() == PACKET_OTHERHOST {
             // SAFETY: a valid context.
             unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
+        }
+        if self.is_netkit() {
+            return redirect(slave.host_end, 0);
         }
         if slave.local() {
             address_to_slave(self.skb);
@@ -111,10 +115,17 @@ impl Hook<'_> {
     /// Up the host's stack. What others marked on the wire side stays as it is; nothing of a slave's leaks.
     #[inline(always)]
     pub fn host(&self) -> i32 {
-        if self.source != WIRE || self.skb.resumed_at().is_some() {
+        if self.is_netkit() {
+            self.skb.pass();
+        } else if self.source != WIRE || self.skb.resumed_at().is_some() {
             self.skb.clear_mark();
         }
         HOST
+    }
+
+    #[inline(always)]
+    fn is_netkit(&self) -> bool {
+        self.source != WIRE && self.skb.is_unreceived()
     }
 
     /// The frame becomes the answer to itself and goes back into the slave.

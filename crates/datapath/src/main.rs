@@ -14,10 +14,15 @@ use ipvl_core::{Slot, Verdict, WIRE};
 use maps::Maps;
 use skb::Skb;
 
-/// What leaves a slave: the host end's ingress.
+/// What leaves a slave: the host end's ingress. With netkit it is a hook in the slave's own sending, from where the host's
+/// stack and the rest of a long flood come by the ingress too. One program for both: it lives as long as either is used.
 #[classifier]
 pub fn slave_xmit(context: TcContext) -> i32 {
     let skb = Skb::new(context);
+    if skb.is_passed() {
+        skb.clear_mark();
+        return act::HOST;
+    }
     let slot = Maps.slot_of(skb.ifindex());
     let verdict = egress(&skb, slot.unwrap_or(WIRE));
     act(&skb, slot.unwrap_or(WIRE), verdict)

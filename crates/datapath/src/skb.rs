@@ -13,6 +13,8 @@ const PACKET_HOST: u32 = 0;
 const PACKET_LOOPBACK: u32 = 5;
 /// Marks a flooded frame that queues up behind its first copies; the lower half is the next slot.
 const RESUME: u32 = 0x4950_0000;
+/// Marks what netkit's hook has left to the host's stack, for the same program at the host end's ingress on the way there.
+const PASSED: u32 = 0x4951_0000;
 
 pub struct Skb {
     pub context: TcContext,
@@ -58,6 +60,24 @@ impl Skb {
     #[inline(always)]
     pub fn resume_at(&self, slot: u32) {
         self.context.skb.set_mark(RESUME | slot);
+    }
+
+    /// Whether the hook is netkit's, in the midst of the slave's sending: nothing has received the frame yet.
+    #[inline(always)]
+    pub fn is_unreceived(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).ingress_ifindex == 0 }
+    }
+
+    #[inline(always)]
+    pub fn is_passed(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).mark == PASSED }
+    }
+
+    #[inline(always)]
+    pub fn pass(&self) {
+        self.context.skb.set_mark(PASSED);
     }
 
     #[inline(always)]
