@@ -45,6 +45,9 @@ verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.
 verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
 	@vm/verify-masters
 
+verify-engines: build ## real engines with real containers, on small Debian machines made here: ENGINE=cni|docker|podman|... (network, once)
+	@engines/verify
+
 bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
 	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
 	@scripts/bench-memory $(or $(COUNTS),100 1000)
@@ -75,4 +78,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters bench bench-scale man completions install clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines bench bench-scale man completions install clean
