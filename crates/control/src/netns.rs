@@ -123,9 +123,14 @@ pub fn last_user(ignore: &[u32]) -> io::Result<bool> {
     if Path::new(INITIAL_ONLY).exists() {
         return Ok(false);
     }
-    let others: Vec<u32> = pids().filter(|pid| *pid != std::process::id() && !ignore.contains(pid)).collect();
-    let in_it = |pid: &u32| threads(*pid).chain(descriptors_of(*pid)).any(|place| place.inode == own);
-    Ok(!mounts().iter().any(|place| place.inode == own) && !others.iter().any(in_it))
+    // Asked every few seconds: most find it at once in their own mounts, and need not look at every process.
+    if mounts().any(|place| place.inode == own) {
+        return Ok(false);
+    }
+    let us = std::process::id();
+    let mut others = pids().filter(|pid| *pid != us && !ignore.contains(pid));
+    let in_it = |pid: u32| threads(pid).chain(descriptors_of(pid)).any(|place| place.inode == own);
+    Ok(!others.any(in_it))
 }
 
 /// What is said to lead to a namespace.
@@ -146,7 +151,7 @@ enum Way {
 /// The first namespace that `is_it`. One that is not is tried once; what merely was to lead to one hides nothing.
 fn search(is_it: impl Fn(&OwnedFd) -> bool) -> Option<(Way, OwnedFd)> {
     let mut tried = HashSet::new();
-    let ways: [fn() -> Vec<Place>; 3] = [mounts, processes, descriptors];
+    let ways: [fn() -> Vec<Place>; 3] = [|| mounts().collect(), processes, descriptors];
     for place in ways.into_iter().flat_map(|way| way()) {
         if tried.contains(&place.inode) {
             continue;
@@ -184,12 +189,11 @@ fn open_below_root(pid: u32, path: &Path) -> rustix::io::Result<OwnedFd> {
     openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
-/// Where namespaces are mounted, in any mount namespace.
-fn mounts() -> Vec<Place> {
+/// Where namespaces are mounted, in any mount namespace, our own first.
+fn mounts() -> impl Iterator<Item = Place> {
     let mut seen = HashSet::new();
-    let mut fresh = |pid: &u32| seen.insert(inode(Path::new(&format!("/proc/{pid}/ns/mnt"))));
-    let pids = std::iter::once(std::process::id()).chain(pids()).filter(|pid| fresh(pid));
-    pids.flat_map(mounts_of).collect()
+    let fresh = move |pid: &u32| seen.insert(inode(Path::new(&format!("/proc/{pid}/ns/mnt"))));
+    std::iter::once(std::process::id()).chain(pids()).filter(fresh).flat_map(mounts_of)
 }
 
 fn mounts_of(pid: u32) -> Vec<Place> {
