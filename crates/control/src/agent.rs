@@ -39,13 +39,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often to ask whether the netns still has another user.
 const TICK: Duration = Duration::from_secs(2);
 
-/// Runs the agent of this netns until its last slave is gone. Returns at once if there is one already.
-pub fn run_agent() -> Result<()> {
-    let Some(listener) = agent_client::claim()? else { return Ok(()) };
+/// How long an agent serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// Until the last slave is gone; and not at all where there is an agent already.
+    WhileNeeded,
+    /// Until it is ended, in the place of any other: a service. Tells its manager when it is ready (`sd_notify(3)`).
+    ForGood,
+}
+
+/// Runs the agent of this netns.
+pub fn run_agent(term: Term) -> Result<()> {
+    let listener = match term {
+        Term::WhileNeeded => agent_client::claim()?,
+        Term::ForGood => Some(agent_client::succeed()?),
+    };
+    let Some(listener) = listener else { return Ok(()) };
     // Whoever started us may log out; in a shell of its own we stay its job.
     let _ = rustix::process::setsid();
-    let mut agent = Agent::new(listener)?;
+    let mut agent = Agent::new(listener, term)?;
     agent.read_everything()?;
+    if term == Term::ForGood {
+        // Where nobody wants to know, this does nothing.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
     loop {
         match agent.step() {
             Ok(true) => return Ok(()),
@@ -60,6 +77,7 @@ pub fn run_agent() -> Result<()> {
 }
 
 struct Agent {
+    term: Term,
     netlink: Netlink,
     /// To the wire, for what must be announced there; none without CAP_NET_RAW.
     wire: Option<FrameSocket>,
@@ -89,14 +107,15 @@ struct Dirty {
 }
 
 impl Agent {
-    fn new(listener: UnixListener) -> Result<Self> {
+    fn new(listener: UnixListener, term: Term) -> Result<Self> {
         Ok(Self {
+            term,
             events: Events::open()?,
             ways: Ways::choose()?,
             netlink: Netlink::open()?,
             wire: FrameSocket::open().ok(),
             finder: Finder::default(),
-            clients: Clients::new(listener)?,
+            clients: Clients::new(listener, term)?,
             ports: BTreeMap::new(),
             registry: Registry::default(),
             dirty: Dirty::default(),
@@ -273,7 +292,8 @@ impl Agent {
 
     /// Whether there is nothing left to look after: no slave, or a netns that only we keep alive.
     fn is_done(&mut self) -> Result<bool> {
-        if self.registry.is_empty() && self.dirty.host_ends.is_empty() {
+        let temporary = self.term == Term::WhileNeeded;
+        if temporary && self.registry.is_empty() && self.dirty.host_ends.is_empty() {
             return self.may_leave();
         }
         let deserted = std::mem::take(&mut self.waited) && netns::last_user(&[]).unwrap_or(false);

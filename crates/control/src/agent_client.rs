@@ -1,12 +1,12 @@
 //! How does a command get the agent to look at a slave, and start it when none runs?
 //!
 //! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`; the
-//! answer is a line too, `ok` or what went wrong. `ping` is answered by `ok`, `end` by the agent's end.
+//! answer is a line too, `ok` or what went wrong. `ping` is answered by `ok`, `end` by the agent's end, or by `stays`.
 
 use crate::error::{Error, Result, io_error};
 use crate::{single, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -69,6 +69,25 @@ pub(crate) fn claim() -> Result<Option<UnixListener>> {
     }
 }
 
+/// Takes the agent's name from whoever has it, and ends it: it has no state, so whoever comes next goes on.
+pub(crate) fn succeed() -> Result<UnixListener> {
+    let deadline = Instant::now() + START;
+    loop {
+        if let Some(listener) = single::claim(NAME)? {
+            return Ok(listener);
+        }
+        let Some(stream) = connect()? else { continue };
+        let pid = single::trusted_peer(NAME, &stream)?;
+        if Instant::now() > deadline {
+            return Err(Error::Held { object: single::socket(NAME), pid, uid: 0 });
+        }
+        if let Some(process) = process(&stream) {
+            let _ = pidfd_send_signal(&process, Signal::TERM);
+            await_exit(&process);
+        }
+    }
+}
+
 /// Whether it answers, or is too busy to.
 fn stays(mut stream: &UnixStream) -> Result<bool> {
     stream.set_read_timeout(Some(PONG)).map_err(io_error("wait for", "the agent"))?;
@@ -81,19 +100,23 @@ fn stays(mut stream: &UnixStream) -> Result<bool> {
     })
 }
 
-/// Waits until the agent, which has nothing left to do, is gone.
+/// Waits until the agent, which has nothing left to do, is gone, unless it says that it stays.
 pub fn await_end() -> Result<()> {
     let Some(mut stream) = connect()? else { return Ok(()) };
     stream.set_read_timeout(Some(FAREWELL)).map_err(io_error("wait for", "the agent"))?;
     let process = process(&stream);
     // An error in writing or reading is its end, too.
     let _ = writeln!(stream, "end");
-    let _ = stream.read_to_end(&mut Vec::new());
-    if let Some(process) = process {
-        let limit = Timespec { tv_sec: FAREWELL.as_secs() as i64, tv_nsec: 0 };
-        let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit));
+    let stays = stream.read(&mut [0]).is_ok_and(|length| length > 0);
+    if let Some(process) = process.filter(|_| !stays) {
+        await_exit(&process);
     }
     Ok(())
+}
+
+fn await_exit(process: &OwnedFd) {
+    let limit = Timespec { tv_sec: FAREWELL.as_secs() as i64, tv_nsec: 0 };
+    let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
 }
 
 /// A descriptor that tells when the agent is gone altogether, which is a moment after its socket.

@@ -63,13 +63,17 @@ impl Hook {
     /// The program of that name on the ingress of a device, and the way in which it is there.
     pub fn find(netlink: &Netlink, ifindex: u32, name: &str) -> Result<Option<(Self, OwnedFd)>> {
         for id in sys::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default() {
-            if let Some(program) = named(id, name) {
+            if let Some(program) = named(id, name)? {
                 return Ok(Some((Self::Tcx, program)));
             }
         }
         let filters = netlink.bpf_filters(TcHook::Device(ifindex)).unwrap_or_default();
-        let ours = filters.into_iter().filter(|filter| filter.priority == PRIORITY);
-        Ok(ours.filter_map(|filter| named(filter.prog_id, name)).next().map(|program| (Self::Clsact, program)))
+        for filter in filters.into_iter().filter(|filter| filter.priority == PRIORITY) {
+            if let Some(program) = named(filter.prog_id, name)? {
+                return Ok(Some((Self::Clsact, program)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -95,8 +99,13 @@ fn no_hook() -> Refusal {
     Refusal::NoHook(name.release().to_string_lossy().into_owned())
 }
 
-/// The program with this id, if it bears that name and is not gone meanwhile.
-fn named(id: u32, name: &str) -> Option<OwnedFd> {
-    let program = sys::prog_fd_by_id(id).ok()?;
-    (sys::prog_info(&program).ok()?.name == name).then_some(program)
+/// The program with this id, if it bears that name and is not gone meanwhile. Who may not look (CAP_SYS_ADMIN) must not
+/// take what is there for what is not.
+fn named(id: u32, name: &str) -> Result<Option<OwnedFd>> {
+    let program = match sys::prog_fd_by_id(id) {
+        Err(error) if error.errno() == Some(libc::EPERM) => return Err(error),
+        Err(_) => return Ok(None),
+        Ok(program) => program,
+    };
+    Ok(sys::prog_info(&program).is_ok_and(|info| info.name == name).then_some(program))
 }

@@ -33,7 +33,7 @@ mod tap;
 mod tidy;
 mod view;
 
-pub use agent::run_agent;
+pub use agent::{Term, run_agent};
 pub use declare::{declare, withdraw};
 pub use doctor::doctor;
 pub use error::{Error, Result};

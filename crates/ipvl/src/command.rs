@@ -1,7 +1,7 @@
 //! What is to be done? A command line, understood.
 
 use crate::definition::Object;
-use ipvl_control::{Change, Kind, LinkSpec};
+use ipvl_control::{Change, Kind, LinkSpec, Term};
 use ipvl_core::{Addr, Mac};
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub enum Command {
     Monitor(Watch),
     Explain(Question),
     Doctor,
-    Agent,
+    Agent(Term),
     Man { page: String },
     ManAll { dir: PathBuf },
     Completion { shell: Shell },

@@ -9,7 +9,7 @@ use crate::definition::{OBJECTS, OPTIONS, Object, Switch, Verb};
 use crate::names::Named;
 use crate::usage::UsageError;
 use crate::words::Given;
-use ipvl_control::Kind;
+use ipvl_control::{Kind, Term};
 
 /// Reads options and command. In a batch there may be no command.
 pub fn command_line(line: &[String]) -> Result<(Options, Option<Command>), UsageError> {
@@ -141,7 +141,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("monitor", _) => watch(&given).map(Command::Monitor),
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor),
-        ("agent", _) => Ok(Command::Agent),
+        ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::ForGood))),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
         ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),
         _ => Ok(Command::Complete { words: line.iter().skip_while(|word| *word == "--").cloned().collect() }),

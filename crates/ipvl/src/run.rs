@@ -87,7 +87,7 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Monitor(watch) => monitor(&watch, options.timestamp, style),
         Command::Explain(question) => explain(&question, style),
         Command::Doctor => examine(style),
-        Command::Agent => Ok(backend::run_agent()?),
+        Command::Agent(term) => Ok(backend::run_agent(term)?),
         Command::Man { page } => show(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
         Command::ManAll { dir } => write_pages(&dir),
         Command::Completion { shell } => show(pages::script(shell)),

@@ -1,5 +1,6 @@
 //! Who asks the agent for something, and what do they get to hear?
 
+use super::Term;
 use crate::agent_client::NAME;
 use crate::error::{Error, Result, io_error};
 use crate::single;
@@ -14,6 +15,7 @@ const MOST: usize = 64;
 
 /// The agent's socket, and who has connected to it.
 pub struct Clients {
+    term: Term,
     listener: Option<UnixListener>,
     connected: Vec<Client>,
     next: u64,
@@ -38,9 +40,9 @@ pub struct Request {
 
 impl Clients {
     /// Listens without ever waiting.
-    pub fn new(listener: UnixListener) -> Result<Self> {
+    pub fn new(listener: UnixListener, term: Term) -> Result<Self> {
         listener.set_nonblocking(true).map_err(io_error("listen on", "the agent's socket"))?;
-        Ok(Self { listener: Some(listener), connected: Vec::new(), next: 0, open: true })
+        Ok(Self { term, listener: Some(listener), connected: Vec::new(), next: 0, open: true })
     }
 
     /// What to wait for.
@@ -52,7 +54,7 @@ impl Clients {
     /// What has been asked since.
     pub fn requests(&mut self) -> Vec<Request> {
         self.accept();
-        let requests = self.connected.iter_mut().flat_map(Client::read).collect();
+        let requests = self.connected.iter_mut().flat_map(|client| client.read(self.term)).collect();
         self.connected.retain(|client| !client.gone);
         self.open &= self.connected.len() < MOST;
         requests
@@ -96,7 +98,7 @@ impl Clients {
 
 impl Client {
     /// What there is now; if that is not all, the rest wakes us again.
-    fn read(&mut self) -> Vec<Request> {
+    fn read(&mut self, term: Term) -> Vec<Request> {
         let mut buffer = [0; LONGEST_LINE];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.gone = true,
@@ -109,6 +111,7 @@ impl Client {
             match (parse(&line), line.trim_ascii()) {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
                 (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
+                (None, b"end") if term == Term::ForGood => self.gone |= self.stream.write_all(b"stays\n").is_err(),
                 (None, b"end") => {}
                 (None, _) => self.gone = true,
             }
@@ -175,7 +178,7 @@ mod tests {
         let name = format!("ipvl-test-{}-{name}", std::process::id());
         let address = SocketAddr::from_abstract_name(name).expect("a name");
         let listener = UnixListener::bind_addr(&address).expect("bind");
-        (Clients::new(listener).expect("listen"), address)
+        (Clients::new(listener, Term::WhileNeeded).expect("listen"), address)
     }
 
     /// In a thread that is not root.

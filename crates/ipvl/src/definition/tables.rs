@@ -255,14 +255,20 @@ const AGENT: Object = Object {
     text: &[
         "One agent serves one network namespace. ipvl link add starts it where none runs, and it goes when the last \
          slave goes. Without it traffic goes on as it was; it re-reads everything when it starts.",
+        "As a service (ipvl-agent.service) it is told to stay.",
     ],
     commands: &[Verb {
         name: "",
         aliases: &[],
         about: "Runs in the foreground and logs to standard error.",
-        words: &[],
+        words: &[choice(
+            "term",
+            &["stay"],
+            "Wait for slaves where there are none, take the place of an agent that runs already, and tell the service \
+             manager when it is ready.",
+        )],
     }],
-    examples: &[("ipvl agent", "As a service's command.")],
+    examples: &[("ipvl agent stay", "As a service's command.")],
     hidden: false,
 };
 

@@ -52,8 +52,10 @@ pub fn pings_now(from: &Netns, to: &str) -> bool {
 /// The agents in a netns.
 pub fn agents(netns: &Netns) -> Vec<u32> {
     let pids = exec(netns, &format!("ip netns pids {}", netns.name())).stdout;
-    let is_agent =
-        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.ends_with(b"ipvl\0agent\0"));
+    let is_agent = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.ends_with(b"ipvl\0agent\0") || words.ends_with(b"ipvl\0agent\0stay\0")
+    };
     pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter(is_agent).collect()
 }
 

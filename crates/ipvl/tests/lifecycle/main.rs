@@ -3,6 +3,7 @@
 mod adding;
 mod agent;
 mod announcing;
+mod capabilities;
 mod common;
 mod conflicts;
 mod crowd;
@@ -23,6 +24,7 @@ mod places;
 mod proxy;
 mod refusals;
 mod removal;
+mod service;
 mod streams;
 mod tun;
 mod tun_device;
