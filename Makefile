@@ -22,7 +22,7 @@ build: setup ## build target/release/ipvl
 demo: build ## two slaves and a host outside, in namespaces of their own: who reaches whom (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
-demo-vm: build ## a real guest: QEMU boots Debian's kernel behind a tap device (type ipvtap), and pings everybody
+demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap), who ping everybody (HOST=on|off)
 	@scripts/demo-vm
 
 test: setup ## every test, on this machine's kernel (root for the ones with real packets)

@@ -9,6 +9,7 @@ mod conflicts;
 mod crowd;
 mod flags;
 mod guest;
+mod guest_addresses;
 mod homecoming;
 mod hooks;
 mod hostile;
