@@ -31,6 +31,7 @@ mod sysctl;
 pub mod tables;
 mod tap;
 mod tidy;
+mod uplink;
 mod view;
 
 pub use agent::{Term, run_agent};
@@ -43,4 +44,5 @@ pub use monitor::Monitor;
 pub use refusal::Refusal;
 pub use remove::{delete, delete_all};
 pub use slave::{add, set};
+pub use uplink::default_master;
 pub use view::{addresses, links, statistics};

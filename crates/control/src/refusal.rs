@@ -9,6 +9,8 @@ use std::io;
 pub enum Refusal {
     /// There is no link of that name.
     NoLink,
+    /// No master was named, and no default route leads to one.
+    NoDefaultRoute,
     /// There is a link of that name already.
     NameTaken,
     /// There is no slave of that name.
@@ -75,6 +77,7 @@ impl Refusal {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NoLink | Self::NoSlave => libc::ENODEV,
+            Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken => libc::EEXIST,
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
@@ -101,6 +104,7 @@ impl fmt::Display for Refusal {
         write!(f, "{}: ", self.errno_text())?;
         match self {
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
+            Self::NoDefaultRoute => f.write_str("there is no default route whose link it could be; name the master"),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
             Self::Ambiguous => f.write_str(

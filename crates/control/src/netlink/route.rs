@@ -65,6 +65,22 @@ impl Netlink {
         Ok(all)
     }
 
+    /// The links that default routes lead to, in the main table: IPv4's before IPv6's, the lowest metric first.
+    pub fn default_ways(&self) -> Result<Vec<u32>> {
+        let mut ways = self.default_ways_of(libc::AF_INET as u8)?;
+        ways.extend(self.default_ways_of(libc::AF_INET6 as u8)?);
+        Ok(ways)
+    }
+
+    fn default_ways_of(&self, family: u8) -> Result<Vec<u32>> {
+        let header = rtmsg(family, 0, RT_TABLE_UNSPEC, 0, NO_SCOPE, RTN_UNICAST);
+        let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header).u32(RTA_TABLE, RT_TABLE_MAIN);
+        let result = self.list(about("list", &"default routes"), message, parse_default);
+        let mut ways = unless_gone(result)?.unwrap_or_default();
+        ways.sort();
+        Ok(ways.into_iter().map(|(_, oif)| oif).collect())
+    }
+
     fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {
         let header = rtmsg(family, 0, RT_TABLE_UNSPEC, protocol, NO_SCOPE, 0);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
@@ -95,6 +111,22 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
         }
     }
     Some(RouteInfo { dst, prefix_len: header[1], oif, protocol: header[5], table, prefsrc })
+}
+
+/// The metric and the link of a default route in use.
+fn parse_default(reply: Reply<'_>) -> Option<(u32, u32)> {
+    let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
+    let is_default = header[1] == 0 && header[7] == RTN_UNICAST;
+    let (mut metric, mut oif, mut table) = (0, None, u32::from(header[4]));
+    for attribute in attributes(rest) {
+        match attribute.kind {
+            RTA_PRIORITY => metric = attribute.u32(),
+            RTA_OIF => oif = Some(attribute.u32()),
+            RTA_TABLE => table = attribute.u32(),
+            _ => {}
+        }
+    }
+    oif.filter(|_| is_default && table == RT_TABLE_MAIN).map(|oif| (metric, oif))
 }
 
 fn message(kind: u16, flags: u16, route: &RouteInfo) -> Message {

@@ -97,6 +97,7 @@ pub const IFA_TARGET_NETNSID: u16 = 10;
 
 pub const RTA_DST: u16 = 1;
 pub const RTA_OIF: u16 = 4;
+pub const RTA_PRIORITY: u16 = 6;
 pub const RTA_PREFSRC: u16 = 7;
 pub const RTA_TABLE: u16 = 15;
 pub const RT_TABLE_UNSPEC: u8 = 0;

@@ -2,7 +2,7 @@
 
 use crate::{ADDR, MAC, fresh_netns, in_fresh_netns, pair};
 use ipvl_control::netlink::{AddrGenMode, LinkChange, Netlink, RouteInfo, VethSpec};
-use ipvl_control::netns;
+use ipvl_control::{default_master, netns};
 use ipvl_core::Addr;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -180,4 +180,30 @@ fn in_a_netns_that_is_gone_there_is_nothing() {
         assert_eq!(netlink.links(Some(99)).unwrap(), []);
         assert_eq!(netlink.addresses(Some(1), Some(99)).unwrap(), []);
     });
+}
+
+#[test]
+fn the_master_where_none_is_named_is_the_link_of_the_best_default_route() {
+    in_fresh_netns(|| {
+        let refused = default_master().unwrap_err().to_string();
+        assert!(refused.contains("no default route"), "{refused}");
+        for name in ["far", "near", "six"] {
+            ip(&format!("link add {name} type veth peer name {name}-peer"));
+            ip(&format!("link set {name} up"));
+            ip(&format!("link set {name}-peer up"));
+        }
+        ip("-6 route add default dev six");
+        assert_eq!(default_master().unwrap(), "six");
+        ip("route add default dev far metric 200");
+        ip("route add 10.0.0.0/8 dev near");
+        ip("route add blackhole default metric 1");
+        ip("route add default dev near table 100");
+        assert_eq!(default_master().unwrap(), "far");
+        ip("route add default dev near metric 100");
+        assert_eq!(default_master().unwrap(), "near");
+    });
+}
+
+fn ip(words: &str) {
+    assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success(), "ip {words}");
 }
