@@ -25,7 +25,7 @@ use crate::sys::FrameSocket;
 use crate::tidy;
 use clients::Clients;
 use groups::Ways;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, OwnerEntry};
 use master::Departed;
 use registry::Registry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -222,7 +222,7 @@ impl Agent {
         self.tidy()?;
         self.registry = Registry::default();
         for port in self.ports.values() {
-            for (addr, entry) in port.maps.owners()? {
+            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.declared != OwnerEntry::EXPECTED) {
                 self.registry.claimed(port.master, entry.slot, addr);
             }
             self.registry.set_declared(port.master, declared(port)?);

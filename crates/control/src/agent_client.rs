@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// The abstract socket's name.
 pub const NAME: &str = "ipvl-agent";
+/// Under which names doors are installed; engines call their plugin `ipvl`, as the command is.
+const DOORS: [&str; 4] = ["ipvl", "ipvl-cni", "ipvl-docker", "ipvl-netavark"];
 const START: Duration = Duration::from_secs(5);
 /// Longer than the agent waits for the lock, which another command may have.
 const ANSWER: Duration = Duration::from_secs(90);
@@ -157,11 +159,12 @@ fn connect() -> Result<Option<UnixStream>> {
     Ok(Some(stream))
 }
 
-/// The command itself, or the one that was installed beside whichever door this is.
+/// This program, if it is the command or another door, or the command beside it. Every door answers the word `agent`, so
+/// that a plugin needs nothing else to be installed.
 fn program() -> Result<PathBuf> {
     let this = std::env::current_exe().map_err(io_error("find", "this program"))?;
-    let named = this.file_name().is_some_and(|name| name == "ipvl");
-    Ok(if named { this } else { this.with_file_name("ipvl") })
+    let is_door = this.file_name().is_some_and(|name| DOORS.iter().any(|door| name == *door));
+    Ok(if is_door { this } else { this.with_file_name("ipvl") })
 }
 
 /// The journal where there is one.

@@ -1,13 +1,14 @@
 //! How does an address get into the table that is on no slave's device: a VIP on `lo`, a prefix, a guest's?
 
 use crate::agent_client;
+use crate::alias;
 use crate::error::{Result, refused};
 use crate::find::{self, Found};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::netlink::Netlink;
 use crate::notice;
 use crate::refusal::Refusal;
-use crate::tables::SINGLE;
+use crate::tables::{PortMaps, SINGLE};
 use ipvl_core::{Addr, OwnerEntry};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
@@ -18,7 +19,7 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let entry = OwnerEntry { slot: found.slot.0, declared: 1 };
     let len = full_len(addr, prefix_len);
     if let Some(owner) = other_owner(&found, addr, len)? {
-        let owner = owner_name(&netlink, &found, owner)?;
+        let owner = owner_name(&netlink, &found.port.maps, owner)?;
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
     }
     if len == SINGLE {
@@ -37,7 +38,7 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
-    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared == 1;
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared != 0;
     let present = match len {
         SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
         _ => found
@@ -75,11 +76,19 @@ fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<u32>> {
     Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot.0))
 }
 
-fn owner_name(netlink: &Netlink, found: &Found, slot: u32) -> Result<String> {
+/// Whoever has that slot: by the name that an engine gave him, for in containers all slaves are called alike.
+pub(crate) fn owner_name(netlink: &Netlink, maps: &PortMaps, slot: u32) -> Result<String> {
     if slot == OwnerEntry::HOST {
         return Ok("the host".to_owned());
     }
-    let host_end = found.port.maps.slots()?.into_iter().find(|(_, other)| other.0 == slot);
-    let slave = host_end.map(|(host_end, _)| find::peer(netlink, host_end)).transpose()?.flatten();
-    Ok(slave.map_or_else(|| format!("the slave in slot {slot}"), |link| link.name))
+    let unknown = || format!("the slave in slot {slot}");
+    let Some((host_end, _)) = maps.slots()?.into_iter().find(|(_, other)| other.0 == slot) else {
+        return Ok(unknown());
+    };
+    if let Some(link) = netlink.link(host_end, None)?
+        && let Some(owner) = alias::owner_of(&link)
+    {
+        return Ok(owner.to_owned());
+    }
+    Ok(find::peer(netlink, host_end)?.map_or_else(unknown, |link| link.name))
 }

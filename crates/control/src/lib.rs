@@ -3,6 +3,8 @@
 
 mod agent;
 mod agent_client;
+mod alias;
+mod attach;
 mod declare;
 mod doctor;
 pub mod error;
@@ -35,12 +37,14 @@ mod uplink;
 mod view;
 
 pub use agent::{Term, run_agent};
+pub use attach::{Attached, Attachment, attach, attached, detach};
 pub use declare::{declare, withdraw};
 pub use doctor::doctor;
 pub use error::{Error, Result};
 pub use explain::{Explanation, explain};
 pub use model::*;
 pub use monitor::Monitor;
+pub use netlink::SlaveRoute;
 pub use refusal::Refusal;
 pub use remove::{delete, delete_all};
 pub use slave::{add, set};

@@ -4,6 +4,7 @@
 //! everybody of that, with the words, in the order of everything else that happens to links. Nobody takes the alias for
 //! the truth, which is in the map.
 
+use crate::alias;
 use crate::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::port::HostEnd;
 use ipvl_core::{Slave, SlaveConfig};
@@ -14,11 +15,12 @@ const ENTRY: &str = " entry=";
 /// Says what a slave's entry is now, or that something else in the tables changed for it. The caller has the lock, so
 /// the order is that of the changes. Who watches looks at the tables now and then besides: a failure only delays.
 pub fn tell(netlink: &Netlink, described: HostEnd, slave: Slave) {
-    let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
+    let Ok(Some(link)) = netlink.link(slave.host_end, None) else { return };
+    let entry = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
+    let alias = alias::with_owner(entry, alias::owner_of(&link));
     let said = LinkChange { alias: Some(&alias), ..LinkChange::default() };
     // Of a new alias of a link that is down the kernel says nothing, of a flag it does.
-    let is_up = netlink.link(slave.host_end, None).ok().flatten().is_some_and(|link| link.is_up());
-    if is_up {
+    if link.is_up() {
         let _ = netlink.set_link(slave.host_end, &said);
         return;
     }
@@ -29,7 +31,7 @@ pub fn tell(netlink: &Netlink, described: HostEnd, slave: Slave) {
 
 /// The entry that a host end's alias has, if it is this link's.
 pub fn told(link: &LinkInfo) -> Option<Slave> {
-    let (_, word) = link.alias.as_deref()?.split_once(ENTRY)?;
+    let (_, word) = alias::without_owner(link.alias.as_deref()?).split_once(ENTRY)?;
     let bytes = u64::from_str_radix(word, 16).ok()?.to_be_bytes();
     Slave::read_from_bytes(bytes.as_bytes()).ok().filter(|slave| slave.host_end == link.ifindex)
 }
@@ -54,7 +56,10 @@ mod tests {
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };
         assert_eq!((told(&link), HostEnd::of(&link)), (Some(slave), Some(described)));
-        assert_eq!(told(&LinkInfo { ifindex: 301, ..link }), None);
+        let owned =
+            LinkInfo { alias: link.alias.clone().map(|text| alias::with_owner(text, Some("cni n entry=0"))), ..link };
+        assert_eq!((told(&owned), alias::owner_of(&owned)), (Some(slave), Some("cni n entry=0")));
+        assert_eq!(told(&LinkInfo { ifindex: 301, ..owned }), None);
         assert_eq!(told(&LinkInfo { alias: Some(described.to_string()), ..LinkInfo::default() }), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What is a master's port: its programs and maps, found again by asking the kernel, or made?
 
+use crate::alias;
 use crate::error::{Error, Result, refused};
 use crate::hook::Hook;
 use crate::host::HostAddresses;
@@ -148,7 +149,9 @@ impl Port {
             return Ok(false);
         }
         for (host_end, slot) in self.maps.slots()? {
-            let alias = HostEnd { master: link.ifindex, slot }.to_string();
+            let Some(known) = netlink.link(host_end, None)? else { continue };
+            let described = HostEnd { master: link.ifindex, slot }.to_string();
+            let alias = alias::with_owner(described, alias::owner_of(&known));
             netlink.set_link(host_end, &LinkChange { alias: Some(&alias), ..LinkChange::default() })?;
         }
         self.master = link.ifindex;

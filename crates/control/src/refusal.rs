@@ -57,6 +57,17 @@ pub enum Refusal {
         /// A slave's name, or `host`.
         owner: String,
     },
+    /// Somebody asks twice for what there is one of.
+    Attached,
+    /// The words for whose a slave is cannot be kept.
+    UnfitOwner,
+    /// An address that no device can have, or a length that its family does not know.
+    UnfitAddress {
+        /// The address.
+        addr: Addr,
+        /// The length in bits.
+        prefix_len: u8,
+    },
     /// The address or prefix is not declared there.
     NotDeclared(Addr),
     /// The programs on the master are of another version.
@@ -78,7 +89,8 @@ impl Refusal {
         match self {
             Self::NoLink | Self::NoSlave => libc::ENODEV,
             Self::NoDefaultRoute => libc::ENODEV,
-            Self::NameTaken => libc::EEXIST,
+            Self::NameTaken | Self::Attached => libc::EEXIST,
+            Self::UnfitOwner | Self::UnfitAddress { .. } => libc::EINVAL,
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
@@ -138,6 +150,14 @@ impl fmt::Display for Refusal {
                  or switch IPv6 off at the master",
             ),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
+            Self::Attached => f.write_str("it has its slave already; take that back first"),
+            Self::UnfitOwner => {
+                let most = crate::alias::LONGEST_OWNER;
+                write!(f, "an owner is 1 to {most} bytes without control characters")
+            }
+            Self::UnfitAddress { addr, prefix_len } => {
+                write!(f, "{addr}/{prefix_len} is no address that a device can have")
+            }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => {
                 write!(f, "the programs at work are of version {theirs}, this command is of {ours}; use theirs")

@@ -22,6 +22,11 @@ pub fn delete_all(names: &[String]) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let doomed = find(&netlink, names)?;
+    take_out(lock, &netlink, doomed)
+}
+
+/// Removes them, and with the last one waits for the agent's end.
+pub(crate) fn take_out(lock: Lock, netlink: &Netlink, doomed: BTreeMap<u32, Doomed>) -> Result<()> {
     let host_ends: Vec<u32> =
         doomed.values().flat_map(|(_, slaves)| slaves.iter().map(|(host_end, _)| *host_end)).collect();
     match host_ends[..] {
@@ -30,15 +35,15 @@ pub fn delete_all(names: &[String]) -> Result<()> {
     }
     let mut last = false;
     for (mut port, slaves) in doomed.into_values() {
-        port.vacate(&netlink, &Vec::from_iter(slaves))?;
-        last |= port.retire(&netlink)?;
+        port.vacate(netlink, &Vec::from_iter(slaves))?;
+        last |= port.retire(netlink)?;
     }
     drop(lock);
-    if last && !has_slaves(&netlink)? { agent_client::await_end() } else { Ok(()) }
+    if last && !has_slaves(netlink)? { agent_client::await_end() } else { Ok(()) }
 }
 
 /// A port, and which of its slaves are to go: host ends and slots.
-type Doomed = (Port, BTreeSet<(u32, Slot)>);
+pub(crate) type Doomed = (Port, BTreeSet<(u32, Slot)>);
 
 /// The slaves of these names, by their masters.
 fn find(netlink: &Netlink, names: &[String]) -> Result<BTreeMap<u32, Doomed>> {

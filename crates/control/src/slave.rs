@@ -1,6 +1,7 @@
 //! How are slaves made, changed and removed?
 
 use crate::agent_client;
+use crate::alias;
 use crate::error::{Result, refused};
 use crate::find::{self, Found};
 use crate::hook::Hook;
@@ -29,7 +30,7 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let mut adding = Adding::new(Hook::choose_for(specs.len()))?;
     for spec in specs {
-        if let Err(error) = adding.add(spec) {
+        if let Err(error) = adding.add(spec, None) {
             adding.undo();
             return Err(error);
         }
@@ -90,27 +91,27 @@ fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Optio
 }
 
 /// Slaves in the making, by one call.
-struct Adding {
-    netlink: Netlink,
+pub(crate) struct Adding {
+    pub(crate) netlink: Netlink,
     hook: Hook,
-    ports: BTreeMap<u32, Port>,
-    made: Vec<Made>,
+    pub(crate) ports: BTreeMap<u32, Port>,
+    pub(crate) made: Vec<Made>,
 }
 
 /// One that is made.
-struct Made {
-    name: String,
-    host_end: u32,
-    slot: Slot,
-    master: u32,
+pub(crate) struct Made {
+    pub(crate) name: String,
+    pub(crate) host_end: u32,
+    pub(crate) slot: Slot,
+    pub(crate) master: u32,
 }
 
 impl Adding {
-    fn new(hook: Hook) -> Result<Self> {
+    pub(crate) fn new(hook: Hook) -> Result<Self> {
         Ok(Self { netlink: Netlink::open()?, hook, ports: BTreeMap::new(), made: Vec::new() })
     }
 
-    fn add(&mut self, spec: &LinkSpec) -> Result<()> {
+    pub(crate) fn add(&mut self, spec: &LinkSpec, owner: Option<&str>) -> Result<()> {
         let object = || format!("{} to {}", spec.name.as_deref().unwrap_or("a slave"), spec.master);
         let master = find::link(&self.netlink, &spec.master).map_err(|refusal| refused("add", object(), refusal))?;
         check(&self.netlink, spec, &master).map_err(|refusal| refused("add", object(), refusal))?;
@@ -119,13 +120,14 @@ impl Adding {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(Port::ensure(&self.netlink, &master)?),
         };
-        let made = equip(&self.netlink, self.hook, spec, &master, netns.as_ref().map(|fd| fd.as_fd()), port)?;
+        let whose = Whose { spec, owner, netns: netns.as_ref().map(|fd| fd.as_fd()) };
+        let made = equip(&self.netlink, self.hook, &whose, &master, port)?;
         self.made.push(made);
         Ok(())
     }
 
     /// The way back of a call that failed; what cannot be undone now, the agent or the next command undoes.
-    fn undo(&mut self) {
+    pub(crate) fn undo(&mut self) {
         for slave in &self.made {
             if let Some(port) = self.ports.get_mut(&slave.master) {
                 discard(&self.netlink, port, slave.host_end, slave.slot);
@@ -135,6 +137,13 @@ impl Adding {
             let _ = port.retire(&self.netlink);
         }
     }
+}
+
+/// A slave to make, whose, and where.
+struct Whose<'a> {
+    spec: &'a LinkSpec,
+    owner: Option<&'a str>,
+    netns: Option<BorrowedFd<'a>>,
 }
 
 fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::Result<(), Refusal> {
@@ -170,14 +179,8 @@ fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
 
 /// Makes the device, attaches the program, and writes the table; the host end of a pair stays down until the agent has
 /// seen to the slave's link-local address.
-fn equip(
-    netlink: &Netlink,
-    hook: Hook,
-    spec: &LinkSpec,
-    master: &LinkInfo,
-    netns: Option<BorrowedFd<'_>>,
-    port: &mut Port,
-) -> Result<Made> {
+fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, port: &mut Port) -> Result<Made> {
+    let Whose { spec, owner, netns } = *wanted;
     let config = SlaveConfig {
         mode: spec.mode,
         flag: spec.flag,
@@ -192,7 +195,7 @@ fn equip(
         sysctl::start_forwarding(&master.name, &mut port.maps)?;
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
-    let alias = HostEnd { master: master.ifindex, slot }.to_string();
+    let alias = alias::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
     let born = bear(netlink, spec, master, &alias, netns)?;
     let host_end = born.host_end;
     let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);

@@ -36,6 +36,20 @@ pub fn prepare_host_end(name: &str, slave: Slave) -> Result<()> {
     Ok(())
 }
 
+/// Prepares a slave's device that is still down, in its own netns: it tells the link of what changes about it, as the
+/// CNI project's ipvlan plugin has it, and has IPv6 where an address of that family is to come.
+pub fn prepare_slave(name: &str, wants_v6: bool) -> Result<()> {
+    set(4, name, "arp_notify", "1")?;
+    if !exists(6, name, "ndisc_notify") {
+        return Ok(());
+    }
+    set(6, name, "ndisc_notify", "1")?;
+    if wants_v6 && get(6, name, "disable_ipv6")? == "1" {
+        set(6, name, "disable_ipv6", "0")?;
+    }
+    Ok(())
+}
+
 /// Lets the programs ask the IPv6 routing table what becomes of an l3 slave's packet: the kernel answers for a device
 /// that forwards. It forwards nothing more by that. Left alone where it would cost the host what a router told it.
 fn open_table(host_end: &str) -> Result<()> {

@@ -193,6 +193,14 @@ impl PortMaps {
         }
     }
 
+    /// What was only expected on the slave's device is there.
+    pub fn fulfil(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
+        match self.owner(addr)? {
+            Some(OwnerEntry { declared: OwnerEntry::EXPECTED, .. }) => self.give(addr, entry),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives an address to somebody, whoever had it before.
     pub fn give(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
         self.addrs.insert(Abi(addr), Abi(entry), 0).map_err(ebpf("write", "the map ADDRS"))

@@ -240,7 +240,7 @@ impl Table {
     /// Its lines: what is owned, and what is on slaves' devices that the table gives to somebody else.
     pub(crate) fn lines(&self) -> BTreeMap<Line, AddressEntry> {
         let owned = self.owned.iter().map(|(addr, len, owner)| {
-            let declared = owner.declared == 1;
+            let declared = owner.declared != 0;
             let origin = if declared { Origin::Declared } else { Origin::Device };
             ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, origin))
         });

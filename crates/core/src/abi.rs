@@ -270,13 +270,16 @@ impl Port {
 pub struct OwnerEntry {
     /// The owner's slot, or [`OwnerEntry::HOST`].
     pub slot: u32,
-    /// 0: seen on the slave's device; 1: declared by `ipvl addr add`.
+    /// 0: seen on the slave's device; 1: declared by `ipvl addr add`; [`OwnerEntry::EXPECTED`].
     pub declared: u32,
 }
 
 impl OwnerEntry {
     /// Stands for the master's own netns in [`OwnerEntry::slot`].
     pub const HOST: u32 = u32::MAX;
+    /// In [`OwnerEntry::declared`]: an engine has reserved it and is about to put it on the slave's device. From when it
+    /// is seen there it is as any other on it.
+    pub const EXPECTED: u32 = 2;
 }
 
 /// Who an address belongs to.

@@ -200,7 +200,9 @@ impl Agent {
         let room = MOST_ADDRESSES.saturating_sub(claims.intersection(addrs).count());
         let mut fresh = addrs.difference(&claims);
         for addr in fresh.by_ref().take(room) {
-            if port.maps.claim(*addr, OwnerEntry { slot: slot.0, declared: 0 })? {
+            let entry = OwnerEntry { slot: slot.0, declared: 0 };
+            if port.maps.claim(*addr, entry)? {
+                port.maps.fulfil(*addr, entry)?;
                 self.registry.claimed(master, slot.0, *addr);
             } else {
                 refused.insert(*addr);

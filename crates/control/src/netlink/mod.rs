@@ -5,6 +5,7 @@ mod events;
 mod link;
 mod nsid;
 mod route;
+mod slave_route;
 mod tc;
 mod uapi;
 mod veth;
@@ -14,6 +15,7 @@ pub use address::AddressInfo;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use route::RouteInfo;
+pub use slave_route::SlaveRoute;
 pub use tc::{BpfFilter, Hook};
 pub use veth::{BIRTH_GROUP, VethSpec};
 

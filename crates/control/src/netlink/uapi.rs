@@ -8,6 +8,7 @@ pub const NLM_F_DUMP_INTR: u16 = 0x10;
 pub const NLM_F_DUMP: u16 = 0x300;
 pub const NLM_F_REPLACE: u16 = 0x100;
 pub const NLM_F_EXCL: u16 = 0x200;
+pub const NLM_F_APPEND: u16 = 0x800;
 pub const NLM_F_CREATE: u16 = 0x400;
 pub const NLM_F_ACK_TLVS: u16 = 0x200;
 
@@ -97,12 +98,17 @@ pub const IFA_TARGET_NETNSID: u16 = 10;
 
 pub const RTA_DST: u16 = 1;
 pub const RTA_OIF: u16 = 4;
+pub const RTA_GATEWAY: u16 = 5;
 pub const RTA_PRIORITY: u16 = 6;
 pub const RTA_PREFSRC: u16 = 7;
+pub const RTA_METRICS: u16 = 8;
 pub const RTA_TABLE: u16 = 15;
 pub const RT_TABLE_UNSPEC: u8 = 0;
 pub const RT_TABLE_MAIN: u32 = 254;
 pub const RT_SCOPE_LINK: u8 = 253;
+pub const RTPROT_STATIC: u8 = 4;
+pub const RTAX_MTU: u16 = 2;
+pub const RTAX_ADVMSS: u16 = 8;
 pub const RTN_UNICAST: u8 = 1;
 
 pub const NETNSA_NSID: u16 = 1;

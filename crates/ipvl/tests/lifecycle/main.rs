@@ -3,6 +3,7 @@
 mod adding;
 mod agent;
 mod announcing;
+mod attaching;
 mod capabilities;
 mod common;
 mod conflicts;

@@ -1,0 +1,219 @@
+//! How does an engine get a slave that is ready when it has it, find its slaves again, and give them back?
+//!
+//! Whose a slave is stands in its host end's alias, in the engine's words: there is no file to lose, and whoever deletes
+//! a slave by other means takes the record with it.
+
+mod device;
+
+use crate::agent_client;
+use crate::alias::{is_fit, owner_of};
+use crate::declare::owner_name;
+use crate::error::{Result, refused};
+use crate::find::{self, peer_of};
+use crate::hook::Hook;
+use crate::lock::{LOCK_WAIT, Lock};
+use crate::model::LinkSpec;
+use crate::netlink::{LinkInfo, Netlink, SlaveRoute};
+use crate::port::{HostEnd, Port};
+use crate::refusal::Refusal;
+use crate::remove::{Doomed, take_out};
+use crate::routes::family_len;
+use crate::slave::Adding;
+use crate::tidy;
+use ipvl_core::{Addr, Mac, Mode, OwnerEntry};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A slave as an engine wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The slave. One with `netns` is born there, under its name; one without stays here until the engine moves it.
+    pub spec: LinkSpec,
+    /// Whose it is: `cni NETWORK CONTAINER INTERFACE`. One owner has one slave. At most 176 bytes.
+    pub owner: String,
+    /// Its addresses, with the lengths of their networks. They are its own in the table before [`attach`] returns.
+    pub addresses: Vec<(Addr, u8)>,
+    /// Whether to put them on the device, set that up, and add the routes. An engine that does so itself says no: the
+    /// addresses are then kept for the slave until they are seen on it, and are as any other from then on.
+    pub assign: bool,
+    /// The slave's routes; none if addresses are not to be assigned.
+    pub routes: Vec<SlaveRoute>,
+}
+
+/// An engine's slave as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Whose it is.
+    pub owner: String,
+    /// The slave's name in its own netns; none if that cannot be read.
+    pub name: Option<String>,
+    /// The slave's ifindex in its own netns.
+    pub ifindex: u32,
+    /// The master's name; none if that has left this netns.
+    pub master: Option<String>,
+    /// The host end's ifindex and name.
+    pub host_end: (u32, String),
+    /// The MAC address of slave and master.
+    pub mac: Mac,
+    /// In bytes.
+    pub mtu: u32,
+    /// l2, l3 or l3s.
+    pub mode: Mode,
+    /// What it owns in the table, with lengths in bits of the address's own family: 32 or 128 for a single address.
+    pub addresses: Vec<(Addr, u8)>,
+}
+
+/// Makes a slave for an engine. If it fails, nothing of it remains; an address that somebody has is such a failure.
+pub fn attach(wanted: &Attachment) -> Result<Attached> {
+    check(wanted)?;
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let mut adding = Adding::new(Hook::choose_for(1))?;
+    if !owned(&adding.netlink, |owner| owner == wanted.owner)?.is_empty() {
+        return Err(refused("attach", &wanted.owner, Refusal::Attached));
+    }
+    let made = adding.add(&wanted.spec, Some(&wanted.owner));
+    let reserved = made.and_then(|()| reserve(&mut adding, &wanted.addresses));
+    if reserved.is_err() {
+        adding.undo();
+    }
+    let host_end = reserved?;
+    drop(lock);
+    let ready = make_ready(&adding.netlink, host_end, wanted);
+    if ready.is_err() {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        adding.undo();
+    }
+    ready
+}
+
+/// The slaves whose owner's words begin so.
+pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
+    let netlink = Netlink::open()?;
+    let mut known = BTreeMap::new();
+    let mut all = Vec::new();
+    for link in owned(&netlink, |owner| owner.starts_with(owner_prefix))? {
+        all.extend(describe(&netlink, &link, &mut known)?);
+    }
+    Ok(all)
+}
+
+/// Takes back the slave of an owner, wherever it is; false if there is none (any more).
+pub fn detach(owner: &str) -> Result<bool> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut doomed: BTreeMap<u32, Doomed> = BTreeMap::new();
+    let host_ends = owned(&netlink, |other| other == owner)?;
+    for link in &host_ends {
+        let Some(HostEnd { master, slot }) = HostEnd::of(link) else { continue };
+        match Port::of_host_end(&netlink, link.ifindex, master)? {
+            Some(port) => _ = doomed.insert(master, (port, BTreeSet::from([(link.ifindex, slot)]))),
+            None => _ = netlink.delete_link(link.ifindex)?,
+        }
+    }
+    take_out(lock, &netlink, doomed)?;
+    Ok(!host_ends.is_empty())
+}
+
+fn check(wanted: &Attachment) -> Result<()> {
+    let whose = || wanted.owner.escape_default().to_string();
+    if !is_fit(&wanted.owner) {
+        return Err(refused("attach", whose(), Refusal::UnfitOwner));
+    }
+    for (addr, prefix_len) in wanted.addresses.iter().copied() {
+        let most = if addr.as_v4().is_some() { 32 } else { 128 };
+        let is_no_device_s = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
+        if prefix_len > most || is_no_device_s {
+            return Err(refused("attach", whose(), Refusal::UnfitAddress { addr, prefix_len }));
+        }
+    }
+    Ok(())
+}
+
+/// Gives the addresses to the slave that was just made; its host end. What dead slaves still hold is free.
+fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+    let result = try_reserve(adding, addresses);
+    match result {
+        Err(error) if error.errno() == Some(libc::EADDRINUSE) => {
+            tidy::tidy(&adding.netlink, &mut tidy::ports(&adding.netlink)?)?;
+            try_reserve(adding, addresses)
+        }
+        other => other,
+    }
+}
+
+fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+    let Adding { netlink, ports, made, .. } = adding;
+    let (Some(slave), Some(port)) = (made.last(), ports.values_mut().next()) else { return Ok(0) };
+    let entry = OwnerEntry { slot: slave.slot.0, declared: OwnerEntry::EXPECTED };
+    for (addr, _) in addresses.iter().copied() {
+        if !port.maps.claim(addr, entry)? {
+            let owner = match port.maps.owner(addr)? {
+                Some(other) => owner_name(netlink, &port.maps, other.slot)?,
+                None => return Err(refused("give", format!("{addr} to {}", slave.name), Refusal::Full)),
+            };
+            return Err(refused("give", format!("{addr} to {}", slave.name), Refusal::AddressInUse { addr, owner }));
+        }
+    }
+    Ok(slave.host_end)
+}
+
+fn make_ready(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<Attached> {
+    let gone = || refused("attach", &wanted.owner, Refusal::NoSlave);
+    if wanted.assign {
+        let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
+        let (_, ifindex) = find::place_of(&link).ok_or_else(gone)?;
+        device::assign(wanted, ifindex)?;
+    }
+    agent_client::sync(&[host_end])?;
+    let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
+    describe(netlink, &link, &mut BTreeMap::new())?.ok_or_else(gone)
+}
+
+/// The host ends of slaves whose owner is one that is meant.
+fn owned(netlink: &Netlink, is_meant: impl Fn(&str) -> bool) -> Result<Vec<LinkInfo>> {
+    let links = netlink.links(None)?.into_iter();
+    Ok(links.filter(|link| owner_of(link).is_some_and(&is_meant)).collect())
+}
+
+/// By slot, what each owns.
+type Owned = BTreeMap<u32, Vec<(Addr, u8)>>;
+
+/// A port that was looked up already, and what its slaves own.
+type Known = BTreeMap<u32, (Port, Option<String>, Owned)>;
+
+/// What is known of a slave, once it is in the table.
+fn describe(netlink: &Netlink, host_end: &LinkInfo, known: &mut Known) -> Result<Option<Attached>> {
+    let Some(HostEnd { master, slot }) = HostEnd::of(host_end) else { return Ok(None) };
+    let (port, name, owned) = match known.entry(master) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let Some(port) = Port::of_host_end(netlink, host_end.ifindex, master)? else { return Ok(None) };
+            let (name, owned) = (netlink.link(master, None)?.map(|link| link.name), owned_by_slot(&port)?);
+            unknown.insert((port, name, owned))
+        }
+    };
+    if port.maps.slot_of(host_end.ifindex)? != Some(slot) {
+        return Ok(None);
+    }
+    let device = peer_of(netlink, host_end).ok().flatten();
+    Ok(Some(Attached {
+        owner: owner_of(host_end).unwrap_or_default().to_owned(),
+        ifindex: device.as_ref().map_or(0, |device| device.ifindex),
+        mtu: device.as_ref().map_or(host_end.mtu, |device| device.mtu),
+        name: device.map(|device| device.name),
+        master: name.clone(),
+        host_end: (host_end.ifindex, host_end.name.clone()),
+        mac: host_end.mac.unwrap_or(Mac([0; 6])),
+        mode: port.maps.slave(slot)?.mode(),
+        addresses: owned.get(&slot.0).cloned().unwrap_or_default(),
+    }))
+}
+
+fn owned_by_slot(port: &Port) -> Result<Owned> {
+    let mut by_slot = Owned::new();
+    for (addr, bits, entry) in port.maps.owned()? {
+        by_slot.entry(entry.slot).or_default().push((addr, family_len(addr, bits)));
+    }
+    by_slot.values_mut().for_each(|addresses| addresses.sort());
+    Ok(by_slot)
+}
