@@ -56,6 +56,10 @@ bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: do
 	cargo build --release --package ipvl-bench
 	@scripts/bench
 
+budget: build ## what a verdict costs, in instructions, beside what crates/bench/budget.toml allows (WRITE=1: keep it so)
+	cargo build --release --package ipvl-bench
+	@scripts/budget
+
 man: build ## the man pages, into target/man
 	@mkdir -p target/man
 	$(IPVL) man target/man/

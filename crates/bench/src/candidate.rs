@@ -16,14 +16,23 @@ pub enum Candidate {
     Macvlan,
     /// The kernel's ipvlan.
     Kernel(&'static str),
-    /// ipvl, by tcx.
-    Ipvl(&'static str),
-    /// ipvl, by clsact.
-    Clsact(&'static str),
+    /// ipvl.
+    Ipvl(&'static str, Backend),
     /// A veth pair each, and programs that redirect without a look at the packet: what any ipvl on veth must cost.
     Redirect(Bare),
     /// The same on netkit pairs.
     NetkitRedirect(Bare),
+}
+
+/// What ipvl makes its slaves of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// veth pairs, with the program in tcx.
+    Veth,
+    /// veth pairs, with a clsact filter, as where there is no tcx, and where many slaves are made at once.
+    Clsact,
+    /// netkit pairs.
+    Netkit,
 }
 
 /// A program without a question can serve one direction only.
@@ -77,8 +86,9 @@ impl Candidate {
         let bare = [Bare::Siblings, Bare::Outside];
         let mut all = vec![Self::Veth, Self::Netkit, Self::Bridge, Self::Macvlan];
         for mode in MODES {
-            all.extend([Self::Kernel(mode), Self::Ipvl(mode), Self::Clsact(mode)]);
+            all.extend([Self::Kernel(mode), Self::Ipvl(mode, Backend::Veth), Self::Ipvl(mode, Backend::Netkit)]);
         }
+        all.push(Self::Ipvl("l2", Backend::Clsact));
         all.extend(bare.map(Self::Redirect));
         all.extend(bare.map(Self::NetkitRedirect));
         all
@@ -103,8 +113,9 @@ impl Candidate {
             Self::Bridge => "veth+bridge".to_owned(),
             Self::Macvlan => "macvlan".to_owned(),
             Self::Kernel(mode) => format!("C ipvlan {mode}"),
-            Self::Ipvl(mode) => format!("ipvl {mode}"),
-            Self::Clsact(mode) => format!("ipvl {mode} clsact"),
+            Self::Ipvl(mode, Backend::Veth) => format!("ipvl {mode}"),
+            Self::Ipvl(mode, Backend::Clsact) => format!("ipvl {mode} clsact"),
+            Self::Ipvl(mode, Backend::Netkit) => format!("ipvl {mode} netkit"),
             Self::Redirect(_) => "redirect only".to_owned(),
             Self::NetkitRedirect(_) => "redirect only, netkit".to_owned(),
         }
@@ -113,7 +124,7 @@ impl Candidate {
     /// The mode, where there is one.
     pub fn mode(self) -> Option<&'static str> {
         match self {
-            Self::Kernel(mode) | Self::Ipvl(mode) | Self::Clsact(mode) => Some(mode),
+            Self::Kernel(mode) | Self::Ipvl(mode, _) => Some(mode),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //! slaves, and a machine outside at the other end of the master's wire.
 
 use crate::bytecode::{self, Target};
-use crate::candidate::{Bare, Candidate};
+use crate::candidate::{Backend, Bare, Candidate};
 use crate::netkit;
 use ipvl_control::sys::{AttachType, prog_attach};
 use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, Netns, ipvl_path, wait_until};
@@ -17,14 +17,24 @@ const MASTER_MAC: &str = "02:00:00:00:00:01";
 pub struct Network {
     lab: Lab,
     routed: bool,
+    host_access: bool,
     _programs: Vec<OwnedFd>,
 }
 
 impl Network {
     /// Makes it, if the kernel can; `None` if it has no such devices.
     pub fn new(candidate: Candidate) -> Option<Self> {
+        Self::made(candidate, false)
+    }
+
+    /// The same, with ipvl's slaves and their host reaching each other.
+    pub fn with_host(candidate: Candidate) -> Option<Self> {
+        Self::made(candidate, true)
+    }
+
+    fn made(candidate: Candidate, host_access: bool) -> Option<Self> {
         let routed = candidate.mode().is_some_and(|mode| mode != "l2");
-        let mut network = Self { lab: Lab::new(2), routed, _programs: Vec::new() };
+        let mut network = Self { lab: Lab::new(2), routed, host_access, _programs: Vec::new() };
         network.connect(candidate)?;
         Some(network)
     }
@@ -77,8 +87,7 @@ impl Network {
             Candidate::Bridge => self.bridge(),
             Candidate::Macvlan => self.stock_slaves("macvlan mode bridge")?,
             Candidate::Kernel(mode) => self.stock_slaves(&format!("ipvlan mode {mode} bridge"))?,
-            Candidate::Ipvl(mode) => self.ipvl_slaves(mode, "tcx"),
-            Candidate::Clsact(mode) => self.ipvl_slaves(mode, "clsact"),
+            Candidate::Ipvl(mode, backend) => self.ipvl_slaves(mode, backend)?,
             Candidate::Redirect(which) => {
                 self.host_ends();
                 self.redirect(which, AttachType::TcxIngress, true)?;
@@ -133,17 +142,24 @@ impl Network {
     }
 
     /// Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's driver gets the same.
-    fn ipvl_slaves(&self, mode: &str, hook: &str) {
-        if mode == "l3s" {
+    fn ipvl_slaves(&self, mode: &str, backend: Backend) -> Option<()> {
+        if mode == "l3s" || self.host_access {
             self.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
         }
-        let ipvl = ipvl_path().to_string_lossy().into_owned();
+        let how = match backend {
+            Backend::Veth => "IPVL_BACKEND=veth",
+            Backend::Clsact => "IPVL_BACKEND=veth IPVL_HOOK=clsact",
+            Backend::Netkit => "IPVL_BACKEND=netkit",
+        };
+        let (ipvl, host) = (ipvl_path().display().to_string(), if self.host_access { " host on" } else { "" });
         for n in 0..2 {
-            let command =
-                format!("env IPVL_HOOK={hook} {ipvl} link add link eth0 name s{n} type ipvlan mode {mode} bridge");
-            self.lab.host.run(command.split(' '));
+            let command = format!("env {how} {ipvl} link add link eth0 name s{n} type ipvlan mode {mode} bridge{host}");
+            self.lab.host.exec(command.split(' ')).ok.then_some(())?;
             self.ip(2, &format!("link set s{n} netns {} name s", self.place(n).name()));
         }
+        let device = if backend == Backend::Netkit { "netkit" } else { "veth" };
+        let host_end = self.lab.host.run(["ip", "-d", "-o", "link", "show", "ipvlh0"]);
+        host_end.split_whitespace().any(|word| word == device).then_some(())
     }
 
     /// Programs that know one answer: to the sibling, or out of the master and from there to place 0.

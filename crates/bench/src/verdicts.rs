@@ -2,13 +2,13 @@
 //! `BPF_PROG_TEST_RUN` on one frame, many times, beside programs that do next to nothing.
 
 use crate::bytecode::{self, Target};
-use crate::candidate::Candidate;
+use crate::candidate::{Backend, Candidate};
 use crate::network::Network;
 use crate::results::Results;
 use crate::sys;
 use ipvl_control::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
 use ipvl_testbed::packet::{Link, udp};
-use ipvl_testbed::{EXT_MAC, MASTER_MAC};
+use ipvl_testbed::{EXT_MAC, HOST_V4, HOST_V6, MASTER_MAC};
 use std::env;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,8 +30,8 @@ struct Case {
 pub fn verdicts() -> Results {
     let counting = env::var("COUNTING").is_ok_and(|value| !value.is_empty());
     let mut results = Results::new(counting);
-    for mode in ["l2", "l3"] {
-        let network = Network::new(Candidate::Ipvl(mode)).expect("a network of ipvl's");
+    for mode in ["l2", "l3", "l3s"] {
+        let network = Network::with_host(Candidate::Ipvl(mode, Backend::Veth)).expect("a network of ipvl's");
         network.host().within(|| {
             let cases = cases(&network, mode);
             sizes(&cases, &mut results);
@@ -78,6 +78,7 @@ fn cases(network: &Network, mode: &str) -> Vec<Case> {
     for v6 in [false, true] {
         let family = if v6 { "IPv6" } else { "IPv4" };
         let [slave, sibling, outside] = [0, 1, 2].map(|n| network.address(n, v6));
+        let host = if v6 { HOST_V6.into() } else { HOST_V4.into() };
         let mut add = |candidate: String, path: &str, program, ifindex, frame| {
             cases.push(Case { names: [candidate, path.to_owned(), family.to_owned()], program, ifindex, frame });
         };
@@ -87,8 +88,10 @@ fn cases(network: &Network, mode: &str) -> Vec<Case> {
         let egress = || attached(host_end);
         add(format!("{mode} slave_xmit"), "slave to slave", egress(), host_end, sent(shared, sibling));
         add(format!("{mode} slave_xmit"), "slave to outside", egress(), host_end, sent(out, outside));
-        let received = datagram(Link::new(EXT_MAC, MASTER_MAC), outside, slave);
-        add(format!("{mode} master_rx"), "outside to slave", attached(master), master, received);
+        add(format!("{mode} slave_xmit"), "slave to host", egress(), host_end, sent(shared, host));
+        let received = |to| datagram(Link::new(EXT_MAC, MASTER_MAC), outside, to);
+        add(format!("{mode} master_rx"), "outside to slave", attached(master), master, received(slave));
+        add(format!("{mode} master_rx"), "outside to host", attached(master), master, received(host));
         if mode == "l2" && !v6 {
             let frame = || sent(shared, sibling);
             let loaded = "load a program";

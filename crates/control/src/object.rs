@@ -12,7 +12,8 @@ pub const SLAVE_XMIT: &str = "slave_xmit";
 /// The name of the program at the master.
 pub const MASTER_RX: &str = "master_rx";
 
-static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
+/// The eBPF object as the build made it.
+pub static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
 
 /// The programs with a fresh set of maps, in the kernel and attached nowhere.
 pub struct Loaded {
