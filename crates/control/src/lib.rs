@@ -47,6 +47,6 @@ pub use monitor::Monitor;
 pub use netlink::SlaveRoute;
 pub use refusal::Refusal;
 pub use remove::{delete, delete_all};
-pub use slave::{add, set};
+pub use slave::{add, probe, set};
 pub use uplink::default_master;
 pub use view::{addresses, links, statistics};

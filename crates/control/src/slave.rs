@@ -146,6 +146,14 @@ struct Whose<'a> {
     netns: Option<BorrowedFd<'a>>,
 }
 
+/// Whether such a slave could be made, as far as that can be known without making it.
+pub fn probe(spec: &LinkSpec) -> Result<()> {
+    let netlink = Netlink::open()?;
+    let master = find::link(&netlink, &spec.master);
+    let fits = master.and_then(|master| check(&netlink, spec, &master));
+    fits.map_err(|refusal| refused("use", &spec.master, refusal))
+}
+
 fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::Result<(), Refusal> {
     if let Some(real) = find::master_of(netlink, master) {
         return Err(Refusal::IsSlave(real));

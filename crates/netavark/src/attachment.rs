@@ -1,0 +1,135 @@
+//! Which slave does a container get, with which addresses and routes, and what is its user told of it?
+
+use crate::body::{Container, Network, Route, Subnet};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use ipnet::IpNet;
+use ipvl_control::{Attachment, LinkSpec, NetnsRef, SlaveRoute};
+use ipvl_core::{Addr, Mac};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whose the slave is. A container has one in a network.
+pub fn owner(container: &Container) -> String {
+    format!("netavark {} {}", container.network.id, container.container_id)
+}
+
+/// The slave of a container on this master.
+pub fn attachment(netns: &str, container: &Container, options: &Options, master: &str) -> Result<Attachment> {
+    let here = &container.network_options;
+    let static_mac = here.static_mac.as_deref().filter(|mac| !mac.is_empty());
+    let spec = LinkSpec {
+        name: Some(here.interface_name.clone()),
+        mac: static_mac.map(mac).transpose()?,
+        netns: Some(NetnsRef::Name(netns.to_owned())),
+        ..spec(options, master)
+    };
+    let addresses = addresses(container)?.into_iter().map(|(net, _)| (net.addr().into(), net.prefix_len())).collect();
+    let routes = routes(&container.network, options)?;
+    Ok(Attachment { spec, owner: owner(container), addresses, assign: true, routes })
+}
+
+/// Any slave of a network.
+pub fn spec(options: &Options, master: &str) -> LinkSpec {
+    LinkSpec {
+        master: master.to_owned(),
+        name: None,
+        mode: options.mode,
+        flag: options.flag,
+        guard: options.guard,
+        host: options.host_access,
+        neigh_proxy: false,
+        mtu: options.mtu,
+        mac: None,
+        netns: None,
+        tap: None,
+    }
+}
+
+/// What `podman inspect` shows afterwards.
+pub fn status(container: &Container, mac: Mac) -> Result<Value> {
+    let subnets: Vec<Value> = addresses(container)?
+        .into_iter()
+        .map(|(ipnet, gateway)| json!({ "ipnet": ipnet, "gateway": gateway }))
+        .collect();
+    let interface = json!({ "mac_address": mac.to_string(), "subnets": subnets });
+    Ok(json!({
+        "dns_search_domains": [],
+        "dns_server_ips": [],
+        "interfaces": { &container.network_options.interface_name: interface },
+    }))
+}
+
+/// The routes that every container of the network has besides the way out.
+pub fn static_routes(network: &Network) -> Result<Vec<SlaveRoute>> {
+    network.routes.iter().flatten().map(static_route).collect()
+}
+
+/// Where to look for a port that Podman was asked to map; one line, or none.
+pub fn about_ports(container: &Container) -> Option<String> {
+    let ports = container.port_mappings.as_deref().filter(|ports| !ports.is_empty())?;
+    let asked = ports.iter().map(|port| format!("{}:{}/{}", port.host_port, port.container_port, port.protocol));
+    let own = addresses(container).ok().and_then(|all| all.first().map(|(net, _)| net.addr().to_string()));
+    Some(format!(
+        "ipvl: ports are not mapped (-p {}): the container has an address of its own, {}, and is reached there",
+        asked.collect::<Vec<_>>().join(" -p "),
+        own.as_deref().unwrap_or("which is its own affair")
+    ))
+}
+
+/// What Podman has chosen, each with its network's length and the way out of that.
+fn addresses(container: &Container) -> Result<Vec<(IpNet, Option<IpAddr>)>> {
+    let subnets = container.network.subnets();
+    let chosen = container.network_options.static_ips.as_deref().unwrap_or_default();
+    if chosen.is_empty() && !subnets.is_empty() {
+        return Err(Error::NoAddress);
+    }
+    chosen.iter().map(|addr| of_subnet(*addr, subnets, container.network.internal)).collect()
+}
+
+fn of_subnet(addr: IpAddr, subnets: &[Subnet], internal: bool) -> Result<(IpNet, Option<IpAddr>)> {
+    let found = subnets.iter().find(|subnet| subnet.subnet.contains(&addr)).ok_or(Error::ForeignAddress(addr))?;
+    let net = IpNet::new(addr, found.subnet.prefix_len()).map_err(|_| Error::ForeignAddress(addr))?;
+    Ok((net, found.gateway.filter(|_| !internal)))
+}
+
+/// One way out for each family, by the first gateway, and what the network says besides.
+fn routes(network: &Network, options: &Options) -> Result<Vec<SlaveRoute>> {
+    let wanted = !network.internal && !options.no_default_route;
+    let gateways: Vec<IpAddr> = network.subnets().iter().filter_map(|subnet| subnet.gateway).collect();
+    let first = [gateways.iter().find(|gateway| gateway.is_ipv4()), gateways.iter().find(|gateway| gateway.is_ipv6())];
+    let mut routes: Vec<SlaveRoute> =
+        first.into_iter().flatten().filter(|_| wanted).map(|gateway| default_route(*gateway, options.metric)).collect();
+    routes.extend(static_routes(network)?);
+    Ok(routes)
+}
+
+fn default_route(gateway: IpAddr, metric: u32) -> SlaveRoute {
+    let everywhere = match gateway {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    SlaveRoute { metric: Some(metric), ..SlaveRoute::new((everywhere.into(), 0), Some(gateway.into())) }
+}
+
+fn static_route(route: &Route) -> Result<SlaveRoute> {
+    let refused = |why| Error::Route { destination: route.destination, why };
+    if !matches!(route.route_type.as_deref(), None | Some("" | "unicast")) {
+        return Err(refused("only unicast routes can be made; a blackhole is the host's affair, by l3 or a filter"));
+    }
+    let gateway = route.gateway.ok_or_else(|| refused("it has no gateway"))?;
+    if gateway.is_ipv4() != route.destination.addr().is_ipv4() {
+        return Err(refused("its gateway is of the other address family"));
+    }
+    let destination: Addr = route.destination.network().into();
+    let plain = SlaveRoute::new((destination, route.destination.prefix_len()), Some(gateway.into()));
+    Ok(SlaveRoute { metric: route.metric, ..plain })
+}
+
+fn mac(text: &str) -> Result<Mac> {
+    let bytes: Option<Vec<u8>> = text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes.and_then(|bytes| bytes.try_into().ok()).map(Mac).ok_or_else(|| Error::Mac(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! What does netavark say of a network and of a container in it? What is not named here does not matter to us.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Options of a network or of a container: all are text.
+pub type Words = BTreeMap<String, String>;
+
+/// What `setup` and `teardown` are about.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Container {
+    /// Podman's own number for it.
+    pub container_id: String,
+    /// Ports of the host that are to lead to it.
+    #[serde(default)]
+    pub port_mappings: Option<Vec<PortMapping>>,
+    /// The network.
+    pub network: Network,
+    /// What is special about this container there.
+    pub network_options: InNetwork,
+}
+
+/// A network, as in Podman's file about it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Network {
+    /// Podman's own number for it.
+    pub id: String,
+    /// No way out of it is wanted.
+    #[serde(default)]
+    pub internal: bool,
+    /// The parent, by `--interface-name`.
+    #[serde(default)]
+    pub network_interface: Option<String>,
+    /// `-o`.
+    #[serde(default)]
+    pub options: Option<Words>,
+    /// Who gives out the addresses: `driver`.
+    #[serde(default)]
+    pub ipam_options: Option<Words>,
+    /// Of what addresses.
+    #[serde(default)]
+    pub subnets: Option<Vec<Subnet>>,
+    /// `--route`.
+    #[serde(default)]
+    pub routes: Option<Vec<Route>>,
+}
+
+/// One of a network's subnets.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Subnet {
+    /// The addresses.
+    pub subnet: IpNet,
+    /// The way out of it.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+}
+
+/// A route of every container.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Route {
+    /// Whereto.
+    pub destination: IpNet,
+    /// By which neighbour.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// The kernel's default by default.
+    #[serde(default)]
+    pub metric: Option<u32>,
+    /// `unicast` by default.
+    #[serde(default)]
+    pub route_type: Option<String>,
+}
+
+/// What is special about a container in a network.
+#[derive(Clone, Debug, Deserialize)]
+pub struct InNetwork {
+    /// The device's name.
+    #[serde(default)]
+    pub interface_name: String,
+    /// The addresses that Podman has chosen.
+    #[serde(default)]
+    pub static_ips: Option<Vec<IpAddr>>,
+    /// `--mac-address`, or what it was before `podman network reload`.
+    #[serde(default)]
+    pub static_mac: Option<String>,
+    /// `--network NAME:OPTION=VALUE`.
+    #[serde(default)]
+    pub options: Option<Words>,
+}
+
+/// Ports of the host, one or several in a row.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PortMapping {
+    /// The first in the container.
+    pub container_port: u16,
+    /// The first on the host.
+    pub host_port: u16,
+    /// `tcp`, `udp`, `sctp`, or several of them.
+    #[serde(default)]
+    pub protocol: String,
+}
+
+impl Network {
+    /// Who gives out the addresses, if the user said.
+    pub fn ipam_driver(&self) -> Option<&str> {
+        let driver = self.ipam_options.as_ref().and_then(|options| options.get("driver"));
+        driver.map(String::as_str).filter(|driver| !driver.is_empty())
+    }
+
+    /// Its subnets; empty where there are none.
+    pub fn subnets(&self) -> &[Subnet] {
+        self.subnets.as_deref().unwrap_or_default()
+    }
+}

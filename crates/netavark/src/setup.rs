@@ -1,0 +1,66 @@
+//! How does a container get its slave, and how is that taken back?
+
+use crate::attachment::{about_ports, attachment, owner, status};
+use crate::body::Container;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use ipvl_control::{Attached, Attachment, NetnsRef, Refusal, attach, default_master, detach, netns};
+use serde_json::Value;
+use std::fs;
+use std::io;
+
+/// Makes the slave and tells of it; if either fails, nothing of it remains.
+pub fn setup(netns: &str, container: &Container, say: impl FnOnce(&Value) -> Result<()>) -> Result<()> {
+    let options = Options::of_container(&container.network, &container.network_options)?;
+    let master = options.parent.clone().map_or_else(default_master, Ok)?;
+    let wanted = attachment(netns, container, &options, &master)?;
+    let attached = attach_afresh(&wanted)?;
+    let done = finish(netns, container, &attached, say);
+    if done.is_err() {
+        detach(&wanted.owner)?;
+    }
+    done
+}
+
+/// Takes it back; it may be gone already, or may never have been.
+pub fn teardown(container: &Container) -> Result<()> {
+    detach(&owner(container))?;
+    Ok(())
+}
+
+fn finish(
+    netns: &str,
+    container: &Container,
+    attached: &Attached,
+    say: impl FnOnce(&Value) -> Result<()>,
+) -> Result<()> {
+    forbid_autoconf(netns, &container.network_options.interface_name)?;
+    if let Some(line) = about_ports(container) {
+        eprintln!("{line}");
+    }
+    say(&status(container, attached.mac)?)
+}
+
+/// Podman has one setup of a container in a network at a time, so a slave that is there is what a killed one left.
+fn attach_afresh(wanted: &Attachment) -> Result<Attached> {
+    match attach(wanted) {
+        Err(ipvl_control::Error::Refused { refusal: Refusal::Attached, .. }) => {
+            detach(&wanted.owner)?;
+            Ok(attach(wanted)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// As netavark's own drivers have it: a container has the addresses that Podman chose, and none from advertisements.
+fn forbid_autoconf(netns: &str, interface: &str) -> Result<()> {
+    let netns = netns::open(&NetnsRef::Name(netns.to_owned()))?;
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/autoconf");
+    match netns::within(netns, || fs::write(path, "0"))? {
+        // A container without IPv6 has no such switch.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Autoconf { interface: interface.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
