@@ -3,7 +3,7 @@
 //! Whose a slave is stands in its host end's alias, in the engine's words: there is no file to lose, and whoever deletes
 //! a slave by other means takes the record with it.
 
-mod device;
+pub(crate) mod device;
 
 use crate::agent_client;
 use crate::alias::{is_fit, owner_of};
@@ -23,6 +23,7 @@ use crate::tidy;
 use ipvl_core::{Addr, Mac, Mode, OwnerEntry};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 /// A slave as an engine wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,20 +66,26 @@ pub struct Attached {
 
 /// Makes a slave for an engine. If it fails, nothing of it remains; an address that somebody has is such a failure.
 pub fn attach(wanted: &Attachment) -> Result<Attached> {
-    check(wanted)?;
+    let made = attach_all(slice::from_ref(wanted), |_| {})?;
+    made.into_iter().next().ok_or_else(|| refused("attach", &wanted.owner, Refusal::NoSlave))
+}
+
+/// Makes many, or none of them, and tells how many are ready, as they come to be.
+pub fn attach_all(wanted: &[Attachment], tell: impl FnMut(usize)) -> Result<Vec<Attached>> {
+    wanted.iter().try_for_each(check)?;
     let lock = Lock::acquire(LOCK_WAIT)?;
-    let mut adding = Adding::new(Hook::choose_for(1))?;
-    if !owned(&adding.netlink, |owner| owner == wanted.owner)?.is_empty() {
-        return Err(refused("attach", &wanted.owner, Refusal::Attached));
+    let mut adding = Adding::new(Hook::choose_for(wanted.len()))?;
+    let asked: BTreeSet<&str> = wanted.iter().map(|one| one.owner.as_str()).collect();
+    if let Some(link) = owned(&adding.netlink, |owner| asked.contains(owner))?.first() {
+        return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));
     }
-    let made = adding.add(&wanted.spec, Some(&wanted.owner));
-    let reserved = made.and_then(|()| reserve(&mut adding, &wanted.addresses));
-    if reserved.is_err() {
+    let made = wanted.iter().map(|one| make(&mut adding, one)).collect::<Result<Vec<u32>>>();
+    if made.is_err() {
         adding.undo();
     }
-    let host_end = reserved?;
+    let host_ends = made?;
     drop(lock);
-    let ready = make_ready(&adding.netlink, host_end, wanted);
+    let ready = make_all_ready(&adding.netlink, &host_ends, wanted, tell);
     if ready.is_err() {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         adding.undo();
@@ -129,6 +136,12 @@ fn check(wanted: &Attachment) -> Result<()> {
     Ok(())
 }
 
+/// One that is in the table with its addresses; its host end.
+fn make(adding: &mut Adding, wanted: &Attachment) -> Result<u32> {
+    adding.add(&wanted.spec, Some(&wanted.owner))?;
+    reserve(adding, &wanted.addresses)
+}
+
 /// Gives the addresses to the slave that was just made; its host end. What dead slaves still hold is free.
 fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
     let result = try_reserve(adding, addresses);
@@ -143,7 +156,8 @@ fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
 
 fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
     let Adding { netlink, ports, made, .. } = adding;
-    let (Some(slave), Some(port)) = (made.last(), ports.values_mut().next()) else { return Ok(0) };
+    let Some(slave) = made.last() else { return Ok(0) };
+    let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
     let entry = OwnerEntry { slot: slave.slot.0, declared: OwnerEntry::EXPECTED };
     for (addr, _) in addresses.iter().copied() {
         if !port.maps.claim(addr, entry)? {
@@ -157,7 +171,22 @@ fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
     Ok(slave.host_end)
 }
 
-fn make_ready(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<Attached> {
+fn make_all_ready(
+    netlink: &Netlink,
+    host_ends: &[u32],
+    wanted: &[Attachment],
+    mut tell: impl FnMut(usize),
+) -> Result<Vec<Attached>> {
+    let mut known = Known::new();
+    let mut ready = Vec::new();
+    for (host_end, one) in host_ends.iter().zip(wanted) {
+        ready.push(make_ready(netlink, *host_end, one, &mut known)?);
+        tell(ready.len());
+    }
+    Ok(ready)
+}
+
+fn make_ready(netlink: &Netlink, host_end: u32, wanted: &Attachment, known: &mut Known) -> Result<Attached> {
     let gone = || refused("attach", &wanted.owner, Refusal::NoSlave);
     if wanted.assign {
         let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
@@ -166,7 +195,7 @@ fn make_ready(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<A
     }
     agent_client::sync(&[host_end])?;
     let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
-    describe(netlink, &link, &mut BTreeMap::new())?.ok_or_else(gone)
+    describe(netlink, &link, known)?.ok_or_else(gone)
 }
 
 /// The host ends of slaves whose owner is one that is meant.

@@ -4,6 +4,7 @@
 mod agent;
 mod agent_client;
 mod alias;
+pub mod apply;
 mod attach;
 mod declare;
 mod doctor;
@@ -32,12 +33,13 @@ pub mod sys;
 mod sysctl;
 pub mod tables;
 mod tap;
+pub mod text;
 mod tidy;
 mod uplink;
 mod view;
 
 pub use agent::{Term, run_agent};
-pub use attach::{Attached, Attachment, attach, attached, detach};
+pub use attach::{Attached, Attachment, attach, attach_all, attached, detach};
 pub use declare::{declare, withdraw};
 pub use doctor::doctor;
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ use crate::sys;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -113,6 +113,12 @@ pub fn name_of(netlink: &Netlink, nsid: i32) -> Option<String> {
     let matching = |entry: &fs::DirEntry| open(entry).is_some_and(|fd| has_id(netlink, nsid, &fd));
     let entry = fs::read_dir(NAMED).ok()?.flatten().find(matching)?;
     entry.file_name().into_string().ok()
+}
+
+/// The names under `/run/netns`.
+pub fn names() -> BTreeSet<String> {
+    let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// Whether only this process keeps its thread's namespace alive: no other process is in it, no mount and no other

@@ -1,5 +1,6 @@
 //! Which calls of the control plane does the command make?
 
+pub use ipvl_control::apply::{carry_out, missing_masters, observe, plan, read, schema};
 pub use ipvl_control::{
     Error, Explanation, Monitor, add, addresses, declare, delete_all, doctor, explain, links, run_agent, set,
     statistics, withdraw,

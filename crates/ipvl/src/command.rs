@@ -4,6 +4,7 @@ use crate::definition::Object;
 use ipvl_control::{Change, Kind, LinkSpec, Term};
 use ipvl_core::{Addr, Mac};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub enum Command {
     Explain(Question),
     Doctor,
     Agent(Term),
+    Apply(Application),
+    Schema,
     Man { page: String },
     ManAll { dir: PathBuf },
     Completion { shell: Shell },
@@ -92,6 +95,19 @@ pub struct Declaration {
     pub addr: Addr,
     /// In bits of the address's own family.
     pub prefix_len: u8,
+}
+
+/// What is to be applied, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// Whether only to say what would be done.
+    pub dry_run: bool,
+    /// Whether slaves go that are in no file any more.
+    pub prune: bool,
+    /// How long to wait for masters.
+    pub wait: Duration,
 }
 
 /// What `ipvl explain` is asked.

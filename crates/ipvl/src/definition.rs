@@ -2,6 +2,7 @@
 //!
 //! The parser, the help texts, the man pages and the completions all read it.
 
+mod apply;
 mod kinds;
 mod tables;
 
@@ -64,6 +65,8 @@ pub enum Form {
     Pair(Value),
     /// `[ dev ] NAME`: what no other word claims is this one's value.
     Bare(Value),
+    /// `[ FILE ... ]`: what no other word claims, any number of times.
+    Many(Value),
     /// One of these words itself.
     Choice(&'static [&'static str]),
     /// `type ipvlan`, then the words of that kind; nothing follows them. The last kind knows all words.
@@ -101,6 +104,7 @@ pub enum Value {
     Page,
     Words,
     File,
+    Seconds,
     OneOf(&'static [&'static str]),
 }
 
@@ -144,7 +148,7 @@ impl Verb {
 
     /// The word that takes what no other claims.
     pub fn bare(&self) -> Option<&'static Word> {
-        self.words.iter().find(|word| matches!(word.form, Form::Bare(_)))
+        self.words.iter().find(|word| matches!(word.form, Form::Bare(_) | Form::Many(_)))
     }
 
     /// The command and all its words: `ipvl link del [ dev ] NAME [ type { ipvlan | ipvtap } ]`.
@@ -164,6 +168,7 @@ impl Word {
     pub fn claims(&self, typed: &str) -> Option<&'static str> {
         let same = |name: &&&str| if self.abbreviable { begins(typed, name) } else { typed == **name };
         match self.form {
+            Form::Many(_) => None,
             Form::Choice(choices) => choices.iter().find(same).copied(),
             _ => std::iter::once(&self.name).chain(self.aliases).find(same).map(|_| self.name),
         }
@@ -174,6 +179,7 @@ impl Word {
         match self.form {
             Form::Pair(value) | Form::Rest(value) => format!("{} {}", self.name, value.meta()),
             Form::Bare(value) => format!("[ {} ] {}", self.name, value.meta()),
+            Form::Many(value) => format!("{} ...", value.meta()),
             Form::Choice(choices) => choices.join(" | "),
             Form::Kind(kinds) => {
                 let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
@@ -231,6 +237,7 @@ impl Value {
             Self::Page => "PAGE",
             Self::Words => "WORD...",
             Self::File => "FILE",
+            Self::Seconds => "SECONDS",
             Self::OneOf(choices) => return format!("{{ {} }}", choices.join(" | ")),
         };
         name.to_owned()

@@ -3,6 +3,7 @@
 use crate::backend;
 use crate::frame::FrameError;
 use crate::usage::UsageError;
+use ipvl_control::apply::Fault;
 use std::io;
 use thiserror::Error;
 
@@ -16,6 +17,10 @@ pub enum Failure {
     Control(#[from] backend::Error),
     #[error("{0}")]
     Frame(#[from] FrameError),
+    #[error("Error: {0}. Nothing was changed.")]
+    Fault(#[from] Fault),
+    #[error("Error: cannot read \"{name}\": {}. Nothing was changed.", in_words(source))]
+    Unread { name: String, source: io::Error },
     #[error("Device \"{name}\" does not exist.")]
     NoSuchDevice { name: String },
     #[error("Cannot open network namespace \"{name}\": {}", in_words(source))]
@@ -36,7 +41,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(error) => error.status(),
-            Self::Control(_) => 2,
+            Self::Control(_) | Self::Fault(_) => 2,
             Self::Netns { .. } => 255,
             _ => 1,
         }

@@ -4,12 +4,13 @@ mod explain;
 mod link;
 mod values;
 
-use crate::command::{Command, Declaration, Options, Timestamp, Topic, Watch};
+use crate::command::{Application, Command, Declaration, Options, Timestamp, Topic, Watch};
 use crate::definition::{OBJECTS, OPTIONS, Object, Switch, Verb};
 use crate::names::Named;
 use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::{Kind, Term};
+use std::path::PathBuf;
 
 /// Reads options and command. In a batch there may be no command.
 pub fn command_line(line: &[String]) -> Result<(Options, Option<Command>), UsageError> {
@@ -142,6 +143,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::ForGood))),
+        ("apply", _) => application(&given),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
         ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),
         _ => Ok(Command::Complete { words: line.iter().skip_while(|word| *word == "--").cloned().collect() }),
@@ -156,6 +158,18 @@ fn watch(given: &Given) -> Result<Watch, UsageError> {
         label: given.get("label").is_some(),
         device: given.parsed("dev", values::device)?,
     })
+}
+
+fn application(given: &Given) -> Result<Command, UsageError> {
+    if given.get("schema").is_some() {
+        return Ok(Command::Schema);
+    }
+    Ok(Command::Apply(Application {
+        paths: given.all("file").map(PathBuf::from).collect(),
+        dry_run: given.get("dry-run").is_some(),
+        prune: given.get("prune").is_some(),
+        wait: given.parsed("--wait", values::seconds)?.unwrap_or_default(),
+    }))
 }
 
 /// What has a slash is a directory.

@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod link;
 mod news;
+mod plan;
 mod stats;
 
 pub use addr::addresses;
@@ -12,6 +13,7 @@ pub use doctor::findings;
 pub use explain::explanation;
 pub use link::links;
 pub use news::news;
+pub use plan::plan;
 pub use stats::statistics;
 
 use serde_json::Value;

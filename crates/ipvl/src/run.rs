@@ -1,5 +1,7 @@
 //! How is a command carried out? Asks the control plane, and prints what it says.
 
+mod apply;
+
 use crate::backend;
 use crate::batch::{self, Action, Step};
 use crate::command::{Command, Declaration, Options, Question, Timestamp, Watch};
@@ -88,6 +90,8 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Explain(question) => explain(&question, style),
         Command::Doctor => examine(style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
+        Command::Apply(application) => apply::run(&application),
+        Command::Schema => show(&backend::schema()),
         Command::Man { page } => show(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
         Command::ManAll { dir } => write_pages(&dir),
         Command::Completion { shell } => show(pages::script(shell)),

@@ -27,6 +27,11 @@ impl Given {
         self.0.iter().find(|(name, _)| *name == word).map(|(_, value)| value.as_str())
     }
 
+    /// All values of a word that may have many.
+    pub fn all(&self, word: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(name, _)| *name == word).map(|(_, value)| value.as_str())
+    }
+
     /// The value of `word`, understood.
     pub fn parsed<T>(
         &self,
@@ -55,7 +60,7 @@ impl Given {
     ) -> Result<(), UsageError> {
         match word.form {
             Form::Choice(_) => self.put(word, claimed),
-            Form::Pair(_) | Form::Bare(_) => self.put(word, next(typed, rest)?),
+            Form::Pair(_) | Form::Bare(_) | Form::Many(_) => self.put(word, next(typed, rest)?),
             Form::Rest(_) => self.put(word, &rest.map(String::as_str).collect::<Vec<_>>().join(" ")),
             Form::Kind(kinds) => {
                 let name = next(typed, rest)?;
@@ -92,6 +97,10 @@ impl Given {
             return Err(UsageError::SetElsewhere { word: typed.to_owned() });
         }
         match command.bare() {
+            Some(Word { name, form: Form::Many(_), .. }) => {
+                self.0.push((name, typed.to_owned()));
+                Ok(())
+            }
             Some(word) if self.get(word.name).is_none() => self.put(word, typed),
             Some(word) => Err(UsageError::Garbage { word: word.name, value: typed.to_owned() }),
             None => Err(UsageError::TooMuch { value: typed.to_owned() }),

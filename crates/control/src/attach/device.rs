@@ -32,6 +32,6 @@ fn assign_here(netlink: &Netlink, wanted: &Attachment, ifindex: u32) -> Result<(
 }
 
 /// The table has said already that no sibling has it; a second's wait for who is outside would be every container's.
-fn flags(addr: Addr) -> u32 {
+pub(crate) fn flags(addr: Addr) -> u32 {
     if addr.as_v4().is_none() { libc::IFA_F_NODAD } else { 0 }
 }

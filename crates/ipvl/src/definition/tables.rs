@@ -1,5 +1,6 @@
 //! Which objects, commands, words and options are there?
 
+use super::apply::APPLY;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::{DeviceKind, Form, Object, Switch, Value, Verb, Word};
 
@@ -19,7 +20,8 @@ pub const OPTIONS: &[Switch] = &[
 ];
 
 /// The objects, in the order in which a beginning is matched.
-pub const OBJECTS: &[Object] = &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, MAN, COMPLETION, COMPLETE];
+pub const OBJECTS: &[Object] =
+    &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, APPLY, MAN, COMPLETION, COMPLETE];
 
 /// Words that iproute2 knows for any device and that stay its own.
 pub const SET_ELSEWHERE: &[&str] = &[

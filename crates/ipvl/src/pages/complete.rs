@@ -70,8 +70,11 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
     let mut open: Vec<&'static Word> = command.words.iter().collect();
     while let Some(typed) = words.next() {
         let claiming = open.iter().position(|word| word.claims(typed).is_some());
-        let bare = || open.iter().position(|word| matches!(word.form, Form::Bare(_)));
+        let bare = || open.iter().position(|word| matches!(word.form, Form::Bare(_) | Form::Many(_)));
         let Some(place) = claiming.or_else(bare) else { return vec![] };
+        if let Form::Many(_) = open[place].form {
+            continue;
+        }
         let word = open.remove(place);
         let value_follows = claiming.is_some() && !matches!(word.form, Form::Choice(_));
         let value = if value_follows { words.next() } else { Some("") };
@@ -86,14 +89,14 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
 fn of_word(next: &'static Word) -> Vec<Candidate> {
     match next.form {
         Form::Choice(choices) => choices.iter().map(|choice| word(choice, next.about)).collect(),
-        Form::Bare(value) => of_value(value),
+        Form::Bare(value) | Form::Many(value) => of_value(value),
         _ => vec![word(next.name, next.about)],
     }
 }
 
 fn value_of(after: &'static Word) -> Vec<Candidate> {
     match after.form {
-        Form::Pair(value) | Form::Bare(value) | Form::Rest(value) => of_value(value),
+        Form::Pair(value) | Form::Bare(value) | Form::Many(value) | Form::Rest(value) => of_value(value),
         Form::Kind(kinds) => kinds.iter().map(|DeviceKind { name, .. }| word(name, "")).collect(),
         Form::Choice(_) => vec![],
     }
@@ -119,9 +122,9 @@ mod tests {
 
     #[test]
     fn words_follow_the_definition() {
-        check("", "addr link stats monitor explain doctor agent");
+        check("", "addr link stats monitor explain doctor agent apply");
         check("-n ", "NETNS");
-        check("-n ns0 -d l", "addr link stats monitor explain doctor agent");
+        check("-n ns0 -d l", "addr link stats monitor explain doctor agent apply");
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns type");
         check("link add link ", "DEVICE");

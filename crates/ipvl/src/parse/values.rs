@@ -1,16 +1,10 @@
 //! What does a value mean? One function for each kind of value.
 
 use crate::usage::UsageError;
+use ipvl_control::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
 use ipvl_control::{Account, NetnsRef};
 use ipvl_core::{Addr, Mac};
-use std::net::IpAddr;
-
-/// The smallest MTU that IPv4 can have (RFC 791), and the largest that the kernel's driver takes.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
-/// `IFNAMSIZ` without its closing zero.
-const NAME_MAX: usize = 15;
-/// `ALTIFNAMSIZ` likewise.
-const ALTNAME_MAX: usize = 127;
+use std::time::Duration;
 
 /// An existing device's name, or one of its alternative names.
 pub fn device(text: &str) -> Result<String, UsageError> {
@@ -26,6 +20,12 @@ pub fn new_name(text: &str) -> Result<String, UsageError> {
 pub fn mtu(text: &str) -> Result<u32, UsageError> {
     let parsed = text.parse().ok().filter(|mtu| MTU.contains(mtu));
     parsed.ok_or_else(|| wrong(text, "mtu must be a number from 68 to 65535"))
+}
+
+/// How long to wait, in seconds.
+pub fn seconds(text: &str) -> Result<Duration, UsageError> {
+    let parsed = text.parse().ok().filter(|seconds| *seconds <= 3600);
+    parsed.map(Duration::from_secs).ok_or_else(|| wrong(text, "--wait must be a number of seconds up to 3600"))
 }
 
 /// A whole frame's length in bytes.
@@ -62,26 +62,16 @@ pub fn mac(text: &str) -> Result<Mac, UsageError> {
 
 /// An IP address.
 pub fn address(text: &str) -> Result<Addr, UsageError> {
-    ip(text).map(Addr::from).ok_or_else(|| wrong(text, "any valid address is expected"))
+    text::address(text).ok_or_else(|| wrong(text, "any valid address is expected"))
 }
 
 /// `ADDR[/LENGTH]`, without bits behind the length.
-pub fn prefix(text: &str) -> Result<(Addr, u8), UsageError> {
-    let bad = || UsageError::NotAPrefix { value: text.to_owned() };
-    let (addr, len) = match text.split_once('/') {
-        Some((addr, len)) => (addr, Some(len.parse::<u8>().map_err(|_| bad())?)),
-        None => (text, None),
-    };
-    let ip = ip(addr).ok_or_else(bad)?;
-    let bits = if ip.is_ipv4() { 32 } else { 128 };
-    let len = len.unwrap_or(bits);
-    if len > bits {
-        return Err(bad());
-    }
-    match first_of(ip, len) {
-        first if first == ip => Ok((ip.into(), len)),
-        first => Err(UsageError::HostBits { value: text.to_owned(), whole: format!("{first}/{len}") }),
-    }
+pub fn prefix(value: &str) -> Result<(Addr, u8), UsageError> {
+    let value_of = || value.to_owned();
+    text::prefix(value).map_err(|why| match why {
+        NoPrefix::Malformed => UsageError::NotAPrefix { value: value_of() },
+        NoPrefix::HostBits(whole) => UsageError::HostBits { value: value_of(), whole },
+    })
 }
 
 /// A frame's bytes in hexadecimal; blanks, colons and `0x` do not matter.
@@ -96,28 +86,8 @@ pub fn bytes(text: &str) -> Result<Vec<u8>, UsageError> {
     digits.chunks(2).map(|two| Some(digit(two[0])? << 4 | digit(two[1])?)).collect::<Option<_>>().ok_or_else(bad)
 }
 
-/// An address in its own family: `::ffff:1.2.3.4` would be IPv4 to the tables and is refused.
-fn ip(text: &str) -> Option<IpAddr> {
-    text.parse::<IpAddr>().ok().filter(|ip| ip.to_canonical() == *ip)
-}
-
-fn first_of(ip: IpAddr, len: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
-            IpAddr::V4((ip.to_bits() & mask).into())
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
-            IpAddr::V6((ip.to_bits() & mask).into())
-        }
-    }
-}
-
-fn if_name(text: &str, max: usize) -> Option<String> {
-    let allowed = |c: char| c != '/' && c != ':' && !c.is_whitespace();
-    let valid = !text.is_empty() && text.len() <= max && !matches!(text, "." | "..") && text.chars().all(allowed);
-    valid.then(|| text.to_owned())
+fn if_name(name: &str, max: usize) -> Option<String> {
+    text::is_device_name(name, max).then(|| name.to_owned())
 }
 
 fn wrong(text: &str, must: &'static str) -> UsageError {

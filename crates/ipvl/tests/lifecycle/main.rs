@@ -3,6 +3,7 @@
 mod adding;
 mod agent;
 mod announcing;
+mod apply;
 mod attaching;
 mod capabilities;
 mod common;

@@ -1,0 +1,87 @@
+//! What may stand in a file of `/etc/ipvl`? The types that it is read by, and the JSON schema that follows from them.
+
+use super::value::{
+    AccountName, DeviceName, FlagWord, GuardWord, KindWord, ModeWord, Mtu, NeighWord, NetnsName, Network, NewName,
+    Prefix,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A file of /etc/ipvl: slaves that are to be, and network namespaces for them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Network namespaces to make where they are not.
+    #[serde(default)]
+    pub netns: Vec<Netns>,
+    /// The slaves.
+    #[serde(default)]
+    pub link: Vec<Link>,
+}
+
+/// A network namespace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Netns {
+    /// Its name.
+    pub name: NetnsName,
+}
+
+/// A slave. The keys are the words of `ipvl link add`, with the same defaults.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The device that the slave sends and receives through.
+    pub master: DeviceName,
+    /// The slave's name.
+    pub name: NewName,
+    /// Where it lives; a netns that is there, or that a `[[netns]]` table makes. Without it the slave is made beside its
+    /// master, and may be moved from there.
+    pub netns: Option<NetnsName>,
+    /// A network device, or a tap device for a virtual machine.
+    #[serde(default, rename = "type")]
+    pub kind: KindWord,
+    /// Where its packets are routed.
+    #[serde(default)]
+    pub mode: ModeWord,
+    /// Which of its siblings it may talk to.
+    #[serde(default)]
+    pub flag: FlagWord,
+    /// Which source addresses it may use.
+    #[serde(default)]
+    pub guard: GuardWord,
+    /// Whether host and slave reach each other; in l3s they always do.
+    #[serde(default)]
+    pub host: bool,
+    /// Whether ARP and neighbour discovery from the wire are answered for it in l3 and l3s.
+    #[serde(default)]
+    pub neigh: NeighWord,
+    /// The master's, which it then follows, by default.
+    pub mtu: Option<Mtu>,
+    /// Administratively up.
+    #[serde(default = "yes")]
+    pub up: bool,
+    /// The addresses on its device: these, and no others but link-local ones and those from DHCP or router
+    /// advertisements. Without the key they are left alone.
+    pub addresses: Option<Vec<Network>>,
+    /// Addresses and prefixes that are its own without being on its device: these and no others. Without the key they
+    /// are left alone.
+    pub declared: Option<Vec<Prefix>>,
+    /// ipvtap: this user may open the tap device. Heeded when it is made.
+    pub user: Option<AccountName>,
+    /// ipvtap: members of this group may open the tap device. Heeded when it is made.
+    pub group: Option<AccountName>,
+    /// ipvtap: it is opened once for each queue. Heeded when it is made.
+    #[serde(default)]
+    pub multi_queue: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The JSON schema of a file, in JSON.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(File);
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

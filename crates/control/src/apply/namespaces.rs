@@ -1,0 +1,62 @@
+//! How does a network namespace get a name? As with `ip netns add`: it is mounted at `/run/netns/NAME`.
+
+use super::raw;
+use crate::error::{Error, Result};
+use crate::netlink::{LinkChange, Netlink};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+const NAMED: &str = "/run/netns";
+const OWN: &str = "/proc/thread-self/ns/net";
+const LOOPBACK: u32 = 1;
+
+/// Makes one, with its loopback up.
+pub fn make(name: &str) -> Result<()> {
+    let path = path(name);
+    prepare()
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
+        .map_err(failed("make", name))?;
+    let work = || {
+        raw::enter_new_netns()?;
+        mount_bind(OWN, &path)?;
+        io::Result::Ok(Netlink::open().and_then(|netlink| netlink.set_link(LOOPBACK, &up())))
+    };
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed("make", name)).flatten();
+    if done.is_err() {
+        unmake(name);
+    }
+    done
+}
+
+/// Takes back what was made just now.
+pub fn unmake(name: &str) {
+    let path = path(name);
+    let _ = unmount(&path, UnmountFlags::DETACH);
+    let _ = fs::remove_file(&path);
+}
+
+/// What is mounted there is to be seen by all who have the directory: a mount point, and shared.
+fn prepare() -> io::Result<()> {
+    fs::create_dir_all(NAMED)?;
+    let share = || mount_change(NAMED, MountPropagationFlags::SHARED | MountPropagationFlags::REC);
+    if share().is_err() {
+        mount_bind_recursive(NAMED, NAMED)?;
+        share()?;
+    }
+    Ok(())
+}
+
+fn up() -> LinkChange<'static> {
+    LinkChange { up: Some(true), ..LinkChange::default() }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(NAMED).join(name)
+}
+
+fn failed(op: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Netns { op, object: name.to_owned(), source }
+}

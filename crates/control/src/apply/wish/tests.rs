@@ -1,0 +1,82 @@
+//! Is a file understood, and is what is wrong named with its file, its table and its key?
+
+use super::*;
+use ipvl_core::{Flag, Guard, Mode};
+
+const GOOD: &str = r#"
+[[netns]]
+name = "web"
+
+[[link]]
+master = "eth0"
+name = "web0"
+netns = "web"
+mode = "l2"
+flag = "private"
+guard = "strict"
+host = true
+neigh = "proxy"
+mtu = 1400
+addresses = ["192.0.2.10/24", "2001:db8::10/64"]
+declared = ["198.51.100.0/28"]
+
+[[link]]
+master = "eth0"
+name = "tap0"
+type = "ipvtap"
+user = "kvm"
+up = false
+"#;
+
+#[test]
+fn a_file_has_the_commands_words_and_defaults() {
+    let wishes = read([("a.toml", GOOD)]).expect("good");
+    let [web, tap] = &wishes.links[..] else { panic!("{wishes:?}") };
+    let spec = &web.spec;
+    assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L2, Flag::Private, Guard::Strict));
+    assert_eq!((spec.host, spec.neigh_proxy, spec.mtu, web.up), (true, true, Some(1400), true));
+    assert_eq!(
+        (web.addresses.as_ref().map(BTreeSet::len), web.declared.as_ref().map(BTreeSet::len)),
+        (Some(2), Some(1))
+    );
+    let spec = &tap.spec;
+    assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L3, Flag::Bridge, Guard::Owned));
+    assert_eq!((spec.host, spec.neigh_proxy, spec.mtu, tap.up), (false, false, None, false));
+    assert!(spec.tap.is_some() && tap.addresses.is_none());
+    assert_eq!((web.owner(), tap.owner()), ("apply web/web0".to_owned(), "apply /tap0".to_owned()));
+    assert_eq!(wishes.netns, BTreeSet::from(["web".to_owned()]));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place_and_with_what_is_allowed() {
+    let link = |rest: &str| format!("[[link]]\nmaster = \"eth0\"\nname = \"a\"\n{rest}\n");
+    for (text, expected) in [
+        (link("mode = \"l4\""), "f:4: [[link]] 1: mode: unknown variant `l4`, expected one of `l2`, `l3`, `l3s`"),
+        (link("colour = 1"), "f:4: [[link]] 1: colour: unknown field `colour`, expected one of `master`, `name`, "),
+        (link("mtu = 20"), "f:4: [[link]] 1: mtu: 20 is not from 68 to 65535"),
+        (link("mtu = \"big\""), "f:4: [[link]] 1: mtu: invalid type: string \"big\", expected u32"),
+        (link("netns = \"a/b\""), "f:4: [[link]] 1: netns: \"a/b\" is no name under /run/netns"),
+        (link("addresses = [\"10.0.0.1/24\", \"x\"]"), "f:4: [[link]] 1: addresses: \"x\" is no address such as"),
+        (link("addresses = [\"224.0.0.1/4\"]"), "f:4: [[link]] 1: addresses: 224.0.0.1 is no address that a slave"),
+        (link("declared = [\"10.0.0.1/24\"]"), "f:4: [[link]] 1: declared: \"10.0.0.1/24\" has bits behind its length"),
+        (link("user = \"kvm\""), "f: [[link]] 1 \"a\": user: only for type \"ipvtap\""),
+        (link("type = \"ipvtap\"\nnetns = \"n\""), "f: [[link]] 1 \"a\": netns: a tap device works only in its"),
+        (link("type = \"ipvtap\"\naddresses = []"), "f: [[link]] 1 \"a\": addresses: a guest sets its addresses"),
+        (
+            link("") + &link(""),
+            "f: [[link]] 2 \"a\": name: there is a slave of that name and netns already: f: [[link]] 1 \"a\"",
+        ),
+        (
+            link("addresses = [\"10.0.0.1\"]")
+                + "[[link]]\nmaster = \"eth0\"\nname = \"b\"\naddresses = [\"10.0.0.1/8\"]",
+            "f: [[link]] 2 \"b\": addresses: 10.0.0.1 is another slave's as well: f: [[link]] 1 \"a\"",
+        ),
+        ("[[link]]\nname = \"a\"".to_owned(), "f:1: [[link]] 1: missing field `master`"),
+        ("link = 1".to_owned(), "f:1: link: invalid type"),
+        ("[[slave]]".to_owned(), "f:1: slave: unknown field `slave`, expected `netns` or `link`"),
+        ("[[link]\n".to_owned(), "f:1: "),
+    ] {
+        let said = read([("f", text.as_str())]).expect_err(&text).to_string();
+        assert!(said.starts_with(expected), "of\n{text}\nit is said\n{said}\nrather than\n{expected}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Does the JSON schema that is kept say what the reader of files does?
+
+use ipvl_control::apply::{read, schema};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[test]
+fn the_schema_that_is_kept_is_the_readers() {
+    let path = deploy().join("ipvl.schema.json");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, schema()).expect("write the schema");
+    }
+    let kept = fs::read_to_string(path).expect("deploy/ipvl.schema.json");
+    assert_eq!(kept, schema(), "run this test with BLESS=1");
+}
+
+#[test]
+fn the_examples_are_good_by_both() {
+    let mut seen = 0;
+    for entry in fs::read_dir(deploy().join("examples")).expect("deploy/examples").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("an example");
+        assert!(agreed(&text), "{}", entry.path().display());
+        seen += 1;
+    }
+    assert!(seen > 1, "{seen} examples");
+}
+
+#[test]
+fn what_one_refuses_the_other_refuses() {
+    let link = |rest: &str| format!("[[link]]\nmaster = \"eth0\"\nname = \"a\"\n{rest}\n");
+    let good =
+        ["", "mode = \"l3s\"", "mtu = 68", "addresses = []", "netns = \"a\"", "type = \"ipvtap\"\nmulti_queue = true"];
+    for rest in good {
+        assert!(agreed(&link(rest)), "{rest}");
+    }
+    let bad = [
+        "mode = \"L2\"",
+        "flag = \"none\"",
+        "guard = true",
+        "host = \"on\"",
+        "neigh = \"on\"",
+        "mtu = 67",
+        "mtu = 65536",
+        "mtu = 1.5",
+        "netns = \"a/b\"",
+        "netns = \"\"",
+        "addresses = \"10.0.0.1\"",
+        "addresses = [\"ten\"]",
+        "declared = [10]",
+        "type = \"macvlan\"",
+        "user = 7",
+        "speed = 1",
+    ];
+    for rest in bad {
+        assert!(!agreed(&link(rest)), "{rest}");
+    }
+    for text in ["[[link]]\nname = \"a\"", "[[link]]\nmaster = \"eth0\"", "[[netns]]", "[netns]\nname = \"a\"", "x = 1"]
+    {
+        assert!(!agreed(text), "{text}");
+    }
+    let long = format!("[[link]]\nmaster = \"eth0\"\nname = \"{}\"", "a".repeat(16));
+    assert!(!agreed(&long), "a name that no device can have");
+}
+
+/// Whether both take a text; fails unless they are of one mind.
+#[track_caller]
+fn agreed(text: &str) -> bool {
+    let instance: Value = toml::from_str(text).expect("TOML");
+    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let valid = jsonschema::is_valid(&schema, &instance);
+    let read = read([("file", text)]);
+    assert_eq!(valid, read.is_ok(), "the schema says {valid}, the reader {read:?} of\n{text}");
+    valid
+}
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
+}

@@ -1,0 +1,91 @@
+//! How is it shown what `apply` does? As a diff: a line a slave, and below it what else is new or gone.
+
+use super::harmless;
+use crate::names::Named as _;
+use ipvl_control::apply::{Difference, Drift, Plan, Present, Step, Wish};
+use ipvl_control::{Change, NetnsRef};
+use ipvl_core::Addr;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// What a plan does, and in how many cases there is nothing to do.
+pub fn plan(plan: &Plan) -> String {
+    let mut text: String = plan.netns.iter().map(|name| format!("+ netns {name}\n")).collect();
+    for step in &plan.steps {
+        text += &match step {
+            Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
+            Step::Change(difference) => changed(difference),
+            Step::Make(wish) => made(wish),
+        };
+    }
+    harmless(&(text + &summary(plan)))
+}
+
+fn made(wish: &Wish) -> String {
+    let spec = &wish.spec;
+    let mut text = format!("+ {} of {}", wish.name, spec.master);
+    wish.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
+    _ = write!(text, " mode {} {}", spec.mode.word(), spec.flag.word());
+    _ = write!(text, " guard {} host {}", spec.guard.word(), spec.host.word());
+    text += if spec.neigh_proxy { " neigh proxy" } else { "" };
+    spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
+    text += if wish.up { " up\n" } else { " down\n" };
+    text + &lines('+', "address", wish.addresses.as_ref()) + &lines('+', "declared", wish.declared.as_ref())
+}
+
+fn changed(difference: &Difference) -> String {
+    let Difference { was, change, addresses, declared, .. } = difference;
+    let words = words(was, change);
+    let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+    let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
+    head + &drift("address", addresses) + &drift("declared", declared)
+}
+
+/// Each change, with what it was before.
+fn words(was: &Present, change: &Change) -> Vec<String> {
+    let config = was.config;
+    let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
+    let neigh = |proxied: bool| if proxied { "proxy" } else { "off" };
+    let state = |up: bool| if up { "up" } else { "down" };
+    let netns = change.netns.as_ref().map(|netns| match netns {
+        NetnsRef::Name(name) => name.clone(),
+        NetnsRef::Pid(pid) => pid.to_string(),
+    });
+    let mtu = change.mtu.map(|mtu| mtu.to_string());
+    let all = [
+        from_to("name", was.called(), change.name.as_deref()),
+        from_to("netns", was.netns.as_deref().unwrap_or("-"), netns.as_deref()),
+        from_to("mode", config.mode.word(), change.mode.map(|mode| mode.word())),
+        from_to("flag", config.flag.word(), change.flag.map(|flag| flag.word())),
+        from_to("guard", config.guard.word(), change.guard.map(|guard| guard.word())),
+        from_to("host", config.host.word(), change.host.map(|host| host.word())),
+        from_to("neigh", neigh(config.proxied), change.neigh_proxy.map(neigh)),
+        from_to("mtu", &was.mtu.to_string(), mtu.as_deref()),
+        from_to("state", state(was.up), change.up.map(state)),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn drift(what: &str, drift: &Drift) -> String {
+    lines('-', what, Some(&drift.remove)) + &lines('+', what, Some(&drift.add))
+}
+
+fn lines(sign: char, what: &str, addresses: Option<&BTreeSet<(Addr, u8)>>) -> String {
+    addresses.into_iter().flatten().map(|(addr, len)| format!("{sign}     {what} {addr}/{len}\n")).collect()
+}
+
+fn place(slave: &Present) -> String {
+    slave.netns.as_ref().map_or_else(String::new, |name| format!(" netns {name}"))
+}
+
+fn summary(plan: &Plan) -> String {
+    let count = |is: fn(&Step) -> bool| plan.steps.iter().filter(|step| is(step)).count();
+    let unchanged = plan.unchanged;
+    if plan.is_empty() {
+        return format!("Nothing to do: {unchanged} of {unchanged} slaves are as the files say.\n");
+    }
+    let made = count(|step| matches!(step, Step::Make(_)));
+    let changed = count(|step| matches!(step, Step::Change(_)));
+    let deleted = count(|step| matches!(step, Step::Delete(_)));
+    format!("Slaves: {made} to make, {changed} to change, {deleted} to delete, {unchanged} as they should be.\n")
+}

@@ -1,0 +1,94 @@
+//! How is `ipvl apply` carried out? Read, compare, say what differs, and do it.
+
+use super::show;
+use crate::backend;
+use crate::command::Application;
+use crate::failure::Failure;
+use crate::render;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+const DEFAULT: &str = "/etc/ipvl";
+/// Between two looks for a master.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two lines of progress.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Applies files.
+pub fn run(application: &Application) -> Result<(), Failure> {
+    let texts = texts(&application.paths)?;
+    let wishes = backend::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+    let deadline = Instant::now() + application.wait;
+    while !backend::missing_masters(&wishes)?.is_empty() && Instant::now() < deadline {
+        thread::sleep(LOOK);
+    }
+    let plan = backend::plan(&wishes, &backend::observe(&wishes)?, application.prune)?;
+    show(&render::plan(&plan))?;
+    if application.dry_run || plan.is_empty() {
+        return Ok(());
+    }
+    let mut progress = Progress::of(plan.steps.len());
+    Ok(backend::carry_out(&plan, |done| progress.tell(done))?)
+}
+
+/// The files and what is in them, in the order of their names where a directory has several.
+fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+    let default = [PathBuf::from(DEFAULT)];
+    let mut texts = Vec::new();
+    for path in if paths.is_empty() { &default } else { paths } {
+        let unread = |path: &Path, source| Failure::Unread { name: path.display().to_string(), source };
+        let files = files(path).map_err(|source| unread(path, source))?;
+        for file in files {
+            let text = fs::read_to_string(&file).map_err(|source| unread(&file, source))?;
+            texts.push((file.display().to_string(), text));
+        }
+    }
+    Ok(texts)
+}
+
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Says how far it is, where that takes a while: on a terminal in one line, elsewhere in one each second.
+struct Progress {
+    all: usize,
+    next: Instant,
+    terminal: bool,
+}
+
+impl Progress {
+    fn of(all: usize) -> Self {
+        Self { all, next: Instant::now() + PACE, terminal: io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, done: usize) {
+        let last = self.terminal && done == self.all;
+        if Instant::now() < self.next && !last {
+            return;
+        }
+        let pace = if self.terminal { PACE / 10 } else { PACE };
+        self.next = Instant::now() + pace;
+        let (start, end) = match (self.terminal, last) {
+            (true, true) => ("\r\x1b[K", ""),
+            (true, false) => ("\r", ""),
+            (false, _) => ("", "\n"),
+        };
+        let text = if last { String::new() } else { format!("{done} of {} slaves done", self.all) };
+        // Who has closed stderr does not want to know.
+        let _ = write!(io::stderr(), "{start}{text}{end}").and_then(|()| io::stderr().flush());
+    }
+}
