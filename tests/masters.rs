@@ -11,6 +11,8 @@ mod bridge;
 mod lab;
 #[path = "masters/macvlan.rs"]
 mod macvlan;
+#[path = "masters/made.rs"]
+mod made;
 #[path = "masters/tunnel.rs"]
 mod tunnel;
 #[path = "masters/vlan.rs"]

@@ -6,14 +6,14 @@
 pub(crate) mod device;
 
 use crate::agent_client;
-use crate::alias::{is_fit, owner_of};
+use crate::alias::{is_fit, owner_of, with_owner, without_owner};
 use crate::declare::owner_name;
 use crate::error::{Result, refused};
 use crate::find::{self, peer_of};
 use crate::hook::Hook;
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::model::LinkSpec;
-use crate::netlink::{LinkInfo, Netlink, SlaveRoute};
+use crate::netlink::{LinkChange, LinkInfo, Netlink, SlaveRoute};
 use crate::port::{HostEnd, Port};
 use crate::refusal::Refusal;
 use crate::remove::{Doomed, take_out};
@@ -50,6 +50,8 @@ pub struct Attached {
     pub name: Option<String>,
     /// The slave's ifindex in its own netns.
     pub ifindex: u32,
+    /// The id that the master's netns has for the slave's; none while they are one.
+    pub netnsid: Option<i32>,
     /// The master's name; none if that has left this netns.
     pub master: Option<String>,
     /// The host end's ifindex and name.
@@ -118,6 +120,21 @@ pub fn detach(owner: &str) -> Result<bool> {
         }
     }
     take_out(lock, &netlink, doomed)?;
+    Ok(!host_ends.is_empty())
+}
+
+/// Changes the words for whose a slave is; false if `owner` has none (any more).
+pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
+    if !is_fit(to) {
+        return Err(refused("attach", to.escape_default().to_string(), Refusal::UnfitOwner));
+    }
+    let _lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let host_ends = owned(&netlink, |other| other == owner)?;
+    for link in &host_ends {
+        let alias = with_owner(without_owner(link.alias.as_deref().unwrap_or_default()).to_owned(), Some(to));
+        netlink.set_link(link.ifindex, &LinkChange { alias: Some(&alias), ..LinkChange::default() })?;
+    }
     Ok(!host_ends.is_empty())
 }
 
@@ -228,6 +245,7 @@ fn describe(netlink: &Netlink, host_end: &LinkInfo, known: &mut Known) -> Result
     Ok(Some(Attached {
         owner: owner_of(host_end).unwrap_or_default().to_owned(),
         ifindex: device.as_ref().map_or(0, |device| device.ifindex),
+        netnsid: host_end.link_netnsid,
         mtu: device.as_ref().map_or(host_end.mtu, |device| device.mtu),
         name: device.map(|device| device.name),
         master: name.clone(),

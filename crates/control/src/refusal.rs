@@ -79,6 +79,8 @@ pub enum Refusal {
     },
     /// A program on the master has the name of ours, and is none that this version of us made.
     ForeignProgram,
+    /// The kernel cannot make a device that a master should be, without this module.
+    NoModule(&'static str),
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
 }
@@ -95,7 +97,9 @@ impl Refusal {
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
-            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) | Self::TapStays => libc::EOPNOTSUPP,
+            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) | Self::NoModule(_) | Self::TapStays => {
+                libc::EOPNOTSUPP
+            }
             Self::NoTun => libc::ENODEV,
             Self::Full => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
@@ -166,6 +170,9 @@ impl fmt::Display for Refusal {
                 "a program there has the name of ours, but was not made by this version of ipvl; use the version that \
                  made it, or take it off the link",
             ),
+            Self::NoModule(name) => {
+                write!(f, "this kernel has no such devices; `modprobe {name}`, or name a master that is there already")
+            }
             Self::NoHook(kernel) => {
                 write!(f, "the kernel ({kernel}) has no tcx and no clsact; needs 5.10 or newer with NET_CLS_ACT")
             }

@@ -1,6 +1,7 @@
 //! What does the kernel know of links, addresses, routes and filters, and how is it told? Synchronous rtnetlink.
 
 mod address;
+mod create;
 mod events;
 mod link;
 mod nsid;
@@ -12,6 +13,7 @@ mod veth;
 mod wire;
 
 pub use address::AddressInfo;
+pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use route::RouteInfo;

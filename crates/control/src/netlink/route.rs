@@ -72,6 +72,12 @@ impl Netlink {
         Ok(ways)
     }
 
+    /// Whether there is a default route, in IPv4 and in IPv6.
+    pub fn has_default_routes(&self) -> Result<(bool, bool)> {
+        let has = |family: libc::c_int| Ok(!self.default_ways_of(family as u8)?.is_empty());
+        Ok((has(libc::AF_INET)?, has(libc::AF_INET6)?))
+    }
+
     fn default_ways_of(&self, family: u8) -> Result<Vec<u32>> {
         let header = rtmsg(family, 0, RT_TABLE_UNSPEC, 0, NO_SCOPE, RTN_UNICAST);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header).u32(RTA_TABLE, RT_TABLE_MAIN);

@@ -84,6 +84,7 @@ pub const IFLA_GRO_IPV4_MAX_SIZE: u16 = 64;
 pub const IFLA_INFO_KIND: u16 = 1;
 pub const IFLA_INFO_DATA: u16 = 2;
 pub const IFLA_VRF_TABLE: u16 = 1;
+pub const IFLA_VLAN_ID: u16 = 1;
 pub const IFLA_EVENT_BONDING_FAILOVER: u32 = 3;
 pub const IFLA_EVENT_NOTIFY_PEERS: u32 = 4;
 pub const IFLA_EVENT_IGMP_RESEND: u32 = 5;
