@@ -8,6 +8,8 @@ export PATH := $(CARGO_HOME)/bin:$(PATH):/usr/sbin:/sbin
 PREFIX ?= /usr/local
 DESTDIR ?=
 IPVL := target/release/ipvl
+# What engines run, beside the command.
+DOORS := ipvl-docker ipvl-netavark
 INSTALL_TO := $(DESTDIR)$(PREFIX)
 
 help: ## this list
@@ -16,8 +18,8 @@ help: ## this list
 setup: ## install what the build, the demo and the tests need (Debian 12, root)
 	@scripts/setup
 
-build: setup ## build target/release/ipvl, and ipvl-netavark
-	cargo build --release --package ipvl --package ipvl-netavark
+build: setup ## build target/release/ipvl, and what engines run
+	cargo build --release --package ipvl $(DOORS:%=--package %)
 
 demo: build ## two slaves and a host outside, in namespaces of their own: who reaches whom (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
@@ -72,7 +74,7 @@ completions: build ## shell completions, into target/completions
 
 install: man completions ## install to DESTDIR and PREFIX (default /usr/local)
 	install -D -m 755 $(IPVL) $(INSTALL_TO)/sbin/ipvl
-	install -D -m 755 target/release/ipvl-netavark $(INSTALL_TO)/libexec/ipvl/ipvl-netavark
+	for door in $(DOORS); do install -D -m 755 target/release/$$door $(INSTALL_TO)/libexec/ipvl/$$door; done
 	install -d $(INSTALL_TO)/share/man/man8
 	install -m 644 target/man/*.8 $(INSTALL_TO)/share/man/man8
 	install -D -m 644 target/completions/ipvl.bash $(INSTALL_TO)/share/bash-completion/completions/ipvl

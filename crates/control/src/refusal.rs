@@ -170,9 +170,7 @@ impl fmt::Display for Refusal {
                 "a program there has the name of ours, but was not made by this version of ipvl; use the version that \
                  made it, or take it off the link",
             ),
-            Self::NoModule(name) => {
-                write!(f, "this kernel has no such devices; `modprobe {name}`, or name a master that is there already")
-            }
+            Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoHook(kernel) => {
                 write!(f, "the kernel ({kernel}) has no tcx and no clsact; needs 5.10 or newer with NET_CLS_ACT")
             }

@@ -1,0 +1,165 @@
+//! What does each of dockerd's calls do? It is read, carried out by `control`, and answered.
+
+use crate::endpoint::{self, Endpoint};
+use crate::error::{Error, Result};
+use crate::master;
+use crate::network::{Network, address, checked_id};
+use crate::options::Options;
+use crate::protocol::*;
+use crate::store::Store;
+use ipvl_control::{Attachment, attach, detach, hand_over, probe};
+use ipvl_core::{Addr, Mac, Mode};
+use serde_json::{Map, Value, json};
+
+/// Docker's network driver. What it knows is in the store's files and in the kernel.
+#[derive(Debug)]
+pub struct Driver {
+    store: Store,
+}
+
+impl Driver {
+    /// One that knows what is in the store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Whether a network needs no address for a gateway: when none would be used.
+    pub fn check_gateway(&self, request: &GatewayCheck) -> Result<GatewaySkipped> {
+        let options = Options::read(&request.options)?;
+        let skipped = options.internal || options.mode != Mode::L2;
+        Ok(GatewaySkipped { ipv4: skipped, ipv6: skipped })
+    }
+
+    /// Remembers a network, once it is known that it can have slaves.
+    pub fn create_network(&self, request: &CreateNetwork) -> Result<()> {
+        let network = Network::read(request)?;
+        let made = master::ensure(&network)?;
+        let possible = probe(&network.slave("a slave", None)).map_err(Error::from);
+        let saved = possible.and_then(|()| self.store.save(request));
+        if saved.is_err() && made {
+            master::remove(&network.master)?;
+        }
+        saved
+    }
+
+    /// Forgets a network, and what is left of it.
+    pub fn delete_network(&self, id: &str) -> Result<()> {
+        for slave in endpoint::slaves_of(checked_id(id)?)? {
+            detach(&slave.owner)?;
+        }
+        // One whose file makes no sense is forgotten all the same.
+        let network = self.store.load(id).ok().flatten();
+        self.store.remove(id)?;
+        match network {
+            Some(network) if !self.is_used(&network.master)? => master::remove(&network.master),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a slave, and gives it its addresses; nobody else gets them from now on.
+    pub fn create_endpoint(&self, request: &CreateEndpoint) -> Result<()> {
+        let network = self.network(&request.network_id)?;
+        let endpoint = Endpoint::new(&network.id, &request.endpoint_id)?;
+        check_options(&request.options)?;
+        let addresses = wanted(&network, &request.interface)?;
+        let mac = mac(&request.interface.mac_address)?;
+        master::ensure(&network)?;
+        let attachment = Attachment {
+            spec: network.slave(&endpoint.device(), mac),
+            owner: endpoint.owner(),
+            addresses,
+            assign: false,
+            routes: Vec::new(),
+        };
+        attach(&attachment).map(drop).or_else(|error| match reclaim(&network, &attachment)? {
+            true => Ok(attach(&attachment).map(drop)?),
+            false => Err(error.into()),
+        })
+    }
+
+    /// Says which device a container gets, and which way out.
+    pub fn join(&self, request: &Join) -> Result<Joined> {
+        let network = self.network(&request.network_id)?;
+        let endpoint = Endpoint::new(&network.id, &request.endpoint_id)?;
+        let slave = endpoint.expect_slave()?;
+        let exits = endpoint::exits(&request.sandbox_key, endpoint)?;
+        hand_over(&slave.owner, &endpoint.owner_in(&request.sandbox_key))?;
+        Ok(network.joined(&endpoint.device(), &endpoint::addresses(&slave), exits))
+    }
+
+    /// The container no longer has the endpoint. dockerd takes the device out of it next, so that stays.
+    pub fn leave(&self, request: &EndpointOnly) -> Result<()> {
+        let endpoint = Endpoint::new(&request.network_id, &request.endpoint_id)?;
+        if let Some(slave) = endpoint.slave()? {
+            hand_over(&slave.owner, &endpoint.owner())?;
+        }
+        Ok(())
+    }
+
+    /// Removes a slave, wherever it is; one that is gone is removed already.
+    pub fn delete_endpoint(&self, request: &EndpointOnly) -> Result<()> {
+        let endpoint = Endpoint::new(&request.network_id, &request.endpoint_id)?;
+        if let Some(slave) = endpoint.slave()? {
+            detach(&slave.owner)?;
+        }
+        Ok(())
+    }
+
+    /// What `docker network inspect` could tell of an endpoint besides.
+    pub fn endpoint_info(&self, request: &EndpointOnly) -> Result<Value> {
+        Endpoint::new(&request.network_id, &request.endpoint_id)?;
+        Ok(json!({ "Value": {} }))
+    }
+
+    fn network(&self, id: &str) -> Result<Network> {
+        self.store.load(checked_id(id)?)?.ok_or_else(|| Error::NoNetwork(id.to_owned()))
+    }
+
+    fn is_used(&self, master: &str) -> Result<bool> {
+        Ok(self.store.networks()?.iter().any(|network| network.master == master))
+    }
+}
+
+/// Frees the addresses that an endpoint of the same network has and no container: dockerd gives an address of a network
+/// to one endpoint at a time, so it has forgotten that one. Whether there was any.
+fn reclaim(network: &Network, wanted: &Attachment) -> Result<bool> {
+    let mut freed = false;
+    for slave in endpoint::slaves_of(&network.id)?.iter().filter(|slave| slave.netnsid.is_none()) {
+        if slave.addresses.iter().any(|address| wanted.addresses.iter().any(|(addr, _)| *addr == address.0)) {
+            freed |= detach(&slave.owner)?;
+        }
+    }
+    Ok(freed)
+}
+
+/// dockerd's own options mean nothing here; of ports that are to be published, the log tells.
+fn check_options(options: &Map<String, Value>) -> Result<()> {
+    let published = options.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
+    if published {
+        eprintln!("ipvl-docker: published ports are ignored: a container has addresses of its own, with all its ports");
+    }
+    match options.keys().find(|option| !option.starts_with(OWN_PREFIX)) {
+        Some(option) => Err(Error::EndpointOption(option.clone())),
+        None => Ok(()),
+    }
+}
+
+fn wanted(network: &Network, interface: &Interface) -> Result<Vec<(Addr, u8)>> {
+    let given = [&interface.address, &interface.address_ipv6].into_iter().filter(|text| !text.is_empty());
+    given
+        .map(|text| {
+            let ip = address("an address", text)?;
+            let length = if ip.is_ipv4() { 32 } else { 128 };
+            if network.has(ip) { Ok((ip.into(), length)) } else { Err(Error::ForeignAddress(text.clone())) }
+        })
+        .collect()
+}
+
+fn mac(text: &str) -> Result<Option<Mac>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes: Vec<u8> = text.split(':').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let mac = bytes.try_into().map_err(|_| Error::Address { what: "a MAC address", text: text.to_owned() })?;
+    Ok(Some(Mac(mac)))
+}

@@ -1,0 +1,81 @@
+//! What can go wrong while dockerd is served, and what is to be done about it?
+
+use crate::options::KNOWN;
+use std::io;
+use std::path::PathBuf;
+
+/// What went wrong. dockerd gets to see it as `{"Err": "..."}`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not what this call has.
+    #[error("cannot read the request: {0}")]
+    Request(#[from] serde_json::Error),
+    /// Something that should be a network's or an endpoint's id.
+    #[error("cannot use {0:?} as an id: up to 64 letters and digits are expected")]
+    Id(String),
+    /// There is no such option.
+    #[error("there is no network option {0}; those of ipvl are {options}", options = KNOWN.join(", "))]
+    UnknownOption(String),
+    /// There is no such option of an endpoint.
+    #[error("there is no endpoint option {0}; ipvl has none, its options are the network's")]
+    EndpointOption(String),
+    /// An option has a value that it cannot have.
+    #[error("cannot use {option}={value}: {allowed}")]
+    Value {
+        /// Which.
+        option: String,
+        /// What was given.
+        value: String,
+        /// What could have been.
+        allowed: String,
+    },
+    /// No addresses could be given to anybody.
+    #[error("a network needs a subnet, so that ipvl knows which addresses are whose: give one by --subnet")]
+    NoSubnet,
+    /// A subnet, a gateway or an address that is none.
+    #[error("cannot read {what} {text:?}")]
+    Address {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        text: String,
+    },
+    /// The network was never created here, or its file was removed.
+    #[error("network {0} is not known to ipvl-docker; remove it by `docker network rm`, then create it again")]
+    NoNetwork(String),
+    /// The endpoint's slave is gone.
+    #[error("endpoint {0} has no slave; it was removed by somebody else")]
+    NoEndpoint(String),
+    /// The endpoint has no address of any subnet of its network.
+    #[error("address {0} is in no subnet of the network")]
+    ForeignAddress(String),
+    /// A network's file cannot be written, read or removed.
+    #[error("cannot {op} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        op: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The socket cannot be listened on.
+    #[error("cannot listen on {}: {source}", path.display())]
+    Socket {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel, or who steers it, refused.
+    #[error(transparent)]
+    Control(#[from] ipvl_control::Error),
+}
+
+/// What everything in this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Names the operation and the file of a plain I/O error.
+pub fn file_error(op: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::File { op, path: path.into(), source }
+}

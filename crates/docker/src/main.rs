@@ -1,0 +1,89 @@
+//! What does Docker get from ipvl? A network driver: `docker network create --driver ipvl`.
+
+mod calls;
+mod driver;
+mod endpoint;
+mod error;
+mod listen;
+mod master;
+mod network;
+mod options;
+mod protocol;
+mod serve;
+mod store;
+mod sys;
+mod usage;
+
+use driver::Driver;
+use error::{Error, Result};
+use listen::Socket;
+use rustix::process::{WaitOptions, waitpid};
+use sd_notify::NotifyState;
+use std::env;
+use std::process::ExitCode;
+use store::Store;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use usage::{Settings, Wish};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    match usage::read(&words) {
+        Ok(Wish::Serve(settings)) => status(serve(&settings)),
+        Ok(Wish::Agent) => status(ipvl_control::run_agent(ipvl_control::Term::WhileNeeded).map_err(Error::from)),
+        Ok(Wish::Tell(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(complaint) => {
+            eprintln!("ipvl-docker: {complaint}; try --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn status(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ipvl-docker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: &Settings) -> Result<()> {
+    let store = Store::open(&settings.state)?;
+    let failed = |source| Error::Socket { path: settings.socket.clone(), source };
+    let (listener, file) = Socket::open(&settings.socket)?.into_parts();
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let served = runtime.block_on(async {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let (end, ended) = (end()?, signal(SignalKind::child())?);
+        tokio::spawn(reap(ended));
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        serve::serve(listener, Driver::new(store), settings.stale, end).await
+    });
+    listen::remove(file.as_deref());
+    served.map_err(failed)
+}
+
+/// Agents are our children where nobody else started them, and do not outlive their last slave.
+async fn reap(mut ended: Signal) {
+    while ended.recv().await.is_some() {
+        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+    }
+}
+
+/// Comes when we are asked to end.
+fn end() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        let asked = std::future::poll_fn(|context| match terminate.poll_recv(context) {
+            std::task::Poll::Pending => interrupt.poll_recv(context),
+            ready => ready,
+        });
+        asked.await;
+    })
+}
