@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 IPVL := target/release/ipvl
 # What engines run, beside the command.
-DOORS := ipvl-docker ipvl-netavark
+DOORS := ipvl-cni ipvl-docker ipvl-netavark
 INSTALL_TO := $(DESTDIR)$(PREFIX)
 
 help: ## this list

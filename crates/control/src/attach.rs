@@ -4,6 +4,10 @@
 //! a slave by other means takes the record with it.
 
 pub(crate) mod device;
+mod endow;
+
+pub use device::{Device, device};
+pub use endow::endow;
 
 use crate::agent_client;
 use crate::alias::{is_fit, owner_of, with_owner, without_owner};
@@ -20,7 +24,7 @@ use crate::remove::{Doomed, take_out};
 use crate::routes::family_len;
 use crate::slave::Adding;
 use crate::tidy;
-use ipvl_core::{Addr, Mac, Mode, OwnerEntry};
+use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -175,17 +179,21 @@ fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
     let Adding { netlink, ports, made, .. } = adding;
     let Some(slave) = made.last() else { return Ok(0) };
     let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
-    let entry = OwnerEntry { slot: slave.slot.0, declared: OwnerEntry::EXPECTED };
+    claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
+}
+
+fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
+    let entry = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
     for (addr, _) in addresses.iter().copied() {
         if !port.maps.claim(addr, entry)? {
-            let owner = match port.maps.owner(addr)? {
-                Some(other) => owner_name(netlink, &port.maps, other.slot)?,
-                None => return Err(refused("give", format!("{addr} to {}", slave.name), Refusal::Full)),
+            let refusal = match port.maps.owner(addr)? {
+                Some(other) => Refusal::AddressInUse { addr, owner: owner_name(netlink, &port.maps, other.slot)? },
+                None => Refusal::Full,
             };
-            return Err(refused("give", format!("{addr} to {}", slave.name), Refusal::AddressInUse { addr, owner }));
+            return Err(refused("give a slave", addr.to_string(), refusal));
         }
     }
-    Ok(slave.host_end)
+    Ok(())
 }
 
 fn make_all_ready(

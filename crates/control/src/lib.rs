@@ -40,7 +40,7 @@ mod uplink;
 mod view;
 
 pub use agent::{Term, run_agent};
-pub use attach::{Attached, Attachment, attach, attach_all, attached, detach, hand_over};
+pub use attach::{Attached, Attachment, Device, attach, attach_all, attached, detach, device, endow, hand_over};
 pub use declare::{declare, withdraw};
 pub use doctor::doctor;
 pub use error::{Error, Result};

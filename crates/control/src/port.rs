@@ -132,7 +132,7 @@ impl Port {
             return Ok(());
         }
         if was_cut && self.needs_forwarding()? {
-            sysctl::start_forwarding(&master.name, &mut self.maps)?;
+            sysctl::start_forwarding(&master.name, &mut self.maps, true)?;
         }
         self.maps.change_port(|port| {
             port.master = master.ifindex;

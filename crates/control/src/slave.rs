@@ -200,7 +200,9 @@ fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, p
         proxied: spec.neigh_proxy,
     };
     if Slave::new(1, config).host() {
-        sysctl::start_forwarding(&master.name, &mut port.maps)?;
+        // What an engine's slave needs to meet the host is not forwarded; in l3s all of it is.
+        let all_or_nothing = owner.is_none() || spec.mode == Mode::L3s;
+        sysctl::start_forwarding(&master.name, &mut port.maps, all_or_nothing)?;
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
     let alias = alias::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
@@ -295,7 +297,7 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
     }
     let slave = Slave::new(old.host_end, new);
     if slave.host() {
-        sysctl::start_forwarding(&master.name, &mut found.port.maps)?;
+        sysctl::start_forwarding(&master.name, &mut found.port.maps, true)?;
     }
     if slave.host() && !old.host() {
         sysctl::prepare_host_end(&found.host_end.name, slave)?;

@@ -67,10 +67,12 @@ fn is_learnt_default(route: &str) -> bool {
     u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & LEARNT != 0)
 }
 
-/// Lets the master forward, and before that writes down in the port what must be undone.
-pub fn start_forwarding(master: &str, maps: &mut PortMaps) -> Result<()> {
-    let v6 = has_ipv6(master)? && get(6, "all", "forwarding")? != "1";
-    if v6 && !exists(6, master, "force_forwarding") {
+/// Lets the master forward, and before that writes down in the port what must be undone. Where IPv6 cannot be forwarded,
+/// it is all or nothing, or IPv4 alone.
+pub fn start_forwarding(master: &str, maps: &mut PortMaps, all_or_nothing: bool) -> Result<()> {
+    let wanted = has_ipv6(master)? && get(6, "all", "forwarding")? != "1";
+    let v6 = wanted && exists(6, master, "force_forwarding");
+    if wanted && !v6 && all_or_nothing {
         return Err(refused("switch on host access at", master, Refusal::NeedsForwarding));
     }
     if get(4, master, "forwarding")? == "0" {

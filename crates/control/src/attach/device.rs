@@ -1,12 +1,52 @@
-//! How does a slave's device get its addresses and routes, before whoever asked for it has it?
+//! How does a slave's device get its addresses and routes, before whoever asked for it has it, and what has it then?
 
 use super::Attachment;
 use crate::error::{Result, refused};
-use crate::netlink::{LinkChange, Netlink};
+use crate::model::NetnsRef;
+use crate::netlink::{LinkChange, Netlink, SlaveRoute};
 use crate::netns;
 use crate::refusal::Refusal;
 use crate::sysctl;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, Mac};
+
+/// A device in some netns, as whoever uses it sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its number there.
+    pub ifindex: u32,
+    /// Its MAC address, if it has one of six bytes.
+    pub mac: Option<Mac>,
+    /// In bytes.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub is_up: bool,
+    /// Its addresses, with the lengths of their networks.
+    pub addresses: Vec<(Addr, u8)>,
+    /// The routes out of it, in any table.
+    pub routes: Vec<SlaveRoute>,
+}
+
+/// The device of that name; none if there is none. Without a netns, it is looked for here.
+pub fn device(netns: Option<&NetnsRef>, name: &str) -> Result<Option<Device>> {
+    match netns {
+        Some(netns) => netns::within(netns::open(netns)?, || device_here(name))?,
+        None => device_here(name),
+    }
+}
+
+fn device_here(name: &str) -> Result<Option<Device>> {
+    let netlink = Netlink::open()?;
+    let Some(link) = netlink.link_by_name(name, None)? else { return Ok(None) };
+    let addresses = netlink.addresses(Some(link.ifindex), None)?;
+    Ok(Some(Device {
+        ifindex: link.ifindex,
+        mac: link.mac,
+        mtu: link.mtu,
+        is_up: link.is_up(),
+        addresses: addresses.into_iter().map(|info| (info.addr, info.prefix_len)).collect(),
+        routes: netlink.slave_routes(link.ifindex)?,
+    }))
+}
 
 /// Puts on the device what the attachment says, in the netns where it was born.
 pub fn assign(wanted: &Attachment, ifindex: u32) -> Result<()> {

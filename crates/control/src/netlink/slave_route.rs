@@ -1,9 +1,9 @@
 //! How does a slave's own routing table get a route, as an engine words it?
 
-use super::address::family_and_bytes;
+use super::address::{addr, family_and_bytes};
 use super::uapi::*;
-use super::wire::Message;
-use super::{Netlink, about};
+use super::wire::{Attribute, Message, Reply, attributes};
+use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 use std::fmt;
@@ -46,6 +46,45 @@ impl Netlink {
             other => other,
         }
     }
+}
+
+impl Netlink {
+    /// The routes of both families out of a device.
+    pub(crate) fn slave_routes(&self, ifindex: u32) -> Result<Vec<SlaveRoute>> {
+        let mut all = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let mut header = [0; RTMSG];
+            header[0] = family as u8;
+            let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
+            let found = unless_gone(self.list(about("list", &"routes"), message, parse))?.unwrap_or_default();
+            all.extend(found.into_iter().filter(|(oif, _)| *oif == ifindex).map(|(_, route)| route));
+        }
+        Ok(all)
+    }
+}
+
+/// The route that a message is about, and its device.
+fn parse(reply: Reply<'_>) -> Option<(u32, SlaveRoute)> {
+    let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
+    let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };
+    let mut oif = 0;
+    let mut route = SlaveRoute::new((default, header[1]), None);
+    (route.scope, route.table) = (Some(header[6]), Some(u32::from(header[4])));
+    for attribute in attributes(rest) {
+        match attribute.kind {
+            RTA_DST => route.dst.0 = addr(attribute.value)?,
+            RTA_OIF => oif = attribute.u32(),
+            RTA_GATEWAY => route.gateway = addr(attribute.value),
+            RTA_PRIORITY => route.metric = Some(attribute.u32()),
+            RTA_TABLE => route.table = Some(attribute.u32()),
+            RTA_METRICS => {
+                let metric = |kind| attribute.nested().find(|a| a.kind == kind).map(Attribute::u32);
+                (route.mtu, route.advmss) = (metric(RTAX_MTU), metric(RTAX_ADVMSS));
+            }
+            _ => {}
+        }
+    }
+    Some((oif, route))
 }
 
 impl fmt::Display for SlaveRoute {

@@ -1,0 +1,148 @@
+//! What is a network like? Its configuration, with the keys of the CNI project's ipvlan plugin, and ours beside them.
+
+use crate::call::is_identifier;
+use crate::failure::{Code, Failure};
+use crate::fields::Fields;
+use crate::outcome::{self, Outcome};
+use crate::version;
+use ipvl_core::{Flag, Guard, Mac, Mode};
+use serde_json::{Value, json};
+
+/// A network as far as every command needs it: to take an interface back, little must be right.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    pub version: String,
+    pub name: String,
+    /// The type of the IPAM plugin.
+    pub ipam: Option<String>,
+    pub link_in_container: bool,
+    /// All that was said, for the IPAM plugin.
+    pub raw: Value,
+}
+
+/// How its interfaces are to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wishes {
+    /// None for the link of the default route.
+    pub master: Option<String>,
+    pub mode: Mode,
+    pub flag: Flag,
+    pub guard: Guard,
+    pub host: bool,
+    /// None for the master's.
+    pub mtu: Option<u32>,
+    pub mac: Option<Mac>,
+    pub dns: Value,
+    /// What plugins before this one did.
+    pub previous: Option<Outcome>,
+}
+
+impl Network {
+    /// Reads what stdin has.
+    pub fn parse(input: &[u8]) -> Result<Self, Failure> {
+        let decode = |error| Failure::new(Code::Decode, format!("cannot decode the network configuration: {error}"));
+        let raw: Value = serde_json::from_slice(input).map_err(decode)?;
+        let fields = Fields::of(&raw, "")?;
+        // The specification's first versions had no version.
+        let version = fields.text("cniVersion")?.unwrap_or("0.1.0").to_owned();
+        let name = fields.text("name")?.unwrap_or_default().to_owned();
+        if version::SUPPORTED.contains(&version.as_str()) && !is_identifier(&name) {
+            return Err(fields.wrong("name", &format!("letters, digits and _.-, not \"{name}\"")));
+        }
+        let ipam = fields.get("ipam").map(|ipam| Fields::of(ipam, "ipam")).transpose()?;
+        let ipam = ipam.map(|ipam| ipam.text("type")).transpose()?.flatten().map(str::to_owned);
+        let link_in_container = fields.boolean("linkInContainer")?.unwrap_or(false);
+        Ok(Self { version, name, ipam, link_in_container, raw: raw.clone() })
+    }
+
+    /// Reads the rest, for those who want an interface.
+    pub fn wishes(&self) -> Result<Wishes, Failure> {
+        let fields = Fields::of(&self.raw, "")?;
+        let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
+        let modes = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
+        let flags = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
+        let guards = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
+        Ok(Wishes {
+            master: fields
+                .text("master")?
+                .map(str::to_owned)
+                .map_or_else(|| chained(previous.as_ref()), |name| Ok(Some(name)))?,
+            mode: fields.word("mode", &modes)?.unwrap_or(Mode::L2),
+            flag: fields.word("flag", &flags)?.unwrap_or(Flag::Bridge),
+            guard: fields.word("guard", &guards)?.unwrap_or(Guard::Owned),
+            host: fields.boolean("hostAccess")?.unwrap_or(true),
+            mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),
+            mac: self.mac()?,
+            dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
+            previous,
+        })
+    }
+
+    /// What the runtime passes for the capability `mac`.
+    fn mac(&self) -> Result<Option<Mac>, Failure> {
+        let Some(runtime) = self.raw.get("runtimeConfig").filter(|value| !value.is_null()) else { return Ok(None) };
+        let fields = Fields::of(runtime, "runtimeConfig")?;
+        fields.text("mac")?.map(|text| mac(text).ok_or_else(|| fields.wrong("mac", "six bytes in hex"))).transpose()
+    }
+}
+
+/// A MAC address in the usual form.
+pub fn mac(text: &str) -> Option<Mac> {
+    let bytes: Option<Vec<u8>> = text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes?.try_into().ok().map(Mac)
+}
+
+/// The master that plugins before this one have made, if there were any.
+fn chained(previous: Option<&Outcome>) -> Result<Option<String>, Failure> {
+    match previous.map(|outcome| outcome.interfaces.as_slice()) {
+        None => Ok(None),
+        Some([one]) if !one.name.is_empty() => Ok(Some(one.name.clone())),
+        Some(_) => Err(Failure::config("\"master\" is missing, and prevResult has no single interface to take for it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Result<Wishes, Failure> {
+        let text = format!(r#"{{"cniVersion":"1.0.0","name":"n","type":"ipvl",{text}}}"#);
+        Network::parse(text.as_bytes()).and_then(|network| network.wishes())
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_with_the_projects_own_plugin_but_for_the_host() {
+        let wishes = network(r#""ipam":{}"#).expect("a network");
+        assert_eq!((wishes.master, wishes.mode, wishes.flag, wishes.mtu), (None, Mode::L2, Flag::Bridge, None));
+        assert_eq!((wishes.guard, wishes.host), (Guard::Owned, true));
+    }
+
+    #[test]
+    fn every_key_says_what_it_must_be() {
+        for (text, says) in [
+            (r#""master":5"#, "\"master\" must be a string"),
+            (r#""mode":"l4""#, "\"mode\" must be one of l2, l3, l3s, not \"l4\""),
+            (r#""flag":"open""#, "\"flag\" must be one of bridge, private, vepa"),
+            (r#""guard":true"#, "\"guard\" must be a string"),
+            (r#""hostAccess":"yes""#, "\"hostAccess\" must be true or false"),
+            (r#""mtu":-1"#, "\"mtu\" must be a whole number"),
+            (r#""mtu":"1400""#, "\"mtu\" must be a whole number"),
+            (r#""linkInContainer":1"#, "\"linkInContainer\" must be true or false"),
+            (r#""ipam":"host-local""#, "ipam must be an object"),
+            (r#""ipam":{"type":7}"#, "\"ipam.type\" must be a string"),
+            (r#""prevResult":[]"#, "prevResult must be an object"),
+            (r#""prevResult":{"interfaces":[{"name":"a"},{"name":"b"}]}"#, "\"master\" is missing"),
+            (r#""runtimeConfig":{"mac":"02:00"}"#, "\"runtimeConfig.mac\" must be six bytes"),
+        ] {
+            let failure = network(text).expect_err(text);
+            assert!(failure.text().contains(says), "{text}: {}", failure.text());
+            assert_eq!(failure.code(), Code::Config as u64, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_master_of_a_chain_is_what_the_others_made() {
+        let wishes = network(r#""prevResult":{"interfaces":[{"name":"br0"}]}"#).expect("a network");
+        assert_eq!(wishes.master.as_deref(), Some("br0"));
+    }
+}

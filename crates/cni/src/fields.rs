@@ -1,0 +1,74 @@
+//! What is in a JSON object under a key, and if it is something else than it must be, which key is it?
+
+use crate::failure::Failure;
+use serde_json::{Map, Value};
+
+/// An object of the configuration, and how a person would find it: `ipam`, `prevResult.ips[0]`.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    place: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// The object that `value` must be.
+    pub fn of(value: &'a Value, place: &'a str) -> Result<Self, Failure> {
+        let name = if place.is_empty() { "the network configuration" } else { place };
+        let object = value.as_object().ok_or_else(|| Failure::config(format!("{name} must be an object")))?;
+        Ok(Self { object, place })
+    }
+
+    /// What is there, if anything: `null` is nothing.
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A text; an empty one is none.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, Failure> {
+        let text = self.typed(key, "a string", Value::as_str)?;
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// True or false.
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>, Failure> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    /// A number that fits.
+    pub fn number(&self, key: &str) -> Result<Option<u32>, Failure> {
+        self.typed(key, "a whole number from 0 to 4294967295", |value| value.as_u64()?.try_into().ok())
+    }
+
+    /// A list; a missing one is none.
+    pub fn list(&self, key: &str) -> Result<Option<&'a Vec<Value>>, Failure> {
+        self.typed(key, "a list", Value::as_array)
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => {
+                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                Err(self.wrong(key, &format!("one of {}, not \"{text}\"", known.join(", "))))
+            }
+        }
+    }
+
+    /// Something that its text says.
+    pub fn parsed<T: std::str::FromStr>(&self, key: &str, what: &str) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| self.wrong(key, &format!("{what}, not \"{text}\"")))
+    }
+
+    /// What is wrong with a key.
+    pub fn wrong(&self, key: &str, must_be: &str) -> Failure {
+        let dot = if self.place.is_empty() { "" } else { "." };
+        Failure::config(format!("\"{}{dot}{key}\" must be {must_be}", self.place))
+    }
+
+    fn typed<T>(&self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Failure> {
+        self.get(key).map(|value| read(value).ok_or_else(|| self.wrong(key, what))).transpose()
+    }
+}
