@@ -34,7 +34,7 @@ pub fn judge(frames: usize, seed: u64) -> Tally {
     rules_name_rows();
     let mut source = Source::new(seed);
     let mut players = thread::scope(|scope| {
-        let players = [Driver::Kernel, Driver::Ipvl].map(|driver| scope.spawn(move || player(driver)));
+        let players = [Driver::Kernel, Driver::Veth].map(|driver| scope.spawn(move || player(driver)));
         players.map(|player| player.join().expect("a stage"))
     });
     let mut score = Score::default();

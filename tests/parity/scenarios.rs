@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 /// The kernel's driver first: what it does is what the others are held against.
-const DRIVERS: [Driver; 3] = [Driver::Kernel, Driver::Ipvl, Driver::Clsact];
+const DRIVERS: [Driver; 4] = [Driver::Kernel, Driver::Veth, Driver::Clsact, Driver::Netkit];
 
 /// What one driver made of the cases that it can play, by their place in the corpus.
 type Records = BTreeMap<usize, Record>;
@@ -34,8 +34,8 @@ pub fn judge() -> Tally {
     let standings = standings();
     let mut scenarios: BTreeMap<&str, Vec<Outcome>> = BTreeMap::new();
     for (number, case) in cases.iter().enumerate() {
-        let [kernel, ipvl, clsact] = [0, 1, 2].map(|driver: usize| records[driver].get(&number));
-        let outcome = outcome(case, kernel, [ipvl, clsact].map(|record| record.expect("ipvl plays all")), &standings);
+        let [kernel, ours @ ..] = [0, 1, 2, 3].map(|driver: usize| records[driver].get(&number));
+        let outcome = outcome(case, kernel, ours.map(|record| record.expect("ipvl plays all")), &standings);
         scenarios.entry(scenario(case)).or_default().push(outcome);
     }
     scenarios.iter().map(|(name, outcomes)| report(name, outcomes)).fold(Tally::default(), |tally, good| Tally {
@@ -111,13 +111,13 @@ enum Outcome {
 fn outcome(
     case: &Case,
     kernel: Option<&Record>,
-    ours: [&Record; 2],
+    ours: [&Record; DRIVERS.len() - 1],
     standings: &BTreeMap<String, Standing>,
 ) -> Outcome {
     let expected = Record::once(&case.expected.reaches);
-    for (record, way) in ours.into_iter().zip(["tcx", "clsact"]) {
+    for (record, driver) in ours.into_iter().zip(&DRIVERS[1..]) {
         if *record != expected {
-            return Outcome::Wrong(format!("{}: ipvl by {way} reaches {record}, not {expected}", case.title));
+            return Outcome::Wrong(format!("{}: ipvl by {driver:?} reaches {record}, not {expected}", case.title));
         }
     }
     if kernel == Some(ours[0]) {

@@ -66,6 +66,7 @@ impl<'a> Slave<'a> {
             mac: asked_mac(call, wishes)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,
             tap: None,
+            backend: None,
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
         let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };

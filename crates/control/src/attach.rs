@@ -14,7 +14,6 @@ use crate::alias::{is_fit, owner_of, with_owner, without_owner};
 use crate::declare::owner_name;
 use crate::error::{Result, refused};
 use crate::find::{self, peer_of};
-use crate::hook::Hook;
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::model::LinkSpec;
 use crate::netlink::{LinkChange, LinkInfo, Netlink, SlaveRoute};
@@ -80,7 +79,7 @@ pub fn attach(wanted: &Attachment) -> Result<Attached> {
 pub fn attach_all(wanted: &[Attachment], tell: impl FnMut(usize)) -> Result<Vec<Attached>> {
     wanted.iter().try_for_each(check)?;
     let lock = Lock::acquire(LOCK_WAIT)?;
-    let mut adding = Adding::new(Hook::choose_for(wanted.len()))?;
+    let mut adding = Adding::new(wanted.len())?;
     let asked: BTreeSet<&str> = wanted.iter().map(|one| one.owner.as_str()).collect();
     if let Some(link) = owned(&adding.netlink, |owner| asked.contains(owner))?.first() {
         return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));

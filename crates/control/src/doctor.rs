@@ -1,7 +1,7 @@
 //! What can this kernel do, what is wrong here, and what is to be done about it?
 
 use crate::hook::Hook;
-use crate::model::{Finding, Link, Severity};
+use crate::model::{Backend, Finding, Link, Severity};
 use crate::netlink::{LinkInfo, Netlink};
 use crate::{agent_client, object, single, view};
 use std::fs;
@@ -14,7 +14,7 @@ const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
 /// Looks at everything. What cannot be looked at is a finding too.
 pub fn doctor() -> Vec<Finding> {
-    let mut findings = vec![programs(), hook(), jit(), forwarding(), backlog(), agent()];
+    let mut findings = vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()];
     match view::links() {
         Ok(links) => findings.extend(links.iter().flat_map(slave)),
         Err(error) => findings.push(bad("slaves", &format!("cannot be read: {error}"), "run this as root")),
@@ -37,6 +37,13 @@ fn hook() -> Finding {
     match Hook::choose() {
         Hook::Tcx => good("hook", "tcx"),
         Hook::Clsact => good("hook", "clsact; tcx, in Linux 6.6 and newer, takes fewer instructions a packet"),
+    }
+}
+
+fn backend() -> Finding {
+    match Backend::choose(None, 1) {
+        Ok(backend) => good("backend", &format!("{}: {}", backend.kind(), backend.why())),
+        Err(refusal) => bad("backend", &refusal.to_string(), "unset IPVL_BACKEND"),
     }
 }
 

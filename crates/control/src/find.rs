@@ -1,6 +1,7 @@
 //! Which slave does a name mean, which port does it belong to, and how is it reached?
 
 use crate::error::{Error, Result, refused};
+use crate::model::Backend;
 use crate::netlink::{LinkInfo, Netlink};
 use crate::netns::{self, Finder};
 use crate::port::{HostEnd, Port};
@@ -35,7 +36,7 @@ pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
     Ok(Found { port, slot: described.slot, host_end, name: name.to_owned() })
 }
 
-/// The other end of a veth, wherever it is.
+/// The other end of a pair, wherever it is.
 pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
     match netlink.link(ifindex, None)? {
         Some(link) => peer_of(netlink, &link),
@@ -47,7 +48,7 @@ pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
 pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
     match link.link {
         _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if link.kind.as_deref() == Some("veth") => netlink.link(peer, link.link_netnsid),
+        Some(peer) if Backend::of(link).is_some() => netlink.link(peer, link.link_netnsid),
         _ => Ok(None),
     }
 }

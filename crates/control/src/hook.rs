@@ -19,7 +19,7 @@ pub enum Hook {
 /// Set to `clsact` to do without tcx.
 const CHOICE: &str = "IPVL_HOOK";
 /// From here on the time to attach matters more than the packets'.
-const MANY: usize = 3;
+pub(crate) const MANY: usize = 3;
 const LOOPBACK: u32 = 1;
 const PRIORITY: u16 = 0x4950;
 const WITH_CLSACT: &str = "+clsact";
@@ -95,8 +95,12 @@ fn with_clsact(netlink: &Netlink, ifindex: u32) -> Result<bool> {
 }
 
 fn no_hook() -> Refusal {
-    let name = rustix::system::uname();
-    Refusal::NoHook(name.release().to_string_lossy().into_owned())
+    Refusal::NoHook(release())
+}
+
+/// Of the running kernel.
+pub(crate) fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// The program with this id, if it bears that name and is not gone meanwhile. Who may not look (CAP_SYS_ADMIN) must not

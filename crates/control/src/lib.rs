@@ -6,6 +6,7 @@ mod agent_client;
 mod alias;
 pub mod apply;
 mod attach;
+mod backend;
 mod declare;
 mod doctor;
 pub mod error;

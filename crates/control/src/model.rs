@@ -16,10 +16,19 @@ pub enum NetnsRef {
 /// What a slave is to whoever uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A network device: one end of a veth pair, in any netns.
+    /// A network device: one end of a pair, in any netns.
     Ipvlan,
     /// A tap device beside the master, which a virtual machine monitor opens.
     Ipvtap,
+}
+
+/// What a slave and its host end are to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The ends of a veth pair, which any kernel has.
+    Veth,
+    /// The ends of a netkit pair (Linux 6.7), in its L2 mode.
+    Netkit,
 }
 
 /// What `type ipvtap` has besides: who may open the tap device, and how.
@@ -67,6 +76,8 @@ pub struct LinkSpec {
     pub netns: Option<NetnsRef>,
     /// For a tap device.
     pub tap: Option<Tap>,
+    /// By default netkit where the kernel has it.
+    pub backend: Option<Backend>,
 }
 
 /// A change to a slave: `link set NAME ...`. What is `None` stays.
@@ -109,6 +120,8 @@ pub struct Link {
     pub slot: Slot,
     /// The host end's ifindex and name; a tap device is its own.
     pub host_end: (u32, String),
+    /// What both are, and why; a tap device is no pair.
+    pub backend: Option<(Backend, &'static str)>,
     /// The id that the master's netns has for the slave's; `None` when they are one.
     pub netnsid: Option<i32>,
     /// The name of the slave's netns under `/run/netns`, if it has one.

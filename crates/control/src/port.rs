@@ -4,11 +4,12 @@ use crate::alias;
 use crate::error::{Error, Result, refused};
 use crate::hook::Hook;
 use crate::host::HostAddresses;
+use crate::model::Backend;
 use crate::multicast;
 use crate::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::object::{self, MASTER_RX, SLAVE_XMIT};
 use crate::refusal::Refusal;
-use crate::sys;
+use crate::sys::{self, AttachType};
 use crate::sysctl;
 use crate::tables::{PortMaps, Reports};
 use ipvl_core::{ABI_VERSION, Mac, Slot};
@@ -120,9 +121,13 @@ impl Port {
         self.master_rx.is_none()
     }
 
-    /// Puts the program on a new slave's host end.
-    pub fn attach(&self, netlink: &Netlink, hook: Hook, host_end: u32) -> Result<()> {
-        hook.attach(netlink, host_end, &self.slave_xmit, SLAVE_XMIT)
+    /// Puts the program on a new slave's host end. What netkit's hook lets pass goes on at the ingress.
+    pub fn attach(&self, netlink: &Netlink, hook: Hook, host_end: &LinkInfo) -> Result<()> {
+        hook.attach(netlink, host_end.ifindex, &self.slave_xmit, SLAVE_XMIT)?;
+        match Backend::of(host_end) {
+            Some(Backend::Netkit) => sys::prog_attach(host_end.ifindex, &self.slave_xmit, AttachType::NetkitPeer),
+            Some(Backend::Veth) | None => Ok(()),
+        }
     }
 
     /// Takes over what the master is like now. One that comes back from another netns may have lost its program there.

@@ -83,6 +83,8 @@ pub enum Refusal {
     NoModule(&'static str),
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
+    /// The kernel has no netkit, which was asked for.
+    NoNetkit(String),
 }
 
 impl Refusal {
@@ -97,9 +99,8 @@ impl Refusal {
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
-            Self::ForeignMac(_) | Self::NeedsForwarding | Self::NoHook(_) | Self::NoModule(_) | Self::TapStays => {
-                libc::EOPNOTSUPP
-            }
+            Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
+            Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
             Self::NoTun => libc::ENODEV,
             Self::Full => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
@@ -114,6 +115,10 @@ impl Refusal {
         text.split(" (os error").next().unwrap_or_default().to_owned()
     }
 }
+
+const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
+    interfaces; set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), or switch IPv6 off at \
+    the master";
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,11 +153,7 @@ impl fmt::Display for Refusal {
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
             Self::ForeignMac(mac) => write!(f, "{mac} is not the master's address, which all its slaves share"),
             Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
-            Self::NeedsForwarding => f.write_str(
-                "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all interfaces; \
-                 set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), \
-                 or switch IPv6 off at the master",
-            ),
+            Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
             Self::Attached => f.write_str("it has its slave already; take that back first"),
             Self::UnfitOwner => {
@@ -171,6 +172,7 @@ impl fmt::Display for Refusal {
                  made it, or take it off the link",
             ),
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
+            Self::NoNetkit(kernel) => write!(f, "the kernel ({kernel}) has no netkit (6.7, NETKIT); take backend veth"),
             Self::NoHook(kernel) => {
                 write!(f, "the kernel ({kernel}) has no tcx and no clsact; needs 5.10 or newer with NET_CLS_ACT")
             }

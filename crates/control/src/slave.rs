@@ -6,8 +6,8 @@ use crate::error::{Result, refused};
 use crate::find::{self, Found};
 use crate::hook::Hook;
 use crate::lock::{LOCK_WAIT, Lock};
-use crate::model::{Change, LinkSpec};
-use crate::netlink::{LinkChange, LinkInfo, Netlink, VethSpec};
+use crate::model::{Backend, Change, LinkSpec};
+use crate::netlink::{LinkChange, LinkInfo, Netlink, PairSpec};
 use crate::netns;
 use crate::notice;
 use crate::port::{ARPHRD_NONE, HostEnd, Port};
@@ -28,7 +28,7 @@ const ARPHRD_LOOPBACK: u16 = 772;
 /// Makes slaves and returns their names. If one cannot be made, none of this call remains. Starts the agent.
 pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
     let lock = Lock::acquire(LOCK_WAIT)?;
-    let mut adding = Adding::new(Hook::choose_for(specs.len()))?;
+    let mut adding = Adding::new(specs.len())?;
     for spec in specs {
         if let Err(error) = adding.add(spec, None) {
             adding.undo();
@@ -93,6 +93,8 @@ fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Optio
 /// Slaves in the making, by one call.
 pub(crate) struct Adding {
     pub(crate) netlink: Netlink,
+    /// How many there will be.
+    count: usize,
     hook: Hook,
     pub(crate) ports: BTreeMap<u32, Port>,
     pub(crate) made: Vec<Made>,
@@ -107,23 +109,30 @@ pub(crate) struct Made {
 }
 
 impl Adding {
-    pub(crate) fn new(hook: Hook) -> Result<Self> {
-        Ok(Self { netlink: Netlink::open()?, hook, ports: BTreeMap::new(), made: Vec::new() })
+    pub(crate) fn new(count: usize) -> Result<Self> {
+        let (netlink, hook) = (Netlink::open()?, Hook::choose_for(count));
+        Ok(Self { netlink, count, hook, ports: BTreeMap::new(), made: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, spec: &LinkSpec, owner: Option<&str>) -> Result<()> {
         let object = || format!("{} to {}", spec.name.as_deref().unwrap_or("a slave"), spec.master);
         let master = find::link(&self.netlink, &spec.master).map_err(|refusal| refused("add", object(), refusal))?;
         check(&self.netlink, spec, &master).map_err(|refusal| refused("add", object(), refusal))?;
+        let backend = self.backend(spec).map_err(|refusal| refused("add", object(), refusal))?;
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(Port::ensure(&self.netlink, &master)?),
         };
-        let whose = Whose { spec, owner, netns: netns.as_ref().map(|fd| fd.as_fd()) };
+        let whose = Whose { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
         let made = equip(&self.netlink, self.hook, &whose, &master, port)?;
         self.made.push(made);
         Ok(())
+    }
+
+    /// Of a tap device, which is no pair, it does not matter.
+    fn backend(&self, spec: &LinkSpec) -> std::result::Result<Backend, Refusal> {
+        if spec.tap.is_some() { Ok(Backend::Veth) } else { Backend::choose(spec.backend, self.count) }
     }
 
     /// The way back of a call that failed; what cannot be undone now, the agent or the next command undoes.
@@ -139,10 +148,11 @@ impl Adding {
     }
 }
 
-/// A slave to make, whose, and where.
+/// A slave to make, whose, of what, and where.
 struct Whose<'a> {
     spec: &'a LinkSpec,
     owner: Option<&'a str>,
+    backend: Backend,
     netns: Option<BorrowedFd<'a>>,
 }
 
@@ -188,7 +198,7 @@ fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
 /// Makes the device, attaches the program, and writes the table; the host end of a pair stays down until the agent has
 /// seen to the slave's link-local address.
 fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, port: &mut Port) -> Result<Made> {
-    let Whose { spec, owner, netns } = *wanted;
+    let Whose { spec, owner, netns, .. } = *wanted;
     let config = SlaveConfig {
         mode: spec.mode,
         flag: spec.flag,
@@ -206,7 +216,7 @@ fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, p
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
     let alias = alias::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
-    let born = bear(netlink, spec, master, &alias, netns)?;
+    let born = bear(netlink, wanted, master, &alias)?;
     let host_end = born.host_end;
     let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);
     if let Err(error) = done.and_then(|()| born.tap.map_or(Ok(()), NewTap::keep)) {
@@ -227,13 +237,8 @@ struct Born {
     tap: Option<NewTap>,
 }
 
-fn bear(
-    netlink: &Netlink,
-    spec: &LinkSpec,
-    master: &LinkInfo,
-    alias: &str,
-    netns: Option<BorrowedFd<'_>>,
-) -> Result<Born> {
+fn bear(netlink: &Netlink, wanted: &Whose<'_>, master: &LinkInfo, alias: &str) -> Result<Born> {
+    let Whose { spec, backend, netns, .. } = *wanted;
     let (mac, mtu) = (master.mac.unwrap_or(Mac([2, 0, 0, 0, 0, 1])), spec.mtu.unwrap_or(master.mtu));
     let name = spec.name.as_deref();
     if let Some(tap) = &spec.tap {
@@ -242,8 +247,8 @@ fn bear(
         return Ok(Born { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
     }
     let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.mode != Mode::L2);
-    let spec = VethSpec { host_name, slave_name, mac, mtu, noarp_slave, alias: Some(alias), netns };
-    let (host_end, slave) = unless_taken(netlink, name, || netlink.add_veth(&spec))?;
+    let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias: Some(alias), netns };
+    let (host_end, slave) = unless_taken(netlink, name, || netlink.add_pair(&spec))?;
     Ok(Born { host_end, slave, tap: None })
 }
 
@@ -263,11 +268,11 @@ fn unless_taken<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -> Res
 
 fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave: Slave, slot: Slot) -> Result<()> {
     netlink.set_link(host_end, &LinkChange { noarp: Some(true), ..LinkChange::default() })?;
-    if let Some(link) = netlink.link(host_end, None)? {
-        sysctl::prepare_host_end(&link.name, slave)?;
-    }
+    let gone = || refused("find again", format!("link {host_end}"), Refusal::NoLink);
+    let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
+    sysctl::prepare_host_end(&link.name, slave)?;
     // The agent raises what is in the table: not before it has its program.
-    port.attach(netlink, hook, host_end)?;
+    port.attach(netlink, hook, &link)?;
     port.maps.occupy(slot, slave)?;
     notice::tell(netlink, HostEnd { master: port.master, slot }, slave);
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::find::{is_tap, peer_of};
-use crate::model::{AddressEntry, Kind, Link, Origin, Statistics};
+use crate::model::{AddressEntry, Backend, Kind, Link, Origin, Statistics};
 use crate::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::netns;
 use crate::port::{ARPHRD_NONE, HostEnd, Port};
@@ -131,6 +131,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         master_is_ip: master.arp_type == ARPHRD_NONE,
         slot: *slot,
         host_end: (host_end.ifindex, host_end.name.clone()),
+        backend: Backend::of(host_end).map(|backend| (backend, backend.why())),
         netnsid: host_end.link_netnsid,
         netns,
         flags: device.flags,

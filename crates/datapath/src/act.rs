@@ -90,11 +90,15 @@ impl Hook<'_> {
     fn deliver(&self, slot: Slot) -> i32 {
         let slave = Maps.slave(slot);
         self.skb.clear_mark();
-        if self.skb.pkt_type() == PACKET_OTHERHOST {
+        let strange = self.skb.pkt_type() == PACKET_OTHERHOST;
+        if strange {
             // SAFETY: a valid context.
             unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
         }
         if self.is_netkit() {
+            if strange {
+                address_to_slave(self.skb);
+            }
             return redirect(slave.host_end, 0);
         }
         if slave.local() {
@@ -159,7 +163,8 @@ impl Hook<'_> {
     }
 }
 
-/// A bond's link may have received it by an address of its own, which a slave's device would not know.
+/// On its way through the host end the frame is told from others' by its MAC address. A bond's link may have received it
+/// by one of its own, and a slave may have sent it to any.
 #[inline(never)]
 fn address_to_slave(skb: &Skb) {
     if let Some((port, _)) = Maps.in_place()

@@ -76,6 +76,7 @@ impl Network {
             mac,
             netns: None,
             tap: None,
+            backend: None,
         }
     }
 

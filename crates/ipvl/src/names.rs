@@ -1,7 +1,7 @@
 //! How are modes, flags and the like called? One table each, for reading and for writing.
 
 use crate::command::{Protocol, Shell};
-use ipvl_control::{Kind, Origin, Property, Severity};
+use ipvl_control::{Backend, Kind, Origin, Property, Severity};
 use ipvl_core::{Flag, Guard, Mode};
 
 /// A value that has a word of its own.
@@ -27,6 +27,7 @@ macro_rules! names {
 }
 
 names! {
+    Backend: "veth" = Veth, "netkit" = Netkit;
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
     Mode: "l2" = L2, "l3" = L3, "l3s" = L3s;
     Flag: "bridge" = Bridge, "private" = Private, "vepa" = Vepa;

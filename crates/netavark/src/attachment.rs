@@ -43,6 +43,7 @@ pub fn spec(options: &Options, master: &str) -> LinkSpec {
         mac: None,
         netns: None,
         tap: None,
+        backend: None,
     }
 }
 

@@ -2,26 +2,29 @@
 
 use crate::lab::ipvl_path;
 
-/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx.
+/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx;
+/// to `veth` or `netkit` for slaves of that kind.
 const CHOICE: &str = "DRIVER";
-/// What has ipvl do so.
-const WITHOUT_TCX: &str = "IPVL_HOOK=clsact";
 /// What only ipvl knows; each has a value.
 const OURS_ALONE: [&str; 3] = ["guard", "host", "neigh"];
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// The one under test.
+    /// The one under test, which makes of the kernel what it can.
     Ipvl,
-    /// The same, attached as on a kernel without tcx.
+    /// The same, with slaves that are veth.
+    Veth,
+    /// The same, and attached as on a kernel without tcx.
     Clsact,
+    /// The one under test, with slaves that are netkit, on a kernel that has it.
+    Netkit,
     /// `ipvlan.ko`, by way of `ip`.
     Kernel,
 }
 
 impl Driver {
-    /// What the environment variable `DRIVER` says: `kernel`, `clsact`, or `ipvl`, which is the default.
+    /// What the environment variable `DRIVER` says; `ipvl` is the default.
     ///
     /// # Panics
     /// When it says anything else.
@@ -29,9 +32,11 @@ impl Driver {
     pub fn chosen() -> Self {
         match std::env::var(CHOICE).as_deref() {
             Ok("kernel") => Self::Kernel,
+            Ok("veth") => Self::Veth,
             Ok("clsact") => Self::Clsact,
+            Ok("netkit") => Self::Netkit,
             Ok("ipvl") | Err(_) => Self::Ipvl,
-            Ok(other) => panic!("{CHOICE}={other}: say \"kernel\", \"clsact\" or \"ipvl\""),
+            Ok(other) => panic!("{CHOICE}={other}: say \"kernel\", \"veth\", \"clsact\", \"netkit\" or \"ipvl\""),
         }
     }
 
@@ -40,12 +45,20 @@ impl Driver {
     pub fn command(self, words: &str) -> Vec<String> {
         let binary = ipvl_path();
         let ours = binary.to_str().expect("a path in UTF-8");
+        let words = match self {
+            Self::Kernel => [vec!["ip"], understood(words)],
+            _ => [[self.environment(), &[ours]].concat(), words.split_whitespace().collect()],
+        };
+        words.concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// What has ipvl do so.
+    fn environment(self) -> &'static [&'static str] {
         match self {
-            Self::Ipvl => std::iter::once(ours).chain(words.split_whitespace()).map(str::to_owned).collect(),
-            Self::Clsact => {
-                ["env", WITHOUT_TCX, ours].into_iter().chain(words.split_whitespace()).map(str::to_owned).collect()
-            }
-            Self::Kernel => std::iter::once("ip").chain(understood(words)).map(str::to_owned).collect(),
+            Self::Ipvl | Self::Kernel => &[],
+            Self::Veth => &["env", "IPVL_BACKEND=veth"],
+            Self::Clsact => &["env", "IPVL_BACKEND=veth", "IPVL_HOOK=clsact"],
+            Self::Netkit => &["env", "IPVL_BACKEND=netkit"],
         }
     }
 }

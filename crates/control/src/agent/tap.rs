@@ -43,7 +43,7 @@ impl Agent {
     pub(super) fn keep_closed(&self, link: &LinkInfo, master: u32, slot: Slot) -> Result<()> {
         let Some(port) = self.ports.get(&master).filter(|_| is_tap(link)) else { return Ok(()) };
         if Hook::find(&self.netlink, link.ifindex, SLAVE_XMIT)?.is_none() {
-            port.attach(&self.netlink, port.hook, link.ifindex)?;
+            port.attach(&self.netlink, port.hook, link)?;
         }
         if !matches!(link.detail.addrgenmode.as_str(), "none" | "") {
             self.netlink.set_link(link.ifindex, &tap::silent())?;

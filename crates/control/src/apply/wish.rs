@@ -121,6 +121,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
         tap: (Kind::from(link.kind) == Kind::Ipvtap).then_some(tap),
+        backend: None,
     };
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());

@@ -40,7 +40,7 @@ pub struct LinkInfo {
     pub mac: Option<Mac>,
     /// What `ip link set alias` wrote.
     pub alias: Option<String>,
-    /// The link it sits on; of a veth, its peer.
+    /// The link it sits on; of a pair, the other end.
     pub link: Option<u32>,
     /// Where [`LinkInfo::link`] is, if not in the same netns.
     pub link_netnsid: Option<i32>,

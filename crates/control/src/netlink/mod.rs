@@ -5,21 +5,21 @@ mod create;
 mod events;
 mod link;
 mod nsid;
+mod pair;
 mod route;
 mod slave_route;
 mod tc;
 mod uapi;
-mod veth;
 mod wire;
 
 pub use address::AddressInfo;
 pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
+pub use pair::{BIRTH_GROUP, PairSpec};
 pub use route::RouteInfo;
 pub use slave_route::SlaveRoute;
 pub use tc::{BpfFilter, Hook};
-pub use veth::{BIRTH_GROUP, VethSpec};
 
 use crate::error::{Error, Result, io_error};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};

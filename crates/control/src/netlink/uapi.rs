@@ -91,6 +91,11 @@ pub const IFLA_EVENT_IGMP_RESEND: u32 = 5;
 pub const IFLA_INET6_TOKEN: u16 = 7;
 pub const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 pub const VETH_INFO_PEER: u16 = 1;
+pub const IFLA_NETKIT_PEER_INFO: u16 = 1;
+pub const IFLA_NETKIT_PEER_POLICY: u16 = 4;
+pub const IFLA_NETKIT_MODE: u16 = 5;
+pub const NETKIT_L2: u32 = 0;
+pub const NETKIT_DROP: u32 = 2;
 
 pub const IFA_ADDRESS: u16 = 1;
 pub const IFA_LOCAL: u16 = 2;

@@ -11,7 +11,7 @@ const AT: AttachType = AttachType::TcxIngress;
 #[test]
 fn a_program_hangs_on_after_its_descriptor_is_closed_and_is_found_again() {
     in_fresh_netns(|| {
-        let (host, _) = Netlink::open().unwrap().add_veth(&pair()).unwrap();
+        let (host, _) = Netlink::open().unwrap().add_pair(&pair()).unwrap();
         assert!(sys::prog_query(host, AT).unwrap().is_empty());
         let map = array_map();
         sys::prog_attach(host, program(&map), AT).unwrap();
@@ -43,7 +43,7 @@ fn a_device_that_is_gone_has_no_programs() {
 fn a_foreign_program_with_our_name_stops_nobody_who_does_not_mean_that_device() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (device, _) = netlink.add_veth(&pair()).unwrap();
+        let (device, _) = netlink.add_pair(&pair()).unwrap();
         sys::prog_attach(device, named(&array_map(), *b"master_rx\0\0\0"), AT).unwrap();
         assert!(Port::all(&netlink).unwrap().is_empty());
         let Err(refused) = Port::find(&netlink, device) else { panic!("taken for ours") };
@@ -55,7 +55,7 @@ fn a_foreign_program_with_our_name_stops_nobody_who_does_not_mean_that_device() 
 fn a_filter_comes_is_replaced_in_place_and_goes() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_veth(&pair()).unwrap();
+        let (host, _) = netlink.add_pair(&pair()).unwrap();
         let hook = Hook::Device(host);
         assert!(netlink.bpf_filters(hook).unwrap().is_empty());
         assert!(!netlink.delete_bpf_filter(hook, 7).unwrap());
@@ -72,7 +72,7 @@ fn a_filter_comes_is_replaced_in_place_and_goes() {
 fn one_filter_on_a_block_serves_many_devices() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (a, b) = netlink.add_veth(&pair()).unwrap();
+        let (a, b) = netlink.add_pair(&pair()).unwrap();
         assert!(netlink.bpf_filters(Hook::Block(9)).unwrap().is_empty());
         assert!(netlink.add_clsact(a, Some(9)).unwrap() && netlink.add_clsact(b, Some(9)).unwrap());
         exercise(&netlink, Hook::Block(9));

@@ -1,7 +1,7 @@
 //! Is everything told that happens, here and in other namespaces?
 
 use crate::{ADDR, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::netlink::{Events, LinkChange, Netlink, VethSpec, What};
+use ipvl_control::netlink::{Events, LinkChange, Netlink, PairSpec, What};
 use ipvl_control::netns;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 fn events_tell_what_happens_in_another_netns() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         let mut events = Events::open().unwrap();
         assert_eq!(events.next().unwrap(), None);
@@ -21,7 +21,8 @@ fn events_tell_what_happens_in_another_netns() {
         assert_eq!(wait_for(&mut events, is_new), (nsid, Some(slave)));
         assert_eq!(wait_for(&mut events, is_new), (None, Some(host)));
         netlink.delete_link(host).unwrap();
-        let is_gone = |what: &What| matches!(what, What::DelLink(link) if link.kind.as_deref() == Some("veth"));
+        let is_gone =
+            |what: &What| matches!(what, What::DelLink(link) if link.kind.as_deref() == Some(pair().backend.kind()));
         let gone = [wait_for(&mut events, is_gone), wait_for(&mut events, is_gone)];
         assert!(gone.contains(&(nsid, Some(slave))) && gone.contains(&(None, Some(host))), "{gone:?}");
     });
@@ -32,7 +33,7 @@ fn events_tell_ids_given_and_taken() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
         let mut events = Events::open().unwrap();
-        netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.nsid_of_fd(&other).unwrap().unwrap();
         assert_eq!(wait_for(&mut events, |what| *what == What::NewNsid(nsid)), (None, None));
         drop(other);
@@ -44,7 +45,7 @@ fn events_tell_ids_given_and_taken() {
 fn lost_events_are_told_once_and_later_ones_still_come() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_veth(&pair()).unwrap();
+        let (host, _) = netlink.add_pair(&pair()).unwrap();
         let mut events = Events::open().unwrap();
         rustix::net::sockopt::set_socket_recv_buffer_size(&events, 4096).unwrap();
         for mtu in 1000..1100 {

@@ -1,7 +1,7 @@
 //! Do links, addresses and routes become what was asked?
 
 use crate::{ADDR, MAC, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::netlink::{AddrGenMode, LinkChange, Netlink, RouteInfo, VethSpec};
+use ipvl_control::netlink::{AddrGenMode, LinkChange, Netlink, PairSpec, RouteInfo};
 use ipvl_control::{default_master, netns};
 use ipvl_core::Addr;
 use std::io::Write;
@@ -15,8 +15,8 @@ const ADDR_6: Addr = Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 fn a_pair_is_born_down_silent_and_with_one_mac() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let spec = VethSpec { noarp_slave: true, alias: Some("ipvl"), mtu: 1400, ..pair() };
-        let (host, slave) = netlink.add_veth(&spec).unwrap();
+        let spec = PairSpec { noarp_slave: true, alias: Some("ipvl"), mtu: 1400, ..pair() };
+        let (host, slave) = netlink.add_pair(&spec).unwrap();
         let (host, slave) = (netlink.link(host, None).unwrap().unwrap(), netlink.link(slave, None).unwrap().unwrap());
         assert_eq!((host.name.as_str(), slave.name.as_str()), ("ipvlh0", "ipvl0"));
         assert_eq!((host.link, slave.link), (Some(slave.ifindex), Some(host.ifindex)));
@@ -24,7 +24,10 @@ fn a_pair_is_born_down_silent_and_with_one_mac() {
         assert_eq!(slave.flags & libc::IFF_NOARP as u32, libc::IFF_NOARP as u32);
         assert_eq!(host.flags & libc::IFF_NOARP as u32, 0);
         for end in [host, slave] {
-            assert_eq!((end.mac, end.mtu, end.is_up(), end.kind.as_deref()), (Some(MAC), 1400, false, Some("veth")));
+            assert_eq!(
+                (end.mac, end.mtu, end.is_up(), end.kind.as_deref()),
+                (Some(MAC), 1400, false, Some(pair().backend.kind()))
+            );
             assert_eq!((end.detail.addrgenmode.as_str(), end.detail.num_tx_queues), ("none", 1));
             assert!(end.detail.gso_ipv4_max_size > 0 && end.detail.max_mtu > 1500);
         }
@@ -35,8 +38,8 @@ fn a_pair_is_born_down_silent_and_with_one_mac() {
 fn a_taken_name_is_told_from_other_errors_with_the_kernels_words() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_veth(&VethSpec { slave_name: "taken", ..pair() }).unwrap();
-        let error = netlink.add_veth(&VethSpec { slave_name: "taken", ..pair() }).unwrap_err();
+        let (host, _) = netlink.add_pair(&PairSpec { slave_name: "taken", ..pair() }).unwrap();
+        let error = netlink.add_pair(&PairSpec { slave_name: "taken", ..pair() }).unwrap_err();
         assert!(error.is_exists(), "{error}");
         let change = LinkChange { mtu: Some(10), ..LinkChange::default() };
         let error = netlink.set_link(host, &change).unwrap_err();
@@ -48,7 +51,7 @@ fn a_taken_name_is_told_from_other_errors_with_the_kernels_words() {
 fn a_link_with_as_many_names_as_the_kernel_allows_can_be_read() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, slave) = netlink.add_veth(&pair()).unwrap();
+        let (host, slave) = netlink.add_pair(&pair()).unwrap();
         let mut batch = Command::new("ip")
             .args(["-force", "-batch", "-"])
             .stdin(Stdio::piped())
@@ -69,7 +72,7 @@ fn a_link_with_as_many_names_as_the_kernel_allows_can_be_read() {
 fn links_change_move_and_go() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_veth(&pair()).unwrap();
+        let (host, slave) = netlink.add_pair(&pair()).unwrap();
         let change = LinkChange { name: Some("renamed"), netns: Some(other.as_fd()), ..LinkChange::default() };
         netlink.set_link(slave, &change).unwrap();
         let host_end = netlink.link(host, None).unwrap().unwrap();
@@ -96,7 +99,7 @@ fn links_change_move_and_go() {
 fn a_slave_can_be_born_where_it_belongs() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         let far = netlink.link(slave, nsid).unwrap().unwrap();
         assert_eq!((far.name.as_str(), far.link), ("ipvl0", Some(host)));
@@ -110,7 +113,7 @@ fn a_thousand_pairs_do_not_slow_the_next_one_down() {
         let start = Instant::now();
         let pairs = 500;
         for _ in 0..pairs {
-            netlink.add_veth(&pair()).unwrap();
+            netlink.add_pair(&pair()).unwrap();
         }
         let each = start.elapsed() / pairs;
         println!("{each:?} a pair");
@@ -123,7 +126,7 @@ fn a_thousand_pairs_do_not_slow_the_next_one_down() {
 fn addresses_come_and_go_in_both_families_here_and_elsewhere() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         netns::within(&other, || {
             let netlink = Netlink::open().unwrap();
@@ -147,7 +150,7 @@ fn addresses_come_and_go_in_both_families_here_and_elsewhere() {
 fn routes_are_found_again_by_their_protocol() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, slave) = netlink.add_veth(&pair()).unwrap();
+        let (host, slave) = netlink.add_pair(&pair()).unwrap();
         for end in [host, slave] {
             netlink.set_link(end, &LinkChange { up: Some(true), ..LinkChange::default() }).unwrap();
         }

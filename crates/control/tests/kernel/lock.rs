@@ -2,7 +2,7 @@
 
 use crate::{in_fresh_netns, pair};
 use ipvl_control::lock::Lock;
-use ipvl_control::netlink::{Netlink, VethSpec};
+use ipvl_control::netlink::{Netlink, PairSpec};
 use ipvl_control::{Error, LinkSpec, netns, single};
 use ipvl_core::{Flag, Guard, Mode};
 use rustix::process::Uid;
@@ -79,7 +79,7 @@ fn a_name_is_claimed_once() {
 fn an_agent_of_another_user_is_not_believed() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        netlink.add_veth(&VethSpec { slave_name: "master", ..pair() }).unwrap();
+        netlink.add_pair(&PairSpec { slave_name: "master", ..pair() }).unwrap();
         let before = netlink.links(None).unwrap();
         let impostor = as_nobody(|| single::claim("ipvl-agent").unwrap().expect("free"));
         let refused = ipvl_control::add(&[slave_of("master")]).unwrap_err();
@@ -121,6 +121,7 @@ fn slave_of(master: &str) -> LinkSpec {
         mac: None,
         netns: None,
         tap: None,
+        backend: None,
     }
 }
 

@@ -10,7 +10,8 @@ mod links;
 mod lock;
 mod namespaces;
 
-use ipvl_control::netlink::VethSpec;
+use ipvl_control::Backend;
+use ipvl_control::netlink::PairSpec;
 use ipvl_control::netns;
 use ipvl_core::{Addr, Mac};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -19,9 +20,10 @@ use std::os::fd::OwnedFd;
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const ADDR: Addr = Addr::v4([192, 0, 2, 10]);
 
-fn pair() -> VethSpec<'static> {
+fn pair() -> PairSpec<'static> {
     let (host_name, slave_name) = ("ipvlh%d", "ipvl%d");
-    VethSpec { host_name, slave_name, mac: MAC, mtu: 1500, noarp_slave: false, alias: None, netns: None }
+    let backend = if Backend::has_netkit() { Backend::Netkit } else { Backend::Veth };
+    PairSpec { backend, host_name, slave_name, mac: MAC, mtu: 1500, noarp_slave: false, alias: None, netns: None }
 }
 
 /// Runs `test` in a netns that is gone afterwards.

@@ -2,7 +2,7 @@
 
 use crate::{fresh_netns, in_fresh_netns, pair};
 use ipvl_control::NetnsRef;
-use ipvl_control::netlink::{Netlink, VethSpec};
+use ipvl_control::netlink::{Netlink, PairSpec};
 use ipvl_control::netns::{self, Finder};
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 fn a_netns_is_found_by_its_id_through_a_process_or_a_descriptor() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.nsid_of_fd(&other).unwrap().unwrap();
         let mut finder = Finder::default();
         for _ in 0..2 {
@@ -74,7 +74,7 @@ fn a_mount_in_another_mount_namespace_is_a_user_and_a_way_in() {
 fn a_pipe_in_the_place_of_a_netns_neither_blocks_nor_hides_it() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.nsid_of_fd(&other).unwrap().unwrap();
         let script = "mount -t tmpfs none /mnt && mkfifo /mnt/f && touch /mnt/n && \
                       mount --bind /proc/self/ns/net /mnt/n && mount --bind /mnt/f /mnt/n && echo ready && exec sleep 60";
@@ -98,7 +98,7 @@ fn a_netns_that_was_nowhere_is_not_looked_for_again_at_once() {
         let mut finder = Finder::default();
         let nsid = 0;
         assert!(finder.find(&netlink, nsid).unwrap().is_none());
-        netlink.add_veth(&VethSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         assert_eq!(netlink.nsid_of_fd(&other).unwrap(), Some(nsid));
         assert!(finder.find(&netlink, nsid).unwrap().is_none());
         finder.look_again();

@@ -92,6 +92,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         master_is_ip: false,
         slot: Slot(0),
         host_end: (7, "ipvlh2".to_owned()),
+        backend: None,
         netnsid: None,
         netns: None,
         flags: 0,

@@ -131,7 +131,8 @@ mod tests {
         check("link add link eth0 ipvl0 ", "mtu address netns type");
         check("l a link eth0 type ", "ipvlan ipvtap");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
-        check("link add link eth0 type ipvlan private ", "mode guard host neigh");
+        check("link add link eth0 type ipvlan private ", "mode guard host neigh backend");
+        check("l a link eth0 type ipvlan backend ", "veth netkit");
         check("l a link eth0 type ipvtap mode l2 ", "bridge private vepa guard host neigh user group multi_queue");
         check("link set ipvl0 type ipvtap host on ", "mode bridge private vepa guard neigh");
         check("link set ", "SLAVE up down mtu name netns type");

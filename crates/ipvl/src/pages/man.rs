@@ -74,7 +74,7 @@ fn of_command(object: &'static Object, command: &'static Verb) -> String {
 }
 
 fn of_word(word: &'static Word) -> String {
-    item(&word.title(), word.about) + &word.kind_words().iter().map(of_word).collect::<String>()
+    item(&word.title(), word.about) + &word.kind_words().into_iter().map(of_word).collect::<String>()
 }
 
 /// A word stays on one line with its value.

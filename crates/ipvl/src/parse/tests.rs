@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Frame, Question};
-use ipvl_control::{Account, Change, LinkSpec, NetnsRef, Tap};
+use ipvl_control::{Account, Backend, Change, LinkSpec, NetnsRef, Tap};
 use ipvl_core::{Flag, Guard, Mac, Mode};
 
 #[test]
@@ -25,6 +25,8 @@ fn a_slave_is_added_in_iproute2s_words() {
     let guard = Guard::Strict;
     adds("link add link eth0 ipvl0 type ipvlan guard strict host on", LinkSpec { guard, host: true, ..spec.clone() });
     adds("link add link eth0 ipvl0 type ipvlan neigh proxy", LinkSpec { neigh_proxy: true, ..spec.clone() });
+    let backend = Some(Backend::Netkit);
+    adds("link add link eth0 ipvl0 type ipvlan backend netkit", LinkSpec { backend, ..spec.clone() });
     let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
     adds("link add link eth0 ipvl0 mtu 1400 addr 2:0:0:0:0:1 type ipvlan", LinkSpec { mtu: Some(1400), mac, ..spec });
 }
@@ -250,6 +252,7 @@ fn plain_spec() -> LinkSpec {
         mac: None,
         netns: None,
         tap: None,
+        backend: None,
     }
 }
 

@@ -23,6 +23,7 @@ fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
         lines.push(kind_line(link));
     }
     lines.push(own_line(link));
+    lines.extend(backend_line(link).filter(|_| details));
     lines.extend(groups(link).filter(|_| details));
     lines.extend(link.degraded.iter().map(|why| format!("    degraded: {why}")));
     lines.extend(counters.map(traffic));
@@ -79,6 +80,11 @@ pub fn own_words(link: &Link) -> String {
         "master {} mode {mode} {flag} guard {guard} host {host}{neigh} slot {} host-end {}{netns}",
         link.master.1, link.slot.0, link.host_end.1
     )
+}
+
+/// What the slave is made of, and why.
+fn backend_line(link: &Link) -> Option<String> {
+    link.backend.map(|(backend, why)| format!("    ipvl backend {} ({why})", backend.word()))
 }
 
 /// The multicast that an l2 slave gets, besides what every station does.
@@ -149,6 +155,10 @@ pub fn own_json(link: &Link, details: bool) -> Value {
     if details && link.mode == Mode::L2 {
         let names = link.groups.iter().map(ToString::to_string);
         own["groups"] = if link.all_groups { json!("all") } else { names.collect() };
+    }
+    if let (true, Some((backend, why))) = (details, link.backend) {
+        own["backend"] = json!(backend.word());
+        own["backend_why"] = json!(why);
     }
     if let Some(name) = &link.netns {
         own["netns"] = json!(name);

@@ -22,6 +22,7 @@ fn wanted(lab: &Lab, n: usize, address: &str) -> Attachment {
         mac: None,
         netns: Some(NetnsRef::Name(lab.slaves[n].name().to_owned())),
         tap: None,
+        backend: None,
     };
     let default = SlaveRoute::new((Addr::UNSPECIFIED_4, 0), Some(ip("10.0.0.254")));
     let (addresses, routes) = (vec![(ip(address), 24), (ip("fd00::77"), 64)], vec![default]);

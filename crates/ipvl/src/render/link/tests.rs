@@ -1,7 +1,7 @@
 //! Is a slave shown as iproute2 shows a device of the kernel's own driver, to the letter?
 
 use super::*;
-use ipvl_control::Kind;
+use ipvl_control::{Backend, Kind};
 use ipvl_core::{Counters, Flag, Guard, Mac, Mode, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
@@ -91,6 +91,16 @@ fn groups_are_a_detail() {
 }
 
 #[test]
+fn what_a_slave_is_made_of_is_a_detail() {
+    let (style, backend) = (Style { details: true, ..Style::default() }, Some((Backend::Netkit, "for a reason")));
+    let text = links(&[Link { backend, ..moved() }], &[], style);
+    assert!(text.ends_with("    ipvl backend netkit (for a reason)\n"), "{text}");
+    assert!(!links(&[Link { backend, ..moved() }], &[], Style::default()).contains("backend"));
+    let json = links(&[Link { backend, ..moved() }], &[], Style { json: true, ..style });
+    assert!(json.contains(r#""backend":"netkit","backend_why":"for a reason""#), "{json}");
+}
+
+#[test]
 fn a_tap_device_is_an_ipvtap() {
     let tap = || Link { kind: Kind::Ipvtap, host_end: (3, "s0".to_owned()), netnsid: None, ..moved() };
     let text = links(&[tap()], &[], Style { details: true, ..Style::default() });
@@ -114,6 +124,7 @@ pub fn moved() -> Link {
         master_is_ip: false,
         slot: Slot(3),
         host_end: (7, "ipvlh2".to_owned()),
+        backend: None,
         netnsid: Some(0),
         netns: Some("hst".to_owned()),
         flags: 0x11043,

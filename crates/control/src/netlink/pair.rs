@@ -1,10 +1,11 @@
-//! How does a slave come into being? As one end of a veth pair; netlink tells which two indexes it got.
+//! How does a slave come into being? As one end of a veth or netkit pair; netlink tells which two indexes it got.
 
 use super::link::{IFINFOMSG, ifinfomsg, parse};
 use super::uapi::*;
 use super::wire::Message;
 use super::{AddrGenMode, LinkChange, LinkInfo, Netlink, about};
 use crate::error::{Error, Result};
+use crate::model::Backend;
 use ipvl_core::Mac;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -16,7 +17,9 @@ const DEFAULT_GROUP: u32 = 0;
 
 /// A pair to make. Both ends are born down.
 #[derive(Clone, Copy, Debug)]
-pub struct VethSpec<'a> {
+pub struct PairSpec<'a> {
+    /// Of which kind.
+    pub backend: Backend,
     /// The host end's name, or with `%d` the first free one of a pattern.
     pub host_name: &'a str,
     /// The slave's name, or a pattern.
@@ -25,7 +28,7 @@ pub struct VethSpec<'a> {
     pub mac: Mac,
     /// Of both ends.
     pub mtu: u32,
-    /// Whether the slave does without ARP and ND (l3, l3s).
+    /// Whether the slave does without ARP and ND (l3, l3s). Of netkit only one that is born here.
     pub noarp_slave: bool,
     /// The host end's alias.
     pub alias: Option<&'a str>,
@@ -36,20 +39,24 @@ pub struct VethSpec<'a> {
 impl Netlink {
     /// Makes a pair and returns the indexes of host end and slave. The host end makes no IPv6 link-local; a slave born
     /// in another netns must still be told there.
-    pub fn add_veth(&self, spec: &VethSpec<'_>) -> Result<(u32, u32)> {
-        let host = self.create_veth(spec)?;
+    pub fn add_pair(&self, spec: &PairSpec<'_>) -> Result<(u32, u32)> {
+        let host = self.create_pair(spec)?;
         let host_end = host.ifindex;
-        let result = self.finish_veth(spec, host);
+        let result = self.finish_pair(spec, host);
         if result.is_err() {
             self.delete_link(host_end)?;
         }
         result
     }
 
-    fn create_veth(&self, spec: &VethSpec<'_>) -> Result<LinkInfo> {
+    fn create_pair(&self, spec: &PairSpec<'_>) -> Result<LinkInfo> {
         let object = format_args!("{} and {}", spec.host_name, spec.slave_name);
         let mut echo = None;
-        self.ask(about("create veth", &object), create(spec), |reply| echo = parse(reply).or(echo.take()))?;
+        let op = match spec.backend {
+            Backend::Veth => "create veth",
+            Backend::Netkit => "create netkit",
+        };
+        self.ask(about(op, &object), create(spec), |reply| echo = parse(reply).or(echo.take()))?;
         match echo {
             Some(host) => Ok(host),
             None => self.newest_veth()?.ok_or_else(|| vanished(spec)),
@@ -63,36 +70,45 @@ impl Netlink {
         Ok(self.links(None)?.into_iter().filter(born).max_by_key(|link| link.ifindex))
     }
 
-    fn finish_veth(&self, spec: &VethSpec<'_>, host: LinkInfo) -> Result<(u32, u32)> {
+    fn finish_pair(&self, spec: &PairSpec<'_>, host: LinkInfo) -> Result<(u32, u32)> {
         let silent = LinkChange { addr_gen_mode: Some(AddrGenMode::None), ..LinkChange::default() };
         let named = LinkChange { alias: spec.alias, group: Some(DEFAULT_GROUP), ..silent };
         self.set_link(host.ifindex, &named)?;
         let slave = host.link.ok_or_else(|| vanished(spec))?;
         if spec.netns.is_none() {
-            self.set_link(slave, &silent)?;
+            self.set_link(slave, &LinkChange { noarp: Some(spec.noarp_slave), ..silent })?;
         }
         Ok((host.ifindex, slave))
     }
 }
 
-fn create(spec: &VethSpec<'_>) -> Message {
+fn create(spec: &PairSpec<'_>) -> Message {
     let message = Message::new(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifinfomsg(0, 0, 0));
-    both_ends(message, spec, spec.host_name)
-        .u32(IFLA_GROUP, BIRTH_GROUP)
-        .nest(IFLA_LINKINFO, |m| m.str(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |m| peer(m, spec)))
+    both_ends(message, spec, spec.host_name).u32(IFLA_GROUP, BIRTH_GROUP).nest(IFLA_LINKINFO, |m| {
+        m.str(IFLA_INFO_KIND, spec.backend.kind()).nest(IFLA_INFO_DATA, |m| match spec.backend {
+            Backend::Veth => peer(m, VETH_INFO_PEER, spec),
+            Backend::Netkit => netkit(m, spec),
+        })
+    })
 }
 
-fn peer(message: Message, spec: &VethSpec<'_>) -> Message {
+/// What the slave sends is dropped as long as no program is there.
+fn netkit(message: Message, spec: &PairSpec<'_>) -> Message {
+    let message = message.u32(IFLA_NETKIT_MODE, NETKIT_L2).u32(IFLA_NETKIT_PEER_POLICY, NETKIT_DROP);
+    peer(message, IFLA_NETKIT_PEER_INFO, spec)
+}
+
+fn peer(message: Message, attribute: u16, spec: &PairSpec<'_>) -> Message {
     let noarp = if spec.noarp_slave { libc::IFF_NOARP as u32 } else { 0 };
     let header: [u8; IFINFOMSG] = ifinfomsg(0, noarp, noarp);
-    message.nest(VETH_INFO_PEER, |m| {
+    message.nest(attribute, |m| {
         both_ends(m.raw(&header), spec, spec.slave_name)
             .option(spec.netns, |m, fd| m.u32(IFLA_NET_NS_FD, fd.as_raw_fd().cast_unsigned()))
     })
 }
 
 /// One queue each way, as ipvlan has: a veth would otherwise get one a CPU.
-fn both_ends(message: Message, spec: &VethSpec<'_>, name: &str) -> Message {
+fn both_ends(message: Message, spec: &PairSpec<'_>, name: &str) -> Message {
     message
         .str(IFLA_IFNAME, name)
         .u32(IFLA_MTU, spec.mtu)
@@ -101,7 +117,7 @@ fn both_ends(message: Message, spec: &VethSpec<'_>, name: &str) -> Message {
         .u32(IFLA_NUM_RX_QUEUES, 1)
 }
 
-fn vanished(spec: &VethSpec<'_>) -> Error {
+fn vanished(spec: &PairSpec<'_>) -> Error {
     let source = io::Error::from_raw_os_error(libc::ENODEV);
     Error::Netlink { op: "find again", object: spec.slave_name.to_owned(), source, extack: None }
 }
