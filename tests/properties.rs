@@ -3,7 +3,7 @@
 use ipvl_control::snapshot::{Asked, Bytes, Snapshot};
 use ipvl_core::wire::{Ethernet, HEADER_LEN, Packet};
 use ipvl_core::{Action, Audience, Flag, Group, Guard, Lookup, Mode, Owner, Port, Reply, Slot, Tables, Verdict};
-use ipvl_core::{destination, digest, egress, ingress};
+use ipvl_core::{destination, digest, egress, glance, ingress};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::audience;
 use ipvl_tests::random::{cases, frame, plain_frame, source, world};
@@ -24,6 +24,22 @@ proptest! {
         if let Some(reply) = Reply::to(&frame, snapshot.port.mac) {
             reply.arp();
             reply.advertisement();
+        }
+    }
+
+    #[test]
+    fn a_glance_sees_what_the_whole_decision_does(world in world(), frame in frame(), slot in slot()) {
+        let snapshot = world.snapshot();
+        let glances = [
+            (glance::egress(&frame, &snapshot, slot), egress(&frame, &snapshot, Some(slot))),
+            (glance::ingress(&frame, &snapshot), ingress(&frame, &snapshot)),
+        ];
+        for (glance, verdict) in glances {
+            let Some(glance) = glance else { continue };
+            prop_assert_eq!(glance.verdict, verdict);
+            if let Action::Deliver(to) = verdict.action() {
+                prop_assert_eq!(glance.to, snapshot.slave(to));
+            }
         }
     }
 

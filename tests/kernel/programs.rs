@@ -6,7 +6,7 @@ use aya::programs::{ProgramInfo, SchedClassifier, TestRun, TestRunOptions, loade
 use ipvl_control::object::{self, Program};
 use ipvl_control::snapshot::{Bytes, Snapshot};
 use ipvl_control::sys;
-use ipvl_control::tables::Abi;
+use ipvl_control::tables::{Abi, Nearby, Seats};
 use ipvl_core::{Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, Port, Sent, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
@@ -27,7 +27,9 @@ pub struct Programs {
     port: Array<MapData, Abi<Port>>,
     slaves: Array<MapData, Abi<Slave>>,
     ids: HashMap<MapData, u32, Abi<Slot>>,
+    seats: Seats,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    nearby: Nearby,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     groups: HashMap<MapData, Abi<Group>, Abi<Members>>,
     stats: PerCpuArray<MapData, Abi<Counters>>,
@@ -67,6 +69,8 @@ impl Programs {
             slaves: Map::Array(take("SLAVES")).try_into().expect("SLAVES"),
             ids: Map::HashMap(take("IDS")).try_into().expect("IDS"),
             addrs: Map::HashMap(take("ADDRS")).try_into().expect("ADDRS"),
+            seats: Seats::from_data(take("SEATS")).expect("SEATS"),
+            nearby: Nearby::from_data(take("NEARBY")).expect("NEARBY"),
             prefixes: Map::LpmTrie(take("PREFIXES")).try_into().expect("PREFIXES"),
             groups: Map::HashMap(take("GROUPS")).try_into().expect("GROUPS"),
             stats: Map::PerCpuArray(take("STATS")).try_into().expect("STATS"),
@@ -86,9 +90,11 @@ impl Programs {
         }
         for (slot, slave) in &snapshot.slaves {
             self.ids.insert(slave.host_end, Abi(*slot), 0).expect("write IDS");
+            self.seats.seat(slave.host_end, *slot).expect("write SEATS");
         }
         for (addr, owner) in &snapshot.owners {
             self.addrs.insert(Abi(*addr), Abi(entry(*owner)), 0).expect("write ADDRS");
+            self.nearby.put(*addr, entry(*owner)).expect("write NEARBY");
         }
         for (addr, len, owner) in &snapshot.prefixes {
             self.prefixes.insert(&Key::new((*len).into(), Abi(*addr)), Abi(entry(*owner)), 0).expect("write PREFIXES");
@@ -134,9 +140,11 @@ impl Programs {
 
     fn forget(&mut self) {
         for host_end in self.ids.keys().flatten().collect::<Vec<_>>() {
+            self.seats.free(host_end).expect("clear SEATS");
             self.ids.remove(&host_end).expect("clear IDS");
         }
         for addr in self.addrs.keys().flatten().collect::<Vec<_>>() {
+            self.nearby.take_out(addr.0).expect("clear NEARBY");
             self.addrs.remove(&addr).expect("clear ADDRS");
         }
         for key in self.prefixes.keys().flatten().collect::<Vec<_>>() {

@@ -12,6 +12,10 @@ pub const SLAVE_XMIT: &str = "slave_xmit";
 /// The name of the program at the master.
 pub const MASTER_RX: &str = "master_rx";
 
+/// The maps that control reads or writes.
+const NAMES: [&str; 12] =
+    ["PORT", "ROUTER", "SLAVES", "IDS", "SEATS", "ADDRS", "NEARBY", "PREFIXES", "GROUPS", "STATS", "DROPS", "BUCKETS"];
+
 /// The eBPF object as the build made it.
 pub static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
 
@@ -41,7 +45,7 @@ pub fn load() -> Result<Loaded> {
     let slave_xmit = program(&mut object, SLAVE_XMIT)?;
     let master_rx = program(&mut object, MASTER_RX)?;
     let mut named = BTreeMap::new();
-    for name in ["PORT", "ROUTER", "SLAVES", "IDS", "ADDRS", "PREFIXES", "GROUPS", "STATS", "DROPS", "BUCKETS"] {
+    for name in NAMES {
         let id = object.map(name).map(map_id).transpose()?.unwrap_or_default();
         named.insert(name.to_owned(), aya::maps::MapData::from_id(id).map_err(ebpf("open", "a map"))?);
     }

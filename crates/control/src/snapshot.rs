@@ -28,6 +28,10 @@ impl Tables for Snapshot {
         self.port
     }
 
+    fn port_in_place(&self) -> Option<&Port> {
+        Some(&self.port)
+    }
+
     fn slave(&self, slot: Slot) -> Slave {
         self.slaves.get(&slot).copied().unwrap_or(Slave::VACANT)
     }
@@ -176,6 +180,10 @@ impl Tables for Asked<'_> {
     /// Not written down: it is the same for every frame.
     fn port(&self) -> Port {
         self.snapshot.port()
+    }
+
+    fn port_in_place(&self) -> Option<&Port> {
+        self.snapshot.port_in_place()
     }
 
     fn slave(&self, slot: Slot) -> Slave {

@@ -1,8 +1,10 @@
 //! What is in a port's maps, and how is it changed? The other side of `crates/datapath/src/maps.rs`.
 
 mod groups;
+mod near;
 
 pub use groups::Reports;
+pub use near::{Nearby, Seats};
 
 use crate::error::{Error, Result, ebpf};
 use crate::sys;
@@ -34,7 +36,9 @@ pub struct PortMaps {
     router: Array<MapData, Abi<Router>>,
     slaves: Array<MapData, Abi<Slave>>,
     ids: HashMap<MapData, u32, Abi<Slot>>,
+    seats: Seats,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    nearby: Nearby,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     groups: groups::Groups,
     stats: PerCpuArray<MapData, Abi<Counters>>,
@@ -63,7 +67,9 @@ impl PortMaps {
             router: typed("ROUTER", Map::Array(take("ROUTER")?))?,
             slaves: typed("SLAVES", Map::Array(take("SLAVES")?))?,
             ids: typed("IDS", Map::HashMap(take("IDS")?))?,
+            seats: Seats::from_data(take("SEATS")?)?,
             addrs: typed("ADDRS", Map::HashMap(take("ADDRS")?))?,
+            nearby: Nearby::from_data(take("NEARBY")?)?,
             prefixes: typed("PREFIXES", Map::LpmTrie(take("PREFIXES")?))?,
             groups: typed("GROUPS", Map::HashMap(take("GROUPS")?))?,
             stats: typed("STATS", Map::PerCpuArray(take("STATS")?))?,
@@ -142,6 +148,7 @@ impl PortMaps {
         self.reset_counters(slot)?;
         self.set_slave(slot, slave)?;
         self.ids.insert(slave.host_end, Abi(slot), 0).map_err(ebpf("write", "the map IDS"))?;
+        self.seats.seat(slave.host_end, slot)?;
         self.change_port(|port| {
             port.slots = port.slots.max(slot.0 + 1);
             port.cursor = (slot.0 + 1) % MAX_SLAVES;
@@ -151,6 +158,7 @@ impl PortMaps {
     /// Takes a slave and all its addresses out; whatever of it is left drops what it gets. Its groups are left, see
     /// [`crate::port::Port::vacate`].
     pub(crate) fn vacate(&mut self, host_end: u32, slot: Slot) -> Result<()> {
+        self.seats.free(host_end)?;
         gone(self.ids.remove(&host_end)).map_err(ebpf("write", "the map IDS"))?;
         self.set_slave(slot, Slave::VACANT)?;
         for (addr, entry) in self.owners()? {
@@ -184,7 +192,7 @@ impl PortMaps {
     /// anybody.
     pub fn claim(&mut self, addr: Addr, entry: OwnerEntry) -> Result<bool> {
         match self.addrs.insert(Abi(addr), Abi(entry), BPF_NOEXIST) {
-            Ok(()) => Ok(true),
+            Ok(()) => self.nearby.put(addr, entry).map(|()| true),
             Err(error) => match self.owner(addr)? {
                 Some(owner) => Ok(owner.slot == entry.slot),
                 None if is_full(&error) => Ok(false),
@@ -203,11 +211,14 @@ impl PortMaps {
 
     /// Gives an address to somebody, whoever had it before.
     pub fn give(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
-        self.addrs.insert(Abi(addr), Abi(entry), 0).map_err(ebpf("write", "the map ADDRS"))
+        self.nearby.take_out(addr)?;
+        self.addrs.insert(Abi(addr), Abi(entry), 0).map_err(ebpf("write", "the map ADDRS"))?;
+        self.nearby.put(addr, entry)
     }
 
     /// Makes an address nobody's.
     pub fn release(&mut self, addr: Addr) -> Result<()> {
+        self.nearby.take_out(addr)?;
         gone(self.addrs.remove(&Abi(addr))).map_err(ebpf("write", "the map ADDRS"))
     }
 

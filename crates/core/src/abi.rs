@@ -7,11 +7,15 @@ use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
+/// How many entries the map `SEATS` has.
+pub const SEATS: u32 = 1 << 14;
+/// How many bits [`crate::Words::place`] has, and with it how many entries the map `NEARBY`.
+pub const NEARBY_BITS: u32 = 16;
 /// How many copies of a flooded frame are made before the frame queues up again behind them: half of the
 /// kernel's default `netdev_max_backlog`.
 pub const FLOOD_CHUNK: u32 = 512;
@@ -181,6 +185,14 @@ impl Slave {
     /// The same, without flag private.
     pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (MODE | UP | PRIVATE, UP);
 
+    /// Whether what it sends to `sibling` goes there directly, and arrives: both have flag bridge, neither is in l3s, and the
+    /// sibling is up.
+    #[inline(always)]
+    pub(crate) fn meets(self, sibling: Self) -> bool {
+        const L3S: u32 = Mode::L3s as u32;
+        self.matches(FLAG | L3S, 0) && sibling.matches(FLAG | L3S | UP, UP)
+    }
+
     /// Whether we answer from the wire for the slave: it is up, and its own stack does not.
     #[inline(always)]
     pub fn is_answered_for(self) -> bool {
@@ -282,6 +294,58 @@ impl OwnerEntry {
     pub const EXPECTED: u32 = 2;
 }
 
+/// One line of the map `SEATS`, at a host end's ifindex modulo [`SEATS`]: the map `IDS` once more, as far as nobody else
+/// sits there, for the kernel finds an array's entry in a few instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Seat {
+    /// Whose it is; 0 is nobody's.
+    pub host_end: u32,
+    /// The slave's slot.
+    pub slot: u32,
+}
+
+/// One line of the map `NEARBY`, at [`crate::Words::place`]: the map `ADDRS` once more, as far as nobody else is there.
+///
+/// It is longer than what the kernel writes at once. So whoever writes another address first writes 0 into `owner`, then
+/// the address, then the owner, and whoever reads looks at the owner before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Nearby {
+    /// Whose owner is known here.
+    pub addr: Addr,
+    /// 0: nobody is here; else 2 more than the owner's slot or [`OwnerEntry::HOST`], modulo 2^32.
+    pub owner: u32,
+    /// Always zero.
+    pub reserved: u32,
+}
+
+impl Nearby {
+    /// What the line says of `addr` and its owner.
+    pub fn new(addr: Addr, entry: Option<OwnerEntry>) -> Self {
+        Self { addr, owner: entry.map_or(NOBODY, |entry| entry.slot).wrapping_add(2), reserved: 0 }
+    }
+
+    /// What [`Nearby::owner`] is for this one.
+    #[inline(always)]
+    pub fn number(owner: Owner) -> u32 {
+        match owner {
+            Owner::Slave(Slot(slot)) => slot + 2,
+            Owner::Host => OwnerEntry::HOST.wrapping_add(2),
+            Owner::Nobody => 0,
+        }
+    }
+
+    /// Whom [`Nearby::owner`] stands for.
+    #[inline(always)]
+    pub fn owner(number: u32) -> Owner {
+        Owner::in_slot(number.wrapping_sub(2))
+    }
+}
+
+/// Stands for nobody where a slot is wanted.
+const NOBODY: u32 = u32::MAX - 1;
+
 /// Who an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -298,8 +362,12 @@ impl Owner {
     /// see half an answer.
     #[inline(always)]
     pub fn found(entry: Option<&OwnerEntry>) -> Self {
-        const NOBODY: u32 = u32::MAX - 1;
-        match entry.map_or(NOBODY, |entry| entry.slot) {
+        Self::in_slot(entry.map_or(NOBODY, |entry| entry.slot))
+    }
+
+    #[inline(always)]
+    fn in_slot(number: u32) -> Self {
+        match number {
             OwnerEntry::HOST => Self::Host,
             NOBODY => Self::Nobody,
             slot => Self::Slave(Slot(slot)),

@@ -1,5 +1,6 @@
 //! What is an address here? MAC addresses, and IP addresses of both families as one kind of key.
 
+use crate::abi::NEARBY_BITS;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -14,6 +15,18 @@ pub struct Mac(pub [u8; 6]);
 impl Mac {
     /// The broadcast address.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is that one. As two words: byte by byte it would take six comparisons for every packet.
+    #[inline(always)]
+    pub fn is(self, other: Self) -> bool {
+        self.words() == other.words()
+    }
+
+    #[inline(always)]
+    fn words(self) -> (u32, u16) {
+        let [.., e, f] = self.0;
+        (self.0.first_chunk().map_or(0, |four| u32::from_ne_bytes(*four)), u16::from_ne_bytes([e, f]))
+    }
 
     /// Whether the group bit is set (IEEE 802): broadcast and multicast.
     #[inline(always)]
@@ -89,6 +102,63 @@ impl Addr {
             Some(ip) => IpAddr::V4(Ipv4Addr::from(ip)),
             None => IpAddr::V6(Ipv6Addr::from(self.0)),
         }
+    }
+}
+
+/// An [`Addr`] as two machine words, in its own byte order: what is done for every packet is done with these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The first eight bytes.
+    pub high: u64,
+    /// The last eight.
+    pub low: u64,
+}
+
+impl Words {
+    /// An IPv4 address.
+    #[inline(always)]
+    pub fn v4(ip: [u8; 4]) -> Self {
+        Self { high: 0, low: u64::from(u32::from_ne_bytes(ip)) << 32 | 0xffff_0000 }
+    }
+
+    /// An IPv6 address, in two halves.
+    #[inline(always)]
+    pub fn v6(high: [u8; 8], low: [u8; 8]) -> Self {
+        Self { high: u64::from_ne_bytes(high), low: u64::from_ne_bytes(low) }
+    }
+
+    /// See [`Addr::is_group`].
+    #[inline(always)]
+    pub fn is_group(self) -> bool {
+        match self.high {
+            0 => self.low >> 32 & 0xf0 == 0xe0 || self.low >> 32 == 0xffff_ffff,
+            high => high & 0xff == 0xff,
+        }
+    }
+
+    /// Where the address would be in the map `NEARBY`. The multiplication spreads neighbouring addresses evenly (Knuth, The
+    /// Art of Computer Programming 3, 6.4).
+    #[inline(always)]
+    pub fn place(self) -> u32 {
+        const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
+        ((self.high ^ self.low).wrapping_mul(PHI) >> (64 - NEARBY_BITS)) as u32
+    }
+}
+
+impl From<Addr> for Words {
+    fn from(Addr([a, b, c, d, e, f, g, h, low @ ..]): Addr) -> Self {
+        Self::v6([a, b, c, d, e, f, g, h], low)
+    }
+}
+
+impl From<Words> for Addr {
+    #[inline(always)]
+    fn from(words: Words) -> Self {
+        let mut bytes = [0; 16];
+        let (high, low) = bytes.split_at_mut(8);
+        high.copy_from_slice(&words.high.to_ne_bytes());
+        low.copy_from_slice(&words.low.to_ne_bytes());
+        Self(bytes)
     }
 }
 

@@ -143,6 +143,9 @@ mod tests {
         fn port(&self) -> Port {
             Port::default()
         }
+        fn port_in_place(&self) -> Option<&Port> {
+            None
+        }
         fn slave(&self, _: Slot) -> Slave {
             Slave::VACANT
         }

@@ -1,7 +1,7 @@
 //! What may a decision ask about a frame and about the world?
 
 use crate::abi::{Owner, Port, Slave, Slot};
-use crate::addr::Addr;
+use crate::addr::{Addr, Words};
 use crate::group::{Group, Members};
 
 /// The bytes of a frame, and what the kernel knows about it besides.
@@ -11,6 +11,13 @@ pub trait Frame {
 
     /// The `N` bytes at `offset`; `None` if the frame ends before.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// As [`Frame::read`], of a frame of `HEAD` bytes at least: however many fields are read, the kernel's verifier sees one
+    /// comparison.
+    #[inline(always)]
+    fn head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if self.len() < HEAD { None } else { self.read(offset) }
+    }
 
     /// As [`Frame::read`], for an offset that the frame itself gave: slower in the kernel, which must check it.
     fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
@@ -39,11 +46,20 @@ pub trait Tables {
     /// The master and what all slaves share.
     fn port(&self) -> Port;
 
+    /// The same where it is; `None` if nothing is there.
+    fn port_in_place(&self) -> Option<&Port>;
+
     /// The slave in `slot`; [`Slave::VACANT`] if there is none.
     fn slave(&self, slot: Slot) -> Slave;
 
     /// Who owns `addr`.
     fn owner(&self, addr: Addr) -> Owner;
+
+    /// The same, of an address in machine words.
+    #[inline(always)]
+    fn owner_of(&self, addr: Words) -> Owner {
+        self.owner(addr.into())
+    }
 
     /// Who has joined `group`; `None` if nobody has.
     fn members(&self, group: Group) -> Option<&Members>;
@@ -55,6 +71,10 @@ pub trait Tables {
 impl<T: Tables + ?Sized> Tables for &T {
     fn port(&self) -> Port {
         (**self).port()
+    }
+
+    fn port_in_place(&self) -> Option<&Port> {
+        (**self).port_in_place()
     }
 
     fn slave(&self, slot: Slot) -> Slave {

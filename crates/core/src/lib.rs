@@ -13,6 +13,7 @@ mod digest;
 mod egress;
 mod flood;
 mod frame;
+pub mod glance;
 mod group;
 mod guard;
 mod ingress;
@@ -22,7 +23,7 @@ mod verdict;
 pub mod wire;
 
 pub use abi::*;
-pub use addr::{Addr, Mac};
+pub use addr::{Addr, Mac, Words};
 pub use complaint::{COMPLAINT_4_LEN, COMPLAINT_6_LEN, QUOTE_4, QUOTE_6, complaint_4, complaint_6};
 pub use digest::digest;
 pub use egress::egress;

@@ -7,6 +7,7 @@ use crate::skb::Skb;
 use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::*;
 use ipvl_core::wire::HEADER_LEN;
+use ipvl_core::glance::Glance;
 use ipvl_core::*;
 
 /// Let whoever else is attached see the frame, and then the host's stack.
@@ -23,6 +24,22 @@ pub struct Hook<'a> {
 }
 
 impl Hook<'_> {
+    /// For what was decided at a glance, which no frame is that resumes a flood; `None` if it is to be routed.
+    #[inline(always)]
+    pub fn act_at_once(&self, Glance { verdict, to }: Glance) -> Option<i32> {
+        self.skb.show(verdict.words());
+        let action = verdict.action();
+        if matches!(action, Action::Route) {
+            return None;
+        }
+        self.count_sent();
+        Some(match action {
+            Action::Deliver(slot) => self.deliver_to(slot, to),
+            Action::Wire => self.wire(),
+            _ => self.host(),
+        })
+    }
+
     #[inline(always)]
     pub fn act(&self, verdict: Verdict) -> i32 {
         self.skb.show(verdict.words());
@@ -68,7 +85,7 @@ impl Hook<'_> {
 
     /// Out by the host's routing table, or what that wants instead.
     #[inline(always)]
-    fn route(&self) -> i32 {
+    pub fn route(&self) -> i32 {
         match route::by_table(self) {
             Outcome::HOST => {
                 self.count_sent();
@@ -84,11 +101,15 @@ impl Hook<'_> {
         }
     }
 
+    #[inline(always)]
+    fn deliver(&self, slot: Slot) -> i32 {
+        self.deliver_to(slot, Maps.slave(slot))
+    }
+
     /// Past the slave's host end where that goes; else through it. From netkit's hook it never goes: nothing has received
     /// the frame yet, and the kernel would drop it.
     #[inline(always)]
-    fn deliver(&self, slot: Slot) -> i32 {
-        let slave = Maps.slave(slot);
+    fn deliver_to(&self, slot: Slot, slave: Slave) -> i32 {
         self.skb.clear_mark();
         let strange = self.skb.pkt_type() == PACKET_OTHERHOST;
         if strange {

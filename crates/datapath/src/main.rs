@@ -10,7 +10,7 @@ mod skb;
 
 use act::Hook;
 use aya_ebpf::{macros::classifier, programs::TcContext};
-use ipvl_core::{Slot, Verdict, WIRE};
+use ipvl_core::{Verdict, WIRE, glance};
 use maps::Maps;
 use skb::Skb;
 
@@ -18,38 +18,56 @@ use skb::Skb;
 /// stack and the rest of a long flood come by the ingress too. One program for both: it lives as long as either is used.
 #[classifier]
 pub fn slave_xmit(context: TcContext) -> i32 {
-    let skb = Skb::new(context);
+    let skb = Skb { context };
     if skb.is_passed() {
         skb.clear_mark();
         return act::HOST;
     }
-    let slot = Maps.slot_of(skb.ifindex());
-    let verdict = egress(&skb, slot.unwrap_or(WIRE));
-    act(&skb, slot.unwrap_or(WIRE), verdict)
-}
-
-/// A frame of its own on the stack, of which a program has 512 bytes.
-#[inline(never)]
-fn egress(skb: &Skb, slot: Slot) -> Verdict {
-    ipvl_core::egress(skb, &Maps, (slot != WIRE).then_some(slot))
+    let source = Maps.slot_of(skb.ifindex());
+    match glance::egress(&skb, &Maps, source) {
+        Some(glance) => Hook { skb: &skb, source }.act_at_once(glance).unwrap_or_else(|| routed_egress(&skb)),
+        None => act_on_egress(&skb, egress(&skb)),
+    }
 }
 
 /// What the master receives: its ingress.
 #[classifier]
 pub fn master_rx(context: TcContext) -> i32 {
-    let skb = Skb::new(context);
-    let verdict = ingress(&skb);
-    act(&skb, WIRE, verdict)
+    let skb = Skb { context };
+    match glance::ingress(&skb, &Maps) {
+        Some(glance) => Hook { skb: &skb, source: WIRE }.act_at_once(glance).unwrap_or(act::HOST),
+        None => act_on_ingress(&skb, ingress(&skb)),
+    }
+}
+
+/// The whole decision. A function of the frame alone, so that the verifier looks at it once, whatever it has learnt
+/// before; and one for each step, because all that call each other share 512 bytes of stack.
+#[inline(never)]
+fn egress(skb: &Skb) -> Verdict {
+    skb.pull();
+    let slot = Maps.slot_of(skb.ifindex());
+    ipvl_core::egress(skb, &Maps, (slot != WIRE).then_some(slot))
+}
+
+#[inline(never)]
+fn act_on_egress(skb: &Skb, verdict: Verdict) -> i32 {
+    Hook { skb, source: Maps.slot_of(skb.ifindex()) }.act(verdict)
+}
+
+#[inline(never)]
+fn routed_egress(skb: &Skb) -> i32 {
+    Hook { skb, source: Maps.slot_of(skb.ifindex()) }.route()
 }
 
 #[inline(never)]
 fn ingress(skb: &Skb) -> Verdict {
+    skb.pull();
     ipvl_core::ingress(skb, &Maps)
 }
 
-#[inline(always)]
-fn act(skb: &Skb, source: Slot, verdict: Verdict) -> i32 {
-    Hook { skb, source }.act(verdict)
+#[inline(never)]
+fn act_on_ingress(skb: &Skb, verdict: Verdict) -> i32 {
+    Hook { skb, source: WIRE }.act(verdict)
 }
 
 /// Addresses, which are words, are compared by this. The compiler's own goes byte by byte and takes a hundred bytes of

@@ -1,4 +1,4 @@
-//! Where is the state? Twelve maps a port, and `Tables` answered from them.
+//! Where is the state? Fourteen maps a port, and `Tables` answered from them.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -22,7 +22,11 @@ static SLAVES: Array<Slave> = Array::with_max_entries(SLOTS, 0);
 #[map]
 static IDS: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
 #[map]
+static SEATS: Array<Seat> = Array::with_max_entries(ipvl_core::SEATS, 0);
+#[map]
 static ADDRS: HashMap<Addr, OwnerEntry> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+#[map]
+static NEARBY: Array<Nearby> = Array::with_max_entries(1 << NEARBY_BITS, 0);
 #[map]
 static PREFIXES: LpmTrie<Addr, OwnerEntry> = LpmTrie::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
@@ -48,6 +52,11 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn port_in_place(&self) -> Option<&Port> {
+        PORT.get(0)
+    }
+
+    #[inline(always)]
     fn slave(&self, slot: Slot) -> Slave {
         SLAVES.get(slot.0).copied().unwrap_or(Slave::VACANT)
     }
@@ -60,6 +69,14 @@ impl Tables for Maps {
             return Owner::found(PREFIXES.get(Key::new(128, addr)));
         }
         Owner::found(exact)
+    }
+
+    #[inline(always)]
+    fn owner_of(&self, addr: Words) -> Owner {
+        match near(addr) {
+            0 => Nearby::owner(search(addr.high, addr.low)),
+            known => Nearby::owner(known),
+        }
     }
 
     #[inline(always)]
@@ -84,9 +101,12 @@ impl Maps {
     }
 
     #[inline(always)]
-    pub fn slot_of(&self, host_end: u32) -> Option<Slot> {
-        // SAFETY: the value is one word.
-        unsafe { IDS.get(&host_end) }.copied()
+    pub fn slot_of(&self, host_end: u32) -> Slot {
+        match SEATS.get(host_end % ipvl_core::SEATS) {
+            Some(seat) if seat.host_end == host_end => Slot(seat.slot),
+            // SAFETY: the value is one word.
+            _ => unsafe { IDS.get(&host_end) }.copied().unwrap_or(WIRE),
+        }
     }
 
     /// Remembers who sent the broadcast with this digest, in case the switch sends it back.
@@ -146,6 +166,25 @@ impl Maps {
         }
         true
     }
+}
+
+/// Who owns `addr`, as [`Nearby`] says it; 0 if that must be searched for. The owner is read twice, see there.
+#[inline(always)]
+fn near(addr: Words) -> u32 {
+    let Some(place) = NEARBY.get_ptr(addr.place()) else { return 0 };
+    // SAFETY: the entry is there, and any bytes are one; its address is aligned as words are.
+    let (before, there, after) = unsafe {
+        let owner = &raw const (*place).owner;
+        let words = (&raw const (*place).addr).cast::<[u64; 2]>();
+        (owner.read_volatile(), words.read_volatile(), owner.read_volatile())
+    };
+    if there == [addr.high, addr.low] && before == after { before } else { 0 }
+}
+
+/// The same from the tables themselves. A function, for few packets come here.
+#[inline(never)]
+fn search(high: u64, low: u64) -> u32 {
+    Nearby::number(Maps.owner(Words { high, low }.into()))
 }
 
 fn now() -> u64 {

@@ -21,15 +21,14 @@ pub struct Skb {
 }
 
 impl Skb {
-    /// Views the frame, with its headers in the linear part.
+    /// Gets the headers into the linear part, where nearly always they are.
     #[inline(always)]
-    pub fn new(context: TcContext) -> Self {
-        let head = (context.len() as usize).min(HEAD);
-        if context.data() + head > context.data_end() {
+    pub fn pull(&self) {
+        let head = (self.context.len() as usize).min(HEAD);
+        if self.context.data() + head > self.context.data_end() {
             // SAFETY: a valid context; on failure the reads below find less.
-            unsafe { bpf_skb_pull_data(context.skb.skb, head as u32) };
+            unsafe { bpf_skb_pull_data(self.raw(), head as u32) };
         }
-        Self { context }
     }
 
     #[inline(always)]
@@ -134,6 +133,17 @@ impl Frame for Skb {
         Some(unsafe { words(start) })
     }
 
+    /// The comparison is the same for all fields, so the compiler makes it once.
+    #[inline(always)]
+    fn head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let start = self.context.data();
+        if start + HEAD > self.context.data_end() || offset + N > HEAD {
+            return None;
+        }
+        // SAFETY: the end was compared above, so that N bytes are there; of any alignment, see `words`.
+        Some(unsafe { if N == 8 { eight(start + offset) } else { words(start + offset) } })
+    }
+
     #[inline(always)]
     fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
@@ -166,6 +176,18 @@ impl Frame for Skb {
     fn is_loopback(&self) -> bool {
         self.pkt_type() == PACKET_LOOPBACK
     }
+}
+
+/// Reads eight bytes at once.
+///
+/// # Safety
+/// As for [`words`]; `N` is 8.
+#[inline(always)]
+unsafe fn eight<const N: usize>(start: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    // SAFETY: the caller answers for it.
+    bytes.copy_from_slice(&unsafe { *(start as *const u64) }.to_ne_bytes());
+    bytes
 }
 
 /// Reads `N` bytes in the widest steps that the packet's usual alignment (`NET_IP_ALIGN`) suggests. Byte by byte, as

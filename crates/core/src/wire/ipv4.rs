@@ -46,6 +46,20 @@ pub(crate) fn checksum_holds(frame: &impl Frame, offset: usize) -> bool {
     fold(total) == 0xffff
 }
 
+/// The same for a header without options behind an Ethernet header, four bytes at a time: this sum is the same in any byte
+/// order (RFC 1071, 2).
+#[inline(always)]
+pub(crate) fn plain_checksum_holds(frame: &impl Frame) -> bool {
+    const HEAD: usize = super::HEADER_LEN + MIN_LEN;
+    let mut total = 0;
+    for word in 0..MIN_LEN / 4 {
+        let Some(bytes) = frame.head::<HEAD, 4>(super::HEADER_LEN + word * 4) else { return false };
+        total += u64::from(u32::from_ne_bytes(bytes));
+    }
+    let half = (total & 0xffff_ffff) + (total >> 32);
+    fold((half & 0xffff) as u32 + (half >> 16) as u32) == 0xffff
+}
+
 /// The sum of 16-bit words (RFC 1071), not folded. For an even number of bytes.
 #[inline(always)]
 pub(crate) fn sum(bytes: &[u8]) -> u32 {

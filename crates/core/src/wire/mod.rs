@@ -6,7 +6,7 @@ mod ipv4;
 mod ipv6;
 
 pub use ethernet::{Ethernet, HEADER_LEN, ethertype};
-pub(crate) use ipv4::{checksum_holds, fold, sum};
+pub(crate) use ipv4::{checksum_holds, fold, plain_checksum_holds, sum};
 pub(crate) use ipv6::{ADVERTISEMENT, ICMPV6};
 
 use crate::addr::{Addr, Mac};
