@@ -9,9 +9,9 @@ use crate::sys;
 use ipvl_control::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
 use ipvl_testbed::packet::{Link, udp};
 use ipvl_testbed::{EXT_MAC, HOST_V4, HOST_V6, MASTER_MAC};
-use std::env;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::{env, fs};
 
 const ROUNDS: usize = 5;
 /// The kernel's timer is read once for this many runs.
@@ -118,9 +118,15 @@ fn attached(ifindex: u32) -> OwnedFd {
     prog_fd_by_id(ids[0]).expect("open the program")
 }
 
-/// The map that the program finds its slave in.
+/// A hash map of the program's with keys of four bytes: the one of all slaves.
 fn hash_map(host_end: u32) -> OwnedFd {
     let ids = prog_info(attached(host_end)).expect("describe the program").map_ids;
     let fds = ids.into_iter().map(|id| map_fd_by_id(id).expect("open a map"));
-    fds.into_iter().find(|map| bytecode::lookup(map).is_ok()).expect("a map")
+    fds.into_iter().find(|map| is_hash(map) && bytecode::lookup(map).is_ok()).expect("a map")
+}
+
+/// `BPF_MAP_TYPE_HASH` is 1.
+fn is_hash(map: &OwnedFd) -> bool {
+    let said = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).expect("describe a map");
+    said.lines().any(|line| line == "map_type:\t1")
 }
