@@ -104,7 +104,8 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{Guard, Mode, Owner, SlaveConfig};
+    use crate::abi::{Guard, Mode, SlaveConfig};
+    use crate::owner::Owner;
     use crate::addr::{Addr, Mac};
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];

@@ -1,8 +1,9 @@
 //! What may a decision ask about a frame and about the world?
 
-use crate::abi::{Owner, Port, Slave, Slot};
+use crate::abi::{Port, Slave, Slot};
 use crate::addr::{Addr, Words};
 use crate::group::{Group, Members};
+use crate::owner::Owner;
 
 /// The bytes of a frame, and what the kernel knows about it besides.
 pub trait Frame {

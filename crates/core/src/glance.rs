@@ -4,9 +4,10 @@
 //! and the whole decision is made. Where something is said, it is what the whole decision would say: a property test
 //! holds the two together. Every comparison is between machine words, for this runs for every packet.
 
-use crate::abi::{Flag, Guard, Mode, Owner, Port, Slave, Slot};
+use crate::abi::{Flag, Guard, Mode, Port, Slave, Slot};
 use crate::addr::{Mac, Words};
 use crate::frame::{Frame, Tables};
+use crate::owner::Owner;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{HEADER_LEN, ethertype, plain_checksum_holds};
 

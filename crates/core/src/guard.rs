@@ -1,8 +1,9 @@
 //! May this slave claim this address?
 
-use crate::abi::{Guard, Owner, Slave, Slot};
+use crate::abi::{Guard, Slave, Slot};
 use crate::addr::Addr;
 use crate::frame::Tables;
+use crate::owner::Owner;
 use crate::verdict::Reason;
 use crate::wire::{Packet, Saying};
 

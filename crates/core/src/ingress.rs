@@ -1,8 +1,9 @@
 //! What becomes of a frame that the master receives?
 
-use crate::abi::{Flag, Mode, Owner, Port, Slave, Slot, WIRE};
+use crate::abi::{Flag, Mode, Port, Slave, Slot, WIRE};
 use crate::digest::digest;
 use crate::frame::{Frame, Tables};
+use crate::owner::Owner;
 use crate::verdict::{Action, Audience, Flood, Reason, Then, Verdict};
 use crate::wire::{Ethernet, HEADER_LEN, Packet};
 

@@ -1,8 +1,9 @@
 //! Where does an l2 slave's frame go? Its own stack has done everything; frames are switched.
 
 use super::{Outgoing, Way};
-use crate::abi::{Flag, Mode, Owner, Port};
+use crate::abi::{Flag, Mode, Port};
 use crate::frame::{Frame, Tables};
+use crate::owner::Owner;
 use crate::verdict::{Action, Audience, Flood, Reason, Then, Verdict};
 use crate::wire::Kind;
 

@@ -1,8 +1,9 @@
 //! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
 
 use super::{Outgoing, Way};
-use crate::abi::{Mode, Owner};
+use crate::abi::Mode;
 use crate::frame::{Frame, Tables};
+use crate::owner::Owner;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{HEADER_LEN, Kind, checksum_holds};
 
