@@ -105,8 +105,8 @@ impl Bucket {
 mod tests {
     use super::*;
     use crate::abi::{Guard, Mode, SlaveConfig};
-    use crate::owner::Owner;
     use crate::addr::{Addr, Mac};
+    use crate::owner::Owner;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
 
