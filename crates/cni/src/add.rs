@@ -61,7 +61,7 @@ impl<'a> Slave<'a> {
             flag: wishes.flag,
             guard: wishes.guard,
             host: wishes.host,
-            neigh_proxy: false,
+            neigh_proxy: wishes.neigh_proxy,
             mtu: wishes.mtu,
             mac: asked_mac(call, wishes)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,

@@ -29,6 +29,7 @@ pub struct Wishes {
     pub flag: Flag,
     pub guard: Guard,
     pub host: bool,
+    pub neigh_proxy: bool,
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
@@ -71,6 +72,7 @@ impl Network {
             flag: fields.word("flag", &flags)?.unwrap_or(Flag::Bridge),
             guard: fields.word("guard", &guards)?.unwrap_or(Guard::Owned),
             host: fields.boolean("hostAccess")?.unwrap_or(true),
+            neigh_proxy: fields.boolean("neighProxy")?.unwrap_or(false),
             mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),
             mac: self.mac()?,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
@@ -125,6 +127,7 @@ mod tests {
             (r#""flag":"open""#, "\"flag\" must be one of bridge, private, vepa"),
             (r#""guard":true"#, "\"guard\" must be a string"),
             (r#""hostAccess":"yes""#, "\"hostAccess\" must be true or false"),
+            (r#""neighProxy":0"#, "\"neighProxy\" must be true or false"),
             (r#""mtu":-1"#, "\"mtu\" must be a whole number"),
             (r#""mtu":"1400""#, "\"mtu\" must be a whole number"),
             (r#""linkInContainer":1"#, "\"linkInContainer\" must be true or false"),
