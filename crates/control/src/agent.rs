@@ -9,6 +9,7 @@ mod groups;
 mod master;
 mod registry;
 mod rejoin;
+mod routes;
 mod slave;
 mod tap;
 
@@ -20,7 +21,7 @@ use crate::netlink::{Events, Netlink};
 use crate::netns::{self, Finder};
 use crate::plan::Prefix;
 use crate::port::{HostEnd, Port};
-use crate::routes;
+use crate::routes::{PROTOCOL, family_len};
 use crate::sys::FrameSocket;
 use crate::tidy;
 use clients::Clients;
@@ -196,7 +197,7 @@ impl Agent {
             self.read_everything()?;
         }
         if std::mem::take(&mut self.dirty.host_addresses)
-            && let Err(error) = self.adopt_host_addresses()
+            && let Err(error) = self.adopt_host_addresses().and_then(|()| self.review_sources())
         {
             complain("the host's addresses", &error);
         }
@@ -232,7 +233,7 @@ impl Agent {
                 .for_each(|(group, members)| self.registry.joined(port.master, group.mac, &members));
             self.dirty.host_ends.extend(port.maps.slots()?.into_iter().map(|(host_end, _)| host_end));
         }
-        for route in self.netlink.routes_of_protocol(routes::PROTOCOL)? {
+        for route in self.netlink.routes_of_protocol(PROTOCOL)? {
             self.registry.routed(route.oif, (route.table, (route.dst, route.prefix_len)));
         }
         self.dirty.host_addresses = true;
@@ -324,7 +325,7 @@ impl Agent {
 fn declared(port: &Port) -> Result<BTreeMap<u32, BTreeSet<Prefix>>> {
     let mut by_slot: BTreeMap<u32, BTreeSet<Prefix>> = BTreeMap::new();
     for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.declared == 1) {
-        by_slot.entry(entry.slot).or_default().insert((addr, routes::family_len(addr, bits)));
+        by_slot.entry(entry.slot).or_default().insert((addr, family_len(addr, bits)));
     }
     Ok(by_slot)
 }

@@ -1,8 +1,9 @@
 //! By which routes does the host's stack reach a slave?
 
 use crate::error::Result;
-use crate::netlink::{LinkInfo, Netlink, RouteInfo};
+use crate::netlink::{AddressInfo, LinkInfo, Netlink, RouteInfo};
 use crate::plan::{Prefix, is_link_local};
+use crate::port::HostEnd;
 use crate::tables::PortMaps;
 use ipvl_core::{Addr, Slot};
 
@@ -21,9 +22,31 @@ pub struct Vrf {
     pub table: u32,
 }
 
-/// The route to one prefix.
-pub fn route(host_end: u32, (table, (dst, prefix_len)): Route) -> RouteInfo {
-    RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc: None }
+/// The route to one prefix, and as whom the host goes there.
+pub fn route(host_end: u32, (table, (dst, prefix_len)): Route, prefsrc: Option<Addr>) -> RouteInfo {
+    RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc }
+}
+
+/// The host's own addresses on a master.
+pub struct Sources(Vec<AddressInfo>);
+
+impl Sources {
+    /// Reads them.
+    pub fn read(netlink: &Netlink, master: u32) -> Result<Self> {
+        Ok(Self(netlink.addresses(Some(master), None)?))
+    }
+
+    /// The one in the IPv4 network that a slave's address is in: to that the slave knows the way. The kernel would take
+    /// the host's first. In IPv6 it chooses so by itself (RFC 6724, rule 8).
+    pub fn toward(&self, addr: Addr) -> Option<Addr> {
+        let there = u32::from_be_bytes(addr.as_v4()?);
+        let is_near = |info: &&AddressInfo| {
+            let here = info.addr.as_v4().map(u32::from_be_bytes);
+            let mask = !u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
+            here.is_some_and(|here| here & mask == there & mask)
+        };
+        self.0.iter().find(is_near).map(|info| info.addr)
+    }
 }
 
 /// The VRF that a link belongs to.
@@ -41,9 +64,10 @@ pub fn table(vrf: Option<Vrf>) -> u32 {
 /// way. The agent takes care of them from then on.
 pub fn prepare(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) -> Result<()> {
     let Some(link) = netlink.link(host_end, None)? else { return Ok(()) };
-    let table = table(vrf_of(netlink, &link)?);
+    let Some(HostEnd { master, .. }) = HostEnd::of(&link) else { return Ok(()) };
+    let (table, sources) = (table(vrf_of(netlink, &link)?), Sources::read(netlink, master)?);
     for prefix in owned(maps, slot)? {
-        netlink.add_route(&route(host_end, (table, prefix)))?;
+        netlink.add_route(&route(host_end, (table, prefix), sources.toward(prefix.0)))?;
     }
     Ok(())
 }
@@ -56,4 +80,19 @@ fn owned(maps: &PortMaps, slot: Slot) -> Result<Vec<Prefix>> {
 /// A length in bits of a 16-byte address, in bits of the address's own family.
 pub fn family_len(addr: Addr, bits: u32) -> u8 {
     (if addr.as_v4().is_some() { bits.saturating_sub(96) } else { bits }) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_speaks_to_a_slave_as_a_neighbour_of_its() {
+        let of = |addr, prefix_len| AddressInfo { ifindex: 1, addr: Addr::v4(addr), prefix_len, scope: 0, flags: 0 };
+        let sources = Sources(vec![of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)]);
+        assert_eq!(sources.toward(Addr::v4([192, 0, 2, 80])), Some(Addr::v4([192, 0, 2, 1])));
+        assert_eq!(sources.toward(Addr::v4([10, 9, 9, 9])), Some(Addr::v4([10, 0, 0, 1])));
+        assert_eq!(sources.toward(Addr::v4([203, 0, 113, 2])), None);
+        assert_eq!(sources.toward(Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])), None);
+    }
 }

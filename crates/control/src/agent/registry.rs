@@ -221,6 +221,13 @@ impl Registry {
         self.routes.get(&host_end).cloned().unwrap_or_default()
     }
 
+    /// Our routes to slaves of one master, each with its host end.
+    pub fn routes_of(&self, master: u32) -> Vec<(u32, Route)> {
+        let of_master = |host_end: &u32| self.slave(*host_end).is_some_and(|known| known.master == master);
+        let ways = self.routes.iter().filter(|(host_end, _)| of_master(host_end));
+        ways.flat_map(|(host_end, routes)| routes.iter().map(|route| (*host_end, *route))).collect()
+    }
+
     /// These are all of them now.
     pub fn set_routes(&mut self, host_end: u32, routes: BTreeSet<Route>) {
         self.routes.insert(host_end, routes);

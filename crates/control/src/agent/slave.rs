@@ -10,7 +10,7 @@ use crate::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netl
 use crate::netns;
 use crate::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
 use crate::port::{HostEnd, Port};
-use crate::routes::{Route, route, vrf_of};
+use crate::routes::vrf_of;
 use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
 
@@ -167,7 +167,7 @@ impl Agent {
             self.change_host_end(host_end, &plan.host_end)?;
             self.write_slave(master, slot, plan)?;
         }
-        self.settle_routes(host_end, plan)?;
+        self.settle_routes(host_end, master, plan)?;
         inside
     }
 
@@ -235,37 +235,6 @@ impl Agent {
             Some(netns) => netns::within(netns, || apply_inside(&Netlink::open()?, ifindex, inside))?,
             None => Err(unreachable_netns(nsid)),
         }
-    }
-
-    fn settle_routes(&mut self, host_end: u32, plan: &Plan) -> Result<()> {
-        let refused = |addr: Addr| self.registry.wanting(addr).contains(&host_end);
-        let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !refused(*addr));
-        let wanted: BTreeSet<Route> = wanted.collect();
-        let present = self.registry.routes(host_end);
-        for gone in present.difference(&wanted) {
-            self.netlink.delete_route(&route(host_end, *gone))?;
-        }
-        let mut routed: BTreeSet<Route> = wanted.intersection(&present).copied().collect();
-        for fresh in wanted.difference(&present) {
-            let (_, (addr, _)) = *fresh;
-            // Where the host goes already, no slave leads it astray.
-            if !self.is_anothers(host_end, addr)? && self.netlink.add_route(&route(host_end, *fresh))? {
-                routed.insert(*fresh);
-            }
-        }
-        self.registry.set_routes(host_end, routed);
-        Ok(())
-    }
-
-    /// Whether a slave of another master owns the address.
-    fn is_anothers(&self, host_end: u32, addr: Addr) -> Result<bool> {
-        let own = self.registry.slave(host_end).map(|known| known.master);
-        for port in self.ports.values().filter(|port| Some(port.master) != own) {
-            if port.maps.owner(addr)?.is_some_and(|entry| entry.slot != OwnerEntry::HOST) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// A slave is gone, by whatever means.

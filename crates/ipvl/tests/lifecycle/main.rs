@@ -14,6 +14,7 @@ mod guest;
 mod guest_addresses;
 mod homecoming;
 mod hooks;
+mod host_source;
 mod hostile;
 mod howto;
 mod ipvtap;
