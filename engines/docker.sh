@@ -4,33 +4,45 @@ image=ipvl/busybox
 
 # start_docker [OPTION...]: dockerd, until it answers.
 start_docker() {
-    dockerd --exec-root /run/docker --storage-driver overlay2 "$@" >>/tmp/dockerd.log 2>&1 &
-    dockerd=$!
+    run_as dockerd dockerd --exec-root /run/docker --storage-driver overlay2 "$@"
     until_ok 60 docker version
-}
-
-stop_docker() {
-    kill "$dockerd"
-    wait "$dockerd"
-}
-
-# kill_docker: as if the machine's memory were short. Its containerd is its child, and another dockerd wants its own.
-kill_docker() {
-    kill -9 "$dockerd" "$(cat /run/docker/containerd/containerd.pid)"
-    wait "$dockerd"
 }
 
 # start_plugin [OPTION...]: ipvl's driver, until it listens.
 start_plugin() {
-    /usr/local/libexec/ipvl/ipvl-docker "$@" >>/tmp/ipvl-docker.log 2>&1 &
-    plugin=$!
+    rm -f /run/docker/plugins/ipvl.sock
+    run_as ipvl-docker /usr/local/libexec/ipvl/ipvl-docker "$@"
     until_ok 5 test -S /run/docker/plugins/ipvl.sock
 }
 
-kill_plugin() {
-    kill -9 "$plugin"
-    wait "$plugin" 2>/dev/null
+stop_docker() { end dockerd -TERM; }
+
+kill_plugin() { end ipvl-docker -KILL; }
+
+# As if the machine's memory were short. Its containerd is its child, and another dockerd wants its own.
+kill_docker() {
+    end dockerd -KILL
+    cp /run/docker/containerd/containerd.pid /tmp/containerd.pid
+    end containerd -KILL
 }
+
+# run_as NAME COMMAND...: in the background, known by its name from then on.
+run_as() {
+    local name=$1
+    shift
+    "$@" >>"/tmp/$name.log" 2>&1 &
+    echo $! >"/tmp/$name.pid"
+}
+
+# end NAME SIGNAL: until it is gone.
+end() {
+    local pid
+    pid=$(cat "/tmp/$1.pid")
+    kill "$2" "$pid"
+    until_ok 60 is_gone "$pid"
+}
+
+is_gone() { [ ! -e "/proc/$1/exe" ] || ! readlink "/proc/$1/exe"; }
 
 # Both, and an image to run.
 set_up_docker() {
@@ -41,5 +53,5 @@ set_up_docker() {
     docker import /tmp/rootfs.tar "$image" >/dev/null
 }
 
-# logs: what both said, for a test that failed.
+# What both said, for a test that failed.
 logs() { tail -n 30 /tmp/dockerd.log /tmp/ipvl-docker.log; }

@@ -65,6 +65,16 @@ fn a_killed_plugin_loses_neither_packets_nor_state() {
 }
 
 #[test]
+fn a_socket_of_systemds_is_served() {
+    require_root!();
+    let (_lab, mut plugin) = stage("activated");
+    plugin.call("/NetworkDriver.CreateNetwork", &network(json!({ "parent": "eth0" })));
+    plugin.kill();
+    plugin.start_activated();
+    assert_eq!(plugin.call("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24")), json!({ "Interface": {} }));
+}
+
+#[test]
 fn what_is_wrong_is_told_in_the_protocols_form_and_changes_nothing() {
     require_root!();
     let (lab, plugin) = stage("wrong");

@@ -4,7 +4,8 @@ use ipvl_testbed::{Netns, wait_until};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -41,6 +42,17 @@ impl Plugin {
         let log = File::options().create(true).append(true).open(self.log_file()).expect("open a log");
         self.process = Some(command.stderr(log).spawn().expect("start ipvl-docker"));
         assert!(wait_until(PATIENCE, || UnixStream::connect(self.socket()).is_ok()), "ipvl-docker does not listen");
+    }
+
+    /// The same, by a socket that it is handed over as systemd does.
+    pub fn start_activated(&mut self) {
+        std::fs::remove_file(self.socket()).expect("remove the old socket");
+        let listener = UnixListener::bind(self.socket()).expect("bind");
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.netns, "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_ipvl-docker")]);
+        command.arg("--socket").arg("/nowhere").arg("--state").arg(self.state()).stdin(OwnedFd::from(listener));
+        self.process = Some(command.spawn().expect("start ipvl-docker"));
     }
 
     /// By SIGKILL.
