@@ -10,7 +10,6 @@ DESTDIR ?=
 IPVL := target/release/ipvl
 # What engines run, beside the command.
 DOORS := ipvl-cni ipvl-docker ipvl-netavark
-INSTALL_TO := $(DESTDIR)$(PREFIX)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,17 +71,21 @@ completions: build ## shell completions, into target/completions
 	$(IPVL) completion zsh > target/completions/_ipvl
 	$(IPVL) completion fish > target/completions/ipvl.fish
 
-install: man completions ## install to DESTDIR and PREFIX (default /usr/local)
-	install -D -m 755 $(IPVL) $(INSTALL_TO)/sbin/ipvl
-	for door in $(DOORS); do install -D -m 755 target/release/$$door $(INSTALL_TO)/libexec/ipvl/$$door; done
-	install -d $(INSTALL_TO)/share/man/man8
-	install -m 644 target/man/*.8 $(INSTALL_TO)/share/man/man8
-	install -D -m 644 target/completions/ipvl.bash $(INSTALL_TO)/share/bash-completion/completions/ipvl
-	install -D -m 644 target/completions/_ipvl $(INSTALL_TO)/share/zsh/site-functions/_ipvl
-	install -D -m 644 target/completions/ipvl.fish $(INSTALL_TO)/share/fish/vendor_completions.d/ipvl.fish
+install: man completions ## install to DESTDIR and PREFIX (default /usr/local): programs, plugins, units, pages
+	@$(MAKE) --no-print-directory install-tree
+
+# What was built already: for the package.
+install-tree:
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install $(DOORS)
+
+deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions
+	@scripts/deb
+
+verify-deb: deb ## install, upgrade and purge the package in clean Debian trees, with systemd, networkd and NetworkManager (network, once; root)
+	@ENGINE=deb engines/verify
 
 clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines bench bench-scale man completions install clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines bench bench-scale man completions install install-tree deb verify-deb clean

@@ -291,10 +291,13 @@ impl Agent {
         Ok(())
     }
 
-    /// Whether there is nothing left to look after: no slave, or a netns that only we keep alive.
+    /// Whether there is nothing left to look after: no slave, or a netns that only we keep alive. A service is ended by
+    /// others.
     fn is_done(&mut self) -> Result<bool> {
-        let temporary = self.term == Term::WhileNeeded;
-        if temporary && self.registry.is_empty() && self.dirty.host_ends.is_empty() {
+        if self.term == Term::ForGood {
+            return Ok(false);
+        }
+        if self.registry.is_empty() && self.dirty.host_ends.is_empty() {
             return self.may_leave();
         }
         let deserted = std::mem::take(&mut self.waited) && netns::last_user(&[]).unwrap_or(false);
