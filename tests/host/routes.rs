@@ -54,6 +54,26 @@ fn routes_that_refuse_are_obeyed() {
     reaches(&lab, &mut wire, FAR_6, true);
 }
 
+/// Packets like one that has just left are not asked about anew, but for no longer than a millisecond.
+#[test]
+fn a_change_of_routes_holds_in_the_midst_of_a_stream() {
+    require_root!();
+    let lab = lab(&["mode l3"]);
+    let mut wire = lab.wire();
+    default_routes(&lab);
+    for (ip, from, to, bits) in [("ip", "10.0.0.10", FAR, 32), ("ip -6", "fd00::10", FAR_6, 128)] {
+        let port = lab.slaves[0].port("ipvl0");
+        let stream = || (0..200).for_each(|_| port.inject(&datagram(from, to)));
+        stream();
+        assert!(wire.count(QUIET, is_datagram(from, to)) >= 200, "the stream flows");
+        run(&lab.host, &format!("{ip} route add blackhole {to}/{bits}"));
+        let before = drops(&lab, Reason::Blackhole);
+        stream();
+        wire.expect_none("a datagram", QUIET, is_datagram(from, to));
+        assert_eq!(drops(&lab, Reason::Blackhole) - before, 200, "each is counted");
+    }
+}
+
 #[test]
 fn a_route_learnt_from_a_router_is_neither_lost_nor_in_the_way() {
     require_root!();

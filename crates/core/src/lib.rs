@@ -20,6 +20,7 @@ mod ingress;
 mod owner;
 mod reply;
 mod route;
+mod trip;
 mod verdict;
 pub mod wire;
 
@@ -35,4 +36,5 @@ pub use ingress::ingress;
 pub use owner::{Nearby, Owner, OwnerEntry, Seat};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, ARP_LEN, Reply};
 pub use route::{Lookup, Way, destination};
+pub use trip::{Remembered, TRIPS, Trip};
 pub use verdict::{Action, Audience, Flood, Reason, Then, Verdict};

@@ -252,7 +252,7 @@ fn quote_behind<const N: usize>(skb: &Skb, head: &[u8; N], quoted: usize) -> boo
 }
 
 #[inline(always)]
-fn store<const N: usize>(skb: &Skb, at: usize, bytes: &[u8; N]) -> bool {
+pub fn store<const N: usize>(skb: &Skb, at: usize, bytes: &[u8; N]) -> bool {
     // SAFETY: a valid context, and a buffer of N bytes.
     unsafe { bpf_skb_store_bytes(skb.raw(), at as u32, bytes.as_ptr().cast(), N as u32, 0) == 0 }
 }

@@ -56,7 +56,8 @@ fn act_on_egress(skb: &Skb, verdict: Verdict) -> i32 {
 
 #[inline(never)]
 fn routed_egress(skb: &Skb) -> i32 {
-    Hook { skb, source: Maps.slot_of(skb.ifindex()) }.route()
+    let hook = Hook { skb, source: Maps.slot_of(skb.ifindex()) };
+    route::again(&hook).unwrap_or_else(|| hook.route())
 }
 
 #[inline(never)]

@@ -1,4 +1,4 @@
-//! Where is the state? Fourteen maps a port, and `Tables` answered from them.
+//! Where is the state? Fifteen maps a port, and `Tables` answered from them.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -37,6 +37,8 @@ static REPORTS: RingBuf = RingBuf::with_byte_size(REPORTS_BYTES, 0);
 static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
 #[map]
 static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_DROP_KEYS, BPF_F_NO_PREALLOC);
+#[map]
+static TRIPS: PerCpuArray<Remembered> = PerCpuArray::with_max_entries(ipvl_core::TRIPS, 0);
 #[map]
 static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
 #[map]
@@ -106,6 +108,23 @@ impl Maps {
             Some(seat) if seat.host_end == host_end => Slot(seat.slot),
             // SAFETY: the value is one word.
             _ => unsafe { IDS.get(&host_end) }.copied().unwrap_or(WIRE),
+        }
+    }
+
+    /// The next hop of such a packet, if the table was asked for it a moment ago.
+    #[inline(always)]
+    pub fn next_hop(&self, trip: &Trip, len: u32) -> Option<&'static [u8; 12]> {
+        // SAFETY: the entry is this CPU's own, and nobody writes it while the program runs.
+        let known = unsafe { &*TRIPS.get_ptr(trip.place())? };
+        trip.is(known, now(), len).then_some(&known.macs)
+    }
+
+    /// Remembers it for a moment.
+    #[inline(always)]
+    pub fn remember_next_hop(&self, trip: &Trip, len: u32, macs: [u8; 12]) {
+        if let Some(known) = TRIPS.get_ptr_mut(trip.place()) {
+            // SAFETY: as in `count_sent`.
+            unsafe { *known = trip.remembered(now(), len, macs) };
         }
     }
 

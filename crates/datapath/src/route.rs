@@ -4,7 +4,7 @@
 //! asked only if the host end forwards, which may have cost the host routes that it learnt from router advertisements;
 //! else the helper looks up the route itself: out of the master only, and what the table refuses is dropped uncounted.
 
-use crate::act::{Hook, redirect};
+use crate::act::{Hook, redirect, store};
 use crate::maps::Maps;
 use aya_ebpf::bindings::{bpf_fib_lookup as Question, bpf_redir_neigh as NextHop};
 use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
@@ -46,6 +46,7 @@ pub fn by_table(hook: &Hook) -> Outcome {
     match ask(hook, &key, &mut question).map_err(Verdict::action) {
         Ok(way) => {
             hook.count_sent();
+            keep(hook, &port, &question);
             Outcome(match way {
                 Way::Told => leave(&port, question.ifindex, Some(next_hop(&question))),
                 Way::Unasked => leave(&port, port.master, None),
@@ -55,6 +56,32 @@ pub fn by_table(hook: &Hook) -> Outcome {
         Err(Action::Drop(reason)) => Outcome::refused(reason, unsafe { question.__bindgen_anon_1.mtu_result }),
         Err(_) => Outcome::HOST,
     }
+}
+
+/// To where the last packet like it went, if that was just now.
+#[inline(always)]
+pub fn again(hook: &Hook) -> Option<i32> {
+    let (trip, len) = Trip::of(hook.skb, hook.source)?;
+    let macs = Maps.next_hop(&trip, len)?;
+    if !store(hook.skb, 0, macs) {
+        return None;
+    }
+    hook.count_sent();
+    Some(hook.wire())
+}
+
+/// Keeps the way for packets like this one, if the next hop's MAC address is known, and the way is out of the master: of
+/// other devices it is not known what their frames look like.
+#[inline(always)]
+fn keep(hook: &Hook, port: &Port, question: &Question) {
+    if question.ifindex != port.master || question.dmac == [0; 6] || port.has(Port::IP_ONLY) {
+        return;
+    }
+    let Some((trip, len)) = Trip::of(hook.skb, hook.source) else { return };
+    let mut macs = [0; 12];
+    macs[..6].copy_from_slice(&question.dmac);
+    macs[6..].copy_from_slice(&question.smac);
+    Maps.remember_next_hop(&trip, len, macs);
 }
 
 #[inline(never)]
