@@ -49,6 +49,9 @@ verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bri
 verify-engines: build ## real engines with real containers, on small Debian machines made here: ENGINE=cni|docker|podman|... (network, once)
 	@engines/verify
 
+verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernetes' schemas (PyPI, once)
+	@deploy/kubernetes/check
+
 bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
 	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
 	@scripts/bench-memory $(or $(COUNTS),100 1000)
@@ -88,4 +91,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines bench bench-scale man completions install install-tree deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-kubernetes bench bench-scale man completions install install-tree deb verify-deb clean
