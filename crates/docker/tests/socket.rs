@@ -4,7 +4,7 @@ mod plugin;
 
 use ipvl_control::lock::{LOCK_WAIT, Lock};
 use ipvl_control::{NetnsRef, netns};
-use ipvl_testbed::{EXT_V4, Lab, require_root, wait_until};
+use ipvl_testbed::{EXT_V4, Lab, require_device, require_root, wait_until};
 use plugin::{ENDPOINT, NETWORK, Plugin, endpoint, ids, network};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -153,6 +153,44 @@ fn of_two_networks_in_l3_one_leads_out() {
     assert_eq!(l3, json!({ "SkipIPv4": true, "SkipIPv6": true }));
     let l2 = check(json!({ "com.docker.network.generic": { "parent": "eth0" } }));
     assert_eq!(l2, json!({ "SkipIPv4": false, "SkipIPv6": false }), "its gateway is the way out");
+}
+
+#[test]
+fn a_vlan_and_a_dummy_are_made_for_their_networks() {
+    require_root!();
+    require_device!("vlan id 5");
+    require_device!("dummy");
+    let (lab, plugin) = stage("made");
+    let numbered = |number: &str, options: Value| {
+        let mut body = network(options);
+        body["NetworkID"] = json!(number);
+        body
+    };
+    let is_there = |name: &str| lab.host.exec(["ip", "link", "show", name]).ok;
+    for number in ["1", "2"] {
+        let created = numbered(number, json!({ "parent": "eth0.10" }));
+        assert_eq!(plugin.call("/NetworkDriver.CreateNetwork", &created), json!({}));
+    }
+    plugin.call("/NetworkDriver.DeleteNetwork", &json!({ "NetworkID": "1" }));
+    assert!(is_there("eth0.10"), "the other network needs it");
+    lab.host.run(["ip", "link", "del", "eth0.10"]);
+    let mut added = endpoint("10.0.0.50/24");
+    added["NetworkID"] = json!("2");
+    assert_eq!(plugin.call("/NetworkDriver.CreateEndpoint", &added), json!({ "Interface": {} }));
+    assert!(is_there("eth0.10"), "made again, as after a reboot");
+    plugin.call("/NetworkDriver.DeleteNetwork", &json!({ "NetworkID": "2" }));
+    assert!(!is_there("eth0.10") && slaves(&lab) == 0);
+
+    plugin.call("/NetworkDriver.CreateNetwork", &numbered("3", json!({})));
+    assert!(is_there("di-3"));
+    plugin.call("/NetworkDriver.DeleteNetwork", &json!({ "NetworkID": "3" }));
+    assert!(!is_there("di-3"));
+    let refused = plugin.call(
+        "/NetworkDriver.CreateNetwork",
+        &numbered("4", json!({ "parent": "eth0.11", "com.docker.network.driver.mtu": "9000" })),
+    );
+    assert!(refused["Err"].as_str().is_some_and(|text| text.contains("mtu 9000")), "{refused}");
+    assert!(!is_there("eth0.11"), "what is refused leaves nothing");
 }
 
 fn stage(label: &str) -> (Lab, Plugin) {
