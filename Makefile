@@ -64,6 +64,10 @@ budget: build ## what a verdict costs, in instructions, beside what crates/bench
 	cargo build --release --package ipvl-bench
 	@scripts/budget
 
+bench-ahead: build ## what may be faster than the kernel's driver, and what breaks for it: docs/performance.md (QUICK=1: one round)
+	cargo build --release --package ipvl-bench
+	@scripts/bench-ahead
+
 man: build ## the man pages, into target/man
 	@mkdir -p target/man
 	$(IPVL) man target/man/

@@ -20,19 +20,19 @@ pub enum Target {
 }
 
 /// One instruction: code, registers, offset, number.
-const fn one(code: u8, dst: u8, src: u8, offset: i16, number: i32) -> u64 {
+pub const fn one(code: u8, dst: u8, src: u8, offset: i16, number: i32) -> u64 {
     code as u64 | ((src << 4 | dst) as u64) << 8 | (offset as u16 as u64) << 16 | (number as u32 as u64) << 32
 }
 
-const fn set(register: u8, number: i32) -> u64 {
+pub const fn set(register: u8, number: i32) -> u64 {
     one(0xb7, register, 0, 0, number)
 }
 
-const fn call(helper: i32) -> u64 {
+pub const fn call(helper: i32) -> u64 {
     one(0x85, 0, 0, 0, helper)
 }
 
-const EXIT: u64 = one(0x95, 0, 0, 0, 0);
+pub const EXIT: u64 = one(0x95, 0, 0, 0, 0);
 
 /// A program that redirects every frame there.
 pub fn redirect(target: Target) -> io::Result<OwnedFd> {

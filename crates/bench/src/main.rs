@@ -1,10 +1,12 @@
 //! How fast is ipvl, beside the kernel's driver and its neighbours? `make bench` runs this and writes what it found.
 //!
 //! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
-//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone. `ipvl-bench budget` compares what they cost
-//! with what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
+//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone. `ipvl-bench ahead FILE` and
+//! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
+//! what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
 //! `vm/run -I` a nanosecond is an instruction.
 
+mod ahead;
 mod budget;
 mod bytecode;
 mod candidate;
@@ -26,13 +28,16 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["measure", file] => measure::measure(Path::new(file)),
+        ["ahead", file] => ahead::measure(Path::new(file)),
+        ["promises", file] => ahead::promises(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
         ["budget", verdicts] => budget::compare(Path::new(verdicts)),
         ["budget", "write", verdicts] => budget::write(Path::new(verdicts)),
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {
             eprintln!(
-                "usage: ipvl-bench measure FILE | verdicts FILE | budget [write] VERDICTS | report DIRECTORY PAGE"
+                "usage: ipvl-bench measure FILE | verdicts FILE | ahead FILE | promises FILE | budget [write] VERDICTS | \
+                 report DIRECTORY PAGE"
             );
             return ExitCode::from(2);
         }

@@ -10,6 +10,10 @@ use std::os::fd::AsRawFd;
 const RTM_NEWLINK: u16 = 16;
 /// Request, acknowledge, create, exclusively.
 const FLAGS: u16 = 0x605;
+/// Request, acknowledge.
+const SET: u16 = 0x5;
+/// `IFLA_GSO_MAX_SIZE`, `IFLA_GRO_MAX_SIZE`, and both for IPv4.
+const LIMITS: [u16; 4] = [41, 58, 63, 64];
 const NESTED: u16 = 1 << 15;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
@@ -40,11 +44,23 @@ pub fn pair(primary: &str, peer: &str, there: &Netns) -> io::Result<()> {
     order(&body)
 }
 
+/// Lets the device `ifindex` of the caller's netns send and receive packets of up to `bytes`, as far as it can.
+pub fn enlarge(ifindex: u32, bytes: u32) -> io::Result<()> {
+    let mut header = IFINFOMSG;
+    header[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    let limits = LIMITS.map(|limit| attribute(limit, &bytes.to_ne_bytes())).concat();
+    order_with(SET, &[header.to_vec(), limits].concat())
+}
+
 fn order(body: &[u8]) -> io::Result<()> {
+    order_with(FLAGS, body)
+}
+
+fn order_with(flags: u16, body: &[u8]) -> io::Result<()> {
     let mut message = Vec::new();
     message.extend_from_slice(&((HEADER + body.len()) as u32).to_ne_bytes());
     message.extend_from_slice(&RTM_NEWLINK.to_ne_bytes());
-    message.extend_from_slice(&FLAGS.to_ne_bytes());
+    message.extend_from_slice(&flags.to_ne_bytes());
     message.extend_from_slice(&[0; 8]);
     message.extend_from_slice(body);
     let mut socket = Socket::new(NETLINK_ROUTE)?;

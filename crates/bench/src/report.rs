@@ -1,5 +1,6 @@
 //! What do the results say, for people? Tables in `docs/performance.md`, between its markers, and charts beside it.
 
+use crate::ahead;
 use crate::candidate::{PATHS, Path as Way};
 use crate::chart::Chart;
 use crate::load::{LOADS, Load};
@@ -43,6 +44,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     }
     if let Ok(results) = Results::read(&directory.join("verdicts.json")) {
         text = replace(&text, "verdicts", &verdicts(&results));
+    }
+    if let Some(tables) = ahead::tables(directory) {
+        text = replace(&text, "ahead", &tables);
     }
     fs::write(page, text)
 }

@@ -110,7 +110,7 @@ impl Results {
 }
 
 impl Series {
-    fn is(&self, [candidate, load, path, family]: [&str; 4]) -> bool {
+    pub fn is(&self, [candidate, load, path, family]: [&str; 4]) -> bool {
         self.candidate == candidate && self.load == load && self.path == path && self.family == family
     }
 }

@@ -4,7 +4,10 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+const BPF_MAP_CREATE: i32 = 0;
 const BPF_PROG_LOAD: i32 = 5;
+const BPF_PROG_ATTACH: i32 = 8;
+const BPF_PROG_DETACH: i32 = 9;
 const BPF_PROG_TEST_RUN: i32 = 10;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const SCHED_CLS: u32 = 3;
@@ -64,8 +67,13 @@ pub struct Size {
 
 /// Loads a program for a device's hook.
 pub fn load(instructions: &[u64]) -> io::Result<OwnedFd> {
+    load_as(SCHED_CLS, instructions)
+}
+
+/// Loads a program of another kind (`enum bpf_prog_type`).
+pub fn load_as(kind: u32, instructions: &[u64]) -> io::Result<OwnedFd> {
     let mut attr = LoadAttr {
-        kind: SCHED_CLS,
+        kind,
         count: instructions.len() as u32,
         instructions: instructions.as_ptr().addr() as u64,
         license: LICENSE.as_ptr().addr() as u64,
@@ -75,6 +83,36 @@ pub fn load(instructions: &[u64]) -> io::Result<OwnedFd> {
     let fd = unsafe { bpf(BPF_PROG_LOAD, &mut attr) }?;
     // SAFETY: the descriptor is new and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes an empty map of that kind (`enum bpf_map_type`).
+pub fn map(kind: u32, key: u32, value: u32, entries: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes are numbers only.
+    let fd = unsafe { bpf(BPF_MAP_CREATE, &mut [kind, key, value, entries, 0]) }?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Hangs a program on what is no device: a cgroup, a map.
+pub fn attach(to: BorrowedFd<'_>, program: BorrowedFd<'_>, at: u32) -> io::Result<()> {
+    let [to, program] = [to, program].map(|fd| fd.as_raw_fd().cast_unsigned());
+    // SAFETY: the attributes are numbers only.
+    unsafe { bpf(BPF_PROG_ATTACH, &mut [to, program, at, 0]) }.map(drop)
+}
+
+/// Takes it off again.
+pub fn detach(from: BorrowedFd<'_>, program: BorrowedFd<'_>, at: u32) -> io::Result<()> {
+    let [from, program] = [from, program].map(|fd| fd.as_raw_fd().cast_unsigned());
+    // SAFETY: the attributes are numbers only.
+    unsafe { bpf(BPF_PROG_DETACH, &mut [from, program, at, 0]) }.map(drop)
+}
+
+/// Sets a socket's option that is a number.
+pub fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, number: i32) -> io::Result<()> {
+    let value = std::ptr::from_ref(&number).cast();
+    // SAFETY: the number outlives the call and is as long as it says.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, size_of::<i32>() as u32) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Runs a program `repeat` times on a frame that comes in by `ifindex`: what it returned, and nanoseconds a time.

@@ -1,0 +1,103 @@
+//! What was tried to be faster than the kernel's driver between siblings, and what shows how far one can get?
+
+use super::cgroup::Cgroup;
+use super::splice::Splice;
+use crate::candidate::{Backend, Bare, Candidate, Path};
+use crate::load::Ends;
+use crate::netkit;
+use crate::network::Network;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The kernel's `GSO_MAX_SIZE`: more than that no device takes.
+const BIG: u32 = 524_280;
+
+/// One of them, with its network.
+pub struct Tried {
+    /// For results and tables.
+    pub name: &'static str,
+    network: Network,
+    way: Way,
+}
+
+/// What is not as usual.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Usual,
+    /// The slaves' devices take packets as large as can be.
+    Big,
+    /// And the master as well.
+    BigMaster,
+    /// One namespace talks to itself: no device could be shorter.
+    Lo,
+    /// From socket to socket.
+    Sockets,
+}
+
+/// The measure of the others.
+pub const MEASURE: &str = "C ipvlan l2";
+/// ipvl on veth pairs, which every kernel has.
+pub const OURS: Candidate = Candidate::Ipvl("l2", Backend::Veth);
+const ALL: [(&str, Candidate, Way); 9] = [
+    (MEASURE, Candidate::Kernel("l2"), Way::Usual),
+    ("ipvl l2", OURS, Way::Usual),
+    ("ipvl l2 netkit", Candidate::Ipvl("l2", Backend::Netkit), Way::Usual),
+    ("redirect only, netkit", Candidate::NetkitRedirect(Bare::Siblings), Way::Usual),
+    ("lo", Candidate::Veth, Way::Lo),
+    ("C ipvlan l2, BIG TCP", Candidate::Kernel("l2"), Way::Big),
+    ("ipvl l2, BIG TCP", OURS, Way::Big),
+    ("ipvl l2, BIG TCP, master too", OURS, Way::BigMaster),
+    ("ipvl l2, socket to socket", OURS, Way::Sockets),
+];
+
+impl Tried {
+    /// All that this kernel can make.
+    pub fn all() -> io::Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for (name, candidate, way) in ALL {
+            match Network::new(candidate) {
+                None => eprintln!("{name}: left out, this kernel cannot make it"),
+                Some(network) => {
+                    enlarge(&network, way)?;
+                    all.push(Self { name, network, way });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// From slave to slave.
+    pub fn siblings(&self, v6: bool) -> Ends<'_> {
+        if self.way == Way::Lo {
+            let to: IpAddr = if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+            return Ends { client: self.network.place(0), server: self.network.place(0), to };
+        }
+        Path::Siblings.ends(&self.network, v6)
+    }
+
+    /// From slave to outside, if that is any different from the usual.
+    pub fn outwards(&self, v6: bool) -> Option<Ends<'_>> {
+        let whole = self.name.starts_with(MEASURE) || self.name.starts_with("ipvl");
+        (whole && self.way != Way::Sockets).then(|| Path::Out.ends(&self.network, v6))
+    }
+
+    /// What must be there while it is measured.
+    pub fn prepare<'a>(&self, cgroup: &'a Cgroup) -> io::Result<Option<Splice<'a>>> {
+        let wanted = self.way == Way::Sockets;
+        wanted.then(|| Splice::between(cgroup, self.network.place(0), self.network.place(1))).transpose()
+    }
+}
+
+fn enlarge(network: &Network, way: Way) -> io::Result<()> {
+    let slaves = [(network.place(0), "s"), (network.place(1), "s")];
+    let devices = match way {
+        Way::Big => slaves.to_vec(),
+        Way::BigMaster => [&slaves[..], &[(network.host(), "eth0")]].concat(),
+        _ => Vec::new(),
+    };
+    for (place, name) in devices {
+        let ifindex = place.run(["cat", &format!("/sys/class/net/{name}/ifindex")]).trim().parse();
+        place.within(|| netkit::enlarge(ifindex.expect("an ifindex"), BIG))?;
+    }
+    Ok(())
+}
