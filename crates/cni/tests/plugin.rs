@@ -1,0 +1,208 @@
+//! Does the CNI plugin say what is wrong in the runtime's form, and leave nothing behind, whoever goes away in the middle?
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use ipvl_testbed::{Lab, require_root, wait_until};
+use serde_json::{Value, json};
+
+/// For what must happen soon; only a failing test waits this long.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A lab, and a folder with IPAM plugins for it.
+struct Stage {
+    lab: Lab,
+    plugins: PathBuf,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let lab = Lab::new(1);
+        let plugins = std::env::temp_dir().join(format!("ipvl-cni-{}", lab.host.name()));
+        fs::create_dir_all(&plugins).expect("a folder");
+        let stage = Self { lab, plugins };
+        stage.ipam(
+            "gives",
+            r#"echo '{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.77/24","gateway":"10.0.0.254"}]}'"#,
+        );
+        stage
+    }
+
+    /// An IPAM plugin: shell text, which notes what it was asked.
+    fn ipam(&self, name: &str, text: &str) {
+        let path = self.plugins.join(name);
+        let log = self.plugins.join("asked");
+        let script = format!("#!/bin/sh\nIN=$(cat)\necho $CNI_COMMAND $CNI_CONTAINERID >>{}\n{text}\n", log.display());
+        fs::write(&path, script).expect("a plugin");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+
+    fn asked(&self) -> String {
+        fs::read_to_string(self.plugins.join("asked")).unwrap_or_default()
+    }
+
+    fn start(&self, command: &str, netns: &str, config: &Value) -> Child {
+        let mut plugin = self.lab.host.command([env!("CARGO_BIN_EXE_ipvl-cni")]);
+        self.environment(&mut plugin, command, netns);
+        let mut child = plugin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the plugin");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(config.to_string().as_bytes()).expect("a configuration");
+        child
+    }
+
+    fn environment(&self, plugin: &mut Command, command: &str, netns: &str) {
+        let path = self.plugins.display().to_string();
+        let words =
+            [("COMMAND", command), ("CONTAINERID", "c1"), ("NETNS", netns), ("IFNAME", "eth0"), ("PATH", &path)];
+        plugin.envs(words.map(|(key, value)| (format!("CNI_{key}"), value.to_owned())));
+    }
+
+    /// What it answers, and whether that is a success.
+    fn call(&self, command: &str, config: &Value) -> (bool, Value) {
+        self.call_in(command, &format!("/run/netns/{}", self.lab.slaves[0].name()), config)
+    }
+
+    fn call_in(&self, command: &str, netns: &str, config: &Value) -> (bool, Value) {
+        let output = self.start(command, netns, config).wait_with_output().expect("the plugin's end");
+        (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    fn slaves(&self) -> usize {
+        let links = self.lab.host.run(["ip", "-d", "link"]);
+        links.matches("ipvl host end").count() + links.matches("ipvlh").count()
+    }
+
+    #[track_caller]
+    fn expect_nothing(&self) {
+        assert!(wait_until(SOON, || self.slaves() == 0), "a slave is left");
+        assert!(!self.lab.slaves[0].exec(["ip", "link", "show", "eth0"]).ok, "an interface is left");
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.plugins);
+    }
+}
+
+fn config(changes: Value) -> Value {
+    let mut config =
+        json!({ "cniVersion": "1.1.0", "name": "net", "type": "ipvl", "master": "eth0", "ipam": { "type": "gives" } });
+    let object = config.as_object_mut().expect("an object");
+    object.extend(changes.as_object().cloned().unwrap_or_default());
+    config
+}
+
+#[test]
+fn a_probe_is_answered_whatever_its_environment_says() {
+    require_root!();
+    let stage = Stage::new();
+    let (ok, reply) = stage.call_in("VERSION", "dummy", &json!({ "cniVersion": "0.4.0" }));
+    assert!(
+        ok && reply["cniVersion"] == "0.4.0" && reply["supportedVersions"].to_string().contains("1.1.0"),
+        "{reply}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_and_leaves_nothing() {
+    require_root!();
+    let stage = Stage::new();
+    stage.ipam("dies", "kill -9 $$");
+    stage.ipam("babbles", "echo yes");
+    stage.ipam("refuses", r#"echo '{"code":11,"msg":"none left"}'; exit 1"#);
+    stage.ipam("empty", r#"echo '{"cniVersion":"1.0.0","ips":[]}'"#);
+    stage.ipam("takes", r#"echo '{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.1/24"}]}'"#);
+    stage.ipam("strays", r#"echo '{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.77/24"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.9.9.9"}]}'"#);
+    let ipam = |kind: &str| json!({ "ipam": { "type": kind } });
+    for (changes, code, says) in [
+        (json!({ "cniVersion": "0.2.0" }), 1, "incompatible"),
+        (json!({ "name": "a b" }), 7, "\"name\""),
+        (json!({ "master": "eth7" }), 7, "no link of that name"),
+        (json!({ "master": "lo" }), 7, "loopback"),
+        (json!({ "mode": "l4" }), 7, "l2, l3, l3s"),
+        (json!({ "mtu": 9000 }), 7, "mtu 9000"),
+        (json!({ "ipam": {} }), 7, "\"ipam\" is missing"),
+        (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's address"),
+        (ipam("nobody"), 100, "none of that name"),
+        (ipam("../gives"), 100, "none of that name"),
+        (ipam("dies"), 100, "signal: 9"),
+        (ipam("babbles"), 100, "babbles"),
+        (ipam("refuses"), 11, "none left"),
+        (ipam("empty"), 100, "no address"),
+        (ipam("takes"), 101, "belongs to the host"),
+        (ipam("strays"), 103, "via 10.9.9.9"),
+    ] {
+        let (ok, error) = stage.call("ADD", &config(changes.clone()));
+        assert!(!ok && error["code"] == code, "{changes}: {error}");
+        assert!(error["msg"].as_str().is_some_and(|text| text.contains(says)), "{changes}: {error}");
+        stage.expect_nothing();
+    }
+    let (ok, error) = stage.call_in("ADD", "/run/netns/no-such", &config(json!({})));
+    assert!(!ok && error["code"] == 3, "{error}");
+    assert!(stage.asked().matches("DEL").count() >= 4, "whoever may have given an address is told:\n{}", stage.asked());
+}
+
+#[test]
+fn what_a_killed_call_left_is_collected() {
+    require_root!();
+    let stage = Stage::new();
+    stage.ipam("waits", "sleep 60");
+    let network = config(json!({ "ipam": { "type": "waits" } }));
+    let mut call = stage.start("ADD", &format!("/run/netns/{}", stage.lab.slaves[0].name()), &network);
+    assert!(wait_until(SOON, || stage.asked().contains("ADD c1")), "the IPAM plugin is asked");
+    call.kill().expect("killed");
+    call.wait().expect("its end");
+    let (ok, error) =
+        stage.call("GC", &config(json!({ "cni.dev/valid-attachments": [{ "containerID": "c1", "ifname": "eth0" }] })));
+    assert!(ok && stage.slaves() > 0, "what is valid stays: {error}");
+    let (ok, error) = stage.call("GC", &config(json!({ "cni.dev/valid-attachments": [] })));
+    assert!(ok, "{error}");
+    assert!(stage.asked().contains("DEL c1"), "its address is given back");
+    stage.expect_nothing();
+}
+
+#[test]
+fn an_older_delegate_is_called_in_its_version() {
+    require_root!();
+    let stage = Stage::new();
+    stage.ipam(
+        "old",
+        r#"case $CNI_COMMAND in VERSION) echo '{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0"]}'; exit;; esac
+case $IN in
+*'"cniVersion":"0.4.0"'*) echo '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.77/24"}]}';;
+*) echo '{"code":1,"msg":"incompatible CNI versions"}'; exit 1;;
+esac"#,
+    );
+    let (ok, result) = stage.call("ADD", &config(json!({ "ipam": { "type": "old" } })));
+    assert!(ok && result["cniVersion"] == "1.1.0" && result["ips"][0]["address"] == "10.0.0.77/24", "{result}");
+    assert!(result["ips"][0].get("version").is_none() && result["interfaces"][0]["mtu"] == 1500, "{result}");
+    assert!(stage.lab.pings(&stage.lab.host, "10.0.0.77"));
+    let (ok, error) = stage.call_in("DEL", "", &config(json!({ "ipam": { "type": "old" } })));
+    assert!(ok, "{error}");
+    stage.expect_nothing();
+}
+
+#[test]
+fn a_master_inside_of_the_container_is_found_there() {
+    require_root!();
+    let stage = Stage::new();
+    let inside = &stage.lab.slaves[0];
+    inside.run("ip link add up0 type veth peer name up1".split(' '));
+    inside.run("ip link set up0 up".split(' '));
+    inside.run("ip link set up1 up".split(' '));
+    let network = config(json!({ "master": "up0", "linkInContainer": true, "hostAccess": false }));
+    let (ok, result) = stage.call("ADD", &network);
+    assert!(ok, "{result}");
+    assert!(inside.run(["ip", "addr", "show", "eth0"]).contains("10.0.0.77/24"));
+    assert_eq!(stage.slaves(), 0, "nothing is beside the host's devices");
+    for _ in 0..2 {
+        let (ok, error) = stage.call("DEL", &network);
+        assert!(ok, "{error}");
+    }
+    stage.expect_nothing();
+}
