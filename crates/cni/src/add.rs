@@ -50,8 +50,8 @@ struct Slave<'a> {
 
 impl<'a> Slave<'a> {
     fn attach(call: &'a Call, network: &'a Network, wishes: &Wishes) -> Result<Self, Failure> {
-        let master = match &wishes.master {
-            Some(master) => master.clone(),
+        let master = match wishes.chained_master()? {
+            Some(master) => master,
             None => beside_master(call, network, ipvl_control::default_master)?,
         };
         let spec = LinkSpec {

@@ -23,7 +23,7 @@ pub struct Network {
 /// How its interfaces are to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wishes {
-    /// None for the link of the default route.
+    /// None where it is not named.
     pub master: Option<String>,
     pub mode: Mode,
     pub flag: Flag,
@@ -64,10 +64,7 @@ impl Network {
         let flags = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
         let guards = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
         Ok(Wishes {
-            master: fields
-                .text("master")?
-                .map(str::to_owned)
-                .map_or_else(|| chained(previous.as_ref()), |name| Ok(Some(name)))?,
+            master: fields.text("master")?.map(str::to_owned),
             mode: fields.word("mode", &modes)?.unwrap_or(Mode::L2),
             flag: fields.word("flag", &flags)?.unwrap_or(Flag::Bridge),
             guard: fields.word("guard", &guards)?.unwrap_or(Guard::Owned),
@@ -88,19 +85,24 @@ impl Network {
     }
 }
 
+impl Wishes {
+    /// The master that is named, or that plugins before this one have made, if there were any.
+    pub fn chained_master(&self) -> Result<Option<String>, Failure> {
+        match (&self.master, self.previous.as_ref().map(|outcome| outcome.interfaces.as_slice())) {
+            (Some(named), _) => Ok(Some(named.clone())),
+            (None, None) => Ok(None),
+            (None, Some([one])) if !one.name.is_empty() => Ok(Some(one.name.clone())),
+            (None, Some(_)) => {
+                Err(Failure::config("\"master\" is missing, and prevResult has no single interface to take for it"))
+            }
+        }
+    }
+}
+
 /// A MAC address in the usual form.
 pub fn mac(text: &str) -> Option<Mac> {
     let bytes: Option<Vec<u8>> = text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
     bytes?.try_into().ok().map(Mac)
-}
-
-/// The master that plugins before this one have made, if there were any.
-fn chained(previous: Option<&Outcome>) -> Result<Option<String>, Failure> {
-    match previous.map(|outcome| outcome.interfaces.as_slice()) {
-        None => Ok(None),
-        Some([one]) if !one.name.is_empty() => Ok(Some(one.name.clone())),
-        Some(_) => Err(Failure::config("\"master\" is missing, and prevResult has no single interface to take for it")),
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +139,7 @@ mod tests {
             (r#""prevResult":{"interfaces":[{"name":"a"},{"name":"b"}]}"#, "\"master\" is missing"),
             (r#""runtimeConfig":{"mac":"02:00"}"#, "\"runtimeConfig.mac\" must be six bytes"),
         ] {
-            let failure = network(text).expect_err(text);
+            let failure = network(text).and_then(|wishes| wishes.chained_master()).expect_err(text);
             assert!(failure.text().contains(says), "{text}: {}", failure.text());
             assert_eq!(failure.code(), Code::Config as u64, "{text}");
         }
@@ -146,6 +148,6 @@ mod tests {
     #[test]
     fn the_master_of_a_chain_is_what_the_others_made() {
         let wishes = network(r#""prevResult":{"interfaces":[{"name":"br0"}]}"#).expect("a network");
-        assert_eq!(wishes.master.as_deref(), Some("br0"));
+        assert_eq!(wishes.chained_master().expect("a master").as_deref(), Some("br0"));
     }
 }
