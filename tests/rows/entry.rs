@@ -8,8 +8,9 @@
 //! slaves = ["mode l2", "mode l3 {host on}"]  # s0 in ns0 with 10.0.0.10/24 and fd00::10/64, s1 in ns1 with ...11
 //! given = ["host: {ipvl} link add link eth0 name s0 type ipvlan"]
 //! then = "host: {ipvl} link add link s0 name s1 type ipvlan"
-//! kernel.says = "s1@eth0"              # judged for this driver alone; without a word before it, for both
+//! kernel.says = "s1@eth0"              # judged for this driver alone; without a word before it, for all
 //! ipvl.fails = "the master is itself a slave"
+//! netkit.says = "s1@eth0"              # of ipvl's slaves that are netkit, where they are unlike others
 //! ```
 //!
 //! There are four namespaces: `host` with the master eth0 (10.0.0.1), `ext` at the other end of its wire (10.0.0.254),
@@ -43,6 +44,7 @@ pub struct Entry {
     fails: Option<String>,
     kernel: Option<Expected>,
     ipvl: Option<Expected>,
+    netkit: Option<Expected>,
 }
 
 /// What `then` must come to.
@@ -65,21 +67,33 @@ pub enum Words {
 /// Whose slaves are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
+    /// With slaves that are veth.
     Ipvl,
+    /// The same with slaves that are netkit.
+    Netkit,
     Kernel,
 }
 
 impl Driver {
-    /// By the environment: `DRIVER=kernel`, or else ipvl.
+    /// By the environment: `DRIVER=kernel` or `netkit`, or else ipvl.
     pub fn chosen() -> Self {
-        let kernel = std::env::var_os("DRIVER").is_some_and(|driver| driver == "kernel");
-        if kernel { Self::Kernel } else { Self::Ipvl }
+        match std::env::var("DRIVER").as_deref() {
+            Ok("kernel") => Self::Kernel,
+            Ok("netkit") => Self::Netkit,
+            _ => Self::Ipvl,
+        }
+    }
+
+    /// Whether ipvl makes them.
+    pub fn is_ours(self) -> bool {
+        self != Self::Kernel
     }
 
     /// What `{ipvl}` stands for.
     pub fn command(self) -> String {
         match self {
-            Self::Ipvl => ipvl_path().to_string_lossy().into_owned(),
+            Self::Ipvl => format!("env IPVL_BACKEND=veth {}", ipvl_path().display()),
+            Self::Netkit => format!("env IPVL_BACKEND=netkit {}", ipvl_path().display()),
             Self::Kernel => "ip".to_owned(),
         }
     }
@@ -90,6 +104,7 @@ impl Entry {
     pub fn expected(&self, driver: Driver) -> Option<Expected> {
         let own = match driver {
             Driver::Ipvl => &self.ipvl,
+            Driver::Netkit => self.netkit.as_ref().map_or(&self.ipvl, |_| &self.netkit),
             Driver::Kernel => &self.kernel,
         };
         let Expected { says, lacks, fails } = own.clone().unwrap_or_default();

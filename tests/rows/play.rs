@@ -14,7 +14,7 @@ pub fn play(entry: &Entry, driver: Driver) -> Result<(), String> {
         return Ok(());
     }
     let stage = Stage { lab: Lab::new(2), driver };
-    if driver == Driver::Ipvl && !kernel_is_at_least("6.17") {
+    if driver.is_ours() && !kernel_is_at_least("6.17") {
         // The user's to set there, before host access: `ipvl doctor` says so.
         stage.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
     }
@@ -83,7 +83,7 @@ impl Stage {
 
     fn place(&self, name: &str) -> &Netns {
         match (name, self.driver) {
-            ("host", _) | ("at s0" | "at s1", Driver::Ipvl) => &self.lab.host,
+            ("host", _) | ("at s0" | "at s1", Driver::Ipvl | Driver::Netkit) => &self.lab.host,
             ("ext", _) => &self.lab.ext,
             ("ns0", _) | ("at s0", Driver::Kernel) => &self.lab.slaves[0],
             ("ns1", _) | ("at s1", Driver::Kernel) => &self.lab.slaves[1],
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     fn filled_in(&self, text: &str) -> String {
-        let host_on = if self.driver == Driver::Ipvl { "host on" } else { "" };
+        let host_on = if self.driver.is_ours() { "host on" } else { "" };
         let filled = text.replace("{ipvl}", &self.driver.command()).replace("{host on}", host_on);
         let named = ["host", "ext", "ns0", "ns1"];
         named.iter().fold(filled, |text, name| text.replace(&format!("{{{name}}}"), self.place(name).name()))

@@ -23,6 +23,7 @@ mod live;
 mod master;
 mod monitor;
 mod multicast;
+mod netkit;
 mod news;
 mod places;
 mod proxy;
