@@ -13,6 +13,7 @@ const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const SCHED_CLS: u32 = 3;
 /// `struct __sk_buff`, and where it has the input device.
 const CONTEXT: usize = 192;
+const INGRESS_IFINDEX: usize = 36;
 const IFINDEX: usize = 40;
 const LICENSE: &[u8; 4] = b"GPL\0";
 
@@ -118,7 +119,9 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, number: i32) 
 /// Runs a program `repeat` times on a frame that comes in by `ifindex`: what it returned, and nanoseconds a time.
 pub fn test_run(program: BorrowedFd<'_>, frame: &[u8], ifindex: u32, repeat: u32) -> io::Result<(u32, u32)> {
     let mut context = [0_u8; CONTEXT];
-    context[IFINDEX..IFINDEX + 4].copy_from_slice(&ifindex.to_ne_bytes());
+    for field in [INGRESS_IFINDEX, IFINDEX] {
+        context[field..field + 4].copy_from_slice(&ifindex.to_ne_bytes());
+    }
     let mut attr = TestAttr {
         program: program.as_raw_fd(),
         length_in: frame.len() as u32,

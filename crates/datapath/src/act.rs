@@ -6,8 +6,8 @@ use crate::route::{self, Outcome};
 use crate::skb::Skb;
 use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::*;
-use ipvl_core::wire::HEADER_LEN;
 use ipvl_core::glance::Glance;
+use ipvl_core::wire::HEADER_LEN;
 use ipvl_core::*;
 
 /// Let whoever else is attached see the frame, and then the host's stack.
@@ -106,21 +106,27 @@ impl Hook<'_> {
         self.deliver_to(slot, Maps.slave(slot))
     }
 
-    /// Past the slave's host end where that goes; else through it. From netkit's hook it never goes: nothing has received
-    /// the frame yet, and the kernel would drop it.
+    /// What was decided on in netkit's hook: to a slave, or to the host's stack.
+    #[inline(always)]
+    pub fn take_over(&self, to: Slot) -> i32 {
+        if to == WIRE {
+            self.skb.clear_mark();
+            return HOST;
+        }
+        self.deliver(to)
+    }
+
+    /// Past the slave's host end where that goes; else through it. In netkit's hook nothing has received the frame yet, and
+    /// the kernel would drop it; by way of the ingress it is faster than through a host end.
     #[inline(always)]
     fn deliver_to(&self, slot: Slot, slave: Slave) -> i32 {
+        if self.is_netkit() {
+            return self.hand_on(slot);
+        }
         self.skb.clear_mark();
-        let strange = self.skb.pkt_type() == PACKET_OTHERHOST;
-        if strange {
+        if self.skb.pkt_type() == PACKET_OTHERHOST {
             // SAFETY: a valid context.
             unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
-        }
-        if self.is_netkit() {
-            if strange {
-                address_to_slave(self.skb);
-            }
-            return redirect(slave.host_end, 0);
         }
         if slave.local() {
             address_to_slave(self.skb);
@@ -141,8 +147,9 @@ impl Hook<'_> {
     #[inline(always)]
     pub fn host(&self) -> i32 {
         if self.is_netkit() {
-            self.skb.pass();
-        } else if self.source != WIRE || self.skb.resumed_at().is_some() {
+            return self.hand_on(WIRE);
+        }
+        if self.source != WIRE || self.skb.resumed_at().is_some() {
             self.skb.clear_mark();
         }
         HOST
@@ -151,6 +158,13 @@ impl Hook<'_> {
     #[inline(always)]
     fn is_netkit(&self) -> bool {
         self.source != WIRE && self.skb.is_unreceived()
+    }
+
+    /// To the host end's ingress, where this program carries it out.
+    #[inline(always)]
+    fn hand_on(&self, to: Slot) -> i32 {
+        self.skb.hand_on_to(to);
+        HOST
     }
 
     /// The frame becomes the answer to itself and goes back into the slave.
@@ -184,8 +198,7 @@ impl Hook<'_> {
     }
 }
 
-/// On its way through the host end the frame is told from others' by its MAC address. A bond's link may have received it
-/// by one of its own, and a slave may have sent it to any.
+/// A bond's link may have received it by an address of its own, which a slave's device would not know.
 #[inline(never)]
 fn address_to_slave(skb: &Skb) {
     if let Some((port, _)) = Maps.in_place()

@@ -14,14 +14,13 @@ use ipvl_core::{Verdict, WIRE, glance};
 use maps::Maps;
 use skb::Skb;
 
-/// What leaves a slave: the host end's ingress. With netkit it is a hook in the slave's own sending, from where the host's
-/// stack and the rest of a long flood come by the ingress too. One program for both: it lives as long as either is used.
+/// What leaves a slave: the host end's ingress. With netkit it is a hook in the slave's own sending, and the ingress is for
+/// what that hands on. One program for both: it lives as long as either is used.
 #[classifier]
 pub fn slave_xmit(context: TcContext) -> i32 {
     let skb = Skb { context };
-    if skb.is_passed() {
-        skb.clear_mark();
-        return act::HOST;
+    if let Some(slot) = skb.handed_on_to() {
+        return Hook { skb: &skb, source: WIRE }.take_over(slot);
     }
     let source = Maps.slot_of(skb.ifindex());
     match glance::egress(&skb, &Maps, source) {

@@ -5,7 +5,7 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_skb_pull_data};
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use ipvl_core::{Filter, Frame};
+use ipvl_core::{Filter, Frame, Slot};
 
 /// The headers that nearly every decision reads: up to the options of a neighbour solicitation.
 const HEAD: usize = 86;
@@ -13,8 +13,9 @@ const PACKET_HOST: u32 = 0;
 const PACKET_LOOPBACK: u32 = 5;
 /// Marks a flooded frame that queues up behind its first copies; the lower half is the next slot.
 const RESUME: u32 = 0x4950_0000;
-/// Marks what netkit's hook has left to the host's stack, for the same program at the host end's ingress on the way there.
-const PASSED: u32 = 0x4951_0000;
+/// Marks what netkit's hook has decided on and the host end's ingress is to carry out; the lower half is the slot to
+/// deliver to, or `WIRE` for the host's stack.
+const HANDED_ON: u32 = 0x4951_0000;
 
 pub struct Skb {
     pub context: TcContext,
@@ -69,14 +70,15 @@ impl Skb {
     }
 
     #[inline(always)]
-    pub fn is_passed(&self) -> bool {
+    pub fn handed_on_to(&self) -> Option<Slot> {
         // SAFETY: as above.
-        unsafe { (*self.raw()).mark == PASSED }
+        let mark = unsafe { (*self.raw()).mark };
+        (mark & 0xffff_0000 == HANDED_ON).then_some(Slot(mark & 0xffff))
     }
 
     #[inline(always)]
-    pub fn pass(&self) {
-        self.context.skb.set_mark(PASSED);
+    pub fn hand_on_to(&self, slot: Slot) {
+        self.context.skb.set_mark(HANDED_ON | slot.0);
     }
 
     #[inline(always)]
