@@ -1,8 +1,8 @@
 //! What may stand in a file of `/etc/ipvl`? The types that it is read by, and the JSON schema that follows from them.
 
 use super::value::{
-    AccountName, DeviceName, FlagWord, GuardWord, KindWord, ModeWord, Mtu, NeighWord, NetnsName, Network, NewName,
-    Prefix,
+    AccountName, BackendWord, DeviceName, FlagWord, GuardWord, KindWord, ModeWord, Mtu, NeighWord, NetnsName, Network,
+    NewName, Prefix,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -58,6 +58,8 @@ pub struct Link {
     pub neigh: NeighWord,
     /// The master's, which it then follows, by default.
     pub mtu: Option<Mtu>,
+    /// What slave and host end are; by default netkit where the kernel has it.
+    pub backend: Option<BackendWord>,
     /// Administratively up.
     #[serde(default = "yes")]
     pub up: bool,

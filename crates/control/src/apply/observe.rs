@@ -4,7 +4,7 @@ use super::wish::{Wishes, full_len};
 use crate::alias::owner_of;
 use crate::error::Result;
 use crate::find;
-use crate::model::Kind;
+use crate::model::{Backend, Kind};
 use crate::netlink::{LinkInfo, Netlink};
 use crate::netns;
 use crate::port::Port;
@@ -42,6 +42,8 @@ pub struct Present {
     pub netns: Option<String>,
     /// A network device or a tap device.
     pub kind: Kind,
+    /// What it and its host end are; a tap device is no pair.
+    pub backend: Option<Backend>,
     /// The master's ifindex and name.
     pub master: (u32, String),
     /// The host end's ifindex and name.
@@ -107,6 +109,7 @@ fn present(netlink: &Netlink, known: &Known) -> Result<Present> {
         local: host_end.link_netnsid.is_none(),
         netns: None,
         kind: if find::is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
+        backend: Backend::of(host_end),
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
         config: slave.config(),

@@ -136,6 +136,9 @@ fn compare(wish: &Wish, was: &Present, observed: &Observed) -> Result<Difference
         (Kind::Ipvtap, false) => {
             return Err(wish.fault("type", Wrong::Remake { is: "an ipvtap device".to_owned(), name }));
         }
+        _ if wish.spec.backend.is_some_and(|backend| was.backend != Some(backend)) => {
+            return Err(wish.fault("backend", Wrong::Remake { is: "of another kind of pair".to_owned(), name }));
+        }
         _ if was.name.is_none() => return Err(wish.fault("name", Wrong::Unreachable)),
         _ => {}
     }

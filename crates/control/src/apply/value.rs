@@ -1,6 +1,6 @@
 //! What may a value in a file be? Each is checked where it stands, so that the error knows its line.
 
-use crate::model::{Account, Kind};
+use crate::model::{Account, Backend, Kind};
 use crate::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
 use ipvl_core::{Addr, Flag, Guard, Mode};
 use schemars::JsonSchema;
@@ -37,6 +37,8 @@ words! {
      any." GuardWord for Guard: Owned | Strict | Off, Owned by default;
     "ipvlan: a network device. ipvtap: a tap device for a virtual machine."
     KindWord for Kind: Ipvlan | Ipvtap, Ipvlan by default;
+    "veth: a veth pair. netkit: a netkit pair, of Linux 6.7."
+    BackendWord for Backend: Veth | Netkit, Veth by default;
 }
 
 /// proxy: whoever asks for an address of the slave is answered for it, in l3 and l3s. off: the host gets the question.

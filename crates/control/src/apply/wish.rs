@@ -121,7 +121,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
         tap: (Kind::from(link.kind) == Kind::Ipvtap).then_some(tap),
-        backend: None,
+        backend: link.backend.map(Into::into),
     };
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());
@@ -132,6 +132,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
 fn check_kind(link: &Link) -> Option<(&'static str, Wrong)> {
     match Kind::from(link.kind) {
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", Wrong::TapStays)),
+        Kind::Ipvtap if link.backend.is_some() => Some(("backend", Wrong::OnlyPair)),
         Kind::Ipvtap if link.addresses.is_some() => Some(("addresses", Wrong::TapAddresses)),
         Kind::Ipvlan if link.user.is_some() => Some(("user", Wrong::OnlyTap)),
         Kind::Ipvlan if link.group.is_some() => Some(("group", Wrong::OnlyTap)),

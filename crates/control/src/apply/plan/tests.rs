@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::apply::read;
+use crate::model::Backend;
 use ipvl_core::{Flag, Guard, Mode, SlaveConfig};
 
 const ETH0: u32 = 2;
@@ -120,6 +121,7 @@ fn what_cannot_be_is_said_before_anything_is_done() {
         ("name = \"a\"", vec![engines], "name: there is a slave of that name and netns, which belongs to docker n e"),
         ("name = \"a\"", vec![tap], "type: it is an ipvtap device"),
         ("name = \"a\"", vec![hidden], "name: nothing leads to the network namespace"),
+        ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another kind of pair"),
         ("name = \"a\"\nnetns = \"nowhere\"", vec![], "netns: there is no network namespace nowhere: make it"),
         ("name = \"a\"\nmtu = 9000", vec![], "mtu: the master's is 1500"),
     ] {
@@ -154,6 +156,7 @@ fn slave(host_end: u32, name: &str) -> Present {
         local: true,
         netns: None,
         kind: Kind::Ipvlan,
+        backend: Some(Backend::Veth),
         master: (ETH0, "eth0".to_owned()),
         host_end: (host_end, format!("ipvlh{host_end}")),
         config: CONFIG,
