@@ -123,7 +123,7 @@ pub fn remove(lab: &Lab) {
         ipvl(&lab.host, &format!("link del ipvl{n}"));
     }
     for family in ["-4", "-6"] {
-        let left = run(&lab.host, &format!("ip {family} route show table all proto 197"));
+        let left = run(&lab.host, &format!("ip {family} route show table all proto 157"));
         assert!(left.is_empty(), "routes are left: {left}");
     }
     assert!(!run(&lab.host, "ip -br link").contains("ipvlh"));

@@ -16,10 +16,10 @@ fn addressed_again(lab: &Lab) {
 #[track_caller]
 fn expect_routes_in(lab: &Lab, table: &str) {
     for (family, prefix) in [("-4", "10.0.0.10 dev ipvlh0"), ("-6", "fd00::10 dev ipvlh0")] {
-        let shown = |table: &str| run(&lab.host, &format!("ip {family} route show table {table} proto 197"));
+        let shown = |table: &str| run(&lab.host, &format!("ip {family} route show table {table} proto 157"));
         soon(&format!("{prefix} in table {table}"), || shown(table).contains(prefix));
         let other = if table == "main" { "10" } else { "main" };
-        assert_eq!(crate::lab::exec(&lab.host, &format!("ip {family} route show table {other} proto 197")).stdout, "");
+        assert_eq!(crate::lab::exec(&lab.host, &format!("ip {family} route show table {other} proto 157")).stdout, "");
     }
 }
 

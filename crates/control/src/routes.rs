@@ -7,8 +7,9 @@ use crate::port::HostEnd;
 use crate::tables::PortMaps;
 use ipvl_core::{Addr, Slot};
 
-/// The routes to slaves carry this protocol number (`/etc/iproute2/rt_protos` leaves it free).
-pub const PROTOCOL: u8 = 197;
+/// The routes to slaves carry this protocol number. It is nobody's: of iproute2's numbers and of FRR's (186 to 198), which
+/// takes routes of those for its own, announces none of them, and removes what it does not know.
+pub const PROTOCOL: u8 = 157;
 
 /// A route to a slave: its table and its destination.
 pub type Route = (u32, Prefix);

@@ -125,8 +125,8 @@ pub fn link_value(netns: &Netns, name: &str, key: &str) -> Value {
 pub fn traces(netns: &Netns) -> String {
     let commands = [
         "ip -br link",
-        "ip -4 route show table all proto 197",
-        "ip -6 route show table all proto 197",
+        "ip -4 route show table all proto 157",
+        "ip -6 route show table all proto 157",
         "tc qdisc show",
     ];
     let mut text: String = commands.iter().map(|line| format!("{line}:\n{}", run(netns, line))).collect();

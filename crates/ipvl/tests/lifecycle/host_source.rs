@@ -36,7 +36,7 @@ fn the_source_follows_the_hosts_addresses() {
     lab.host.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1");
     lab.add_slave(0, "mode l2 host on", &["10.78.0.10/24"]);
     run(&lab.slaves[0], "ip route add default dev ipvl0");
-    let routed = || run(&lab.host, "ip route show proto 197").contains("10.78.0.10 ");
+    let routed = || run(&lab.host, "ip route show proto 157").contains("10.78.0.10 ");
     soon("a route", routed);
     assert_eq!(source(&lab, "10.78.0.10"), "10.0.0.1");
     run(&lab.host, "ip addr add 10.78.0.1/24 dev eth0");

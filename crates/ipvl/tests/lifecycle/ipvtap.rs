@@ -168,7 +168,7 @@ fn traffic_outlives_the_agent_and_the_device_its_monitor() {
     lab.ipvl("link set tap0 up");
     guest.kill();
     soon("no carrier", || lab.ipvl("link show tap0").contains("NO-CARRIER"));
-    soon("no route", || run(&lab.host, "ip route show proto 197").is_empty());
+    soon("no route", || run(&lab.host, "ip route show proto 157").is_empty());
     guest.start(&lab, "tap0");
     run(&guest.netns, "ip addr add 10.0.0.70/24 dev eth0");
     for (netns, address) in [(&lab.slaves[0], "10.0.0.10"), (&lab.ext, "10.0.0.254"), (&lab.host, "10.0.0.1")] {

@@ -39,10 +39,10 @@ fn routes_that_are_flushed_come_back() {
     require_root!();
     let lab = Lab::new(1);
     lab.add_slave(0, "mode l3s", &["10.0.0.10/24", "fd00::10/64"]);
-    let routes = |family: &str| run(&lab.host, &format!("ip {family} route show proto 197"));
+    let routes = |family: &str| run(&lab.host, &format!("ip {family} route show proto 157"));
     for (family, to) in [("-4", "10.0.0.10"), ("-6", "fd00::10")] {
         soon("the route", || routes(family).contains(to));
-        run(&lab.host, &format!("ip {family} route flush proto 197"));
+        run(&lab.host, &format!("ip {family} route flush proto 157"));
         soon("the route again", || routes(family).contains(to));
     }
     soon("from the host", || lab.pings(&lab.host, "10.0.0.10"));

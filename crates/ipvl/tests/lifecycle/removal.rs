@@ -24,7 +24,7 @@ impl Populated {
         let programs = programs(&lab.host).into_iter().map(|(_, _, id)| id).collect::<Vec<_>>();
         assert_eq!(programs.len(), 4, "one for the master, one for each slave");
         soon("the host has routes to the l3s slave", || {
-            run(&lab.host, "ip route show proto 197").contains("10.0.0.12")
+            run(&lab.host, "ip route show proto 157").contains("10.0.0.12")
         });
         Self { lab, before, programs }
     }
