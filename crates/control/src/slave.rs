@@ -247,7 +247,8 @@ fn bear(netlink: &Netlink, wanted: &Whose<'_>, master: &LinkInfo, alias: &str) -
         return Ok(Born { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
     }
     let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.mode != Mode::L2);
-    let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias: Some(alias), netns };
+    let (alias, largest) = (Some(alias), Some(&master.detail));
+    let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias, largest, netns };
     let (host_end, slave) = unless_taken(netlink, name, || netlink.add_pair(&spec))?;
     Ok(Born { host_end, slave, tap: None })
 }

@@ -5,7 +5,7 @@ use super::uapi::*;
 use super::wire::Message;
 use super::{AddrGenMode, LinkChange, LinkInfo, Netlink, about};
 use crate::error::{Error, Result};
-use crate::model::Backend;
+use crate::model::{Backend, Detail};
 use ipvl_core::Mac;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -32,6 +32,8 @@ pub struct PairSpec<'a> {
     pub noarp_slave: bool,
     /// The host end's alias.
     pub alias: Option<&'a str>,
+    /// Of whom both ends have how large a packet of several segments may be (BIG TCP); by default it is the kernel's.
+    pub largest: Option<&'a Detail>,
     /// Where the slave is born; by default here.
     pub netns: Option<BorrowedFd<'a>>,
 }
@@ -109,12 +111,26 @@ fn peer(message: Message, attribute: u16, spec: &PairSpec<'_>) -> Message {
 
 /// One queue each way, as ipvlan has: a veth would otherwise get one a CPU.
 fn both_ends(message: Message, spec: &PairSpec<'_>, name: &str) -> Message {
-    message
+    largest(message, spec.largest)
         .str(IFLA_IFNAME, name)
         .u32(IFLA_MTU, spec.mtu)
         .bytes(IFLA_ADDRESS, &spec.mac.0)
         .u32(IFLA_NUM_TX_QUEUES, 1)
         .u32(IFLA_NUM_RX_QUEUES, 1)
+}
+
+/// What an older kernel does not know, it overlooks, and does not say of the master either.
+fn largest(message: Message, detail: Option<&Detail>) -> Message {
+    let Some(detail) = detail else { return message };
+    let all = [
+        (IFLA_GSO_MAX_SIZE, detail.gso_max_size),
+        (IFLA_GSO_MAX_SEGS, detail.gso_max_segs),
+        (IFLA_GRO_MAX_SIZE, detail.gro_max_size),
+        (IFLA_GSO_IPV4_MAX_SIZE, detail.gso_ipv4_max_size),
+        (IFLA_GRO_IPV4_MAX_SIZE, detail.gro_ipv4_max_size),
+    ];
+    let known = all.into_iter().filter(|(_, number)| *number > 0);
+    known.fold(message, |message, (attribute, number)| message.u32(attribute, number))
 }
 
 fn vanished(spec: &PairSpec<'_>) -> Error {

@@ -23,7 +23,17 @@ const ADDR: Addr = Addr::v4([192, 0, 2, 10]);
 fn pair() -> PairSpec<'static> {
     let (host_name, slave_name) = ("ipvlh%d", "ipvl%d");
     let backend = if Backend::has_netkit() { Backend::Netkit } else { Backend::Veth };
-    PairSpec { backend, host_name, slave_name, mac: MAC, mtu: 1500, noarp_slave: false, alias: None, netns: None }
+    PairSpec {
+        backend,
+        host_name,
+        slave_name,
+        mac: MAC,
+        mtu: 1500,
+        noarp_slave: false,
+        alias: None,
+        largest: None,
+        netns: None,
+    }
 }
 
 /// Runs `test` in a netns that is gone afterwards.
