@@ -52,9 +52,13 @@ verify-engines: build ## real engines with real containers, on small Debian mach
 verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernetes' schemas (PyPI, once)
 	@deploy/kubernetes/check
 
-bench-scale: build ## what many slaves cost: adding, broadcasts, packets, memory (COUNTS="100 1000 4096")
-	@IPVL=$(CURDIR)/$(IPVL) cargo bench --quiet --package ipvl --bench scale
-	@scripts/bench-memory $(or $(COUNTS),100 1000)
+bench-scale: build ## what many slaves cost: adding, removing, broadcasts, packets, memory (COUNTS="2 1000 4096")
+	cargo build --release --package ipvl-bench
+	@scripts/bench-scale scale
+
+bench-storm: build ## what a storm of broadcasts leaves to others, with ipvl and with the kernel's driver (SLAVES=1000)
+	cargo build --release --package ipvl-bench
+	@scripts/bench-scale storm
 
 bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
 	cargo build --release --package ipvl-bench

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 920.0;
+const WIDTH: f64 = 1180.0;
 const HEIGHT: f64 = 340.0;
 const LEFT: f64 = 50.0;
 const TOP: f64 = 66.0;
 const BOTTOM: f64 = 40.0;
 const GAP: f64 = 22.0;
-/// Told apart by those who do not see all colours, too (Okabe and Ito).
-const COLOURS: [&str; 6] = ["#0072b2", "#56b4e9", "#009e73", "#e69f00", "#999999", "#d55e00"];
+/// A dark and a light one for each mode, and greys for what is not ours.
+const COLOURS: [&str; 8] = ["#004c7f", "#56b4e9", "#00664b", "#5fd3b3", "#a35200", "#f0b040", "#666666", "#bbbbbb"];
 
 /// What is to be seen.
 pub struct Chart {

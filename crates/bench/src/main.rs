@@ -11,12 +11,16 @@ mod budget;
 mod bytecode;
 mod candidate;
 mod chart;
+mod crowd;
+mod goals;
 mod load;
 mod measure;
 mod netkit;
 mod network;
 mod report;
 mod results;
+mod scale;
+mod storm;
 mod sys;
 mod verdicts;
 
@@ -31,6 +35,8 @@ fn main() -> ExitCode {
         ["ahead", file] => ahead::measure(Path::new(file)),
         ["promises", file] => ahead::promises(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
+        ["scale", file] => scale::scale(Path::new(file)),
+        ["storm", file] => storm::storm(Path::new(file)),
         ["budget", verdicts] => budget::compare(Path::new(verdicts)),
         ["budget", "write", verdicts] => budget::write(Path::new(verdicts)),
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),

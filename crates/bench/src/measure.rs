@@ -43,7 +43,7 @@ impl Plan {
         let rounds = match (quick, counting) {
             (true, true) => 1,
             (true, false) => 3,
-            (false, true) => 5,
+            (false, true) => 3,
             (false, false) => 7,
         };
         Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick }

@@ -3,28 +3,31 @@
 use crate::ahead;
 use crate::candidate::{PATHS, Path as Way};
 use crate::chart::Chart;
+use crate::goals;
 use crate::load::{LOADS, Load};
 use crate::results::{Results, Series};
 use std::fs;
 use std::io;
 use std::path::Path;
 
-const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+/// Of addresses.
+pub const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 /// Who is shown, beside whom, and whether in the charts: the C driver in the same mode where that is known.
-const SHOWN: [(&str, &str, bool); 8] = [
+const SHOWN: [(&str, &str, bool); 9] = [
     ("ipvl l2", "C ipvlan l2", true),
+    ("ipvl l2 netkit", "C ipvlan l2", true),
     ("ipvl l3", "C ipvlan l3", true),
+    ("ipvl l3 netkit", "C ipvlan l3", true),
     ("ipvl l3s", "C ipvlan l3s", true),
+    ("ipvl l3s netkit", "C ipvlan l3s", true),
     ("macvlan", "C ipvlan l2", true),
     ("veth+bridge", "C ipvlan l2", true),
     ("ipvl l2 clsact", "C ipvlan l2", false),
-    ("ipvl l3 clsact", "C ipvlan l3", false),
-    ("ipvl l3s clsact", "C ipvlan l3s", false),
 ];
 /// Whom the others are compared with where there is no C driver.
 const STAND_IN: &str = "macvlan";
 /// How its bytes fall into packets is chance, so it is in no mean.
-const UNSTEADY: Load = Load::TcpStream;
+pub const UNSTEADY: Load = Load::TcpStream;
 /// Part of the way only: compared with the C driver's l2.
 const FLOORS: [&str; 4] = ["veth pair", "netkit pair", "redirect only", "redirect only, netkit"];
 
@@ -34,6 +37,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     for (name, what) in [("counting", "instruction counts"), ("native", "time")] {
         let Ok(results) = Results::read(&directory.join(format!("{name}.json"))) else { continue };
         let compared = Compared { results: &results };
+        if name == "counting" {
+            text = replace(&text, "goals", &goals::table(&compared));
+        }
         let mut pictures = String::new();
         for way in PATHS {
             let file = directory.join(format!("{name}-{}.svg", way.name().replace(' ', "-")));
@@ -42,8 +48,17 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
         }
         text = replace(&text, name, &format!("{pictures}\n{}", compared.tables()));
     }
-    if let Ok(results) = Results::read(&directory.join("verdicts.json")) {
-        text = replace(&text, "verdicts", &verdicts(&results));
+    let of = |name: &str| Results::read(&directory.join(name));
+    if let Ok(counted) = of("verdicts.json") {
+        text = replace(&text, "verdicts", &verdicts(&counted, &of("verdicts-native.json").unwrap_or_default()));
+    }
+    for (marker, files) in
+        [("scale", ["scale.json", "scale-counting.json"]), ("storm", ["storm.json", "storm-native.json"])]
+    {
+        let tables: Vec<_> = files.iter().filter_map(|file| of(file).ok()).map(|results| columns(&results)).collect();
+        if !tables.is_empty() {
+            text = replace(&text, marker, &tables.join("\n"));
+        }
     }
     if let Some(tables) = ahead::tables(directory) {
         text = replace(&text, "ahead", &tables);
@@ -68,16 +83,22 @@ fn replace(text: &str, name: &str, new: &str) -> String {
     }
 }
 
-struct Compared<'a> {
+/// Candidates beside each other.
+pub struct Compared<'a> {
     results: &'a Results,
 }
 
 impl Compared<'_> {
     /// How many times as fast as its measure; above 1 is faster.
-    fn ratio(&self, candidate: &str, beside: &str, load: &str, path: &str, family: &str) -> Option<f64> {
+    pub fn ratio(&self, candidate: &str, beside: &str, load: &str, path: &str, family: &str) -> Option<f64> {
         let measure = self.results.figure([beside, load, path, family]);
         let measure = measure.or_else(|| self.results.figure([STAND_IN, load, path, family]));
         Some(measure? / self.results.figure([candidate, load, path, family])?)
+    }
+
+    /// What an operation takes.
+    pub fn cost(&self, candidate: &str, load: &str, path: &str, family: &str) -> Option<f64> {
+        self.results.figure([candidate, load, path, family])
     }
 
     fn has_driver(&self) -> bool {
@@ -160,29 +181,64 @@ impl Compared<'_> {
     }
 }
 
-fn verdicts(results: &Results) -> String {
-    let mut text = format!("Linux {}, {} a run of the program.\n\n", results.kernel, results.unit);
-    text += &head(&["program", "frame", "IPv4", "IPv6"]);
-    let timed: Vec<_> = results.series.iter().filter(|series| series.load == "verdict").collect();
-    for series in timed.iter().filter(|series| series.family == "IPv4") {
-        let v6 = results.figure([&series.candidate, "verdict", &series.path, "IPv6"]);
-        let v6 = v6.map_or("-".to_owned(), |cost| format!("{cost:.0}"));
-        text += &format!("| {} | {} | {:.0} | {v6} |\n", series.candidate, series.path, series.median());
+/// What a run of each program costs: instructions in the virtual kernel, nanoseconds here.
+fn verdicts(counted: &Results, timed: &Results) -> String {
+    let mut text = format!("Instructions on Linux {}; nanoseconds on {}.\n\n", counted.kernel, timed.kernel);
+    text += &head(&["program", "frame", "IPv4, instructions", "IPv6", "IPv4, ns", "IPv6, ns"]);
+    let verdicts = counted.series.iter().filter(|series| series.load == "verdict" && series.family == "IPv4");
+    for series in verdicts {
+        let cost = |results: &Results, family| {
+            let figure = results.figure([&series.candidate, "verdict", &series.path, family]);
+            figure.map_or("-".to_owned(), |cost| format!("{cost:.0}"))
+        };
+        let cells = [counted, timed].map(|results| FAMILIES.map(|family| cost(results, family)).join(" | "));
+        text += &format!("| {} | {} | {} |\n", series.candidate, series.path, cells.join(" | "));
     }
     text += "\n";
     text += &head(&["program", "", ""]);
-    for series in results.series.iter().filter(|series| series.load == "size") {
+    for series in counted.series.iter().filter(|series| series.load == "size") {
         text += &format!("| {} | {} | {:.0} |\n", series.candidate, series.path, series.median());
     }
     text
 }
 
-fn head(columns: &[&str]) -> String {
+/// A row for each thing, and a column for each state in which it was measured.
+fn columns(results: &Results) -> String {
+    let distinct = |of: fn(&Series) -> String| {
+        let mut all = Vec::new();
+        for one in results.series.iter().map(of) {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
+    };
+    let (loads, states) =
+        (distinct(|series| series.load.clone()), distinct(|s| format!("{}, {}", s.candidate, s.path)));
+    let names: Vec<&str> = std::iter::once("").chain(states.iter().map(String::as_str)).collect();
+    let mut text = format!("Linux {}, {}.\n\n{}", results.kernel, results.unit, head(&names));
+    for load in loads {
+        let cell = |state: &String| {
+            let is_it = |s: &&Series| s.load == load && format!("{}, {}", s.candidate, s.path) == *state;
+            let median = results.series.iter().find(is_it).map(Series::median);
+            median.map_or(
+                "-".to_owned(),
+                |median| if median < 100.0 { format!("{median:.1}") } else { format!("{median:.0}") },
+            )
+        };
+        text += &format!("| {load} | {} |\n", states.iter().map(cell).collect::<Vec<_>>().join(" | "));
+    }
+    text
+}
+
+/// The head of a table.
+pub fn head(columns: &[&str]) -> String {
     let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
     line(columns.to_vec()) + &line(columns.iter().map(|_| "---").collect())
 }
 
-fn shown(ratio: Option<f64>) -> String {
+/// A ratio in a table.
+pub fn shown(ratio: Option<f64>) -> String {
     ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 

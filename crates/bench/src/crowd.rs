@@ -1,0 +1,186 @@
+//! How do many slaves of one master come into being? Some that talk, in namespaces of their own, and a crowd in one.
+
+use crate::load::Ends;
+use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path};
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(200);
+/// Addresses on each slave of the crowd: half of them IPv4, half IPv6.
+pub const ADDRESSES: usize = 4;
+
+/// Who makes slaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// Us.
+    Ipvl,
+    /// The kernel's driver, by `ip`.
+    Kernel,
+}
+
+/// A master with slaves in l2.
+pub struct Crowd {
+    lab: Lab,
+    maker: Maker,
+    talkers: usize,
+    count: usize,
+}
+
+impl Crowd {
+    /// A master with `talkers` slaves.
+    pub fn new(maker: Maker, talkers: usize) -> Option<Self> {
+        let crowd = Self { lab: Lab::new(talkers + 1), maker, talkers, count: 0 };
+        for netns in &crowd.lab.slaves {
+            netns.sysctl("net/ipv6/conf/default/accept_dad", "0");
+            netns.sysctl("net/ipv6/conf/default/router_solicitations", "0");
+        }
+        for n in 0..talkers {
+            let (netns, tool) = (crowd.lab.slaves[n].name(), crowd.tool());
+            let command = format!("{tool} link add link eth0 name t{n} netns {netns} type ipvlan mode l2");
+            crowd.lab.host.exec(command.split(' ')).ok.then_some(())?;
+            let netns = &crowd.lab.slaves[n];
+            netns.run(["ip", "addr", "add", &format!("10.0.0.1{n}/8"), "dev", &format!("t{n}")]);
+            netns.run(["ip", "link", "set", &format!("t{n}"), "up"]);
+        }
+        crowd.lab.ext.run(["ip", "addr", "add", "10.0.0.253/8", "dev", "eth0"]);
+        Some(crowd)
+    }
+
+    /// Makes the crowd `count` large, by one command, and has all of it up; how long the command took.
+    pub fn grow_to(&mut self, count: usize) -> Duration {
+        let netns = self.lab.slaves[self.talkers].name();
+        let add: Vec<_> = (self.count..count)
+            .map(|n| format!("link add link eth0 name s{n} netns {netns} type ipvlan mode l2"))
+            .collect();
+        let start = Instant::now();
+        feed(&self.lab.host, &[&self.tool(), "-batch", "-"], &add);
+        let time = start.elapsed();
+        let up: Vec<_> = (self.count..count).map(|n| format!("link set s{n} up")).collect();
+        feed(self.home(), &["ip", "-batch", "-"], &up);
+        self.count = count;
+        assert!(settles(|| self.running() == count), "not all of {count} slaves have a carrier");
+        time
+    }
+
+    /// Adds one to it, by a command of its own; how long that took.
+    pub fn grow_by_one(&mut self) -> Duration {
+        let netns = self.home().name();
+        let command =
+            format!("{} link add link eth0 name s{} netns {netns} type ipvlan mode l2", self.tool(), self.count);
+        let start = Instant::now();
+        self.lab.host.run(command.split(' '));
+        let time = start.elapsed();
+        self.home().run(["ip", "link", "set", &format!("s{}", self.count), "up"]);
+        self.count += 1;
+        time
+    }
+
+    /// Gives everybody in the crowd its addresses; how long until all are in the table of addresses.
+    pub fn address(&self) -> Duration {
+        let both = |n: usize, part: usize| {
+            let (high, low) = (n / 250, n % 250 + 1);
+            let v4 = format!("addr add 10.{}.{high}.{low}/32 dev s{n}", 1 + part);
+            [v4, format!("addr add fd01::{}:{n:x}/128 dev s{n} nodad", 1 + part)]
+        };
+        let all = (0..self.count).flat_map(|n| (0..ADDRESSES / 2).flat_map(move |part| both(n, part)));
+        let start = Instant::now();
+        feed(self.home(), &["ip", "-batch", "-"], &all.collect::<Vec<_>>());
+        let wanted = self.count * ADDRESSES;
+        let known =
+            || self.lab.host.run([&self.tool(), "addr", "show"]).lines().filter(|line| is_of_crowd(line)).count();
+        if self.maker == Maker::Ipvl {
+            assert!(settles(|| known() >= wanted), "{} of {wanted} addresses are known", known());
+        }
+        start.elapsed()
+    }
+
+    /// Removes the whole crowd by one command; how long that took.
+    pub fn dissolve(&mut self) -> Duration {
+        let del: Vec<_> = (0..self.count).map(|n| format!("link del s{n}")).collect();
+        let start = Instant::now();
+        feed(&self.lab.host, &[&self.tool(), "-batch", "-"], &del);
+        self.count = 0;
+        start.elapsed()
+    }
+
+    /// From one talker, or the machine outside where there is none of that number, to another.
+    pub fn ends(&self, client: usize, server: usize) -> Ends<'_> {
+        Ends { client: self.place(client), server: self.place(server), to: self.address_of(server) }
+    }
+
+    /// A talker's netns, or that of the machine outside.
+    pub fn place(&self, n: usize) -> &Netns {
+        if n < self.talkers { &self.lab.slaves[n] } else { &self.lab.ext }
+    }
+
+    /// The netns with the master.
+    pub fn host(&self) -> &Netns {
+        &self.lab.host
+    }
+
+    /// How many there are in the crowd.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The crowd's receive counters.
+    pub fn received(&self) -> Vec<u64> {
+        let text = self.home().run(["cat", "/proc/net/dev"]);
+        let crowd = text.lines().filter(|line| line.trim_start().starts_with('s'));
+        crowd.filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect()
+    }
+
+    fn address_of(&self, n: usize) -> IpAddr {
+        if n < self.talkers { format!("10.0.0.1{n}").parse().expect("an address") } else { EXT_V4.into() }
+    }
+
+    fn home(&self) -> &Netns {
+        &self.lab.slaves[self.talkers]
+    }
+
+    fn tool(&self) -> String {
+        match self.maker {
+            Maker::Ipvl => ipvl_path().display().to_string(),
+            Maker::Kernel => "ip".to_owned(),
+        }
+    }
+
+    fn running(&self) -> usize {
+        let links = self.home().run(["ip", "-o", "link", "show", "up"]);
+        links.lines().filter(|line| line.contains(",LOWER_UP>") && !line.contains(" lo:")).count()
+    }
+}
+
+/// Whether it comes true. Asked seldom: to list thousands of devices keeps the one processor of a virtual machine from
+/// everything else.
+fn settles(is_true: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !is_true() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+    true
+}
+
+/// Whether a line of `ipvl addr show` is of one of the addresses that the crowd was given.
+fn is_of_crowd(line: &str) -> bool {
+    line.starts_with("fd01:") || (line.starts_with("10.") && !line.starts_with("10.0."))
+}
+
+/// Runs a command that reads lines.
+fn feed(netns: &Netns, command: &[&str], lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let mut child = netns.command(command).stdin(Stdio::piped()).spawn().expect("the command starts");
+    let mut input = child.stdin.take().expect("it reads");
+    input.write_all(lines.join("\n").as_bytes()).expect("it takes all lines");
+    drop(input);
+    assert!(child.wait().expect("it ends").success(), "{command:?} failed");
+}

@@ -1,0 +1,57 @@
+//! Is ipvl as fast as it should be, and where does the rest go? The goals beside what was counted, row by row, and what a
+//! datagram takes, split into devices, redirects and the decision.
+
+use crate::candidate::{PATHS, Path};
+use crate::load::{LOADS, Load};
+use crate::report::{Compared, FAMILIES, UNSTEADY, head, shown};
+
+/// Who, beside whom, and what the ratio is to be at least: between siblings, to the outside, from the outside.
+const GOALS: [(&str, &str, [f64; 3]); 6] = [
+    ("ipvl l2 netkit", "C ipvlan l2", [1.0, 1.0, 1.0]),
+    ("ipvl l2", "C ipvlan l2", [0.97, 0.97, 0.97]),
+    ("ipvl l3 netkit", "C ipvlan l3", [1.0, 1.05, 1.05]),
+    ("ipvl l3", "C ipvlan l3", [0.97, 1.0, 1.0]),
+    ("ipvl l3s netkit", "C ipvlan l3s", [0.97, 1.0, 1.0]),
+    ("ipvl l3s", "C ipvlan l3s", [0.97, 1.0, 1.0]),
+];
+
+/// Each goal with every ratio that it is about.
+pub fn table(compared: &Compared<'_>) -> String {
+    let mut text = head(&["", "goal", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "reached in"]);
+    for (path, n) in PATHS.into_iter().zip(0..) {
+        for (candidate, beside, goals) in GOALS {
+            text += &row(compared, candidate, beside, path, goals[n]).unwrap_or_default();
+        }
+    }
+    text + "\n" + &rest(compared)
+}
+
+fn row(compared: &Compared<'_>, candidate: &str, beside: &str, path: Path, goal: f64) -> Option<String> {
+    let steady = LOADS.into_iter().filter(|load| *load != UNSTEADY);
+    let ratios: Vec<_> = steady
+        .map(|load| FAMILIES.map(|family| compared.ratio(candidate, beside, load.name(), path.name(), family)))
+        .collect();
+    let known: Vec<f64> = ratios.iter().flatten().copied().flatten().collect();
+    // What rounds to the goal has reached it.
+    let reached = known.iter().filter(|ratio| **ratio + 0.005 >= goal).count();
+    let cells: Vec<_> = ratios.iter().map(|[v4, v6]| format!("{} / {}", shown(*v4), shown(*v6))).collect();
+    (!known.is_empty()).then(|| {
+        let name = format!("{candidate}, {}", path.name());
+        format!("| {name} | {goal:.2} | {} | {reached} of {} |\n", cells.join(" | "), known.len())
+    })
+}
+
+/// Instructions of one datagram in IPv4: the C driver's, and what each step towards ipvl adds.
+fn rest(compared: &Compared<'_>) -> String {
+    let mut text = head(&["a datagram, IPv4, instructions", "C driver's l2", "devices and redirects", "the decision"]);
+    for (who, bare) in [("ipvl l2", "redirect only"), ("ipvl l2 netkit", "redirect only, netkit")] {
+        for path in PATHS {
+            let cost = |candidate: &str| compared.cost(candidate, Load::UdpPps.name(), path.name(), FAMILIES[0]);
+            if let (Some(driver), Some(bare), Some(whole)) = (cost("C ipvlan l2"), cost(bare), cost(who)) {
+                let (devices, decision) = (bare - driver, whole - bare);
+                text += &format!("| {who}, {} | {driver:.0} | {devices:+.0} | {decision:+.0} |\n", path.name());
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! What do many slaves of one master cost? Time to add and remove them, memory in the kernel and in the agent, and what
+//! a packet between two of them takes, beside what it takes where there are only two.
+
+use crate::crowd::{ADDRESSES, Crowd, Maker};
+use crate::load::Load;
+use crate::results::Results;
+use ipvl_control::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_testbed::{EXT_MAC, EXT_V4, packet, wait_until};
+use std::env;
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// The two that talk.
+const TALKERS: usize = 2;
+/// How many are added one by one, after all others.
+const LAST: usize = 5;
+const ROUNDS: usize = 5;
+const COUNTS: &str = "2 1000 4096";
+const SOON: Duration = Duration::from_secs(10);
+/// The machine outside, as a place.
+const OUTSIDE: usize = TALKERS;
+
+/// Measures ports of `COUNTS` slaves, and writes what it found.
+pub fn scale(file: &Path) -> io::Result<()> {
+    let counting = env::var("COUNTING").is_ok_and(|value| !value.is_empty());
+    let counts = env::var("COUNTS").ok().filter(|counts| !counts.is_empty()).unwrap_or_else(|| COUNTS.to_owned());
+    let mut results = Results::new(counting);
+    for count in counts.split_whitespace().filter_map(|count| count.parse().ok()) {
+        eprintln!("{count} slaves with {ADDRESSES} addresses each");
+        let mut notes = Notes { count, results: &mut results };
+        if counting {
+            packets(&mut notes)
+        } else {
+            everything(&mut notes)
+        }
+        results.write(file)?;
+    }
+    Ok(())
+}
+
+/// What is found of a port of that many slaves.
+struct Notes<'a> {
+    count: usize,
+    results: &'a mut Results,
+}
+
+impl Notes<'_> {
+    fn add(&mut self, what: &str, number: f64) {
+        self.results.add(["ipvl", what, &self.count.to_string(), ""], number);
+    }
+}
+
+/// In the virtual kernel, where time is instructions: only what packets take.
+fn packets(notes: &mut Notes<'_>) {
+    let mut crowd = Crowd::new(Maker::Ipvl, TALKERS).expect("slaves");
+    crowd.grow_to(notes.count.saturating_sub(TALKERS));
+    crowd.address();
+    loads(&crowd, 2048, notes);
+}
+
+fn everything(notes: &mut Notes<'_>) {
+    let mut crowd = Crowd::new(Maker::Ipvl, 0).expect("a master");
+    notes.add("first link add, ms", millis(crowd.grow_by_one()));
+    notes.add("second link add, ms", millis(crowd.grow_by_one()));
+    drop(crowd);
+    let mut crowd = Crowd::new(Maker::Ipvl, TALKERS).expect("slaves");
+    let (others, before) = (notes.count.saturating_sub(TALKERS), kernel_memory());
+    let many = others.saturating_sub(LAST);
+    if many > 0 {
+        notes.add("one of a batch, ms", millis(crowd.grow_to(many)) / many as f64);
+        for _ in 0..LAST {
+            notes.add("last link add, ms", millis(crowd.grow_by_one()));
+        }
+        notes.add("one address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
+        notes.add("kernel memory a slave, kB", (kernel_memory() - before) / others as f64);
+        notes.add("reached by a broadcast", reached(&crowd) as f64);
+    }
+    notes.add("maps of the port, kB", maps(&crowd));
+    notes.add("agent, kB", agent_memory(&crowd));
+    loads(&crowd, 40_000, notes);
+    if others > 0 {
+        notes.add("one removed in a batch, ms", millis(crowd.dissolve()) / others as f64);
+    }
+}
+
+/// A datagram's way among so many slaves.
+fn loads(crowd: &Crowd, datagrams: u32, notes: &mut Notes<'_>) {
+    for _ in 0..ROUNDS {
+        for (what, ends) in
+            [("slave to slave", [0, 1]), ("slave to outside", [0, OUTSIDE]), ("outside to slave", [OUTSIDE, 1])]
+        {
+            let [client, server] = ends;
+            notes.add(&format!("datagram, {what}"), Load::UdpPps.run(crowd.ends(client, server), datagrams));
+        }
+    }
+}
+
+/// How many of the crowd one broadcast from outside comes to.
+fn reached(crowd: &Crowd) -> usize {
+    let before = crowd.received();
+    let all: u64 = before.iter().sum::<u64>() + crowd.len() as u64;
+    let target = [10, 9, 9, 9].into();
+    crowd.place(OUTSIDE).port("eth0").inject(&packet::arp_request(EXT_MAC, EXT_V4, target));
+    let _ = wait_until(SOON, || crowd.received().iter().sum::<u64>() >= all);
+    let after = crowd.received();
+    before.iter().zip(&after).filter(|(before, after)| after > before).count()
+}
+
+/// What the maps of the master's program take, as the kernel says of each.
+fn maps(crowd: &Crowd) -> f64 {
+    let index = crowd.host().run(["cat", "/sys/class/net/eth0/ifindex"]);
+    let index = index.trim().parse().expect("an ifindex");
+    let ids = crowd.host().within(|| prog_query(index, AttachType::TcxIngress)).expect("ask for the master's program");
+    let program = prog_fd_by_id(ids[0]).expect("open the program");
+    let maps = prog_info(program).expect("describe the program").map_ids;
+    let bytes = maps.into_iter().map(|id| {
+        let map = map_fd_by_id(id).expect("open a map");
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).expect("describe a map");
+        let locked =
+            text.lines().find_map(|line| line.strip_prefix("memlock:")).and_then(|word| word.trim().parse().ok());
+        locked.unwrap_or(0.0)
+    });
+    bytes.sum::<f64>() / 1024.0
+}
+
+/// What all processes in the master's netns occupy: the agent is the only one.
+fn agent_memory(crowd: &Crowd) -> f64 {
+    let pids = crowd.host().run(["ip", "netns", "pids", crowd.host().name()]);
+    let occupied = |pid: &str| line_of(&format!("/proc/{pid}/status"), "VmRSS:");
+    pids.split_whitespace().map(occupied).sum()
+}
+
+fn kernel_memory() -> f64 {
+    const KINDS: [&str; 5] = ["Slab:", "Percpu:", "VmallocUsed:", "KernelStack:", "PageTables:"];
+    KINDS.map(|kind| line_of("/proc/meminfo", kind)).iter().sum()
+}
+
+/// The number, in kB, in the line of a file that begins so.
+fn line_of(file: &str, start: &str) -> f64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let rest = text.lines().find_map(|line| line.strip_prefix(start));
+    rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
