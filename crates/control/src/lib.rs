@@ -7,6 +7,7 @@ mod alias;
 pub mod apply;
 mod attach;
 mod backend;
+mod bpf;
 mod declare;
 mod doctor;
 pub mod error;
