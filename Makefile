@@ -99,4 +99,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/datapath/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-kubernetes bench bench-scale man completions install install-tree deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean

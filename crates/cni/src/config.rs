@@ -5,6 +5,7 @@ use crate::failure::{Code, Failure};
 use crate::fields::Fields;
 use crate::outcome::{self, Outcome};
 use crate::version;
+use ipvl_control::text::{FLAGS, GUARDS, MODES};
 use ipvl_core::{Flag, Guard, Mac, Mode};
 use serde_json::{Value, json};
 
@@ -60,14 +61,11 @@ impl Network {
     pub fn wishes(&self) -> Result<Wishes, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
-        let modes = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
-        let flags = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
-        let guards = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
         Ok(Wishes {
             master: fields.text("master")?.map(str::to_owned),
-            mode: fields.word("mode", &modes)?.unwrap_or(Mode::L2),
-            flag: fields.word("flag", &flags)?.unwrap_or(Flag::Bridge),
-            guard: fields.word("guard", &guards)?.unwrap_or(Guard::Owned),
+            mode: fields.word("mode", &MODES)?.unwrap_or(Mode::L2),
+            flag: fields.word("flag", &FLAGS)?.unwrap_or(Flag::Bridge),
+            guard: fields.word("guard", &GUARDS)?.unwrap_or(Guard::Owned),
             host: fields.boolean("hostAccess")?.unwrap_or(true),
             neigh_proxy: fields.boolean("neighProxy")?.unwrap_or(false),
             mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),

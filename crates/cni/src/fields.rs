@@ -1,6 +1,7 @@
 //! What is in a JSON object under a key, and if it is something else than it must be, which key is it?
 
 use crate::failure::Failure;
+use ipvl_control::text;
 use serde_json::{Map, Value};
 
 /// An object of the configuration, and how a person would find it: `ipam`, `prevResult.ips[0]`.
@@ -47,13 +48,8 @@ impl<'a> Fields<'a> {
     /// One of a few words.
     pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(key)? else { return Ok(None) };
-        match words.iter().find(|(word, _)| *word == text) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => {
-                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(self.wrong(key, &format!("one of {}, not \"{text}\"", known.join(", "))))
-            }
-        }
+        let known = |known| self.wrong(key, &format!("one of {known}, not \"{text}\""));
+        text::one_of(words, text).map(Some).map_err(known)
     }
 
     /// Something that its text says.

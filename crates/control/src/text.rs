@@ -1,6 +1,6 @@
-//! What do addresses, prefixes and names mean that people write down? One reading for commands and files.
+//! What do addresses, prefixes, names and options mean that people write down? One reading for commands, files and engines.
 
-use ipvl_core::Addr;
+use ipvl_core::{Addr, Flag, Guard, Mode};
 use std::net::IpAddr;
 
 /// The smallest MTU that IPv4 can have (RFC 791), and the largest that the kernel's driver takes.
@@ -10,6 +10,13 @@ pub const NAME_MAX: usize = 15;
 /// `ALTIFNAMSIZ` likewise.
 pub const ALTNAME_MAX: usize = 127;
 
+/// The words for modes.
+pub const MODES: [(&str, Mode); 3] = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
+/// The words for flags.
+pub const FLAGS: [(&str, Flag); 3] = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
+/// The words for guards.
+pub const GUARDS: [(&str, Guard); 3] = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
+
 /// Why a text is no prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPrefix {
@@ -17,6 +24,15 @@ pub enum NoPrefix {
     Malformed,
     /// There are bits behind the length; without them it is this.
     HostBits(String),
+}
+
+/// What a word means, of some that have a meaning; all that have, if this one has none.
+pub fn one_of<T: Copy>(choices: &[(&str, T)], text: &str) -> Result<T, String> {
+    let chosen = choices.iter().find(|(word, _)| *word == text);
+    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        words.join(", ")
+    })
 }
 
 /// An address in its own family: `::ffff:1.2.3.4` would be IPv4 to the tables and is refused.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
+use ipvl_control::text::{self, FLAGS, GUARDS, MODES};
 use ipvl_core::{Flag, Guard, Mode};
 use serde_json::{Map, Value};
 use std::num::NonZeroU32;
@@ -16,9 +17,6 @@ const HOST_ACCESS: &str = "host_access";
 const GUARD: &str = "guard";
 const MTU: &str = "com.docker.network.driver.mtu";
 
-const MODES: [(&str, Mode); 3] = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
-const FLAGS: [(&str, Flag); 3] = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
-const GUARDS: [(&str, Guard); 3] = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
 const SWITCH: [(&str, bool); 4] = [("false", false), ("true", true), ("off", false), ("on", true)];
 
 /// How a network's slaves are to be.
@@ -47,7 +45,7 @@ impl Options {
         let mut read = Self { internal, ..Self::default() };
         if let Some(given) = options.get(GENERIC).and_then(Value::as_object) {
             for (option, value) in given {
-                read.take(option, &text(value))?;
+                read.take(option, &written(value))?;
             }
         }
         // Without a parent there is no way out either.
@@ -85,17 +83,14 @@ impl Default for Options {
 }
 
 /// The user's options are strings; whatever else there may be is shown as it is written.
-fn text(value: &Value) -> String {
+fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// An empty value is Docker's way of asking for the default, which is the first.
 fn one_of<T: Copy>(choices: &[(&str, T)], option: &str, value: &str) -> Result<T> {
-    let chosen = choices.iter().find(|(word, _)| *word == value || value.is_empty());
-    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        wrong(option, value, &format!("it can be {}", words.join(", ")))
-    })
+    let word = if value.is_empty() { choices[0].0 } else { value };
+    text::one_of(choices, word).map_err(|words| wrong(option, value, &format!("it can be {words}")))
 }
 
 fn mtu(value: &str) -> Result<u32> {

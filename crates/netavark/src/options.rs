@@ -3,6 +3,7 @@
 
 use crate::body::{InNetwork, Network, Words};
 use crate::error::{Error, Result};
+use ipvl_control::text::{self, FLAGS, GUARDS, MODES};
 use ipvl_core::{Flag, Guard, Mode};
 
 /// All options.
@@ -18,9 +19,6 @@ const FLAG: &str = "flag";
 const HOST_ACCESS: &str = "host_access";
 const GUARD: &str = "guard";
 
-const MODES: [(&str, Mode); 3] = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
-const FLAGS: [(&str, Flag); 3] = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
-const GUARDS: [(&str, Guard); 3] = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
 const SWITCH: [(&str, bool); 6] =
     [("false", false), ("true", true), ("0", false), ("1", true), ("off", false), ("on", true)];
 /// Lower than a bridge's 100, so that of several networks this one leads out.
@@ -106,11 +104,7 @@ impl Default for Options {
 }
 
 fn one_of<T: Copy>(choices: &[(&str, T)], option: &'static str, value: &str) -> Result<T> {
-    let chosen = choices.iter().find(|(word, _)| *word == value);
-    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        wrong(option, value, &format!("it can be {}", words.join(", ")))
-    })
+    text::one_of(choices, value).map_err(|words| wrong(option, value, &format!("it can be {words}")))
 }
 
 fn number(option: &'static str, value: &str) -> Result<u32> {
