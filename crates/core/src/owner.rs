@@ -50,8 +50,8 @@ pub struct Nearby {
 
 impl Nearby {
     /// What the line says of `addr` and its owner.
-    pub fn new(addr: Addr, entry: Option<OwnerEntry>) -> Self {
-        Self { addr, owner: entry.map_or(NOBODY, |entry| entry.slot).wrapping_add(2), reserved: 0 }
+    pub fn new(addr: Addr, owner: Owner) -> Self {
+        Self { addr, owner: Self::number(owner), reserved: 0 }
     }
 
     /// What [`Nearby::owner`] is for this one.

@@ -4,7 +4,7 @@
 use super::{Abi, typed};
 use crate::error::{Result, ebpf};
 use aya::maps::{Array, Map, MapData};
-use ipvl_core::{Addr, OwnerEntry, SEATS, Seat, Slot, Words};
+use ipvl_core::{Addr, Owner, OwnerEntry, SEATS, Seat, Slot, Words};
 
 /// The map `SEATS`.
 pub struct Seats(Array<MapData, Abi<Seat>>);
@@ -54,14 +54,14 @@ impl Nearby {
         if self.at(addr)?.owner != 0 {
             return Ok(());
         }
-        self.write(ipvl_core::Nearby::new(addr, None))?;
-        self.write(ipvl_core::Nearby::new(addr, Some(entry)))
+        self.write(ipvl_core::Nearby::new(addr, Owner::Nobody))?;
+        self.write(ipvl_core::Nearby::new(addr, Owner::found(Some(&entry))))
     }
 
     /// Takes it out. It is in `ADDRS` still.
     pub fn take_out(&mut self, addr: Addr) -> Result<()> {
         match self.at(addr)? {
-            here if here.addr == addr && here.owner != 0 => self.write(ipvl_core::Nearby::new(addr, None)),
+            here if here.addr == addr && here.owner != 0 => self.write(ipvl_core::Nearby::new(addr, Owner::Nobody)),
             _ => Ok(()),
         }
     }
