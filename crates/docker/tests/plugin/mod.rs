@@ -3,7 +3,7 @@
 use ipvl_testbed::{Netns, wait_until};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ pub const NETWORK: &str = "276219a357cae888b54998f1236b590b57b2e2cb991ac704f5174
 pub const ENDPOINT: &str = "3e6191e7a9fc90bbc2a9e01d35010ef49c71c68e3ce0f7985e3165ad5257f1c5";
 
 const PATIENCE: Duration = Duration::from_secs(5);
+const A_WHILE: Duration = Duration::from_millis(500);
 
 /// A driver in a netns. Dropping kills it and removes its files.
 pub struct Plugin {
@@ -89,9 +90,12 @@ impl Plugin {
         (status, rest.split_once("\r\n\r\n").expect("an end of the headers").1.to_owned())
     }
 
-    /// Says it, and is gone.
+    /// Says it, is kept waiting, and is gone. Who goes at once may be gone before anything was done.
     pub fn say_and_go(&self, path: &str, body: &Value) {
-        drop(self.send(path, body.to_string().as_bytes()));
+        let mut stream = self.send(path, body.to_string().as_bytes());
+        stream.set_read_timeout(Some(A_WHILE)).expect("a limit");
+        let answer = stream.read(&mut [0]).expect_err("no answer yet");
+        assert_eq!(answer.kind(), ErrorKind::WouldBlock, "{answer}");
     }
 
     /// How many networks are remembered.
