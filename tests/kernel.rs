@@ -17,7 +17,7 @@ use ipvl_core::{
     Action, DropKey, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Then, Verdict, WIRE, complaint_4, complaint_6,
     digest, egress, ingress,
 };
-use ipvl_testbed::require_root;
+use ipvl_testbed::{require_kernel, require_root};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::{audience, words};
 use ipvl_tests::scenario::{Case, corpus};
@@ -35,6 +35,15 @@ fn every_scenario_ends_as_expected() {
         println!("{} cases, of which not tried: {:?}", cases.len(), judge.skipped);
         assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
     });
+}
+
+/// It takes 1.5 us for each, and so long the first slave of a master waits. A million is the limit.
+#[test]
+fn the_verifier_is_soon_done() {
+    require_root!();
+    require_kernel!("5.16", "a program's count of verified instructions");
+    let verified = Programs::load().verified().expect("a count");
+    assert!(verified.iter().all(|&count| count < 75_000), "{verified:?} instructions");
 }
 
 struct Judge<'a> {

@@ -57,6 +57,12 @@ pub struct Counted {
 }
 
 impl Programs {
+    /// How many instructions the verifier looked at, for each program; `None` if the kernel does not say.
+    pub fn verified(&self) -> Option<[u32; 2]> {
+        let count = |program: &SchedClassifier| program.info().expect("ask for a program").verified_instruction_count();
+        Some([count(&self.slave_xmit)?, count(&self.master_rx)?])
+    }
+
     /// Loads them into the kernel, attached nowhere.
     pub fn load() -> Self {
         let loaded = object::load().expect("load the programs");

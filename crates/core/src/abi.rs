@@ -16,9 +16,9 @@ pub const WIRE: Slot = Slot(MAX_SLAVES);
 pub const SEATS: u32 = 1 << 14;
 /// How many bits [`crate::Words::place`] has, and with it how many entries the map `NEARBY`.
 pub const NEARBY_BITS: u32 = 16;
-/// How many copies of a flooded frame are made before the frame queues up again behind them: half of the
-/// kernel's default `netdev_max_backlog`.
-pub const FLOOD_CHUNK: u32 = 512;
+/// How many copies of a flooded frame are made before the frame queues up again behind them: few beside the kernel's
+/// default `netdev_max_backlog` (1000), and few for the verifier, which walks them one by one.
+pub const FLOOD_CHUNK: u32 = 64;
 
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]

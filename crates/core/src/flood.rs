@@ -78,10 +78,10 @@ pub struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    /// Whether the slave in `slot` gets a copy.
+    /// Whether the slave in `slot` gets a copy. A vacant slot is not up.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
-        let meant = !slave.is_vacant() && slave.matches(self.mask, self.want) && slot.0 != self.from;
+        let meant = slave.matches(self.mask, self.want) && slot.0 != self.from;
         meant && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
     }
 }

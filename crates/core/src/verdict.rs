@@ -48,6 +48,7 @@ impl Verdict {
     }
 
     /// The verdict that [`Verdict::words`] gave.
+    #[inline(always)]
     pub fn from_words([low, high]: [u32; 2]) -> Self {
         Self(u64::from(low) | u64::from(high) << 32)
     }
@@ -68,8 +69,9 @@ impl Verdict {
         }
     }
 
+    /// Where the frame itself goes after its copies, if it is a flood.
     #[inline(always)]
-    fn then(self) -> Then {
+    pub fn then(self) -> Then {
         match self.0 >> 8 & 0xf {
             0 => Then::Wire,
             1 => Then::WireAndHost,

@@ -13,6 +13,8 @@ use ipvl_core::*;
 /// Let whoever else is attached see the frame, and then the host's stack.
 pub const HOST: i32 = TC_ACT_UNSPEC;
 const DROP: i32 = TC_ACT_SHOT as i32;
+/// Not an action: [`Hook::finish`] is still to make a complaint of the frame.
+const COMPLAIN: i32 = 0x100;
 const PACKET_HOST: u32 = 0;
 const PACKET_OTHERHOST: u32 = 3;
 
@@ -27,7 +29,7 @@ impl Hook<'_> {
     /// For what was decided at a glance, which no frame is that resumes a flood; `None` if it is to be routed.
     #[inline(always)]
     pub fn act_at_once(&self, Glance { verdict, to }: Glance) -> Option<i32> {
-        self.skb.show(verdict.words());
+        self.skb.show(verdict);
         let action = verdict.action();
         if matches!(action, Action::Route) {
             return None;
@@ -42,15 +44,16 @@ impl Hook<'_> {
 
     #[inline(always)]
     pub fn act(&self, verdict: Verdict) -> i32 {
-        self.skb.show(verdict.words());
-        let action = verdict.action();
+        self.skb.show(verdict);
+        // As shown: whatever it is, the verifier then looks at the rest once.
+        let action = self.skb.shown().action();
         // Whether a route is there, the table has yet to say.
         if !matches!(action, Action::Drop(_) | Action::Route) && self.skb.resumed_at().is_none() {
             self.count_sent();
         }
         match action {
             Action::Deliver(slot) => self.deliver(slot),
-            Action::Flood(what) => flood(self, what),
+            Action::Flood(_) => flood(self),
             Action::Wire => self.wire(),
             Action::Route => self.route(),
             Action::OnLink => route::on_link(self),
@@ -73,14 +76,21 @@ impl Hook<'_> {
         if self.source == WIRE { DROP } else { self.complain(reason, Maps.port().mtu) }
     }
 
-    /// The packet becomes the ICMP error about itself and goes back into the slave.
+    /// Keeps in mind what the packet's sender is to be told, for [`COMPLAIN`].
     #[inline(always)]
     fn complain(&self, reason: Reason, mtu: u32) -> i32 {
-        if complain_4(self.skb, reason, mtu) || complain_6(self.skb, reason, mtu) {
-            redirect(self.skb.ifindex(), 0)
-        } else {
-            DROP
+        self.skb.keep_in_mind([reason as u32, mtu]);
+        COMPLAIN
+    }
+
+    /// What is to become of the frame, if need be after it has become the ICMP error about itself, which goes back into the
+    /// slave. In one place, or the verifier would look at it for each reason and each way here.
+    #[inline(always)]
+    pub fn finish(&self, action: i32) -> i32 {
+        if action != COMPLAIN {
+            return action;
         }
+        if complain_4(self.skb) || complain_6(self.skb) { redirect(self.skb.ifindex(), 0) } else { DROP }
     }
 
     /// Out by the host's routing table, or what that wants instead.
@@ -242,13 +252,17 @@ fn become_frame<const N: usize>(skb: &Skb, frame: &[u8; N]) -> bool {
 }
 
 #[inline(never)]
-fn complain_4(skb: &Skb, reason: Reason, mtu: u32) -> bool {
+fn complain_4(skb: &Skb) -> bool {
+    let [reason, mtu] = skb.in_mind();
+    let reason = Reason::from_number(reason);
     let head = Maps.in_place().and_then(|(port, router)| complaint_4(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_4))
 }
 
 #[inline(never)]
-fn complain_6(skb: &Skb, reason: Reason, mtu: u32) -> bool {
+fn complain_6(skb: &Skb) -> bool {
+    let [reason, mtu] = skb.in_mind();
+    let reason = Reason::from_number(reason);
     let head = Maps.in_place().and_then(|(port, router)| complaint_6(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_6))
 }

@@ -23,10 +23,15 @@ pub fn slave_xmit(context: TcContext) -> i32 {
         return Hook { skb: &skb, source: WIRE }.take_over(slot);
     }
     let source = Maps.slot_of(skb.ifindex());
-    match glance::egress(&skb, &Maps, source) {
-        Some(glance) => Hook { skb: &skb, source }.act_at_once(glance).unwrap_or_else(|| routed_egress(&skb)),
+    let hook = Hook { skb: &skb, source };
+    let action = match glance::egress(&skb, &Maps, source) {
+        Some(glance) => match hook.act_at_once(glance) {
+            Some(action) => return action,
+            None => routed_egress(&skb),
+        },
         None => act_on_egress(&skb, egress(&skb)),
-    }
+    };
+    hook.finish(action)
 }
 
 /// What the master receives: its ingress.

@@ -60,7 +60,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn slave(&self, slot: Slot) -> Slave {
-        SLAVES.get(slot.0).copied().unwrap_or(Slave::VACANT)
+        self.occupant(slot).unwrap_or(Slave::VACANT)
     }
 
     #[inline(always)]
@@ -100,6 +100,12 @@ impl Maps {
     #[inline(always)]
     pub fn in_place(&self) -> Option<(&'static Port, &'static Router)> {
         Some((PORT.get(0)?, ROUTER.get(0)?))
+    }
+
+    /// The slave in `slot`, vacant or not; `None` if there is no such slot.
+    #[inline(always)]
+    pub fn occupant(&self, slot: Slot) -> Option<Slave> {
+        SLAVES.get(slot.0).copied()
     }
 
     #[inline(always)]
@@ -164,11 +170,16 @@ impl Maps {
 
     #[inline(always)]
     pub fn count_drop(&self, source: Slot, reason: Reason) {
+        self.count_drops(source, reason, 1);
+    }
+
+    #[inline(always)]
+    pub fn count_drops(&self, source: Slot, reason: Reason, drops: u64) {
         let key = DropKey { slot: source.0, reason: reason as u32 };
         match DROPS.get_ptr_mut(&key) {
             // SAFETY: as in `count_sent`.
-            Some(count) => unsafe { *count += 1 },
-            None => drop(DROPS.insert(&key, &1, 0)),
+            Some(count) => unsafe { *count += drops },
+            None => drop(DROPS.insert(&key, &drops, 0)),
         }
     }
 

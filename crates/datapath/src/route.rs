@@ -8,7 +8,7 @@ use crate::act::{Hook, redirect, store};
 use crate::maps::Maps;
 use aya_ebpf::bindings::{bpf_fib_lookup as Question, bpf_redir_neigh as NextHop};
 use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
-use core::mem::zeroed;
+use core::mem::transmute;
 use core::ptr::null_mut;
 use ipvl_core::*;
 
@@ -89,8 +89,7 @@ pub fn on_link(hook: &Hook) -> i32 {
     let port = Maps.port();
     hook.skb.clear_mark();
     let Some(to) = destination(hook.skb) else { return hook.drop(Reason::Truncated) };
-    // SAFETY: all zero is a valid value of this structure.
-    let mut next: NextHop = unsafe { zeroed() };
+    let mut next = no_next_hop();
     match to.as_v4() {
         Some(ip) => {
             next.nh_family = AF_INET.into();
@@ -116,8 +115,7 @@ fn ask(hook: &Hook, key: &Lookup, question: &mut Question) -> Result<Way, Verdic
 
 #[inline(always)]
 fn question(key: &Lookup, input: u32) -> Question {
-    // SAFETY: all zero is a valid value of this structure.
-    let mut question: Question = unsafe { zeroed() };
+    let mut question = no_question();
     question.l4_protocol = key.protocol;
     question.ifindex = input;
     question.__bindgen_anon_1.tot_len = key.len;
@@ -138,12 +136,25 @@ fn question(key: &Lookup, input: u32) -> Question {
     question
 }
 
+/// Zeros, word by word: the compiler's own would go byte by byte.
+#[inline(always)]
+fn no_question() -> Question {
+    // SAFETY: all zero is a valid value of this structure.
+    unsafe { transmute([0_u64; 8]) }
+}
+
+#[inline(always)]
+fn no_next_hop() -> NextHop {
+    // SAFETY: as above.
+    unsafe { transmute([0_u32; 5]) }
+}
+
 /// What the lookup left behind: the gateway, of either family, or the destination itself.
 #[inline(always)]
 fn next_hop(lookup: &Question) -> NextHop {
-    // SAFETY: all zero is a valid value of this structure; every bit pattern is a valid address.
+    let mut next = no_next_hop();
+    // SAFETY: every bit pattern is a valid address.
     unsafe {
-        let mut next: NextHop = zeroed();
         next.nh_family = lookup.family.into();
         if lookup.family == AF_INET {
             next.__bindgen_anon_1.ipv4_nh = lookup.__bindgen_anon_4.ipv4_dst;

@@ -5,7 +5,7 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_skb_pull_data};
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use ipvl_core::{Filter, Frame, Slot};
+use ipvl_core::{Frame, Slot, Verdict};
 
 /// The headers that nearly every decision reads: up to the options of a neighbour solicitation.
 const HEAD: usize = 86;
@@ -16,6 +16,11 @@ const RESUME: u32 = 0x4950_0000;
 /// Marks what netkit's hook has decided on and the host end's ingress is to carry out; the lower half is the slot to
 /// deliver to, or `WIRE` for the host's stack.
 const HANDED_ON: u32 = 0x4951_0000;
+
+/// What the words of the context's `cb` are for: the verdict takes two, and three come and go. The tally is one of these.
+const VERDICT: usize = 0;
+const SCRATCH: usize = 2;
+const TALLY: usize = 4;
 
 pub struct Skb {
     pub context: TcContext,
@@ -88,31 +93,64 @@ impl Skb {
 
     /// Shows the verdict to whoever runs the program by `BPF_PROG_TEST_RUN`.
     #[inline(always)]
-    pub fn show(&self, code: [u32; 2]) {
-        // SAFETY: the verifier allows writing these fields of the context.
-        unsafe {
-            (*self.raw()).cb[0] = code[0];
-            (*self.raw()).cb[1] = code[1];
+    pub fn show(&self, verdict: Verdict) {
+        for (place, word) in verdict.words().into_iter().enumerate() {
+            self.write(VERDICT + place, word);
         }
     }
 
-    /// The same filter, by way of the context: the verifier forgets its values, and so walks a loop over thousands
-    /// of slaves once and not once for each audience. Three words are free; no property is above the sixteenth bit.
+    /// The verdict that was shown.
     #[inline(always)]
-    pub fn opaque<'a>(&self, filter: Filter<'a>) -> Filter<'a> {
-        // SAFETY: as above; volatile, so that the way is really taken.
-        unsafe {
-            let cb = &raw mut (*self.raw()).cb;
-            let words = [filter.mask | filter.want << 16, filter.from, filter.exempt];
-            let mut back = [0; 3];
-            for (place, word) in words.into_iter().enumerate() {
-                let field = (cb as *mut u32).add(2 + place);
-                field.write_volatile(word);
-                back[place] = field.read_volatile();
-            }
-            let [bits, from, exempt] = back;
-            Filter { mask: bits & 0xffff, want: bits >> 16, from, exempt, members: filter.members }
+    pub fn shown(&self) -> Verdict {
+        Verdict::from_words([self.read_word(VERDICT), self.read_word(VERDICT + 1)])
+    }
+
+    /// The same words, by way of the context: the verifier forgets all that it knew of them, and so walks what follows
+    /// once and not once for each value.
+    #[inline(always)]
+    pub fn opaque<const N: usize>(&self, mut words: [u32; N]) -> [u32; N] {
+        for (place, word) in words.iter_mut().enumerate() {
+            self.write(SCRATCH + place, *word);
+            *word = self.read_word(SCRATCH + place);
         }
+        words
+    }
+
+    /// Two words for later.
+    #[inline(always)]
+    pub fn keep_in_mind(&self, words: [u32; 2]) {
+        for (place, word) in words.into_iter().enumerate() {
+            self.write(SCRATCH + place, word);
+        }
+    }
+
+    #[inline(always)]
+    pub fn in_mind(&self) -> [u32; 2] {
+        [self.read_word(SCRATCH), self.read_word(SCRATCH + 1)]
+    }
+
+    /// A number to count with.
+    #[inline(always)]
+    pub fn tally(&self) -> u32 {
+        self.read_word(TALLY)
+    }
+
+    #[inline(always)]
+    pub fn set_tally(&self, tally: u32) {
+        self.write(TALLY, tally);
+    }
+
+    /// One of the context's five words that are free for use, really read.
+    #[inline(always)]
+    fn read_word(&self, place: usize) -> u32 {
+        // SAFETY: the verifier allows reading this field of the context.
+        unsafe { (&raw const (*self.raw()).cb).cast::<u32>().add(place).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn write(&self, place: usize, word: u32) {
+        // SAFETY: the verifier allows writing this field of the context.
+        unsafe { (&raw mut (*self.raw()).cb).cast::<u32>().add(place).write_volatile(word) }
     }
 }
 
