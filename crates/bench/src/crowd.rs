@@ -1,15 +1,19 @@
-//! How do many slaves of one master come into being? Some that talk, in namespaces of their own, and a crowd in one.
+//! How do many slaves of one master come into being? Some that talk, in namespaces of their own, and a crowd in a few.
 
 use crate::load::Ends;
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path};
 use std::io::Write;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(200);
+/// Namespaces that the crowd lives in. In one alone, the kernel's IPv6 would look through all routes to `fe80::/64`, one for
+/// each slave, for each packet.
+const HOMES: usize = 64;
 /// Addresses on each slave of the crowd: half of them IPv4, half IPv6.
 pub const ADDRESSES: usize = 4;
 
@@ -33,7 +37,7 @@ pub struct Crowd {
 impl Crowd {
     /// A master with `talkers` slaves.
     pub fn new(maker: Maker, talkers: usize) -> Option<Self> {
-        let crowd = Self { lab: Lab::new(talkers + 1), maker, talkers, count: 0 };
+        let crowd = Self { lab: Lab::new(talkers + HOMES), maker, talkers, count: 0 };
         for netns in &crowd.lab.slaves {
             netns.sysctl("net/ipv6/conf/default/accept_dad", "0");
             netns.sysctl("net/ipv6/conf/default/router_solicitations", "0");
@@ -52,15 +56,11 @@ impl Crowd {
 
     /// Makes the crowd `count` large, by one command, and has all of it up; how long the command took.
     pub fn grow_to(&mut self, count: usize) -> Duration {
-        let netns = self.lab.slaves[self.talkers].name();
-        let add: Vec<_> = (self.count..count)
-            .map(|n| format!("link add link eth0 name s{n} netns {netns} type ipvlan mode l2"))
-            .collect();
+        let add: Vec<_> = (self.count..count).map(|n| self.birth(n)).collect();
         let start = Instant::now();
         feed(&self.lab.host, &[&self.tool(), "-batch", "-"], &add);
         let time = start.elapsed();
-        let up: Vec<_> = (self.count..count).map(|n| format!("link set s{n} up")).collect();
-        feed(self.home(), &["ip", "-batch", "-"], &up);
+        self.tell_each(self.count..count, |n| vec![format!("link set s{n} up")]);
         self.count = count;
         assert!(settles(|| self.running() == count), "not all of {count} slaves have a carrier");
         time
@@ -68,13 +68,11 @@ impl Crowd {
 
     /// Adds one to it, by a command of its own; how long that took.
     pub fn grow_by_one(&mut self) -> Duration {
-        let netns = self.home().name();
-        let command =
-            format!("{} link add link eth0 name s{} netns {netns} type ipvlan mode l2", self.tool(), self.count);
+        let command = format!("{} {}", self.tool(), self.birth(self.count));
         let start = Instant::now();
         self.lab.host.run(command.split(' '));
         let time = start.elapsed();
-        self.home().run(["ip", "link", "set", &format!("s{}", self.count), "up"]);
+        self.home(self.count).run(["ip", "link", "set", &format!("s{}", self.count), "up"]);
         self.count += 1;
         time
     }
@@ -86,9 +84,8 @@ impl Crowd {
             let v4 = format!("addr add 10.{}.{high}.{low}/32 dev s{n}", 1 + part);
             [v4, format!("addr add fd01::{}:{n:x}/128 dev s{n} nodad", 1 + part)]
         };
-        let all = (0..self.count).flat_map(|n| (0..ADDRESSES / 2).flat_map(move |part| both(n, part)));
         let start = Instant::now();
-        feed(self.home(), &["ip", "-batch", "-"], &all.collect::<Vec<_>>());
+        self.tell_each(0..self.count, |n| (0..ADDRESSES / 2).flat_map(|part| both(n, part)).collect());
         let wanted = self.count * ADDRESSES;
         let known =
             || self.lab.host.run([&self.tool(), "addr", "show"]).lines().filter(|line| is_of_crowd(line)).count();
@@ -129,17 +126,32 @@ impl Crowd {
 
     /// The crowd's receive counters.
     pub fn received(&self) -> Vec<u64> {
-        let text = self.home().run(["cat", "/proc/net/dev"]);
-        let crowd = text.lines().filter(|line| line.trim_start().starts_with('s'));
-        crowd.filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect()
+        self.homes().iter().flat_map(received).collect()
     }
 
     fn address_of(&self, n: usize) -> IpAddr {
         if n < self.talkers { format!("10.0.0.1{n}").parse().expect("an address") } else { EXT_V4.into() }
     }
 
-    fn home(&self) -> &Netns {
-        &self.lab.slaves[self.talkers]
+    /// What makes one of the crowd.
+    fn birth(&self, n: usize) -> String {
+        format!("link add link eth0 name s{n} netns {} type ipvlan mode l2", self.home(n).name())
+    }
+
+    fn homes(&self) -> &[Netns] {
+        &self.lab.slaves[self.talkers..]
+    }
+
+    fn home(&self, n: usize) -> &Netns {
+        &self.homes()[n % HOMES]
+    }
+
+    /// What `ip` is to do for each of the crowd, where that one lives.
+    fn tell_each(&self, crowd: Range<usize>, lines: impl Fn(usize) -> Vec<String>) {
+        for (place, home) in self.homes().iter().enumerate() {
+            let here = crowd.clone().filter(|n| n % HOMES == place);
+            feed(home, &["ip", "-batch", "-"], &here.flat_map(&lines).collect::<Vec<_>>());
+        }
     }
 
     fn tool(&self) -> String {
@@ -150,9 +162,20 @@ impl Crowd {
     }
 
     fn running(&self) -> usize {
-        let links = self.home().run(["ip", "-o", "link", "show", "up"]);
-        links.lines().filter(|line| line.contains(",LOWER_UP>") && !line.contains(" lo:")).count()
+        self.homes().iter().map(running).sum()
     }
+}
+
+fn running(home: &Netns) -> usize {
+    let links = home.run(["ip", "-o", "link", "show", "up"]);
+    links.lines().filter(|line| line.contains(",LOWER_UP>") && !line.contains(" lo:")).count()
+}
+
+/// The receive counters there.
+fn received(home: &Netns) -> Vec<u64> {
+    let text = home.run(["cat", "/proc/net/dev"]);
+    let crowd = text.lines().filter(|line| line.trim_start().starts_with('s'));
+    crowd.filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect()
 }
 
 /// Whether it comes true. Asked seldom: to list thousands of devices keeps the one processor of a virtual machine from

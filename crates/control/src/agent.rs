@@ -40,6 +40,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often to ask whether the netns still has another user.
 const TICK: Duration = Duration::from_secs(2);
 
+/// How many slaves are read again before we look who asks for one.
+const SLAVES_A_TURN: usize = 64;
+
 /// How long an agent serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Term {
@@ -138,15 +141,16 @@ impl Agent {
         Ok(false)
     }
 
-    /// Waits for an event, a request, or the next look around.
+    /// Waits for an event, a request, or the next look around; if there is work left, only looks.
     fn wait(&mut self) -> Result<()> {
-        let tick = Timespec { tv_sec: TICK.as_secs() as i64, tv_nsec: 0 };
+        let busy = !self.dirty.host_ends.is_empty();
+        let tick = Timespec { tv_sec: if busy { 0 } else { TICK.as_secs() as i64 }, tv_nsec: 0 };
         let of_groups = self.ways.kernel.as_ref().map(AsFd::as_fd);
         let reports = self.ports.values().filter_map(Port::reports_fd);
         let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds()).chain(of_groups).chain(reports);
         let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut polled, Some(&tick)) {
-            Ok(ready) => self.waited = ready == 0,
+            Ok(ready) => self.waited = ready == 0 && !busy,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(io_error("wait for", "events")(error.into())),
         }
@@ -168,8 +172,7 @@ impl Agent {
             self.strays.clear();
             self.dirty.everything = true;
         }
-        self.dirty.host_ends.extend(asked);
-        let mut failures = self.put_right()?;
+        let mut failures = self.put_right(asked)?;
         for request in requests {
             self.clients.answer(request.client, failures.remove(&request.host_end));
         }
@@ -190,9 +193,8 @@ impl Agent {
         Ok(time && self.strays.difference(asked).next().is_some() && Lock::held_by()?.is_none())
     }
 
-    /// Puts right what is dirty; what could not be, by host end.
-    fn put_right(&mut self) -> Result<BTreeMap<u32, Error>> {
-        let mut failures = BTreeMap::new();
+    /// Puts right what is dirty: of the slaves those that are asked for, or else some; what could not be, by host end.
+    fn put_right(&mut self, asked: BTreeSet<u32>) -> Result<BTreeMap<u32, Error>> {
         if std::mem::take(&mut self.dirty.everything) {
             self.read_everything()?;
         }
@@ -209,13 +211,26 @@ impl Agent {
                 report(master, &error);
             }
         }
-        while let Some(host_end) = self.dirty.host_ends.pop_first() {
-            if let Err(error) = self.sync_slave(host_end) {
-                failures.insert(host_end, error);
+        let some: BTreeSet<u32> = match asked.is_empty() {
+            true => self.dirty.host_ends.iter().copied().take(SLAVES_A_TURN).collect(),
+            false => asked,
+        };
+        Ok(self.sync_slaves(&some))
+    }
+
+    fn sync_slaves(&mut self, host_ends: &BTreeSet<u32>) -> BTreeMap<u32, Error> {
+        let mut failures = BTreeMap::new();
+        for host_end in host_ends {
+            self.dirty.host_ends.remove(host_end);
+            if let Err(error) = self.sync_slave(*host_end) {
+                failures.insert(*host_end, error);
             }
         }
-        self.sync_groups();
-        Ok(failures)
+        // Of all at the end: it is one visit to each netns.
+        let all = self.dirty.host_ends.is_empty();
+        let groups = self.dirty.groups.extract_if(.., |host_end| all || host_ends.contains(host_end)).collect();
+        self.sync_groups(groups);
+        failures
     }
 
     /// Reads the kernel's whole state: at the start, and after events were lost.
@@ -238,8 +253,12 @@ impl Agent {
         }
         self.dirty.host_addresses = true;
         self.dirty.masters.extend(self.ports.keys());
-        self.put_right()?.iter().for_each(|(host_end, error)| report(*host_end, error));
-        Ok(())
+        loop {
+            self.put_right(BTreeSet::new())?.iter().for_each(|(host_end, error)| report(*host_end, error));
+            if self.dirty.host_ends.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Undoes what a command that was killed left half done.

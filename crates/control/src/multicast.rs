@@ -87,7 +87,7 @@ impl Port {
         if slaves.is_empty() {
             return Ok(());
         }
-        slaves.iter().try_for_each(|(host_end, slot)| self.maps.vacate(*host_end, *slot))?;
+        self.maps.vacate(slaves)?;
         let mut master = Master::of(self, netlink)?;
         for (group, before) in self.maps.groups()? {
             let mut members = before;
@@ -107,7 +107,7 @@ impl Port {
         slot: Slot,
         joined: &BTreeSet<Mac>,
     ) -> Result<()> {
-        self.maps.vacate(host_end, slot)?;
+        self.maps.vacate(&[(host_end, slot)])?;
         self.settle_groups(netlink, slot, joined, &BTreeSet::new())
     }
 

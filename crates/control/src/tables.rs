@@ -12,7 +12,7 @@ use aya::Pod;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use ipvl_core::{Addr, Counters, DropKey, MAX_SLAVES, OwnerEntry, Port, Reason, Router, Slave, Slot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -155,24 +155,32 @@ impl PortMaps {
         })
     }
 
-    /// Takes a slave and all its addresses out; whatever of it is left drops what it gets. Its groups are left, see
-    /// [`crate::port::Port::vacate`].
-    pub(crate) fn vacate(&mut self, host_end: u32, slot: Slot) -> Result<()> {
-        self.seats.free(host_end)?;
-        gone(self.ids.remove(&host_end)).map_err(ebpf("write", "the map IDS"))?;
-        self.set_slave(slot, Slave::VACANT)?;
+    /// Takes slaves, by host end and slot, and all their addresses out; whatever of them is left drops what it gets. Their
+    /// groups are left, see [`crate::port::Port::vacate`].
+    pub(crate) fn vacate(&mut self, slaves: &[(u32, Slot)]) -> Result<()> {
+        for &(host_end, slot) in slaves {
+            self.seats.free(host_end)?;
+            gone(self.ids.remove(&host_end)).map_err(ebpf("write", "the map IDS"))?;
+            self.set_slave(slot, Slave::VACANT)?;
+        }
+        self.disown(&slaves.iter().map(|(_, slot)| slot.0).collect())?;
+        let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
+        self.change_port(|port| port.slots = end)
+    }
+
+    /// Makes nobody's all that belongs to these slots.
+    fn disown(&mut self, slots: &BTreeSet<u32>) -> Result<()> {
         for (addr, entry) in self.owners()? {
-            if entry.slot == slot.0 {
+            if slots.contains(&entry.slot) {
                 self.release(addr)?;
             }
         }
         for (addr, len, entry) in self.prefixes()? {
-            if entry.slot == slot.0 {
+            if slots.contains(&entry.slot) {
                 self.withdraw_prefix(addr, len)?;
             }
         }
-        let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
-        self.change_port(|port| port.slots = end)
+        Ok(())
     }
 
     /// The entry of one address.

@@ -119,10 +119,10 @@ impl Agent {
         }
     }
 
-    /// Reads what dirty slaves have joined, in one visit to each netns, and writes what differs.
-    pub(super) fn sync_groups(&mut self) {
+    /// Reads what slaves have joined, in one visit to each netns, and writes what differs.
+    pub(super) fn sync_groups(&mut self, host_ends: BTreeSet<u32>) {
         let mut by_netns: BTreeMap<Option<i32>, Vec<(u32, Hearing)>> = BTreeMap::new();
-        for host_end in std::mem::take(&mut self.dirty.groups) {
+        for host_end in host_ends {
             if let Some(hearing) = self.registry.slave(host_end).and_then(|known| known.hearing) {
                 by_netns.entry(hearing.place.0).or_default().push((host_end, hearing));
             }
