@@ -1,7 +1,8 @@
 //! How fast is ipvl, beside the kernel's driver and its neighbours? `make bench` runs this and writes what it found.
 //!
 //! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
-//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone. `ipvl-bench ahead FILE` and
+//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
+//! instructions go, `scale FILE` and `storm FILE` have many slaves. `ipvl-bench ahead FILE` and
 //! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
 //! what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
 //! `vm/run -I` a nanosecond is an instruction.
@@ -17,6 +18,7 @@ mod load;
 mod measure;
 mod netkit;
 mod network;
+mod profile;
 mod report;
 mod results;
 mod scale;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["ahead", file] => ahead::measure(Path::new(file)),
         ["promises", file] => ahead::promises(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
+        ["profile", file] => profile::profile(Path::new(file)),
         ["scale", file] => scale::scale(Path::new(file)),
         ["storm", file] => storm::storm(Path::new(file)),
         ["budget", verdicts] => budget::compare(Path::new(verdicts)),
@@ -42,8 +45,8 @@ fn main() -> ExitCode {
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {
             eprintln!(
-                "usage: ipvl-bench measure FILE | verdicts FILE | ahead FILE | promises FILE | budget [write] VERDICTS | \
-                 report DIRECTORY PAGE"
+                "usage: ipvl-bench measure FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
+                 promises FILE | budget [write] VERDICTS | report DIRECTORY PAGE"
             );
             return ExitCode::from(2);
         }

@@ -5,6 +5,7 @@ use crate::candidate::{PATHS, Path as Way};
 use crate::chart::Chart;
 use crate::goals;
 use crate::load::{LOADS, Load};
+use crate::profile;
 use crate::results::{Results, Series};
 use std::fs;
 use std::io;
@@ -51,6 +52,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     let of = |name: &str| Results::read(&directory.join(name));
     if let Ok(counted) = of("verdicts.json") {
         text = replace(&text, "verdicts", &verdicts(&counted, &of("verdicts-native.json").unwrap_or_default()));
+    }
+    if let Ok(profiled) = of("profile.json") {
+        text = replace(&text, "profile", &profile::tables(&profiled));
     }
     for (marker, files) in
         [("scale", ["scale.json", "scale-counting.json"]), ("storm", ["storm.json", "storm-native.json"])]

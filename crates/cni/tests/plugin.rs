@@ -206,3 +206,31 @@ fn a_master_inside_of_the_container_is_found_there() {
     }
     stage.expect_nothing();
 }
+
+#[test]
+fn gc_takes_the_key_that_older_runtimes_send() {
+    require_root!();
+    let stage = Stage::new();
+    let (ok, result) = stage.call("ADD", &config(json!({})));
+    assert!(ok, "{result}");
+    let told = |attachments: Value| config(json!({ "cni.dev/attachments": attachments }));
+    let (ok, error) = stage.call_in("GC", "", &told(json!([{ "containerID": "c1", "ifname": "eth0" }])));
+    assert!(ok && stage.slaves() > 0, "what is valid stays: {error}");
+    let (ok, error) = stage.call_in("GC", "", &told(json!([])));
+    assert!(ok && stage.asked().contains("DEL c1"), "{error}");
+    stage.expect_nothing();
+}
+
+/// The reference plugin makes its interface under another name first, and then fails to rename it.
+#[test]
+fn an_interface_of_that_name_is_left_alone() {
+    require_root!();
+    let stage = Stage::new();
+    let inside = &stage.lab.slaves[0];
+    inside.run("ip link add eth0 type veth peer name other".split(' '));
+    let before = inside.run(["ip", "-o", "link"]);
+    let (ok, error) = stage.call("ADD", &config(json!({})));
+    assert!(!ok && error["msg"].as_str().is_some_and(|text| text.contains("eth0")), "{error}");
+    assert_eq!(stage.slaves(), 0, "nothing is left");
+    assert_eq!(inside.run(["ip", "-o", "link"]), before);
+}
