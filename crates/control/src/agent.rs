@@ -108,6 +108,18 @@ struct Dirty {
     host_ends: BTreeSet<u32>,
     /// Host ends of slaves that may have joined or left a multicast group.
     groups: BTreeSet<u32>,
+    /// The last host end that was taken for a turn.
+    last: u32,
+}
+
+impl Dirty {
+    /// The slaves of this turn: who is dirty again and again does not keep others waiting.
+    fn next_slaves(&mut self) -> BTreeSet<u32> {
+        let (before, after) = (self.host_ends.range(..=self.last), self.host_ends.range(self.last.saturating_add(1)..));
+        let next: Vec<u32> = after.chain(before).copied().take(SLAVES_A_TURN).collect();
+        self.last = next.last().copied().unwrap_or(0);
+        BTreeSet::from_iter(next)
+    }
 }
 
 impl Agent {
@@ -211,10 +223,7 @@ impl Agent {
                 report(master, &error);
             }
         }
-        let some: BTreeSet<u32> = match asked.is_empty() {
-            true => self.dirty.host_ends.iter().copied().take(SLAVES_A_TURN).collect(),
-            false => asked,
-        };
+        let some = if asked.is_empty() { self.dirty.next_slaves() } else { asked };
         Ok(self.sync_slaves(&some))
     }
 
@@ -359,4 +368,18 @@ fn complain(what: &str, error: &Error) {
 /// One slave or master that cannot be put right is no reason to let the others down.
 fn report(ifindex: u32, error: &Error) {
     eprintln!("ipvl agent: link {ifindex}: {error}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_turn() {
+        let mut dirty = Dirty { host_ends: (1..=100).collect(), ..Dirty::default() };
+        assert_eq!(dirty.next_slaves(), (1..=64).collect());
+        // All of them are dirty again by then.
+        assert_eq!(dirty.next_slaves(), (1..=28).chain(65..=100).collect());
+        assert_eq!(dirty.next_slaves(), (29..=92).collect());
+    }
 }

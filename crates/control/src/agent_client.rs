@@ -40,12 +40,13 @@ pub fn sync(host_ends: &[u32]) -> Result<()> {
 fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
     stream.set_read_timeout(Some(ANSWER)).map_err(io_error("wait for", "the agent"))?;
     let mut answers = BufReader::new(stream);
+    // All at once, for the agent sees to all that it is asked for in one turn.
+    let questions: String = host_ends.iter().map(|host_end| format!("sync {host_end}\n")).collect();
+    if { stream }.write_all(questions.as_bytes()).is_err() {
+        return Ok(false);
+    }
     for host_end in host_ends {
         let mut answer = String::new();
-        let mut writer = stream;
-        if writeln!(writer, "sync {host_end}").is_err() {
-            return Ok(false);
-        }
         answers.read_line(&mut answer).map_err(io_error("hear from", "the agent"))?;
         match answer.trim() {
             "ok" => {}

@@ -12,7 +12,7 @@ pub use endow::endow;
 use crate::agent_client;
 use crate::alias::{is_fit, owner_of, with_owner, without_owner};
 use crate::declare::owner_name;
-use crate::error::{Result, refused};
+use crate::error::{Error, Result, refused};
 use crate::find::{self, peer_of};
 use crate::lock::{LOCK_WAIT, Lock};
 use crate::model::LinkSpec;
@@ -27,6 +27,9 @@ use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
+
+/// How many slaves the agent is asked for at once: each time it reads again what is declared.
+const TOGETHER: usize = 32;
 
 /// A slave as an engine wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,23 +206,29 @@ fn make_all_ready(
 ) -> Result<Vec<Attached>> {
     let mut known = Known::new();
     let mut ready = Vec::new();
-    for (host_end, one) in host_ends.iter().zip(wanted) {
-        ready.push(make_ready(netlink, *host_end, one, &mut known)?);
+    for (host_ends, some) in host_ends.chunks(TOGETHER).zip(wanted.chunks(TOGETHER)) {
+        for (host_end, one) in host_ends.iter().zip(some).filter(|(_, one)| one.assign) {
+            assign(netlink, *host_end, one)?;
+        }
+        agent_client::sync(host_ends)?;
+        for (host_end, one) in host_ends.iter().zip(some) {
+            let link = netlink.link(*host_end, None)?;
+            let slave = link.map(|link| describe(netlink, &link, &mut known)).transpose()?.flatten();
+            ready.push(slave.ok_or_else(|| gone(one))?);
+        }
         tell(ready.len());
     }
     Ok(ready)
 }
 
-fn make_ready(netlink: &Netlink, host_end: u32, wanted: &Attachment, known: &mut Known) -> Result<Attached> {
-    let gone = || refused("attach", &wanted.owner, Refusal::NoSlave);
-    if wanted.assign {
-        let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
-        let (_, ifindex) = find::place_of(&link).ok_or_else(gone)?;
-        device::assign(wanted, ifindex)?;
-    }
-    agent_client::sync(&[host_end])?;
-    let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
-    describe(netlink, &link, known)?.ok_or_else(gone)
+fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
+    let link = netlink.link(host_end, None)?.ok_or_else(|| gone(wanted))?;
+    let (_, ifindex) = find::place_of(&link).ok_or_else(|| gone(wanted))?;
+    device::assign(wanted, ifindex)
+}
+
+fn gone(wanted: &Attachment) -> Error {
+    refused("attach", &wanted.owner, Refusal::NoSlave)
 }
 
 /// The host ends of slaves whose owner is one that is meant.

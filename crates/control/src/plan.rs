@@ -11,6 +11,8 @@ pub struct Observed {
     pub up: bool,
     /// Whether it does without ARP.
     pub noarp: bool,
+    /// Whether it has IPv6.
+    pub has_ipv6: bool,
     /// Its MTU in bytes.
     pub mtu: u32,
     /// Its MAC address.
@@ -181,7 +183,7 @@ fn inside(desired: &Desired, observed: &Observed) -> Inside {
     let own = link_local(port.mac, slot);
     let unwanted = eui64(port.mac);
     let has_one = observed.addrs.iter().any(|addr| is_link_local(*addr) && *addr != unwanted);
-    let wanted = observed.up && !observed.tap && !port.mac.is_zero() && !has_one;
+    let wanted = observed.up && observed.has_ipv6 && !observed.tap && !port.mac.is_zero() && !has_one;
     Inside {
         noarp: (noarp != observed.noarp).then_some(noarp),
         mtu: (followed && observed.mtu != port.mtu).then_some(port.mtu),
@@ -249,6 +251,7 @@ mod tests {
         Observed {
             up,
             noarp,
+            has_ipv6: true,
             mtu: 1500,
             mac: MAC,
             local: false,
@@ -260,6 +263,13 @@ mod tests {
             host_end_mtu,
             host_end_upper: None,
         }
+    }
+
+    #[test]
+    fn without_ipv6_nobody_gets_a_link_local() {
+        let without = |has_ipv6| Observed { addrs: BTreeSet::new(), has_ipv6, ..observed(Mode::L2, true) };
+        assert_eq!(plan(&desired(Mode::L2, true), &without(false)).inside, Inside::default());
+        assert!(plan(&desired(Mode::L2, true), &without(true)).inside.add.is_some());
     }
 
     #[test]

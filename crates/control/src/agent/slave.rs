@@ -129,6 +129,7 @@ impl Agent {
             // A tap device has a carrier while somebody has it open.
             up: slave.is_up() && (!tap || slave.carrier.unwrap_or(true)),
             noarp: slave.flags & libc::IFF_NOARP as u32 != 0,
+            has_ipv6: slave.has_ipv6,
             mtu: slave.mtu,
             mac: slave.mac.unwrap_or(Mac([0; 6])),
             local: nsid.is_none(),

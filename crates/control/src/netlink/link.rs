@@ -46,6 +46,8 @@ pub struct LinkInfo {
     pub link_netnsid: Option<i32>,
     /// The bridge, bond or VRF it belongs to.
     pub master: Option<u32>,
+    /// Whether IPv6 is there and not switched off.
+    pub has_ipv6: bool,
     /// Of a VRF, its routing table.
     pub vrf_table: Option<u32>,
     /// `ARPHRD_*`.
@@ -262,7 +264,19 @@ impl LinkInfo {
                 self.notify_peers = FAILOVER.contains(&attribute.u32());
                 self.rejoin_groups = attribute.u32() == IFLA_EVENT_IGMP_RESEND;
             }
+            IFLA_AF_SPEC => self.take_inet6(attribute),
             _ => take_detail(&mut self.detail, attribute),
+        }
+    }
+
+    fn take_inet6(&mut self, families: Attribute<'_>) {
+        let inet6 = families.nested().filter(|family| family.kind == libc::AF_INET6 as u16);
+        for attribute in inet6.flat_map(Attribute::nested) {
+            match attribute.kind {
+                IFLA_INET6_ADDR_GEN_MODE => self.detail.addrgenmode = addr_gen_mode(attribute.u8()).to_owned(),
+                IFLA_INET6_CONF => self.has_ipv6 = attribute.number(DEVCONF_DISABLE_IPV6) == Some(0),
+                _ => {}
+            }
         }
     }
 
@@ -282,7 +296,6 @@ impl LinkInfo {
 
 fn take_detail(detail: &mut Detail, attribute: Attribute<'_>) {
     let number = match attribute.kind {
-        IFLA_AF_SPEC => return take_addr_gen_mode(detail, attribute),
         IFLA_PROMISCUITY => &mut detail.promiscuity,
         IFLA_ALLMULTI => &mut detail.allmulti,
         IFLA_MIN_MTU => &mut detail.min_mtu,
@@ -301,15 +314,12 @@ fn take_detail(detail: &mut Detail, attribute: Attribute<'_>) {
     *number = attribute.u32();
 }
 
-fn take_addr_gen_mode(detail: &mut Detail, families: Attribute<'_>) {
-    let inet6 = families.nested().filter(|family| family.kind == libc::AF_INET6 as u16);
-    let mode = inet6.flat_map(Attribute::nested).find(|a| a.kind == IFLA_INET6_ADDR_GEN_MODE).map(Attribute::u8);
-    detail.addrgenmode = match mode {
-        Some(0) => "eui64",
-        Some(1) => "none",
-        Some(2) => "stable_secret",
-        Some(3) => "random",
+fn addr_gen_mode(mode: u8) -> &'static str {
+    match mode {
+        0 => "eui64",
+        1 => "none",
+        2 => "stable_secret",
+        3 => "random",
         _ => "",
     }
-    .to_owned();
 }

@@ -119,6 +119,12 @@ impl<'a> Attribute<'a> {
         read_u32(self.value, 0)
     }
 
+    /// One of several numbers, if there are so many.
+    pub fn number(self, index: usize) -> Option<u32> {
+        let (numbers, _) = self.value.as_chunks::<4>();
+        numbers.get(index).copied().map(u32::from_ne_bytes)
+    }
+
     /// A signed number.
     pub fn i32(self) -> i32 {
         self.u32().cast_signed()

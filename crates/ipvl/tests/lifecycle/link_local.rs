@@ -59,6 +59,20 @@ fn two_slaves_in_one_netns_have_unlike_link_locals() {
     }
 }
 
+/// What the agent changes is news to it, too: an address that it cannot give would keep it at that for ever.
+#[test]
+fn where_there_is_no_ipv6_the_agent_rests_and_gives_one_when_there_is() {
+    require_root!();
+    let lab = Lab::new(1);
+    let netns = &lab.slaves[0];
+    netns.sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let news = || exec(netns, "timeout 1 ip monitor link").stdout;
+    soon("no news", || news().is_empty());
+    netns.sysctl("net/ipv6/conf/ipvl0/disable_ipv6", "0");
+    settled(netns, "ipvl0");
+}
+
 #[test]
 fn a_slave_beside_its_master_has_a_link_local_of_its_own() {
     require_root!();
