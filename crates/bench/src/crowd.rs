@@ -2,6 +2,7 @@
 
 use crate::load::Ends;
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path};
+use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -10,7 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(300);
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(500);
+/// Ticks, of which there are 100 in a second, that the agent takes in such a pause when it has nothing to do.
+const RESTING: u64 = 5;
 /// Namespaces that the crowd lives in. In one alone, the kernel's IPv6 would look through all routes to `fe80::/64`, one for
 /// each slave, for each packet.
 const HOMES: usize = 64;
@@ -54,16 +57,31 @@ impl Crowd {
         Some(crowd)
     }
 
-    /// Makes the crowd `count` large, by one command, and has all of it up; how long the command took.
+    /// Makes the crowd `count` large, by one command; how long that took.
     pub fn grow_to(&mut self, count: usize) -> Duration {
         let add: Vec<_> = (self.count..count).map(|n| self.birth(n)).collect();
         let start = Instant::now();
         feed(&self.lab.host, &[&self.tool(), "-batch", "-"], &add);
-        let time = start.elapsed();
-        self.tell_each(self.count..count, |n| vec![format!("link set s{n} up")]);
         self.count = count;
-        assert!(settles(|| self.running() == count), "not all of {count} slaves have a carrier");
-        time
+        start.elapsed()
+    }
+
+    /// Has all of it up, and waits until nobody is busy with that any more.
+    pub fn raise(&self) {
+        self.tell_each(0..self.count, |n| vec![format!("link set s{n} up")]);
+        assert!(settles(|| self.running() == self.count), "not all of {} slaves have a carrier", self.count);
+        self.rest();
+    }
+
+    /// Waits until the agent has come to rest. On one processor it would be in everybody's way.
+    pub fn rest(&self) {
+        let mut before = u64::MAX;
+        let rests = || {
+            let now = self.agent_ticks();
+            let last = std::mem::replace(&mut before, now);
+            last != u64::MAX && now.saturating_sub(last) < RESTING
+        };
+        assert!(settles(rests), "the agent does not come to rest");
     }
 
     /// Adds one to it, by a command of its own; how long that took.
@@ -154,6 +172,12 @@ impl Crowd {
         }
     }
 
+    /// How much processor time, in ticks, has gone to what runs in the master's netns: the agent alone.
+    fn agent_ticks(&self) -> u64 {
+        let pids = self.lab.host.run(["ip", "netns", "pids", self.lab.host.name()]);
+        pids.split_whitespace().map(ticks).sum()
+    }
+
     fn tool(&self) -> String {
         match self.maker {
             Maker::Ipvl => ipvl_path().display().to_string(),
@@ -164,6 +188,13 @@ impl Crowd {
     fn running(&self) -> usize {
         self.homes().iter().map(running).sum()
     }
+}
+
+/// `utime` and `stime` of a process (`proc_pid_stat(5)`).
+fn ticks(pid: &str) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    after_name.skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum()
 }
 
 fn running(home: &Netns) -> usize {
@@ -180,7 +211,7 @@ fn received(home: &Netns) -> Vec<u64> {
 
 /// Whether it comes true. Asked seldom: to list thousands of devices keeps the one processor of a virtual machine from
 /// everything else.
-fn settles(is_true: impl Fn() -> bool) -> bool {
+fn settles(mut is_true: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !is_true() {
         if start.elapsed() > PATIENCE {

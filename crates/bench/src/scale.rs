@@ -53,11 +53,13 @@ impl Notes<'_> {
     }
 }
 
-/// In the virtual kernel, where time is instructions: only what packets take.
+/// In the virtual kernel, where time is instructions: only what packets take. The crowd is in the tables, but down: nobody
+/// there says anything unasked.
 fn packets(notes: &mut Notes<'_>) {
     let mut crowd = Crowd::new(Maker::Ipvl, TALKERS).expect("slaves");
     crowd.grow_to(notes.count.saturating_sub(TALKERS));
     crowd.address();
+    crowd.rest();
     loads(&crowd, 2048, notes);
 }
 
@@ -71,10 +73,12 @@ fn everything(notes: &mut Notes<'_>) {
     let many = others.saturating_sub(LAST);
     if many > 0 {
         notes.add("one of a batch, ms", millis(crowd.grow_to(many)) / many as f64);
+        crowd.raise();
         for _ in 0..LAST {
             notes.add("last link add, ms", millis(crowd.grow_by_one()));
         }
         notes.add("one address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
+        crowd.rest();
         notes.add("kernel memory a slave, kB", (kernel_memory() - before) / others as f64);
         notes.add("reached by a broadcast", reached(&crowd) as f64);
     }

@@ -38,6 +38,7 @@ pub fn storm(file: &Path) -> io::Result<()> {
             continue;
         };
         crowd.grow_to(slaves.saturating_sub(TALKERS));
+        crowd.raise();
         for (storms, when) in [(false, "calm"), (true, "storm")] {
             let seen = watch(&crowd, storms);
             eprintln!("{name}, {when}: {seen:?}");
