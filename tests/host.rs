@@ -12,6 +12,8 @@ mod lab;
 mod marks;
 #[path = "host/proxies.rs"]
 mod proxies;
+#[path = "host/queues.rs"]
+mod queues;
 #[path = "host/reflection.rs"]
 mod reflection;
 #[path = "host/routes.rs"]

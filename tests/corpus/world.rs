@@ -47,6 +47,7 @@ impl Member {
             local: false,
             all_groups: true,
             proxied: false,
+            queued: false,
         };
         for word in &self.words {
             match word.as_str() {

@@ -152,6 +152,8 @@ pub struct Link {
     pub groups: Vec<Mac>,
     /// Whether it gets every group instead.
     pub all_groups: bool,
+    /// The queueing discipline of its host end that what is for the slave passes, if somebody gave it one.
+    pub queue: Option<String>,
     /// Why the slave is not as it should be, in words; empty when it is.
     pub degraded: Vec<String>,
     /// What the kernel says of the device besides, for `-d`.

@@ -130,7 +130,7 @@ impl Monitor {
             (nsid, What::NewAddress(address)) => self.take_address(number, nsid, &address, true),
             (nsid, What::DelAddress(address)) => self.take_address(number, nsid, &address, false),
             (_, What::NewNsid(nsid) | What::DelNsid(nsid)) => _ = self.names.remove(&nsid),
-            (_, What::DelRoute(_) | What::Groups(_)) => {}
+            (_, What::DelRoute(_) | What::Queue(_) | What::Groups(_)) => {}
         }
         Ok(())
     }

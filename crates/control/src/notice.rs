@@ -36,10 +36,10 @@ pub fn told(link: &LinkInfo) -> Option<Slave> {
     Slave::read_from_bytes(bytes.as_bytes()).ok().filter(|slave| slave.host_end == link.ifindex)
 }
 
-/// `now` with all that a command sets taken from `told`; where the slave is and whether it is up, the agent writes.
+/// `now` with all that a command sets taken from `told`; the rest, such as where the slave is and whether it is up, the agent writes.
 pub fn merged(now: Slave, told: Slave) -> Slave {
-    let now = now.config();
-    Slave::new(told.host_end, SlaveConfig { up: now.up, local: now.local, all_groups: now.all_groups, ..told.config() })
+    let SlaveConfig { up, local, all_groups, queued, .. } = now.config();
+    Slave::new(told.host_end, SlaveConfig { up, local, all_groups, queued, ..told.config() })
 }
 
 #[cfg(test)]
@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn an_alias_tells_what_was_said() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
-        let config =
-            SlaveConfig { mode, flag, guard, host: true, up: true, local: false, all_groups: false, proxied: true };
+        let (host, up, local, all_groups, proxied, queued) = (true, true, false, false, true, false);
+        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
         let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };

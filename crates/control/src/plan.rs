@@ -33,6 +33,8 @@ pub struct Observed {
     pub host_end_mtu: u32,
     /// The device that the host end has been put under.
     pub host_end_upper: Option<u32>,
+    /// Whether what is sent by the host end waits in a queue of its own.
+    pub host_end_queued: bool,
 }
 
 /// How it should be.
@@ -117,7 +119,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let up = observed.up && desired.master_running && !port.has(Port::CUT);
     // What it had joined before it went down may not be what it has joined now.
     let all_groups = slave.config().all_groups || up && !slave.up();
-    let config = SlaveConfig { up, local: observed.local, all_groups, ..slave.config() };
+    // A tap device is sent to by its queue in any case.
+    let queued = observed.host_end_queued && !observed.tap;
+    let config = SlaveConfig { up, local: observed.local, all_groups, queued, ..slave.config() };
     let updated = Slave::new(slave.host_end, config);
     let inside = inside(desired, observed);
     let mut addrs: BTreeSet<Addr> =
@@ -230,8 +234,8 @@ mod tests {
 
     fn desired(mode: Mode, up: bool) -> Desired {
         let (flag, guard) = (Flag::Bridge, Guard::Owned);
-        let config =
-            SlaveConfig { mode, flag, guard, host: false, up, local: false, all_groups: false, proxied: false };
+        let (host, local, all_groups, proxied, queued) = (false, false, false, false, false);
+        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
         let port = Port { mac: MAC, mtu: 1500, ..Port::default() };
         Desired {
             port,
@@ -262,6 +266,7 @@ mod tests {
             host_end_mac,
             host_end_mtu,
             host_end_upper: None,
+            host_end_queued: false,
         }
     }
 
@@ -282,6 +287,15 @@ mod tests {
             );
             assert!(plan.routes.is_empty());
         }
+    }
+
+    #[test]
+    fn a_queue_of_the_host_end_is_in_the_table() {
+        let wish = desired(Mode::L2, true);
+        let written = plan(&wish, &Observed { host_end_queued: true, ..observed(Mode::L2, true) }).slave;
+        let queued = written.filter(|slave| slave.by_host_end()).expect("a new entry");
+        let undone = plan(&Desired { slave: queued, ..wish.clone() }, &observed(Mode::L2, true)).slave;
+        assert_eq!(undone, Some(wish.slave));
     }
 
     #[test]

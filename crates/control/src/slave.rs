@@ -73,7 +73,10 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
 fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let now = found.port.maps.slave(found.slot)?.config();
-    let undone = Slave::new(before.host_end, SlaveConfig { up: now.up, local: now.local, ..before.config() });
+    let undone = Slave::new(
+        before.host_end,
+        SlaveConfig { up: now.up, local: now.local, queued: now.queued, ..before.config() },
+    );
     found.port.maps.set_slave(found.slot, undone)?;
     notice::tell(&Netlink::open()?, found.described(), undone);
     drop(lock);
@@ -208,6 +211,7 @@ fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, p
         local: netns.is_none(),
         all_groups: true,
         proxied: spec.neigh_proxy,
+        queued: false,
     };
     if Slave::new(1, config).host() {
         // What an engine's slave needs to meet the host is not forwarded; in l3s all of it is.

@@ -249,6 +249,7 @@ mod tests {
             local: false,
             all_groups: false,
             proxied: false,
+            queued: false,
         };
         let snapshot = Snapshot {
             slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),

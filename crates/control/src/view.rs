@@ -147,6 +147,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         neigh_proxy: entry.config().proxied,
         groups: Vec::new(),
         all_groups: false,
+        queue: entry.config().queued.then(|| host_end.qdisc.clone()),
         degraded: Vec::new(),
         detail: device.detail.clone(),
     }

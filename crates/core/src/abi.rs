@@ -89,6 +89,8 @@ pub struct SlaveConfig {
     pub all_groups: bool,
     /// Whether we answer ARP and neighbour discovery from the wire for it. Its own stack does so in l2.
     pub proxied: bool,
+    /// Whether its host end has a queue that what is for the slave must pass, as whoever limits a slave's bandwidth wants.
+    pub queued: bool,
 }
 
 const MODE: u32 = 3;
@@ -100,6 +102,7 @@ const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const PROXIED: u32 = 1 << 10;
+const QUEUED: u32 = 1 << 11;
 
 impl Slave {
     /// No slave at all.
@@ -107,10 +110,10 @@ impl Slave {
 
     /// Packs `config` for the slave behind `host_end`.
     pub fn new(host_end: u32, config: SlaveConfig) -> Self {
-        let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied } = config;
+        let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued } = config;
         let word = mode as u32 | (flag as u32) << 2 | (guard as u32) << 4;
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
-        let state = bit(up, UP) | bit(local, LOCAL) | bit(all_groups, ALL_GROUPS);
+        let state = bit(up, UP) | bit(local, LOCAL) | bit(all_groups, ALL_GROUPS) | bit(queued, QUEUED);
         Self { host_end, bits: word | bit(host, HOST) | bit(proxied, PROXIED) | state }
     }
 
@@ -131,6 +134,7 @@ impl Slave {
             local: self.local(),
             all_groups: self.bits & ALL_GROUPS != 0,
             proxied: self.bits & PROXIED != 0,
+            queued: self.bits & QUEUED != 0,
         }
     }
 
@@ -220,6 +224,13 @@ impl Slave {
     #[inline(always)]
     pub fn local(self) -> bool {
         self.bits & LOCAL != 0
+    }
+
+    /// Whether what is for the slave goes by way of its host end: `bpf_redirect_peer` does not reach it, or would go past
+    /// the host end's queue.
+    #[inline(always)]
+    pub fn by_host_end(self) -> bool {
+        self.bits & (LOCAL | QUEUED) != 0
     }
 }
 
@@ -326,8 +337,8 @@ mod tests {
             (Mode::L3, Flag::Vepa, Guard::Strict),
             (Mode::L3s, Flag::Private, Guard::Off),
         ] {
-            let config =
-                SlaveConfig { mode, flag, guard, host: true, up: false, local: true, all_groups: true, proxied: false };
+            let (host, up, local, all_groups, proxied, queued) = (true, false, true, true, false, true);
+            let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
             assert_eq!(Slave::new(7, config).config(), config);
         }
     }

@@ -162,8 +162,8 @@ mod tests {
     }
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
-        let (guard, host, local, all_groups, proxied) = (Guard::Off, true, true, false, false);
-        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied })
+        let (guard, host, local, all_groups, proxied, queued) = (Guard::Off, true, true, false, false, false);
+        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued })
     }
 
     fn to(mac: [u8; 6]) -> Bytes {

@@ -138,7 +138,7 @@ impl Hook<'_> {
             // SAFETY: a valid context.
             unsafe { bpf_skb_change_type(self.skb.raw(), PACKET_HOST) };
         }
-        if slave.local() {
+        if slave.by_host_end() {
             address_to_slave(self.skb);
             return redirect(slave.host_end, 0);
         }

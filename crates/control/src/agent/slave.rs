@@ -43,13 +43,15 @@ impl Agent {
                     self.dirty.host_ends.insert(route.oif);
                 }
             }
-            (Some(_), What::DelRoute(_)) => {}
+            (None, What::Queue(ifindex)) if self.registry.is_host_end(ifindex) => {
+                self.dirty.host_ends.insert(ifindex);
+            }
+            (Some(_), What::DelRoute(_)) | (_, What::Queue(_) | What::Groups(_)) => {}
             (_, What::DelNsid(nsid)) => {
                 self.finder.forget(nsid);
                 self.dirty.host_ends.extend(self.registry.in_netns(nsid));
             }
             (_, What::NewNsid(nsid)) => self.finder.forget(nsid),
-            (_, What::Groups(_)) => {}
         }
     }
 
@@ -140,6 +142,7 @@ impl Agent {
             host_end_mac: host_end.mac.unwrap_or(Mac([0; 6])),
             host_end_mtu: host_end.mtu,
             host_end_upper: host_end.master,
+            host_end_queued: host_end.has_queue(),
         })
     }
 
@@ -172,7 +175,7 @@ impl Agent {
         inside
     }
 
-    /// Writes what is ours to write, whether the slave is up and where; a command may have changed the rest meanwhile.
+    /// Writes what is ours to write, whether the slave is up, where, and behind a queue; a command may have changed the rest meanwhile.
     fn write_slave(&mut self, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
         let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
@@ -180,8 +183,9 @@ impl Agent {
         if now.host_end != slave.host_end {
             return Ok(());
         }
-        let all_groups = slave.config().all_groups || now.config().all_groups;
-        let config = SlaveConfig { up: slave.up(), local: slave.local(), all_groups, ..now.config() };
+        let SlaveConfig { up, local, all_groups, queued, .. } = slave.config();
+        let all_groups = all_groups || now.config().all_groups;
+        let config = SlaveConfig { up, local, all_groups, queued, ..now.config() };
         port.maps.set_slave(slot, Slave::new(now.host_end, config))
     }
 

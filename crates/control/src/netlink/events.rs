@@ -2,7 +2,7 @@
 
 use super::uapi::*;
 use super::wire::{Reply, replies};
-use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route};
+use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route, tc};
 use crate::error::{Error, Result, io_error};
 use crate::routes::PROTOCOL;
 use crate::{netns, sys};
@@ -11,8 +11,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const GROUPS: [u32; 6] =
-    [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE];
+const GROUPS: [u32; 7] = [
+    RTNLGRP_LINK,
+    RTNLGRP_TC,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_NSID,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_ROUTE,
+];
 /// Linux 6.14. Older kernels do not know the groups.
 const MULTICAST_GROUPS: [u32; 3] = [RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR, RTNLGRP_NSID];
 /// Room for some ten thousand messages.
@@ -40,6 +47,8 @@ pub enum What {
     DelAddress(AddressInfo),
     /// A route of ours is gone, and not because its link went down.
     DelRoute(RouteInfo),
+    /// A link got or lost a queueing discipline for what is sent by it.
+    Queue(u32),
     /// Another netns got this id here.
     NewNsid(i32),
     /// The id is free again: that netns is gone.
@@ -140,6 +149,7 @@ fn parse(reply: Reply<'_>) -> Option<What> {
         RTM_NEWADDR => address::parse(reply).map(What::NewAddress),
         RTM_DELADDR => address::parse(reply).map(What::DelAddress),
         RTM_DELROUTE => route::parse(reply).map(What::DelRoute),
+        RTM_NEWQDISC | RTM_DELQDISC => tc::link_of_root(reply).map(What::Queue),
         RTM_NEWMULTICAST | RTM_DELMULTICAST => address::link_of(reply).map(What::Groups),
         RTM_NEWNSID => nsid::parse(reply).map(What::NewNsid),
         RTM_DELNSID => nsid::parse(reply).map(What::DelNsid),

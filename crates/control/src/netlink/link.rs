@@ -126,6 +126,11 @@ impl LinkInfo {
     pub fn is_up(&self) -> bool {
         self.flags & libc::IFF_UP as u32 != 0
     }
+
+    /// Whether what it sends waits in a queue, which a pair has only if somebody gave it one.
+    pub fn has_queue(&self) -> bool {
+        !matches!(self.qdisc.as_str(), "" | "noqueue" | "noop")
+    }
 }
 
 impl Netlink {

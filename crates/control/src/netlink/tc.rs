@@ -139,6 +139,12 @@ fn parse(reply: Reply<'_>) -> Option<BpfFilter> {
     (kind.as_deref() == Some("bpf") && handle != 0).then_some(filter)
 }
 
+/// The link that a message about a queueing discipline is about, if that is the one for all that the link sends.
+pub(super) fn link_of_root(reply: Reply<'_>) -> Option<u32> {
+    let header = reply.payload.get(..TCMSG)?;
+    (read_u32(header, 12) == TC_H_ROOT).then(|| read_u32(header, 4))
+}
+
 fn tcmsg(ifindex: u32, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
     let mut header = [0; TCMSG];
     for (place, word) in [(4, ifindex), (8, handle), (12, parent), (16, info)] {

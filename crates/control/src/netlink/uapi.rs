@@ -39,6 +39,7 @@ pub const RTM_DELNSID: u16 = 89;
 pub const RTM_GETNSID: u16 = 90;
 
 pub const RTNLGRP_LINK: u32 = 1;
+pub const RTNLGRP_TC: u32 = 4;
 pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
 pub const RTNLGRP_IPV4_ROUTE: u32 = 7;
 pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
@@ -130,6 +131,7 @@ pub const TCA_BPF_NAME: u16 = 7;
 pub const TCA_BPF_FLAGS: u16 = 8;
 pub const TCA_BPF_ID: u16 = 11;
 pub const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
+pub const TC_H_ROOT: u32 = 0xffff_ffff;
 pub const TC_H_CLSACT: u32 = 0xffff_fff1;
 pub const TC_H_CLSACT_INGRESS: u32 = 0xffff_fff2;
 pub const TC_H_CLSACT_EGRESS: u32 = 0xffff_fff3;

@@ -80,7 +80,7 @@ fn ifindex(what: &What) -> Option<u32> {
         What::NewLink(link) | What::DelLink(link) => Some(link.ifindex),
         What::NewAddress(address) | What::DelAddress(address) => Some(address.ifindex),
         What::DelRoute(route) => Some(route.oif),
-        What::Groups(link) => Some(*link),
+        What::Queue(link) | What::Groups(link) => Some(*link),
         What::NewNsid(_) | What::DelNsid(_) | What::Overrun => None,
     }
 }

@@ -108,6 +108,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         neigh_proxy: false,
         groups: Vec::new(),
         all_groups: false,
+        queue: None,
         degraded: Vec::new(),
         detail: Detail::default(),
     }

@@ -25,6 +25,7 @@ fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
     lines.push(own_line(link));
     lines.extend(backend_line(link).filter(|_| details));
     lines.extend(groups(link).filter(|_| details));
+    lines.extend(queue_line(link).filter(|_| details));
     lines.extend(link.degraded.iter().map(|why| format!("    degraded: {why}")));
     lines.extend(counters.map(traffic));
     lines.iter().fold(String::new(), |mut all, line| {
@@ -85,6 +86,11 @@ pub fn own_words(link: &Link) -> String {
 /// What the slave is made of, and why.
 fn backend_line(link: &Link) -> Option<String> {
     link.backend.map(|(backend, why)| format!("    ipvl backend {} ({why})", backend.word()))
+}
+
+/// What limits or orders what the slave gets.
+fn queue_line(link: &Link) -> Option<String> {
+    link.queue.as_ref().map(|qdisc| format!("    ipvl queue {qdisc}"))
 }
 
 /// The multicast that an l2 slave gets, besides what every station does.
@@ -159,6 +165,9 @@ pub fn own_json(link: &Link, details: bool) -> Value {
     if let (true, Some((backend, why))) = (details, link.backend) {
         own["backend"] = json!(backend.word());
         own["backend_why"] = json!(why);
+    }
+    if let (true, Some(qdisc)) = (details, &link.queue) {
+        own["queue"] = json!(qdisc);
     }
     if let Some(name) = &link.netns {
         own["netns"] = json!(name);

@@ -15,6 +15,7 @@ const CONFIG: SlaveConfig = SlaveConfig {
     local: false,
     all_groups: false,
     proxied: false,
+    queued: false,
 };
 
 #[test]

@@ -101,6 +101,16 @@ fn what_a_slave_is_made_of_is_a_detail() {
 }
 
 #[test]
+fn the_queue_before_a_slave_is_a_detail() {
+    let (style, queue) = (Style { details: true, ..Style::default() }, Some("tbf".to_owned()));
+    let text = links(&[Link { queue: queue.clone(), ..moved() }], &[], style);
+    assert!(text.ends_with("    ipvl queue tbf\n"), "{text}");
+    assert!(!links(&[Link { queue: queue.clone(), ..moved() }], &[], Style::default()).contains("queue tbf"));
+    let json = links(&[Link { queue, ..moved() }], &[], Style { json: true, ..style });
+    assert!(json.contains(r#""queue":"tbf""#), "{json}");
+}
+
+#[test]
 fn a_tap_device_is_an_ipvtap() {
     let tap = || Link { kind: Kind::Ipvtap, host_end: (3, "s0".to_owned()), netnsid: None, ..moved() };
     let text = links(&[tap()], &[], Style { details: true, ..Style::default() });
@@ -140,6 +150,7 @@ pub fn moved() -> Link {
         neigh_proxy: false,
         groups: Vec::new(),
         all_groups: false,
+        queue: None,
         degraded: Vec::new(),
         detail: Detail {
             promiscuity: 0,
