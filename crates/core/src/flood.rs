@@ -5,12 +5,12 @@ use crate::frame::{Frame, Tables};
 use crate::group::{Group, Members};
 use crate::verdict::{Audience, Flood, Then};
 
-/// One copy's share of a source's time: 65,536 copies a second.
-const NANOS_PER_COPY: u64 = 1_000_000_000 / 65_536;
+/// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
+const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
 /// The wire stands for many sources.
 const WIRE_NANOS_PER_COPY: u64 = NANOS_PER_COPY / 4;
-/// A second's worth may come at once.
-const BURST_NANOS: u64 = 1_000_000_000;
+/// Two seconds' worth may come at once: sixteen broadcasts to as many slaves as a master can have.
+const BURST_NANOS: u64 = 2_000_000_000;
 
 impl Flood {
     /// The slots to look at, first and one past the last.
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_a_second_at_once_and_its_rate_after_that() {
+    fn a_source_has_two_seconds_at_once_and_its_rate_after_that() {
         let now = 5_000_000_000;
         let mut bucket = Bucket(0);
         let mut sent = 0;
@@ -248,7 +248,7 @@ mod tests {
             sent += 1;
         }
         assert_eq!(sent, 16);
-        assert!(bucket.take(Slot(1), 4096, now + 60_000_000).is_none());
-        assert!(bucket.take(Slot(1), 4096, now + 70_000_000).is_some());
+        assert!(bucket.take(Slot(1), 4096, now + 120_000_000).is_none());
+        assert!(bucket.take(Slot(1), 4096, now + 130_000_000).is_some());
     }
 }
