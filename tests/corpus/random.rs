@@ -189,9 +189,10 @@ fn member() -> impl Strategy<Value = Vec<String>> {
         weighted(0.15, Just("down")),
         weighted(0.1, Just("local")),
         weighted(0.2, Just("proxy")),
+        weighted(0.4, Just("direct")),
     );
-    words.prop_map(|(mode, flag, guard, host, down, local, proxy)| {
-        [Some(mode), Some(flag), Some(guard), host, down, local, proxy]
+    words.prop_map(|(mode, flag, guard, host, down, local, proxy, direct)| {
+        [Some(mode), Some(flag), Some(guard), host, down, local, proxy, direct]
             .into_iter()
             .flatten()
             .map(str::to_owned)

@@ -158,7 +158,7 @@ fn member(slave: &str, defaults: &str, variant: &str) -> Member {
 
 /// One word of each kind, the last one, so that worlds that are the same look the same.
 fn settled(words: &[String]) -> Vec<String> {
-    const KINDS: [&[&str]; 7] = [
+    const KINDS: [&[&str]; 8] = [
         &["l2", "l3", "l3s"],
         &["bridge", "vepa", "private"],
         &["owned", "strict", "off"],
@@ -166,6 +166,7 @@ fn settled(words: &[String]) -> Vec<String> {
         &["down"],
         &["local"],
         &["proxy"],
+        &["direct"],
     ];
     if let Some(word) = words.iter().find(|word| !KINDS.iter().any(|kind| kind.contains(&word.as_str()))) {
         panic!("\"{word}\" says nothing of a slave");

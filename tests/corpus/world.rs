@@ -15,7 +15,7 @@ const MTU: u32 = 1500;
 pub struct Member {
     /// `a`, `b`, ...: its place in [`names::SLAVES`] is its slot.
     pub name: String,
-    /// `l2 bridge owned host down local proxy`, in this order, as far as they apply.
+    /// `l2 bridge owned host down local proxy direct`, in this order, as far as they apply.
     pub words: Vec<String>,
 }
 
@@ -48,6 +48,7 @@ impl Member {
             all_groups: true,
             proxied: false,
             queued: false,
+            direct: false,
         };
         for word in &self.words {
             match word.as_str() {
@@ -64,6 +65,7 @@ impl Member {
                 "down" => config.up = false,
                 "local" => config.local = true,
                 "proxy" => config.proxied = true,
+                "direct" => config.direct = true,
                 other => panic!("\"{other}\" says nothing of slave {}", self.name),
             }
         }

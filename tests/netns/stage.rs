@@ -267,12 +267,12 @@ fn found(port: &port::Port, world: &World) -> Tables {
 
 /// What of a slave's properties can be seen in what it does.
 fn in_words(config: SlaveConfig) -> String {
-    let SlaveConfig { mode, flag, guard, up, local, proxied, .. } = config;
+    let SlaveConfig { mode, flag, guard, up, local, proxied, direct, .. } = config;
     let host = Slave::new(1, config).host();
     if !up {
         return DOWN.to_owned();
     }
-    format!("{mode:?} {flag:?} {guard:?} host {host} local {local} proxy {proxied}")
+    format!("{mode:?} {flag:?} {guard:?} host {host} local {local} proxy {proxied} direct {direct}")
 }
 
 fn is_link_local(addr: Addr) -> bool {
@@ -288,8 +288,10 @@ fn role(world: &World, place: usize) -> String {
     let Some(member) = world.members.iter().find(|member| member.slot().0 as usize == place) else {
         return DOWN.to_owned();
     };
-    let SlaveConfig { mode, flag, guard, host, up, proxied, .. } = member.config();
+    let SlaveConfig { mode, flag, guard, host, up, proxied, direct, .. } = member.config();
     let (up, host) = (if up { "up" } else { DOWN }, if host { "on" } else { "off" });
     let neigh = if proxied { "proxy" } else { "off" };
-    format!("{up} type ipvlan mode {mode:?} {flag:?} guard {guard:?} host {host} neigh {neigh}").to_lowercase()
+    let siblings = if direct { "direct" } else { "host" };
+    format!("{up} type ipvlan mode {mode:?} {flag:?} guard {guard:?} host {host} neigh {neigh} siblings {siblings}")
+        .to_lowercase()
 }

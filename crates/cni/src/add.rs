@@ -62,6 +62,7 @@ impl<'a> Slave<'a> {
             guard: wishes.guard,
             host: wishes.host,
             neigh_proxy: wishes.neigh_proxy,
+            siblings_direct: wishes.siblings_direct,
             mtu: wishes.mtu,
             mac: asked_mac(call, wishes)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,

@@ -5,7 +5,7 @@ use crate::failure::{Code, Failure};
 use crate::fields::Fields;
 use crate::outcome::{self, Outcome};
 use crate::version;
-use ipvl_control::text::{FLAGS, GUARDS, MODES};
+use ipvl_control::text::{FLAGS, GUARDS, MODES, SIBLINGS};
 use ipvl_core::{Flag, Guard, Mac, Mode};
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ pub struct Wishes {
     pub guard: Guard,
     pub host: bool,
     pub neigh_proxy: bool,
+    pub siblings_direct: bool,
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
@@ -68,6 +69,7 @@ impl Network {
             guard: fields.word("guard", &GUARDS)?.unwrap_or(Guard::Owned),
             host: fields.boolean("hostAccess")?.unwrap_or(true),
             neigh_proxy: fields.boolean("neighProxy")?.unwrap_or(false),
+            siblings_direct: fields.word("siblings", &SIBLINGS)?.unwrap_or(false),
             mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),
             mac: self.mac()?,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
@@ -128,6 +130,7 @@ mod tests {
             (r#""guard":true"#, "\"guard\" must be a string"),
             (r#""hostAccess":"yes""#, "\"hostAccess\" must be true or false"),
             (r#""neighProxy":0"#, "\"neighProxy\" must be true or false"),
+            (r#""siblings":"all""#, "\"siblings\" must be one of host, direct, not \"all\""),
             (r#""mtu":-1"#, "\"mtu\" must be a whole number"),
             (r#""mtu":"1400""#, "\"mtu\" must be a whole number"),
             (r#""linkInContainer":1"#, "\"linkInContainer\" must be true or false"),

@@ -68,6 +68,8 @@ pub struct LinkSpec {
     pub host: bool,
     /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s; off by default.
     pub neigh_proxy: bool,
+    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks; off by default.
+    pub siblings_direct: bool,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// Refused unless it is the master's.
@@ -93,6 +95,8 @@ pub struct Change {
     pub host: Option<bool>,
     /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
     pub neigh_proxy: Option<bool>,
+    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks.
+    pub siblings_direct: Option<bool>,
     /// In bytes.
     pub mtu: Option<u32>,
     /// A new name.
@@ -148,6 +152,8 @@ pub struct Link {
     pub host: bool,
     /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
     pub neigh_proxy: bool,
+    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks.
+    pub siblings_direct: bool,
     /// The multicast groups that it has joined and gets, in l2.
     pub groups: Vec<Mac>,
     /// Whether it gets every group instead.
@@ -231,12 +237,13 @@ pub enum Property {
     Guard,
     Host,
     Neigh,
+    Siblings,
     Degraded,
 }
 
 impl Property {
     /// In the order in which they are told when several change at once.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Netns,
         Self::Name,
         Self::State,
@@ -248,6 +255,7 @@ impl Property {
         Self::Guard,
         Self::Host,
         Self::Neigh,
+        Self::Siblings,
         Self::Degraded,
     ];
 
@@ -269,6 +277,7 @@ impl Property {
             Self::Guard => old.guard != new.guard,
             Self::Host => old.host != new.host,
             Self::Neigh => old.neigh_proxy != new.neigh_proxy,
+            Self::Siblings => old.siblings_direct != new.siblings_direct,
             Self::Degraded => old.degraded != new.degraded,
         }
     }

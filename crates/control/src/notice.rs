@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn an_alias_tells_what_was_said() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
-        let (host, up, local, all_groups, proxied, queued) = (true, true, false, false, true, false);
-        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
+        let (host, up, local, all_groups, proxied, queued, direct) = (true, true, false, false, true, false, true);
+        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
         let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };

@@ -234,8 +234,8 @@ mod tests {
 
     fn desired(mode: Mode, up: bool) -> Desired {
         let (flag, guard) = (Flag::Bridge, Guard::Owned);
-        let (host, local, all_groups, proxied, queued) = (false, false, false, false, false);
-        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
+        let (host, local, all_groups, proxied, queued, direct) = (false, false, false, false, false, false);
+        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
         let port = Port { mac: MAC, mtu: 1500, ..Port::default() };
         Desired {
             port,

@@ -212,6 +212,7 @@ fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, p
         all_groups: true,
         proxied: spec.neigh_proxy,
         queued: false,
+        direct: spec.siblings_direct,
     };
     if Slave::new(1, config).host() {
         // What an engine's slave needs to meet the host is not forwarded; in l3s all of it is.
@@ -298,6 +299,7 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         guard: change.guard.unwrap_or(config.guard),
         host: change.host.unwrap_or(config.host),
         proxied: change.neigh_proxy.unwrap_or(config.proxied),
+        direct: change.siblings_direct.unwrap_or(config.direct),
         // In another mode nobody has looked after what it joins.
         all_groups: config.all_groups || change.mode.is_some_and(|mode| mode != config.mode),
         ..config

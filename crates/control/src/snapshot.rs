@@ -1,6 +1,6 @@
 //! What would become of a frame, going by what the tables say now? The kernel's questions, answered from a copy.
 
-use ipvl_core::{Addr, Frame, Group, Members, Owner, Port, Slave, Slot, Tables};
+use ipvl_core::{Addr, Frame, Group, Members, Mode, Owner, Port, Slave, Slot, Tables};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,8 +171,9 @@ impl<'a> Asked<'a> {
         let host = if slave.host() { "with" } else { "without" };
         let state = if config.up { "up" } else { "down" };
         let proxy = if slave.is_answered_for() { ", neigh proxy" } else { "" };
-        let words = format!("{mode:?} {flag:?}, {state}, {host} host access, guard {guard:?}{proxy}").to_lowercase();
-        format!("what is {}? {words}", self.name(slot))
+        let direct = if config.direct && mode == Mode::L3s { ", siblings direct" } else { "" };
+        let words = format!("{mode:?} {flag:?}, {state}, {host} host access, guard {guard:?}{proxy}{direct}");
+        format!("what is {}? {}", self.name(slot), words.to_lowercase())
     }
 }
 
@@ -217,7 +218,7 @@ impl Tables for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, Mode, SlaveConfig};
+    use ipvl_core::{Flag, Guard, SlaveConfig};
 
     const ADDRESS: Addr = Addr::v4([10, 0, 0, 11]);
 
@@ -250,6 +251,7 @@ mod tests {
             all_groups: false,
             proxied: false,
             queued: false,
+            direct: false,
         };
         let snapshot = Snapshot {
             slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),

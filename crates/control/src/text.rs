@@ -16,6 +16,8 @@ pub const MODES: [(&str, Mode); 3] = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s"
 pub const FLAGS: [(&str, Flag); 3] = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
 /// The words for guards.
 pub const GUARDS: [(&str, Guard); 3] = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
+/// The words for ways to siblings, and whether that is the direct one.
+pub const SIBLINGS: [(&str, bool); 2] = [("host", false), ("direct", true)];
 
 /// Why a text is no prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -145,6 +145,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         guard: entry.guard(),
         host: entry.host(),
         neigh_proxy: entry.config().proxied,
+        siblings_direct: entry.config().direct,
         groups: Vec::new(),
         all_groups: false,
         queue: entry.config().queued.then(|| host_end.qdisc.clone()),

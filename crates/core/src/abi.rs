@@ -7,7 +7,7 @@ use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
@@ -91,6 +91,8 @@ pub struct SlaveConfig {
     pub proxied: bool,
     /// Whether its host end has a queue that what is for the slave must pass, as whoever limits a slave's bandwidth wants.
     pub queued: bool,
+    /// Whether an l3s slave and siblings that allow it meet directly, and not in the host's stack. Other modes always allow it.
+    pub direct: bool,
 }
 
 const MODE: u32 = 3;
@@ -103,6 +105,9 @@ const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const PROXIED: u32 = 1 << 10;
 const QUEUED: u32 = 1 << 11;
+/// It follows from others: in l3s and not `DIRECT`, so that one look tells of both.
+const HOOKED: u32 = 1 << 30;
+const DIRECT: u32 = 1 << 31;
 
 impl Slave {
     /// No slave at all.
@@ -110,11 +115,13 @@ impl Slave {
 
     /// Packs `config` for the slave behind `host_end`.
     pub fn new(host_end: u32, config: SlaveConfig) -> Self {
-        let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued } = config;
+        let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct } = config;
         let word = mode as u32 | (flag as u32) << 2 | (guard as u32) << 4;
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
         let state = bit(up, UP) | bit(local, LOCAL) | bit(all_groups, ALL_GROUPS) | bit(queued, QUEUED);
-        Self { host_end, bits: word | bit(host, HOST) | bit(proxied, PROXIED) | state }
+        let hooked = bit(mode == Mode::L3s && !direct, HOOKED);
+        let options = bit(host, HOST) | bit(proxied, PROXIED) | bit(direct, DIRECT);
+        Self { host_end, bits: word | options | state | hooked }
     }
 
     /// Whether there is no slave.
@@ -135,6 +142,7 @@ impl Slave {
             all_groups: self.bits & ALL_GROUPS != 0,
             proxied: self.bits & PROXIED != 0,
             queued: self.bits & QUEUED != 0,
+            direct: self.bits & DIRECT != 0,
         }
     }
 
@@ -189,12 +197,17 @@ impl Slave {
     /// The same, without flag private.
     pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (MODE | UP | PRIVATE, UP);
 
-    /// Whether what it sends to `sibling` goes there directly, and arrives: both have flag bridge, neither is in l3s, and the
-    /// sibling is up.
+    /// Whether what it sends to `sibling` goes there directly, and arrives: both have flag bridge, neither meets siblings in
+    /// the host's stack, and the sibling is up.
     #[inline(always)]
     pub(crate) fn meets(self, sibling: Self) -> bool {
-        const L3S: u32 = Mode::L3s as u32;
-        self.matches(FLAG | L3S, 0) && sibling.matches(FLAG | L3S | UP, UP)
+        self.matches(FLAG | HOOKED, 0) && sibling.matches(FLAG | HOOKED | UP, UP)
+    }
+
+    /// Whether it meets its siblings in the host's stack and its hooks: in l3s, unless it allows the direct way.
+    #[inline(always)]
+    pub fn meets_by_host(self) -> bool {
+        self.bits & HOOKED != 0
     }
 
     /// Whether we answer from the wire for the slave: it is up, and its own stack does not.
@@ -337,9 +350,24 @@ mod tests {
             (Mode::L3, Flag::Vepa, Guard::Strict),
             (Mode::L3s, Flag::Private, Guard::Off),
         ] {
-            let (host, up, local, all_groups, proxied, queued) = (true, false, true, true, false, true);
-            let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued };
+            let (host, up, local, all_groups, proxied, queued, direct) = (true, false, true, true, false, true, true);
+            let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
             assert_eq!(Slave::new(7, config).config(), config);
+        }
+    }
+
+    #[test]
+    fn only_an_l3s_slave_that_does_not_allow_the_direct_way_meets_siblings_by_the_host() {
+        let (flag, guard) = (Flag::Bridge, Guard::Owned);
+        let (host, up, local, all_groups, proxied, queued) = (true, true, false, false, false, false);
+        for mode in [Mode::L2, Mode::L3, Mode::L3s] {
+            for direct in [false, true] {
+                let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
+                let slave = Slave::new(7, config);
+                let by_host = mode == Mode::L3s && !direct;
+                assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{config:?}");
+                assert_eq!(slave.config().direct, direct, "kept in every mode");
+            }
         }
     }
 

@@ -86,12 +86,12 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         }
     }
 
-    /// To a sibling within reach: directly, unless one of the two is an l3s slave, whose IP packets pass the host's
-    /// stack. Who has no access to that does not reach it either.
+    /// To a sibling within reach: directly, unless one of the two is an l3s slave that does not allow it, whose IP packets
+    /// pass the host's stack. Who has no access to that does not reach it either.
     #[inline(always)]
     fn to_sibling(&self, to: Slot, sibling: Slave) -> Result<Verdict, Verdict> {
         let ours = self.sender.slave;
-        let by_host = ours.mode() == Mode::L3s || sibling.mode() == Mode::L3s;
+        let by_host = ours.meets_by_host() || sibling.meets_by_host();
         match by_host && self.packet.is_ip() {
             false => Ok(Action::Deliver(to).into()),
             true if ours.host() && sibling.host() => Ok(Action::Host.into()),

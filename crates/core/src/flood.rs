@@ -162,8 +162,9 @@ mod tests {
     }
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
-        let (guard, host, local, all_groups, proxied, queued) = (Guard::Off, true, true, false, false, false);
-        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued })
+        let (guard, host, local) = (Guard::Off, true, true);
+        let (all_groups, proxied, queued, direct) = (false, false, false, false);
+        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct })
     }
 
     fn to(mac: [u8; 6]) -> Bytes {

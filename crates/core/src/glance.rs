@@ -171,13 +171,13 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         }
     }
 
-    /// In l3s, siblings meet in the host's stack.
+    /// In l3s, siblings meet in the host's stack unless both allow the direct way.
     #[inline(always)]
     fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<Glance> {
         if self.slave.meets(sibling) {
             return Glance::deliver(to, sibling);
         }
-        let by_host = self.slave.mode() == Mode::L3s || sibling.mode() == Mode::L3s;
+        let by_host = self.slave.meets_by_host() || sibling.meets_by_host();
         let bridged = self.slave.flag() == Flag::Bridge && sibling.flag() == Flag::Bridge;
         let reached = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
         if reached { Glance::at(Action::Host) } else { None }

@@ -72,6 +72,7 @@ impl Network {
             guard,
             host: host_access,
             neigh_proxy: false,
+            siblings_direct: false,
             mtu,
             mac,
             netns: None,

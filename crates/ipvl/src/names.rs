@@ -34,7 +34,8 @@ names! {
     Guard: "owned" = Owned, "strict" = Strict, "off" = Off;
     Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
  Property: "netns" = Netns, "name" = Name, "state" = State, "carrier" = Carrier, "mtu" = Mtu, "address" = Address,
-        "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "neigh" = Neigh, "degraded" = Degraded;
+        "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "neigh" = Neigh, "siblings" = Siblings,
+        "degraded" = Degraded;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;

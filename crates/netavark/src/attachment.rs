@@ -39,6 +39,7 @@ pub fn spec(options: &Options, master: &str) -> LinkSpec {
         guard: options.guard,
         host: options.host_access,
         neigh_proxy: false,
+        siblings_direct: false,
         mtu: options.mtu,
         mac: None,
         netns: None,

@@ -2,7 +2,7 @@
 
 use super::value::{
     AccountName, BackendWord, DeviceName, FlagWord, GuardWord, KindWord, ModeWord, Mtu, NeighWord, NetnsName, Network,
-    NewName, Prefix,
+    NewName, Prefix, SiblingsWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,6 +56,9 @@ pub struct Link {
     /// Whether ARP and neighbour discovery from the wire are answered for it in l3 and l3s.
     #[serde(default)]
     pub neigh: NeighWord,
+    /// Which way l3s slaves meet; slaves in l2 and l3 always allow the direct one.
+    #[serde(default)]
+    pub siblings: SiblingsWord,
     /// The master's, which it then follows, by default.
     pub mtu: Option<Mtu>,
     /// What slave and host end are; by default netkit where the kernel has it.

@@ -162,6 +162,7 @@ fn change(Wish { spec, name, netns, .. }: &Wish, was: &Present) -> Change {
         guard: (spec.guard != config.guard).then_some(spec.guard),
         host: (spec.host != config.host).then_some(spec.host),
         neigh_proxy: (spec.neigh_proxy != config.proxied).then_some(spec.neigh_proxy),
+        siblings_direct: (spec.siblings_direct != config.direct).then_some(spec.siblings_direct),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),

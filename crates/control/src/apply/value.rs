@@ -52,6 +52,17 @@ pub enum NeighWord {
     Proxy,
 }
 
+/// host: an l3s slave meets its siblings in the host's stack, whose filters see it. direct: not those that allow it, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SiblingsWord {
+    /// By the host's stack.
+    #[default]
+    Host,
+    /// Past it.
+    Direct,
+}
+
 /// Texts that must be readable as something.
 macro_rules! texts {
     ($($about:literal $name:ident($of:ty) by $read:expr, [$($schema:tt)+];)+) => {$(

@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Place, Wrong};
 use super::file::{File, Link};
-use super::value::{NeighWord, NetnsName};
+use super::value::{NeighWord, NetnsName, SiblingsWord};
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
 use ipvl_core::Addr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
         guard: link.guard.into(),
         host: link.host,
         neigh_proxy: link.neigh == NeighWord::Proxy,
+        siblings_direct: link.siblings == SiblingsWord::Direct,
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),

@@ -117,6 +117,7 @@ fn slave_of(master: &str) -> LinkSpec {
         guard,
         host: false,
         neigh_proxy: false,
+        siblings_direct: false,
         mtu: None,
         mac: None,
         netns: None,

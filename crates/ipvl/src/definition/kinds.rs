@@ -5,8 +5,8 @@ use super::{DeviceKind, Value, Word};
 
 /// The kinds, with the words behind them.
 pub const KINDS: &[DeviceKind] = &[
-    DeviceKind { name: "ipvlan", words: &[MODE, FLAG, GUARD, HOST, NEIGH, BACKEND] },
-    DeviceKind { name: "ipvtap", words: &[MODE, FLAG, GUARD, HOST, NEIGH, USER, GROUP, MULTI_QUEUE] },
+    DeviceKind { name: "ipvlan", words: &[MODE, FLAG, GUARD, HOST, NEIGH, SIBLINGS, BACKEND] },
+    DeviceKind { name: "ipvtap", words: &[MODE, FLAG, GUARD, HOST, NEIGH, SIBLINGS, USER, GROUP, MULTI_QUEUE] },
 ];
 
 /// A slave that is there already keeps its devices and its owner.
@@ -16,7 +16,7 @@ pub const KINDS_TO_CHANGE: &[DeviceKind] = &[IPVLAN, DeviceKind { name: "ipvtap"
 pub const KINDS_ALONE: &[DeviceKind] =
     &[DeviceKind { name: "ipvlan", words: &[] }, DeviceKind { name: "ipvtap", words: &[] }];
 
-const IPVLAN: DeviceKind = DeviceKind { name: "ipvlan", words: &[MODE, FLAG, GUARD, HOST, NEIGH] };
+const IPVLAN: DeviceKind = DeviceKind { name: "ipvlan", words: &[MODE, FLAG, GUARD, HOST, NEIGH, SIBLINGS] };
 
 const MODE: Word = pair(
     "mode",
@@ -54,6 +54,13 @@ const NEIGH: Word = pair(
     "proxy: whoever on the master's link asks for an address of this slave (ARP, neighbour discovery) is answered for \
      it, in l3 and l3s, where its own stack does not. off (the default): the host gets the question. In l2 the slave \
      answers itself.",
+);
+
+const SIBLINGS: Word = pair(
+    "siblings",
+    Value::OneOf(&["host", "direct"]),
+    "How a slave in l3s and a sibling meet. host (the default): in the host's stack, whose netfilter hooks see it. direct: \
+     past it, as in l3, if the sibling is in l2 or l3, or says direct, too. In l2 and l3 it is kept and changes nothing.",
 );
 
 const BACKEND: Word = pair(

@@ -106,6 +106,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         guard: Guard::Owned,
         host: false,
         neigh_proxy: false,
+        siblings_direct: false,
         groups: Vec::new(),
         all_groups: false,
         queue: None,

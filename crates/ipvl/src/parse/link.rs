@@ -19,6 +19,7 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
         guard: kind.guard.unwrap_or(Guard::Owned),
         host: kind.host.unwrap_or(false),
         neigh_proxy: kind.neigh_proxy.unwrap_or(false),
+        siblings_direct: kind.siblings_direct.unwrap_or(false),
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
@@ -34,13 +35,14 @@ pub fn show(given: &Given) -> Result<Command, UsageError> {
 
 /// `link set`
 pub fn set(given: &Given) -> Result<Command, UsageError> {
-    let KindWords { mode, flag, guard, host, neigh_proxy } = KindWords::read(given)?;
+    let KindWords { mode, flag, guard, host, neigh_proxy, siblings_direct } = KindWords::read(given)?;
     let change = Change {
         mode,
         flag,
         guard,
         host,
         neigh_proxy,
+        siblings_direct,
         mtu: given.parsed("mtu", values::mtu)?,
         name: given.parsed("name", values::new_name)?,
         netns: given.parsed("netns", values::netns)?,
@@ -68,6 +70,7 @@ struct KindWords {
     guard: Option<Guard>,
     host: Option<bool>,
     neigh_proxy: Option<bool>,
+    siblings_direct: Option<bool>,
 }
 
 impl KindWords {
@@ -78,6 +81,7 @@ impl KindWords {
             guard: given.parsed("guard", |word| named(word, "guard must be owned, strict or off"))?,
             host: given.parsed("host", |word| named(word, "host must be on or off"))?,
             neigh_proxy: given.parsed("neigh", neigh)?,
+            siblings_direct: given.parsed("siblings", siblings)?,
         })
     }
 }
@@ -87,5 +91,13 @@ fn neigh(word: &str) -> Result<bool, UsageError> {
         "proxy" => Ok(true),
         "off" => Ok(false),
         _ => Err(UsageError::Wrong { value: word.to_owned(), must: "neigh must be proxy or off" }),
+    }
+}
+
+fn siblings(word: &str) -> Result<bool, UsageError> {
+    match word {
+        "direct" => Ok(true),
+        "host" => Ok(false),
+        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "siblings must be host or direct" }),
     }
 }

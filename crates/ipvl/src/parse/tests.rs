@@ -25,6 +25,7 @@ fn a_slave_is_added_in_iproute2s_words() {
     let guard = Guard::Strict;
     adds("link add link eth0 ipvl0 type ipvlan guard strict host on", LinkSpec { guard, host: true, ..spec.clone() });
     adds("link add link eth0 ipvl0 type ipvlan neigh proxy", LinkSpec { neigh_proxy: true, ..spec.clone() });
+    adds("link add link eth0 ipvl0 type ipvlan siblings direct", LinkSpec { siblings_direct: true, ..spec.clone() });
     let backend = Some(Backend::Netkit);
     adds("link add link eth0 ipvl0 type ipvlan backend netkit", LinkSpec { backend, ..spec.clone() });
     let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
@@ -190,6 +191,7 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("link set a type ipvlan mode L2", 255, "Error: argument \"L2\" is wrong: mode must be l2, l3 or l3s"),
     ("link add link eth0 type ipvlan guard on", 255, "Error: argument \"on\" is wrong: guard must be"),
     ("link add link eth0 type ipvlan neigh on", 255, "Error: argument \"on\" is wrong: neigh must be proxy or off"),
+    ("link set ipvl0 type ipvlan siblings on", 255, "Error: argument \"on\" is wrong: siblings must be host or direct"),
     ("link add link eth0 type ipvlan host yes", 255, "Error: argument \"yes\" is wrong: host must be on or off"),
     ("link add link eth0 type ipvlan foo", 1, "ipvlan: unknown option \"foo\"?\nUsage: ... ipvlan "),
     ("link add link eth0 type ipvlan name a", 1, "ipvlan: unknown option \"name\"?"),
@@ -248,6 +250,7 @@ fn plain_spec() -> LinkSpec {
         guard: Guard::Owned,
         host: false,
         neigh_proxy: false,
+        siblings_direct: false,
         mtu: None,
         mac: None,
         netns: None,

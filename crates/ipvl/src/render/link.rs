@@ -72,13 +72,19 @@ pub fn neigh(link: &Link) -> &'static str {
     if link.neigh_proxy { "proxy" } else { "off" }
 }
 
+/// Which way an l3s slave meets siblings that allow it, too.
+pub fn siblings(link: &Link) -> &'static str {
+    if link.siblings_direct { "direct" } else { "host" }
+}
+
 /// What `ip` does not know of a slave.
 pub fn own_words(link: &Link) -> String {
     let (mode, flag, guard, host) = (link.mode.word(), link.flag.word(), link.guard.word(), link.host.word());
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
     let neigh = if link.neigh_proxy { " neigh proxy" } else { "" };
+    let siblings = if link.siblings_direct { " siblings direct" } else { "" };
     format!(
-        "master {} mode {mode} {flag} guard {guard} host {host}{neigh} slot {} host-end {}{netns}",
+        "master {} mode {mode} {flag} guard {guard} host {host}{neigh}{siblings} slot {} host-end {}{netns}",
         link.master.1, link.slot.0, link.host_end.1
     )
 }
@@ -154,6 +160,7 @@ pub fn own_json(link: &Link, details: bool) -> Value {
         "guard": link.guard.word(),
         "host": link.host,
         "neigh": neigh(link),
+        "siblings": siblings(link),
         "slot": link.slot.0,
         "host_end": link.host_end.1,
         "degraded": link.degraded,

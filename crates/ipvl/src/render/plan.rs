@@ -28,6 +28,7 @@ fn made(wish: &Wish) -> String {
     _ = write!(text, " mode {} {}", spec.mode.word(), spec.flag.word());
     _ = write!(text, " guard {} host {}", spec.guard.word(), spec.host.word());
     text += if spec.neigh_proxy { " neigh proxy" } else { "" };
+    text += if spec.siblings_direct { " siblings direct" } else { "" };
     spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
     text += if wish.up { " up\n" } else { " down\n" };
     text + &lines('+', "address", wish.addresses.as_ref()) + &lines('+', "declared", wish.declared.as_ref())
@@ -46,6 +47,7 @@ fn words(was: &Present, change: &Change) -> Vec<String> {
     let config = was.config;
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
     let neigh = |proxied: bool| if proxied { "proxy" } else { "off" };
+    let siblings = |direct: bool| if direct { "direct" } else { "host" };
     let state = |up: bool| if up { "up" } else { "down" };
     let netns = change.netns.as_ref().map(|netns| match netns {
         NetnsRef::Name(name) => name.clone(),
@@ -60,6 +62,7 @@ fn words(was: &Present, change: &Change) -> Vec<String> {
         from_to("guard", config.guard.word(), change.guard.map(|guard| guard.word())),
         from_to("host", config.host.word(), change.host.map(|host| host.word())),
         from_to("neigh", neigh(config.proxied), change.neigh_proxy.map(neigh)),
+        from_to("siblings", siblings(config.direct), change.siblings_direct.map(siblings)),
         from_to("mtu", &was.mtu.to_string(), mtu.as_deref()),
         from_to("state", state(was.up), change.up.map(state)),
     ];

@@ -18,6 +18,7 @@ fn wanted(lab: &Lab, n: usize, address: &str) -> Attachment {
         guard: Guard::Owned,
         host: true,
         neigh_proxy: false,
+        siblings_direct: false,
         mtu: None,
         mac: None,
         netns: Some(NetnsRef::Name(lab.slaves[n].name().to_owned())),

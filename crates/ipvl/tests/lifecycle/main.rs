@@ -9,6 +9,7 @@ mod capabilities;
 mod common;
 mod conflicts;
 mod crowd;
+mod direct;
 mod flags;
 mod guest;
 mod guest_addresses;

@@ -16,6 +16,7 @@ const CONFIG: SlaveConfig = SlaveConfig {
     all_groups: false,
     proxied: false,
     queued: false,
+    direct: false,
 };
 
 #[test]
@@ -33,7 +34,7 @@ fn what_is_not_there_is_made_and_a_second_time_nothing_is_done() {
 
 #[test]
 fn what_can_be_changed_in_place_is() {
-    let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nguard = \"off\"";
+    let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nsiblings = \"direct\"\nguard = \"off\"";
     let plan = plan(&wishes("", &[text]), &observed(vec![slave(7, "a")]), false).expect("a plan");
     let [Step::Change(difference)] = &plan.steps[..] else { panic!("{plan:?}") };
     let expected = Change {
@@ -41,6 +42,7 @@ fn what_can_be_changed_in_place_is() {
         guard: Some(Guard::Off),
         host: Some(true),
         neigh_proxy: Some(true),
+        siblings_direct: Some(true),
         mtu: Some(1400),
         up: Some(false),
         ..Change::default()

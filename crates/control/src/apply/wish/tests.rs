@@ -16,6 +16,7 @@ flag = "private"
 guard = "strict"
 host = true
 neigh = "proxy"
+siblings = "direct"
 mtu = 1400
 addresses = ["192.0.2.10/24", "2001:db8::10/64"]
 declared = ["198.51.100.0/28"]
@@ -34,14 +35,20 @@ fn a_file_has_the_commands_words_and_defaults() {
     let [web, tap] = &wishes.links[..] else { panic!("{wishes:?}") };
     let spec = &web.spec;
     assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L2, Flag::Private, Guard::Strict));
-    assert_eq!((spec.host, spec.neigh_proxy, spec.mtu, web.up), (true, true, Some(1400), true));
+    assert_eq!(
+        (spec.host, spec.neigh_proxy, spec.siblings_direct, spec.mtu, web.up),
+        (true, true, true, Some(1400), true)
+    );
     assert_eq!(
         (web.addresses.as_ref().map(BTreeSet::len), web.declared.as_ref().map(BTreeSet::len)),
         (Some(2), Some(1))
     );
     let spec = &tap.spec;
     assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L3, Flag::Bridge, Guard::Owned));
-    assert_eq!((spec.host, spec.neigh_proxy, spec.mtu, tap.up), (false, false, None, false));
+    assert_eq!(
+        (spec.host, spec.neigh_proxy, spec.siblings_direct, spec.mtu, tap.up),
+        (false, false, false, None, false)
+    );
     assert!(spec.tap.is_some() && tap.addresses.is_none());
     assert_eq!((web.owner(), tap.owner()), ("apply web/web0".to_owned(), "apply /tap0".to_owned()));
     assert_eq!(wishes.netns, BTreeSet::from(["web".to_owned()]));

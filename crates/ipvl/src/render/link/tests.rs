@@ -29,7 +29,7 @@ fn without_details_there_is_no_kind() {
     let expected =
         "3: s0@eth0: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN mode DEFAULT group default qlen 1000
     link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff
-    ipvl master eth0 mode l2 private guard strict host on neigh proxy slot 3 host-end ipvlh2
+    ipvl master eth0 mode l2 private guard strict host on neigh proxy siblings direct slot 3 host-end ipvlh2
     degraded: its address is taken
     RX: bytes 200 packets 2
     TX: bytes 300 packets 3 dropped 0
@@ -44,6 +44,7 @@ fn without_details_there_is_no_kind() {
         guard: Guard::Strict,
         host: true,
         neigh_proxy: true,
+        siblings_direct: true,
         degraded: vec!["its address is taken".to_owned()],
         ..moved()
     };
@@ -67,7 +68,7 @@ fn json_is_that_of_the_kernels_driver_and_ours() {
         r#""linkinfo":{"info_kind":"ipvlan","info_data":{"mode":"l2","bridge":true}},"inet6_addr_gen_mode":"eui64","#,
         r#""num_tx_queues":1,"num_rx_queues":1,"gso_max_size":65536,"gso_max_segs":65535,"tso_max_size":524280,"#,
         r#""tso_max_segs":65535,"gro_max_size":65536,"gso_ipv4_max_size":65536,"gro_ipv4_max_size":65536,"#,
-        r#""ipvl":{"master":"eth0","mode":"l2","flag":"bridge","guard":"owned","host":false,"neigh":"off","slot":3,"#,
+        r#""ipvl":{"master":"eth0","mode":"l2","flag":"bridge","guard":"owned","host":false,"neigh":"off","siblings":"host","slot":3,"#,
         r#""host_end":"ipvlh2","degraded":[],"groups":[],"netns":"hst"}}]"#,
         "\n"
     );
@@ -148,6 +149,7 @@ pub fn moved() -> Link {
         guard: Guard::Owned,
         host: false,
         neigh_proxy: false,
+        siblings_direct: false,
         groups: Vec::new(),
         all_groups: false,
         queue: None,
