@@ -18,6 +18,8 @@ pub enum Candidate {
     Kernel(&'static str),
     /// ipvl.
     Ipvl(&'static str, Backend),
+    /// ipvl in l3s, with siblings that meet directly: on every other path it is as without that.
+    Direct(Backend),
     /// A veth pair each, and programs that redirect without a look at the packet: what any ipvl on veth must cost.
     Redirect(Bare),
     /// The same on netkit pairs.
@@ -88,6 +90,7 @@ impl Candidate {
         for mode in MODES {
             all.extend([Self::Kernel(mode), Self::Ipvl(mode, Backend::Veth), Self::Ipvl(mode, Backend::Netkit)]);
         }
+        all.extend([Self::Direct(Backend::Veth), Self::Direct(Backend::Netkit)]);
         all.push(Self::Ipvl("l2", Backend::Clsact));
         all.extend(bare.map(Self::Redirect));
         all.extend(bare.map(Self::NetkitRedirect));
@@ -97,9 +100,8 @@ impl Candidate {
     /// Whether there is such a path here.
     pub fn has(self, path: Path) -> bool {
         match self {
-            Self::Veth | Self::Netkit | Self::Redirect(Bare::Siblings) | Self::NetkitRedirect(Bare::Siblings) => {
-                path == Path::Siblings
-            }
+            Self::Veth | Self::Netkit | Self::Direct(_) => path == Path::Siblings,
+            Self::Redirect(Bare::Siblings) | Self::NetkitRedirect(Bare::Siblings) => path == Path::Siblings,
             Self::Redirect(Bare::Outside) | Self::NetkitRedirect(Bare::Outside) => path != Path::Siblings,
             _ => true,
         }
@@ -116,6 +118,7 @@ impl Candidate {
             Self::Ipvl(mode, Backend::Veth) => format!("ipvl {mode}"),
             Self::Ipvl(mode, Backend::Clsact) => format!("ipvl {mode} clsact"),
             Self::Ipvl(mode, Backend::Netkit) => format!("ipvl {mode} netkit"),
+            Self::Direct(backend) => Self::Ipvl("l3s direct", backend).name(),
             Self::Redirect(_) => "redirect only".to_owned(),
             Self::NetkitRedirect(_) => "redirect only, netkit".to_owned(),
         }
@@ -125,6 +128,7 @@ impl Candidate {
     pub fn mode(self) -> Option<&'static str> {
         match self {
             Self::Kernel(mode) | Self::Ipvl(mode, _) => Some(mode),
+            Self::Direct(_) => Some("l3s"),
             _ => None,
         }
     }

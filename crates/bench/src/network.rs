@@ -88,6 +88,7 @@ impl Network {
             Candidate::Macvlan => self.stock_slaves("macvlan mode bridge")?,
             Candidate::Kernel(mode) => self.stock_slaves(&format!("ipvlan mode {mode} bridge"))?,
             Candidate::Ipvl(mode, backend) => self.ipvl_slaves(mode, backend)?,
+            Candidate::Direct(backend) => self.ipvl_slaves("l3s siblings direct", backend)?,
             Candidate::Redirect(which) => {
                 self.host_ends();
                 self.redirect(which, AttachType::TcxIngress, true)?;
@@ -141,9 +142,9 @@ impl Network {
         Some(())
     }
 
-    /// Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's driver gets the same.
+    /// With the mode, and what else there is to say. Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's driver gets the same.
     fn ipvl_slaves(&self, mode: &str, backend: Backend) -> Option<()> {
-        if mode == "l3s" || self.host_access {
+        if mode.starts_with("l3s") || self.host_access {
             self.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
         }
         let how = match backend {
@@ -153,7 +154,7 @@ impl Network {
         };
         let (ipvl, host) = (ipvl_path().display().to_string(), if self.host_access { " host on" } else { "" });
         for n in 0..2 {
-            let command = format!("env {how} {ipvl} link add link eth0 name s{n} type ipvlan mode {mode} bridge{host}");
+            let command = format!("env {how} {ipvl} link add link eth0 name s{n} type ipvlan bridge{host} mode {mode}");
             self.lab.host.exec(command.split(' ')).ok.then_some(())?;
             self.ip(2, &format!("link set s{n} netns {} name s", self.place(n).name()));
         }

@@ -14,13 +14,15 @@ use std::path::Path;
 /// Of addresses.
 pub const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 /// Who is shown, beside whom, and whether in the charts: the C driver in the same mode where that is known.
-const SHOWN: [(&str, &str, bool); 9] = [
+const SHOWN: [(&str, &str, bool); 11] = [
     ("ipvl l2", "C ipvlan l2", true),
     ("ipvl l2 netkit", "C ipvlan l2", true),
     ("ipvl l3", "C ipvlan l3", true),
     ("ipvl l3 netkit", "C ipvlan l3", true),
     ("ipvl l3s", "C ipvlan l3s", true),
     ("ipvl l3s netkit", "C ipvlan l3s", true),
+    ("ipvl l3s direct", "C ipvlan l3s", false),
+    ("ipvl l3s direct netkit", "C ipvlan l3s", false),
     ("macvlan", "C ipvlan l2", true),
     ("veth+bridge", "C ipvlan l2", true),
     ("ipvl l2 clsact", "C ipvlan l2", false),
