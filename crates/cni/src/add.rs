@@ -3,6 +3,7 @@
 //! The slave comes first, for some IPAM plugins want to see it (`dhcp` asks through it), then the addresses. Whatever
 //! fails takes all of it back.
 
+use crate::bandwidth::Bandwidth;
 use crate::call::Call;
 use crate::config::{self, Network, Wishes};
 use crate::failure::Failure;
@@ -46,6 +47,7 @@ struct Slave<'a> {
     call: &'a Call,
     network: &'a Network,
     wanted: Attachment,
+    attached: Attached,
 }
 
 impl<'a> Slave<'a> {
@@ -71,12 +73,22 @@ impl<'a> Slave<'a> {
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
         let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };
-        beside_master(call, network, || ipvl_control::attach(&wanted))?;
-        Ok(Self { call, network, wanted })
+        let attached = beside_master(call, network, || ipvl_control::attach(&wanted))?;
+        Ok(Self { call, network, wanted, attached })
+    }
+
+    /// Before it has addresses, so before it is used.
+    fn limit(&self, Bandwidth { ingress, egress }: Bandwidth) -> Result<(), Failure> {
+        let Attached { ifindex, host_end: (host_end, _), .. } = self.attached;
+        beside_master(self.call, self.network, || {
+            egress.map_or(Ok(()), |limit| ipvl_control::limit(self.wanted.spec.netns.as_ref(), ifindex, limit))?;
+            ingress.map_or(Ok(()), |limit| ipvl_control::limit(None, host_end, limit))
+        })
     }
 
     /// Gives it addresses and routes.
     fn addressed(&self, call: &Call, ipam: Option<&Ipam<'_>>, wishes: &Wishes) -> Result<Outcome, Failure> {
+        self.limit(wishes.bandwidth)?;
         let chosen = match (ipam, &wishes.previous) {
             (Some(ipam), _) => ipam.add()?,
             (None, previous) => previous.clone().unwrap_or_default(),

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::ipam::Ipam;
 use crate::outcome::Outcome;
 use crate::owner;
-use ipvl_control::{Attached, Device, SlaveRoute};
+use ipvl_control::{Attached, Device, Limit, SlaveRoute};
 use ipvl_core::Addr;
 
 /// CHECK: silent if it is.
@@ -25,7 +25,15 @@ pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let attached = beside_master(call, network, || ipvl_control::attached(&owner))?;
     let slave = attached.iter().find(|slave| slave.owner == owner).ok_or_else(|| missing("the slave"))?;
     let device = ipvl_control::device(Some(&netns), &call.ifname)?.ok_or_else(|| missing("the interface"))?;
-    let wrong = [link(call, &wishes, slave, &device), addresses(call, added, slave, &device), routes(added, &device)];
+    let host_end = beside_master(call, network, || ipvl_control::device(None, &slave.host_end.1))?;
+    let gets = host_end.and_then(|device| device.limit);
+    let wrong = [
+        link(call, &wishes, slave, &device),
+        addresses(call, added, slave, &device),
+        routes(added, &device),
+        limit("gets", wishes.bandwidth.ingress, gets),
+        limit("sends", wishes.bandwidth.egress, device.limit),
+    ];
     wrong.into_iter().flatten().next().map_or(Ok(()), |text| Err(Failure::not_as_added(text)))
 }
 
@@ -63,6 +71,12 @@ fn addresses(call: &Call, added: &Outcome, slave: &Attached, device: &Device) ->
         let owns = slave.addresses.iter().any(|(addr, _)| *addr == ip.addr);
         (!owns).then(|| format!("the address {text} of {} belongs to another by now", call.ifname))
     })
+}
+
+/// Of a limit that nobody asked for another plugin may know.
+fn limit(does: &str, wanted: Option<Limit>, there: Option<Limit>) -> Option<String> {
+    let missing = wanted.is_some_and(|limit| there != Some(limit));
+    missing.then(|| format!("what the container {does} is not limited as it was"))
 }
 
 fn routes(added: &Outcome, device: &Device) -> Option<String> {

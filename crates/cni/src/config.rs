@@ -1,5 +1,6 @@
 //! What is a network like? Its configuration, with the keys of the CNI project's ipvlan plugin, and ours beside them.
 
+use crate::bandwidth::Bandwidth;
 use crate::call::is_identifier;
 use crate::failure::{Code, Failure};
 use crate::fields::Fields;
@@ -35,6 +36,7 @@ pub struct Wishes {
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
+    pub bandwidth: Bandwidth,
     pub dns: Value,
     /// What plugins before this one did.
     pub previous: Option<Outcome>,
@@ -72,15 +74,28 @@ impl Network {
             siblings_direct: fields.word("siblings", &SIBLINGS)?.unwrap_or(false),
             mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),
             mac: self.mac()?,
+            bandwidth: self.bandwidth()?,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
             previous,
         })
     }
 
-    /// What the runtime passes for the capability `mac`.
+    /// What the runtime passes for the capabilities that the network has.
+    fn passed(&self) -> Result<Option<Fields<'_>>, Failure> {
+        let passed = Fields::of(&self.raw, "")?.get("runtimeConfig");
+        passed.map(|passed| Fields::of(passed, "runtimeConfig")).transpose()
+    }
+
+    /// For `bandwidth`.
+    fn bandwidth(&self) -> Result<Bandwidth, Failure> {
+        let passed = self.passed()?.and_then(|fields| fields.get("bandwidth"));
+        let limits = passed.map(|passed| Bandwidth::of(&Fields::of(passed, "runtimeConfig.bandwidth")?)).transpose()?;
+        Ok(limits.unwrap_or_default())
+    }
+
+    /// For `mac`.
     fn mac(&self) -> Result<Option<Mac>, Failure> {
-        let Some(runtime) = self.raw.get("runtimeConfig").filter(|value| !value.is_null()) else { return Ok(None) };
-        let fields = Fields::of(runtime, "runtimeConfig")?;
+        let Some(fields) = self.passed()? else { return Ok(None) };
         fields.text("mac")?.map(|text| mac(text).ok_or_else(|| fields.wrong("mac", "six bytes in hex"))).transpose()
     }
 }
@@ -138,6 +153,10 @@ mod tests {
             (r#""ipam":{"type":7}"#, "\"ipam.type\" must be a string"),
             (r#""prevResult":[]"#, "prevResult must be an object"),
             (r#""prevResult":{"interfaces":[{"name":"a"},{"name":"b"}]}"#, "\"master\" is missing"),
+            (
+                r#""runtimeConfig":{"bandwidth":{"egressRate":"1M"}}"#,
+                "\"runtimeConfig.bandwidth.egressRate\" must be a",
+            ),
             (r#""runtimeConfig":{"mac":"02:00"}"#, "\"runtimeConfig.mac\" must be six bytes"),
         ] {
             let failure = network(text).and_then(|wishes| wishes.chained_master()).expect_err(text);

@@ -40,6 +40,11 @@ impl<'a> Fields<'a> {
         self.typed(key, "a whole number from 0 to 4294967295", |value| value.as_u64()?.try_into().ok())
     }
 
+    /// A number of any size.
+    pub fn whole(&self, key: &str) -> Result<Option<u64>, Failure> {
+        self.typed(key, "a whole number from 0 on", Value::as_u64)
+    }
+
     /// A list; a missing one is none.
     pub fn list(&self, key: &str) -> Result<Option<&'a Vec<Value>>, Failure> {
         self.typed(key, "a list", Value::as_array)

@@ -4,6 +4,7 @@
 //! with which container, stdin has the network's configuration, stdout gets the result or the error.
 
 mod add;
+mod bandwidth;
 mod call;
 mod check;
 mod config;

@@ -98,6 +98,38 @@ fn config(changes: Value) -> Value {
 }
 
 #[test]
+fn the_capability_bandwidth_limits_both_ways() {
+    require_root!();
+    let stage = Stage::new();
+    let limits =
+        json!({ "ingressRate": 8_000_000, "ingressBurst": 800_000, "egressRate": 16_000_000, "egressBurst": 800_000 });
+    let wanted = config(json!({ "cniVersion": "1.0.0", "runtimeConfig": { "bandwidth": limits } }));
+    let (ok, result) = stage.call("ADD", &wanted);
+    assert!(ok, "{result}");
+    let host_end = result["interfaces"][1]["name"].as_str().expect("a host end");
+    let gets = stage.lab.host.run(["tc", "qdisc", "show", "dev", host_end, "root"]);
+    assert!(gets.contains("tbf") && gets.contains("rate 8Mbit burst 100000b lat 25ms"), "{gets}");
+    let sends = stage.lab.slaves[0].run(["tc", "qdisc", "show", "dev", "eth0", "root"]);
+    assert!(sends.contains("rate 16Mbit burst 100000b lat 25ms"), "{sends}");
+    let shown = stage.lab.host.run(stage.lab.driver.command("-d link show"));
+    assert!(shown.contains("ipvl queue tbf"), "it is passed when ADD has come back: {shown}");
+
+    let mut checked = wanted.clone();
+    checked["prevResult"] = result.clone();
+    assert_eq!(stage.call("CHECK", &checked), (true, Value::Null));
+    stage.lab.host.run(["tc", "qdisc", "del", "dev", host_end, "root"]);
+    let (ok, missed) = stage.call("CHECK", &checked);
+    assert!(!ok && missed["msg"].to_string().contains("gets is not limited"), "{missed}");
+    assert!(stage.call("DEL", &wanted).0);
+    stage.expect_nothing();
+
+    let half = config(json!({ "runtimeConfig": { "bandwidth": { "ingressRate": 8000 } } }));
+    let (ok, refused) = stage.call("ADD", &half);
+    assert!(!ok && refused["code"] == 7 && refused["msg"].to_string().contains("ingressBurst"), "{refused}");
+    stage.expect_nothing();
+}
+
+#[test]
 fn a_probe_is_answered_whatever_its_environment_says() {
     require_root!();
     let stage = Stage::new();

@@ -6,7 +6,7 @@
 pub(crate) mod device;
 mod endow;
 
-pub use device::{Device, device};
+pub use device::{Device, device, limit};
 pub use endow::endow;
 
 use crate::agent_client;

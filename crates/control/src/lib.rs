@@ -42,14 +42,14 @@ mod uplink;
 mod view;
 
 pub use agent::{Term, run_agent};
-pub use attach::{Attached, Attachment, Device, attach, attach_all, attached, detach, device, endow, hand_over};
+pub use attach::{Attached, Attachment, Device, attach, attach_all, attached, detach, device, endow, hand_over, limit};
 pub use declare::{declare, withdraw};
 pub use doctor::doctor;
 pub use error::{Error, Result};
 pub use explain::{Explanation, explain};
 pub use model::*;
 pub use monitor::Monitor;
-pub use netlink::SlaveRoute;
+pub use netlink::{Limit, SlaveRoute};
 pub use parent::{Parent, ensure_parent, remove_parent};
 pub use refusal::Refusal;
 pub use remove::{delete, delete_all};

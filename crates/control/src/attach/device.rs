@@ -3,7 +3,7 @@
 use super::Attachment;
 use crate::error::{Result, refused};
 use crate::model::NetnsRef;
-use crate::netlink::{LinkChange, Netlink, SlaveRoute};
+use crate::netlink::{Limit, LinkChange, Netlink, SlaveRoute};
 use crate::netns;
 use crate::refusal::Refusal;
 use crate::sysctl;
@@ -24,6 +24,8 @@ pub struct Device {
     pub addresses: Vec<(Addr, u8)>,
     /// The routes out of it, in any table.
     pub routes: Vec<SlaveRoute>,
+    /// How much it may send.
+    pub limit: Option<Limit>,
 }
 
 /// The device of that name; none if there is none. Without a netns, it is looked for here.
@@ -38,6 +40,8 @@ fn device_here(name: &str) -> Result<Option<Device>> {
     let netlink = Netlink::open()?;
     let Some(link) = netlink.link_by_name(name, None)? else { return Ok(None) };
     let addresses = netlink.addresses(Some(link.ifindex), None)?;
+    // To list queues is to list those of all devices.
+    let limit = if link.qdisc == "tbf" { netlink.limit(link.ifindex)? } else { None };
     Ok(Some(Device {
         ifindex: link.ifindex,
         mac: link.mac,
@@ -45,7 +49,18 @@ fn device_here(name: &str) -> Result<Option<Device>> {
         is_up: link.is_up(),
         addresses: addresses.into_iter().map(|info| (info.addr, info.prefix_len)).collect(),
         routes: netlink.slave_routes(link.ifindex)?,
+        limit,
     }))
+}
+
+/// Limits what a device sends. Of a slave's device that is what the slave sends, of its host end what it gets, from the
+/// moment on that the agent was asked to look at the slave.
+pub fn limit(netns: Option<&NetnsRef>, ifindex: u32, limit: Limit) -> Result<()> {
+    let work = || Netlink::open()?.set_limit(ifindex, limit);
+    match netns {
+        Some(netns) => netns::within(netns::open(netns)?, work)?,
+        None => work(),
+    }
 }
 
 /// Puts on the device what the attachment says, in the netns where it was born.

@@ -8,6 +8,7 @@ mod nsid;
 mod pair;
 mod route;
 mod slave_route;
+mod tbf;
 mod tc;
 mod uapi;
 mod wire;
@@ -19,6 +20,7 @@ pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use pair::{BIRTH_GROUP, PairSpec};
 pub use route::RouteInfo;
 pub use slave_route::SlaveRoute;
+pub use tbf::Limit;
 pub use tc::{BpfFilter, Hook};
 
 use crate::error::{Error, Result, io_error};

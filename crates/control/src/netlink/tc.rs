@@ -8,7 +8,7 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// `struct tcmsg`.
-const TCMSG: usize = 20;
+pub(super) const TCMSG: usize = 20;
 const HANDLE: u32 = 1;
 
 /// Where a filter sits: what comes in through one device, or through all devices that share a block.
@@ -145,7 +145,7 @@ pub(super) fn link_of_root(reply: Reply<'_>) -> Option<u32> {
     (read_u32(header, 12) == TC_H_ROOT).then(|| read_u32(header, 4))
 }
 
-fn tcmsg(ifindex: u32, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
+pub(super) fn tcmsg(ifindex: u32, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
     let mut header = [0; TCMSG];
     for (place, word) in [(4, ifindex), (8, handle), (12, parent), (16, info)] {
         header[place..place + 4].copy_from_slice(&word.to_ne_bytes());

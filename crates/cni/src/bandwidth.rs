@@ -1,0 +1,93 @@
+//! How much may a container get and send? What the runtime passes for the capability `bandwidth`.
+
+use crate::failure::Failure;
+use crate::fields::Fields;
+use ipvl_control::Limit;
+
+/// What runtimes say as burst where nobody has: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits. Taken
+/// for what it says, a container would have no limit before its first quarter of a gigabyte.
+const UNSAID_BURST: u64 = i32::MAX as u64;
+/// Instead: what the rate is in a tenth of a second, and what a device sends at once.
+const BURSTS_PER_SECOND: u64 = 10;
+const LEAST_BURST: u64 = 64 << 10;
+const BITS: u64 = 8;
+
+/// The limits of one container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Of what it gets.
+    pub ingress: Option<Limit>,
+    /// Of what it sends.
+    pub egress: Option<Limit>,
+}
+
+impl Bandwidth {
+    /// Reads the runtime's words: bits a second, and bits.
+    pub fn of(fields: &Fields<'_>) -> Result<Self, Failure> {
+        for key in ["shapedSubnets", "unshapedSubnets"] {
+            if fields.list(key)?.is_some_and(|subnets| !subnets.is_empty()) {
+                return Err(fields.wrong(key, "empty: all that a container gets or sends is limited"));
+            }
+        }
+        let ingress = limit(fields, "ingressRate", "ingressBurst")?;
+        Ok(Self { ingress, egress: limit(fields, "egressRate", "egressBurst")? })
+    }
+}
+
+/// None where neither is set.
+fn limit(fields: &Fields<'_>, rate_key: &str, burst_key: &str) -> Result<Option<Limit>, Failure> {
+    let read = |key| fields.whole(key).map(Option::unwrap_or_default);
+    let (rate, burst) = (read(rate_key)?, read(burst_key)?);
+    match (rate / BITS, burst / BITS) {
+        _ if rate == 0 && burst == 0 => Ok(None),
+        (0, _) => Err(fields.wrong(rate_key, &format!("8 or more bits a second where {burst_key} is set"))),
+        (_, 0) => Err(fields.wrong(burst_key, &format!("8 or more bits where {rate_key} is set"))),
+        (rate, _) if burst >= UNSAID_BURST => Ok(Some(Limit::new(rate, (rate / BURSTS_PER_SECOND).max(LEAST_BURST)))),
+        (rate, burst) => Ok(Some(Limit::new(rate, burst))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(value: &Value) -> Result<Bandwidth, Failure> {
+        Bandwidth::of(&Fields::of(value, "runtimeConfig.bandwidth")?)
+    }
+
+    #[test]
+    fn bits_become_bytes_and_what_is_not_said_is_no_limit() {
+        let limits = read(&json!({"ingressRate": 8_000_000, "ingressBurst": 800_000})).expect("limits");
+        assert_eq!(limits, Bandwidth { ingress: Some(Limit::new(1_000_000, 100_000)), egress: None });
+        let none = read(&json!({"ingressRate": 0, "ingressBurst": 0, "egressRate": null})).expect("limits");
+        assert_eq!(none, Bandwidth::default());
+    }
+
+    #[test]
+    fn a_burst_that_says_nothing_is_chosen() {
+        let burst_of = |rate: u64, burst: u64| {
+            read(&json!({"egressRate": rate, "egressBurst": burst})).expect("limits").egress.map(|limit| limit.burst)
+        };
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX)), Some(125_000));
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX) * 8 - 1), Some(125_000));
+        assert_eq!((burst_of(1_000_000, UNSAID_BURST), burst_of(1_000_000, 80_000)), (Some(65_536), Some(10_000)));
+    }
+
+    #[test]
+    fn half_a_limit_is_refused_by_name() {
+        for (value, says) in [
+            (
+                json!({"ingressRate": 8000}),
+                "\"runtimeConfig.bandwidth.ingressBurst\" must be 8 or more bits where ingressRate",
+            ),
+            (json!({"egressBurst": 8000}), "\"runtimeConfig.bandwidth.egressRate\" must be 8 or more bits a second"),
+            (json!({"egressRate": 7, "egressBurst": 8000}), "egressRate\" must be 8 or more"),
+            (json!({"egressRate": -1}), "egressRate\" must be a whole number"),
+            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "shapedSubnets\" must be empty"),
+        ] {
+            let failure = read(&value).expect_err(says);
+            assert!(failure.text().contains(says), "{}", failure.text());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How is what a device sends limited? By a token bucket, the queueing discipline `tbf`, at its root.
+
+use super::tc::{TCMSG, tcmsg};
+use super::uapi::*;
+use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
+use super::{Netlink, about, unless_gone};
+use crate::error::Result;
+
+/// How long a packet may wait for its turn, as the CNI project's plugin `bandwidth` has it: a fortieth of a second.
+const WAITS_PER_SECOND: u64 = 40;
+/// `1:`
+const HANDLE: u32 = 1 << 16;
+/// `struct tc_ratespec`.
+const RATESPEC: usize = 12;
+/// `struct tc_tbf_qopt`: two of those, and three words.
+const QOPT: usize = 2 * RATESPEC + 12;
+const LINK_LAYER: usize = 1;
+const RATE: usize = 8;
+const QUEUE: usize = 2 * RATESPEC;
+
+/// How much a device may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// In bytes a second.
+    pub rate: u64,
+    /// How much may go at once after a pause, in bytes; what is less than a packet lets none pass.
+    pub burst: u32,
+}
+
+impl Limit {
+    /// One with a burst that the kernel can keep.
+    pub fn new(rate: u64, burst: u64) -> Self {
+        let most = u64::from(u32::MAX).saturating_sub(rate / WAITS_PER_SECOND).max(1);
+        Self { rate, burst: burst.min(most) as u32 }
+    }
+
+    /// How much may wait, in bytes.
+    fn queue(self) -> u32 {
+        (self.rate / WAITS_PER_SECOND + u64::from(self.burst)).min(u32::MAX.into()) as u32
+    }
+}
+
+impl Netlink {
+    /// Limits what a link of this netns sends, in the place of whatever queueing discipline it has.
+    pub fn set_limit(&self, ifindex: u32, limit: Limit) -> Result<()> {
+        let header = tcmsg(ifindex, HANDLE, TC_H_ROOT, 0);
+        let message = Message::new(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &header)
+            .str(TCA_KIND, "tbf")
+            .nest(TCA_OPTIONS, |m| {
+                m.bytes(TCA_TBF_PARMS, &qopt(limit))
+                    .bytes(TCA_TBF_RATE64, &limit.rate.to_ne_bytes())
+                    .u32(TCA_TBF_BURST, limit.burst)
+            });
+        self.order(about("limit", &format_args!("link {ifindex}")), message)
+    }
+
+    /// How what a link of this netns sends is limited, if it is.
+    pub fn limit(&self, ifindex: u32) -> Result<Option<Limit>> {
+        let message = || Message::new(RTM_GETQDISC, NLM_F_DUMP, &tcmsg(ifindex, 0, 0, 0));
+        let found =
+            self.list(about("list queues of", &format_args!("link {ifindex}")), message, |reply| parse(reply, ifindex));
+        Ok(unless_gone(found)?.and_then(|limits| limits.first().copied()))
+    }
+}
+
+/// With Ethernet as link layer the kernel needs no table of how long each length takes.
+fn qopt(limit: Limit) -> [u8; QOPT] {
+    let mut bytes = [0; QOPT];
+    bytes[LINK_LAYER] = TC_LINKLAYER_ETHERNET;
+    let rate = limit.rate.min(u32::MAX.into()) as u32;
+    bytes[RATE..RATE + 4].copy_from_slice(&rate.to_ne_bytes());
+    bytes[QUEUE..QUEUE + 4].copy_from_slice(&limit.queue().to_ne_bytes());
+    bytes
+}
+
+/// The burst comes back as time, rounded, but how much may wait has it in bytes. Kernels that do not filter list all links.
+fn parse(reply: Reply<'_>, ifindex: u32) -> Option<Limit> {
+    let (header, rest) = reply.payload.split_at_checked(TCMSG)?;
+    let kind = attributes(rest).find(|a| a.kind == TCA_KIND).map(Attribute::string)?;
+    if read_u32(header, 4) != ifindex || read_u32(header, 12) != TC_H_ROOT || kind != "tbf" {
+        return None;
+    }
+    let options = || attributes(rest).filter(|a| a.kind == TCA_OPTIONS).flat_map(Attribute::nested);
+    let parms = options().find(|a| a.kind == TCA_TBF_PARMS)?.value;
+    let wide = options().find(|a| a.kind == TCA_TBF_RATE64).map(|a| read_u64(a.value, 0));
+    let rate = wide.unwrap_or_else(|| read_u32(parms, RATE).into());
+    let burst = u64::from(read_u32(parms, QUEUE)).saturating_sub(rate / WAITS_PER_SECOND);
+    Some(Limit::new(rate, burst))
+}
