@@ -6,7 +6,7 @@ use crate::lab::ipvl_path;
 /// to `veth` or `netkit` for slaves of that kind.
 const CHOICE: &str = "DRIVER";
 /// What only ipvl knows; each has a value.
-const OURS_ALONE: [&str; 3] = ["guard", "host", "neigh"];
+const OURS_ALONE: [&str; 4] = ["guard", "host", "neigh", "siblings"];
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_kernels_driver_is_not_told_what_it_does_not_know() {
-        let said = Driver::Kernel.command("link set guard up type ipvlan mode l2 vepa guard off host on");
+        let said = Driver::Kernel.command("link set guard up type ipvlan mode l2 vepa guard off host on siblings host");
         assert_eq!(said, "ip link set guard up type ipvlan mode l2 vepa".split(' ').collect::<Vec<_>>());
     }
 }
