@@ -46,6 +46,17 @@ until_ok() {
     done
 }
 
+# within LEAST MOST COMMAND...: succeeds if the command does, and takes as many milliseconds.
+within() {
+    local least=$1 most=$2 start took
+    shift 2
+    start=$(date +%s%N)
+    "$@" >/dev/null || return
+    took=$(( ($(date +%s%N) - start) / 1000000 ))
+    echo "$took ms, $least to $most expected"
+    [ "$took" -ge "$least" ] && [ "$took" -le "$most" ]
+}
+
 # The last line of a test, and its status.
 finish() {
     echo "$passed passed, $failed failed"

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::fields::Fields;
 use ipvl_control::Limit;
+use serde_json::Value;
 
 /// What runtimes say as burst where nobody has: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits. Taken
 /// for what it says, a container would have no limit before its first quarter of a gigabyte.
@@ -11,6 +12,8 @@ const UNSAID_BURST: u64 = i32::MAX as u64;
 const BURSTS_PER_SECOND: u64 = 10;
 const LEAST_BURST: u64 = 64 << 10;
 const BITS: u64 = 8;
+const RATES_AND_BURSTS: [[&str; 2]; 2] = [["ingressRate", "ingressBurst"], ["egressRate", "egressBurst"]];
+const SUBNETS: [&str; 2] = ["shapedSubnets", "unshapedSubnets"];
 
 /// The limits of one container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,20 +25,32 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Reads the runtime's words: bits a second, and bits.
-    pub fn of(fields: &Fields<'_>) -> Result<Self, Failure> {
-        for key in ["shapedSubnets", "unshapedSubnets"] {
+    /// Reads the runtime's words: bits a second, and bits. containerd writes keys with capitals, which Go reads all the same.
+    pub fn of(passed: &Value) -> Result<Self, Failure> {
+        let words = passed.as_object().map_or_else(|| passed.clone(), |object| object.iter().map(known).collect());
+        Self::read(&Fields::of(&words, "runtimeConfig.bandwidth")?)
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, Failure> {
+        for key in SUBNETS {
             if fields.list(key)?.is_some_and(|subnets| !subnets.is_empty()) {
                 return Err(fields.wrong(key, "empty: all that a container gets or sends is limited"));
             }
         }
-        let ingress = limit(fields, "ingressRate", "ingressBurst")?;
-        Ok(Self { ingress, egress: limit(fields, "egressRate", "egressBurst")? })
+        let [ingress, egress] = RATES_AND_BURSTS;
+        Ok(Self { ingress: limit(fields, ingress)?, egress: limit(fields, egress)? })
     }
 }
 
+/// With the key as it is known.
+fn known((key, value): (&String, &Value)) -> (String, Value) {
+    let mut keys = RATES_AND_BURSTS.iter().flatten().chain(&SUBNETS);
+    let known = keys.find(|known| known.eq_ignore_ascii_case(key));
+    (known.map_or_else(|| key.clone(), |known| (*known).to_owned()), value.clone())
+}
+
 /// None where neither is set.
-fn limit(fields: &Fields<'_>, rate_key: &str, burst_key: &str) -> Result<Option<Limit>, Failure> {
+fn limit(fields: &Fields<'_>, [rate_key, burst_key]: [&str; 2]) -> Result<Option<Limit>, Failure> {
     let read = |key| fields.whole(key).map(Option::unwrap_or_default);
     let (rate, burst) = (read(rate_key)?, read(burst_key)?);
     match (rate / BITS, burst / BITS) {
@@ -50,16 +65,19 @@ fn limit(fields: &Fields<'_>, rate_key: &str, burst_key: &str) -> Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn read(value: &Value) -> Result<Bandwidth, Failure> {
-        Bandwidth::of(&Fields::of(value, "runtimeConfig.bandwidth")?)
+        Bandwidth::of(value)
     }
 
     #[test]
     fn bits_become_bytes_and_what_is_not_said_is_no_limit() {
         let limits = read(&json!({"ingressRate": 8_000_000, "ingressBurst": 800_000})).expect("limits");
         assert_eq!(limits, Bandwidth { ingress: Some(Limit::new(1_000_000, 100_000)), egress: None });
+        let shouted =
+            read(&json!({"IngressRate": 8_000_000, "IngressBurst": 800_000, "EgressRate": 0})).expect("limits");
+        assert_eq!(shouted, limits, "as containerd writes it");
         let none = read(&json!({"ingressRate": 0, "ingressBurst": 0, "egressRate": null})).expect("limits");
         assert_eq!(none, Bandwidth::default());
     }

@@ -89,7 +89,7 @@ impl Network {
     /// For `bandwidth`.
     fn bandwidth(&self) -> Result<Bandwidth, Failure> {
         let passed = self.passed()?.and_then(|fields| fields.get("bandwidth"));
-        let limits = passed.map(|passed| Bandwidth::of(&Fields::of(passed, "runtimeConfig.bandwidth")?)).transpose()?;
+        let limits = passed.map(Bandwidth::of).transpose()?;
         Ok(limits.unwrap_or_default())
     }
 
