@@ -29,6 +29,9 @@ const PROGRAMS: &str = "ipvl's programs";
 const USER: &str = "in user space";
 /// A function is shown whose figure differs by as many instructions.
 const WORTH_SHOWING: f64 = 40.0;
+/// What takes less is kept in one sum.
+const WORTH_KEEPING: f64 = 15.0;
+const SMALL: &str = "small functions";
 const MODES: [&str; 3] = ["l2", "l3", "l3s"];
 
 /// Looks at the C driver, and at ipvl on both backends, in each mode on each path.
@@ -59,9 +62,14 @@ fn look(candidate: Candidate, network: &Network, path: Path, results: &mut Resul
     let whole = LOAD.run(ends, LOAD.operations(true));
     let recorder = record()?;
     LOAD.run(ends, DATAGRAMS);
+    let mut small = 0.0;
     for (function, share) in shares(stop(recorder)?)? {
-        results.add([&candidate.name(), &function, path.name(), "IPv4"], share * whole);
+        match share * whole {
+            figure if figure < WORTH_KEEPING => small += figure,
+            figure => results.add([&candidate.name(), &function, path.name(), "IPv4"], figure),
+        }
     }
+    results.add([&candidate.name(), SMALL, path.name(), "IPv4"], small);
     Ok(())
 }
 
@@ -129,8 +137,9 @@ fn table(results: &Results, mode: &str, path: &str) -> Option<String> {
         }
     }
     let apart = |figures: &[f64; 3]| figures[1..].iter().map(|figure| (figure - figures[0]).abs()).fold(0.0, f64::max);
+    let is_shown = |function: &str, figures: &[f64; 3]| function != SMALL && apart(figures) >= WORTH_SHOWING;
     let (mut shown, rest): (Vec<_>, Vec<_>) =
-        functions.into_iter().partition(|(_, figures)| apart(figures) >= WORTH_SHOWING);
+        functions.into_iter().partition(|(function, figures)| is_shown(function, figures));
     shown.sort_by(|(_, one), (_, other)| apart(other).total_cmp(&apart(one)));
     let others = rest.iter().fold([0.0; 3], |sum, (_, figures)| [0, 1, 2].map(|n| sum[n] + figures[n]));
     let all = shown.iter().fold(others, |sum, (_, figures)| [0, 1, 2].map(|n| sum[n] + figures[n]));
