@@ -68,7 +68,7 @@ impl Seen {
             ("requests answered a second", self.exchanges as f64 / self.seconds),
             ("stream, MB a second", self.stream as f64 / self.seconds / 1e6),
             ("another's broadcasts that arrive, %", 100.0 * self.heard as f64 / self.asked.max(1) as f64),
-            ("broadcasts of the storm a second", self.stormed as f64 / self.seconds),
+            ("broadcasts of the storm a second", self.stormed as f64 / LASTS.as_secs_f64()),
         ]
     }
 }
