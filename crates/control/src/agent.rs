@@ -184,10 +184,13 @@ impl Agent {
             self.strays.clear();
             self.dirty.everything = true;
         }
-        let mut failures = self.put_right(asked)?;
+        self.put_right()?;
+        let mut failures = self.sync_slaves(&asked);
         for request in requests {
             self.clients.answer(request.client, failures.remove(&request.host_end));
         }
+        let some = self.dirty.next_slaves();
+        failures.extend(self.sync_slaves(&some));
         failures.iter().for_each(|(host_end, error)| report(*host_end, error));
         Ok(())
     }
@@ -205,8 +208,8 @@ impl Agent {
         Ok(time && self.strays.difference(asked).next().is_some() && Lock::held_by()?.is_none())
     }
 
-    /// Puts right what is dirty: of the slaves those that are asked for, or else some; what could not be, by host end.
-    fn put_right(&mut self, asked: BTreeSet<u32>) -> Result<BTreeMap<u32, Error>> {
+    /// Puts right what is dirty but the slaves.
+    fn put_right(&mut self) -> Result<()> {
         if std::mem::take(&mut self.dirty.everything) {
             self.read_everything()?;
         }
@@ -223,10 +226,10 @@ impl Agent {
                 report(master, &error);
             }
         }
-        let some = if asked.is_empty() { self.dirty.next_slaves() } else { asked };
-        Ok(self.sync_slaves(&some))
+        Ok(())
     }
 
+    /// Puts these slaves right; what could not be, by host end.
     fn sync_slaves(&mut self, host_ends: &BTreeSet<u32>) -> BTreeMap<u32, Error> {
         let mut failures = BTreeMap::new();
         for host_end in host_ends {
@@ -262,12 +265,12 @@ impl Agent {
         }
         self.dirty.host_addresses = true;
         self.dirty.masters.extend(self.ports.keys());
-        loop {
-            self.put_right(BTreeSet::new())?.iter().for_each(|(host_end, error)| report(*host_end, error));
-            if self.dirty.host_ends.is_empty() {
-                return Ok(());
-            }
+        self.put_right()?;
+        while !self.dirty.host_ends.is_empty() {
+            let some = self.dirty.next_slaves();
+            self.sync_slaves(&some).iter().for_each(|(host_end, error)| report(*host_end, error));
         }
+        Ok(())
     }
 
     /// Undoes what a command that was killed left half done.
