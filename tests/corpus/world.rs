@@ -38,18 +38,7 @@ impl Member {
     /// # Panics
     /// At a word that means nothing.
     pub fn config(&self) -> SlaveConfig {
-        let mut config = SlaveConfig {
-            mode: Mode::L2,
-            flag: Flag::Bridge,
-            guard: Guard::Owned,
-            host: false,
-            up: true,
-            local: false,
-            all_groups: true,
-            proxied: false,
-            queued: false,
-            direct: false,
-        };
+        let mut config = SlaveConfig { mode: Mode::L2, up: true, all_groups: true, ..SlaveConfig::DEFAULT };
         for word in &self.words {
             match word.as_str() {
                 "l2" => config.mode = Mode::L2,

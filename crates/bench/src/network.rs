@@ -142,7 +142,8 @@ impl Network {
         Some(())
     }
 
-    /// With the mode, and what else there is to say. Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's driver gets the same.
+    /// With the mode, and what else there is to say. Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's
+    /// driver gets the same.
     fn ipvl_slaves(&self, mode: &str, backend: Backend) -> Option<()> {
         if mode.starts_with("l3s") || self.host_access {
             self.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");

@@ -25,7 +25,10 @@ pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let attached = beside_master(call, network, || ipvl_control::attached(&owner))?;
     let slave = attached.iter().find(|slave| slave.owner == owner).ok_or_else(|| missing("the slave"))?;
     let device = ipvl_control::device(Some(&netns), &call.ifname)?.ok_or_else(|| missing("the interface"))?;
-    let host_end = beside_master(call, network, || ipvl_control::device(None, &slave.host_end.1))?;
+    let host_end = match wishes.bandwidth.ingress {
+        Some(_) => beside_master(call, network, || ipvl_control::device(None, &slave.host_end.1))?,
+        None => None,
+    };
     let gets = host_end.and_then(|device| device.limit);
     let wrong = [
         link(call, &wishes, slave, &device),

@@ -36,10 +36,10 @@ pub fn told(link: &LinkInfo) -> Option<Slave> {
     Slave::read_from_bytes(bytes.as_bytes()).ok().filter(|slave| slave.host_end == link.ifindex)
 }
 
-/// `now` with all that a command sets taken from `told`; the rest, such as where the slave is and whether it is up, the agent writes.
+/// `now` with all that a command sets taken from `told`; the rest the agent writes.
 pub fn merged(now: Slave, told: Slave) -> Slave {
-    let SlaveConfig { up, local, all_groups, queued, .. } = now.config();
-    Slave::new(told.host_end, SlaveConfig { up, local, all_groups, queued, ..told.config() })
+    let now = now.config();
+    Slave::new(told.host_end, SlaveConfig { all_groups: now.all_groups, ..told.config().found_as(now) })
 }
 
 #[cfg(test)]
@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn an_alias_tells_what_was_said() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
-        let (host, up, local, all_groups, proxied, queued, direct) = (true, true, false, false, true, false, true);
-        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
+        let given = SlaveConfig { mode, flag, guard, host: true, up: true, ..SlaveConfig::DEFAULT };
+        let config = SlaveConfig { proxied: true, direct: true, ..given };
         let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };

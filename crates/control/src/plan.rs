@@ -228,14 +228,11 @@ pub fn is_link_local(addr: Addr) -> bool {
 mod tests {
     use super::*;
     use crate::netlink::RouteInfo;
-    use ipvl_core::{Flag, Guard};
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
     fn desired(mode: Mode, up: bool) -> Desired {
-        let (flag, guard) = (Flag::Bridge, Guard::Owned);
-        let (host, local, all_groups, proxied, queued, direct) = (false, false, false, false, false, false);
-        let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
+        let config = SlaveConfig { mode, up, ..SlaveConfig::DEFAULT };
         let port = Port { mac: MAC, mtu: 1500, ..Port::default() };
         Desired {
             port,

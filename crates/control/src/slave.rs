@@ -73,10 +73,7 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
 fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let now = found.port.maps.slave(found.slot)?.config();
-    let undone = Slave::new(
-        before.host_end,
-        SlaveConfig { up: now.up, local: now.local, queued: now.queued, ..before.config() },
-    );
+    let undone = Slave::new(before.host_end, before.config().found_as(now));
     found.port.maps.set_slave(found.slot, undone)?;
     notice::tell(&Netlink::open()?, found.described(), undone);
     drop(lock);

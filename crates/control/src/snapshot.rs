@@ -218,7 +218,7 @@ impl Tables for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, SlaveConfig};
+    use ipvl_core::SlaveConfig;
 
     const ADDRESS: Addr = Addr::v4([10, 0, 0, 11]);
 
@@ -241,18 +241,7 @@ mod tests {
 
     #[test]
     fn every_question_is_written_down_once() {
-        let config = SlaveConfig {
-            mode: Mode::L3s,
-            flag: Flag::Bridge,
-            guard: Guard::Owned,
-            host: false,
-            up: true,
-            local: false,
-            all_groups: false,
-            proxied: false,
-            queued: false,
-            direct: false,
-        };
+        let config = SlaveConfig { mode: Mode::L3s, up: true, ..SlaveConfig::DEFAULT };
         let snapshot = Snapshot {
             slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),
             owners: BTreeMap::from([(ADDRESS, Owner::Slave(Slot(1)))]),

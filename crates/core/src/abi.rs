@@ -91,8 +91,30 @@ pub struct SlaveConfig {
     pub proxied: bool,
     /// Whether its host end has a queue that what is for the slave must pass, as whoever limits a slave's bandwidth wants.
     pub queued: bool,
-    /// Whether an l3s slave and siblings that allow it meet directly, and not in the host's stack. Other modes always allow it.
+    /// Whether an l3s slave and siblings that allow it meet directly, and not in the host's stack. Other modes always allow
+    /// it.
     pub direct: bool,
+}
+
+impl SlaveConfig {
+    /// Of a slave that is down, and of which nothing was said.
+    pub const DEFAULT: Self = Self {
+        mode: Mode::L3,
+        flag: Flag::Bridge,
+        guard: Guard::Owned,
+        host: false,
+        up: false,
+        local: false,
+        all_groups: false,
+        proxied: false,
+        queued: false,
+        direct: false,
+    };
+
+    /// The same, with what nobody sets but what is found of its devices: whether it is up, where it is, and behind a queue.
+    pub fn found_as(self, Self { up, local, queued, .. }: Self) -> Self {
+        Self { up, local, queued, ..self }
+    }
 }
 
 const MODE: u32 = 3;
@@ -350,19 +372,17 @@ mod tests {
             (Mode::L3, Flag::Vepa, Guard::Strict),
             (Mode::L3s, Flag::Private, Guard::Off),
         ] {
-            let (host, up, local, all_groups, proxied, queued, direct) = (true, false, true, true, false, true, true);
-            let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
+            let given = SlaveConfig { mode, flag, guard, host: true, local: true, ..SlaveConfig::DEFAULT };
+            let config = SlaveConfig { all_groups: true, queued: true, direct: true, ..given };
             assert_eq!(Slave::new(7, config).config(), config);
         }
     }
 
     #[test]
     fn only_an_l3s_slave_that_does_not_allow_the_direct_way_meets_siblings_by_the_host() {
-        let (flag, guard) = (Flag::Bridge, Guard::Owned);
-        let (host, up, local, all_groups, proxied, queued) = (true, true, false, false, false, false);
         for mode in [Mode::L2, Mode::L3, Mode::L3s] {
             for direct in [false, true] {
-                let config = SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct };
+                let config = SlaveConfig { mode, direct, host: true, up: true, ..SlaveConfig::DEFAULT };
                 let slave = Slave::new(7, config);
                 let by_host = mode == Mode::L3s && !direct;
                 assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{config:?}");

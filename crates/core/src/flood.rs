@@ -162,9 +162,8 @@ mod tests {
     }
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
-        let (guard, host, local) = (Guard::Off, true, true);
-        let (all_groups, proxied, queued, direct) = (false, false, false, false);
-        Slave::new(9, SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct })
+        let guard = Guard::Off;
+        Slave::new(9, SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
     }
 
     fn to(mac: [u8; 6]) -> Bytes {

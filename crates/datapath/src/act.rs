@@ -251,18 +251,23 @@ fn become_frame<const N: usize>(skb: &Skb, frame: &[u8; N]) -> bool {
     resized && store(skb, 0, frame)
 }
 
+/// What [`Hook::complain`] kept in mind.
+#[inline(always)]
+fn grievance(skb: &Skb) -> (Reason, u32) {
+    let [reason, mtu] = skb.in_mind();
+    (Reason::from_number(reason), mtu)
+}
+
 #[inline(never)]
 fn complain_4(skb: &Skb) -> bool {
-    let [reason, mtu] = skb.in_mind();
-    let reason = Reason::from_number(reason);
+    let (reason, mtu) = grievance(skb);
     let head = Maps.in_place().and_then(|(port, router)| complaint_4(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_4))
 }
 
 #[inline(never)]
 fn complain_6(skb: &Skb) -> bool {
-    let [reason, mtu] = skb.in_mind();
-    let reason = Reason::from_number(reason);
+    let (reason, mtu) = grievance(skb);
     let head = Maps.in_place().and_then(|(port, router)| complaint_6(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_6))
 }

@@ -1,6 +1,7 @@
 //! How are modes, flags and the like called? One table each, for reading and for writing.
 
 use crate::command::{Protocol, Shell};
+use ipvl_control::text::{FLAGS, GUARDS, MODES};
 use ipvl_control::{Backend, Kind, Origin, Property, Severity};
 use ipvl_core::{Flag, Guard, Mode};
 
@@ -29,9 +30,6 @@ macro_rules! names {
 names! {
     Backend: "veth" = Veth, "netkit" = Netkit;
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
-    Mode: "l2" = L2, "l3" = L3, "l3s" = L3s;
-    Flag: "bridge" = Bridge, "private" = Private, "vepa" = Vepa;
-    Guard: "owned" = Owned, "strict" = Strict, "off" = Off;
     Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
  Property: "netns" = Netns, "name" = Name, "state" = State, "carrier" = Carrier, "mtu" = Mtu, "address" = Address,
         "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "neigh" = Neigh, "siblings" = Siblings,
@@ -39,6 +37,18 @@ names! {
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;
+}
+
+impl Named for Mode {
+    const NAMES: &'static [(&'static str, Self)] = &MODES;
+}
+
+impl Named for Flag {
+    const NAMES: &'static [(&'static str, Self)] = &FLAGS;
+}
+
+impl Named for Guard {
+    const NAMES: &'static [(&'static str, Self)] = &GUARDS;
 }
 
 impl Named for bool {

@@ -175,7 +175,7 @@ impl Agent {
         inside
     }
 
-    /// Writes what is ours to write, whether the slave is up, where, and behind a queue; a command may have changed the rest meanwhile.
+    /// Writes what is ours to write; a command may have changed the rest meanwhile.
     fn write_slave(&mut self, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
         let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
@@ -183,10 +183,9 @@ impl Agent {
         if now.host_end != slave.host_end {
             return Ok(());
         }
-        let SlaveConfig { up, local, all_groups, queued, .. } = slave.config();
-        let all_groups = all_groups || now.config().all_groups;
-        let config = SlaveConfig { up, local, all_groups, queued, ..now.config() };
-        port.maps.set_slave(slot, Slave::new(now.host_end, config))
+        let (now, ours) = (now.config(), slave.config());
+        let config = SlaveConfig { all_groups: ours.all_groups || now.all_groups, ..now.found_as(ours) };
+        port.maps.set_slave(slot, Slave::new(slave.host_end, config))
     }
 
     /// Makes the table agree with the slave's device. Who came first keeps an address.

@@ -5,6 +5,7 @@ use crate::command::Command;
 use crate::names::Named as _;
 use crate::usage::UsageError;
 use crate::words::Given;
+use ipvl_control::text::{self, SIBLINGS};
 use ipvl_control::{Change, Kind, LinkSpec, Tap};
 use ipvl_core::{Flag, Guard, Mode};
 
@@ -95,9 +96,6 @@ fn neigh(word: &str) -> Result<bool, UsageError> {
 }
 
 fn siblings(word: &str) -> Result<bool, UsageError> {
-    match word {
-        "direct" => Ok(true),
-        "host" => Ok(false),
-        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "siblings must be host or direct" }),
-    }
+    let wrong = |_| UsageError::Wrong { value: word.to_owned(), must: "siblings must be host or direct" };
+    text::one_of(&SIBLINGS, word).map_err(wrong)
 }

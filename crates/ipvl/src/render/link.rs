@@ -73,8 +73,8 @@ pub fn neigh(link: &Link) -> &'static str {
 }
 
 /// Which way an l3s slave meets siblings that allow it, too.
-pub fn siblings(link: &Link) -> &'static str {
-    if link.siblings_direct { "direct" } else { "host" }
+pub fn siblings(direct: bool) -> &'static str {
+    if direct { "direct" } else { "host" }
 }
 
 /// What `ip` does not know of a slave.
@@ -160,7 +160,7 @@ pub fn own_json(link: &Link, details: bool) -> Value {
         "guard": link.guard.word(),
         "host": link.host,
         "neigh": neigh(link),
-        "siblings": siblings(link),
+        "siblings": siblings(link.siblings_direct),
         "slot": link.slot.0,
         "host_end": link.host_end.1,
         "degraded": link.degraded,

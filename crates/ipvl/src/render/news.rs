@@ -122,7 +122,7 @@ fn value(what: Property, link: &Link) -> Value {
         Property::Guard => json!(link.guard.word()),
         Property::Host => json!(link.host),
         Property::Neigh => json!(super::link::neigh(link)),
-        Property::Siblings => json!(super::link::siblings(link)),
+        Property::Siblings => json!(super::link::siblings(link.siblings_direct)),
         Property::Degraded => json!(link.degraded.first()),
     }
 }

@@ -1,6 +1,7 @@
 //! How is it shown what `apply` does? As a diff: a line a slave, and below it what else is new or gone.
 
 use super::harmless;
+use super::link::siblings;
 use crate::names::Named as _;
 use ipvl_control::apply::{Difference, Drift, Plan, Present, Step, Wish};
 use ipvl_control::{Change, NetnsRef};
@@ -47,7 +48,6 @@ fn words(was: &Present, change: &Change) -> Vec<String> {
     let config = was.config;
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
     let neigh = |proxied: bool| if proxied { "proxy" } else { "off" };
-    let siblings = |direct: bool| if direct { "direct" } else { "host" };
     let state = |up: bool| if up { "up" } else { "down" };
     let netns = change.netns.as_ref().map(|netns| match netns {
         NetnsRef::Name(name) => name.clone(),

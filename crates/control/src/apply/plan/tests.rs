@@ -6,18 +6,7 @@ use crate::model::Backend;
 use ipvl_core::{Flag, Guard, Mode, SlaveConfig};
 
 const ETH0: u32 = 2;
-const CONFIG: SlaveConfig = SlaveConfig {
-    mode: Mode::L2,
-    flag: Flag::Bridge,
-    guard: Guard::Owned,
-    host: false,
-    up: true,
-    local: false,
-    all_groups: false,
-    proxied: false,
-    queued: false,
-    direct: false,
-};
+const CONFIG: SlaveConfig = SlaveConfig { mode: Mode::L2, up: true, ..SlaveConfig::DEFAULT };
 
 #[test]
 fn what_is_not_there_is_made_and_a_second_time_nothing_is_done() {
