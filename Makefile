@@ -97,6 +97,6 @@ verify-deb: deb ## install, upgrade and purge the package in clean Debian trees,
 
 clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
-	rm -rf crates/datapath/target
+	rm -rf crates/ebpf/target
 
 .PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean

@@ -1,4 +1,4 @@
-//! How does the eBPF object get into this crate? `crates/datapath` is built for the BPF target, by whichever toolchain is
+//! How does the eBPF object get into this crate? `crates/ebpf` is built for the BPF target, by whichever toolchain is
 //! here that can.
 
 use std::env;
@@ -9,7 +9,7 @@ const TARGET: &str = "bpfel-unknown-none";
 const SET_UP: &str = "run `make setup`, which installs it";
 
 fn main() {
-    for watched in ["../datapath/src", "../datapath/Cargo.toml", "../datapath/Cargo.lock", "../core/src"] {
+    for watched in ["../ebpf/src", "../ebpf/Cargo.toml", "../ebpf/Cargo.lock", "../core/src"] {
         println!("cargo:rerun-if-changed={watched}");
     }
     println!("cargo:rerun-if-env-changed=PATH");
@@ -28,16 +28,16 @@ fn build() -> Result<(), String> {
     }
     let status = cargo
         .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
-        .current_dir("../datapath")
+        .current_dir("../ebpf")
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", format!("-C linker={} -C target-cpu=v3 --cfg bpf_target_arch=\"x86_64\"", linker.display()))
         .env("CARGO_TARGET_DIR", &target_dir)
         .status()
         .map_err(|e| format!("cannot run cargo: {e}"))?;
     if !status.success() {
-        return Err(format!("cargo build of crates/datapath failed ({status})"));
+        return Err(format!("cargo build of crates/ebpf failed ({status})"));
     }
-    let object = target_dir.join(TARGET).join("release/ipvl-datapath");
+    let object = target_dir.join(TARGET).join("release/ipvl-ebpf");
     println!("cargo:rustc-env=IPVL_OBJECT={}", object.display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is in a port's maps, and how is it changed? The other side of `crates/datapath/src/maps.rs`.
+//! What is in a port's maps, and how is it changed? The other side of `crates/ebpf/src/maps.rs`.
 
 mod groups;
 mod near;
@@ -59,7 +59,7 @@ impl PortMaps {
         port.get(&0, 0).map(|port| port.0).map_err(ebpf("read", "the map PORT"))
     }
 
-    /// The maps under their names in the datapath.
+    /// The maps under their names in the eBPF programs.
     pub fn from_named(mut named: BTreeMap<String, MapData>) -> Result<Self> {
         let mut take = |name: &'static str| named.remove(name).ok_or_else(|| missing(name));
         Ok(Self {
