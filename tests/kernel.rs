@@ -11,11 +11,11 @@ mod devices;
 mod programs;
 
 use devices::{Devices, MASTER, sent};
-use ipvl_control::snapshot::Snapshot;
+use ipvl_control::read::snapshot::Snapshot;
 use ipvl_core::wire::HEADER_LEN;
 use ipvl_core::{
-    Action, DropKey, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Then, Verdict, WIRE, complaint_4, complaint_6,
-    digest, egress, ingress,
+    Action, DropKey, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Then, Verdict, WIRE, digest, egress, icmp_error_v4,
+    icmp_error_v6, ingress,
 };
 use ipvl_testbed::{require_kernel, require_root};
 use ipvl_tests::names::SLAVES;
@@ -190,9 +190,9 @@ impl Tried<'_> {
     fn complaint(&self, reason: Reason) -> Vec<u8> {
         let (frame, port, nobody) = (&self.case.frame, &self.snapshot.port, Router::default());
         let quoted = |head: &[u8], len: usize| [head, &frame.data[HEADER_LEN..HEADER_LEN + len]].concat();
-        complaint_4(frame, reason, port.mtu, port.mac, &nobody)
+        icmp_error_v4(frame, reason, port.mtu, port.mac, &nobody)
             .map(|head| quoted(&head, QUOTE_4))
-            .or_else(|| complaint_6(frame, reason, port.mtu, port.mac, &nobody).map(|head| quoted(&head, QUOTE_6)))
+            .or_else(|| icmp_error_v6(frame, reason, port.mtu, port.mac, &nobody).map(|head| quoted(&head, QUOTE_6)))
             .unwrap_or_else(|| frame.data.clone())
     }
 

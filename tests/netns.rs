@@ -3,7 +3,7 @@
 //! Every case's frame is sent by the slave or from outside, once; observers on all slaves, outside, and before the host's
 //! stack must see it, or must not. What was dropped must have been counted.
 
-use ipvl_control::snapshot::Bytes;
+use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::{Reason, Reply};
 use ipvl_testbed::packet::with_tag;
 use ipvl_testbed::{Driver, Frame, require_root};

@@ -1,9 +1,9 @@
 //! What holds for any frame among any slaves?
 
-use ipvl_control::snapshot::{Asked, Bytes, Snapshot};
+use ipvl_control::read::snapshot::{Asked, Bytes, Snapshot};
 use ipvl_core::wire::{Ethernet, HEADER_LEN, Packet};
-use ipvl_core::{Action, Audience, Flag, Group, Guard, Lookup, Mode, Owner, Port, Reply, Slot, Tables, Verdict};
-use ipvl_core::{destination, digest, egress, glance, ingress};
+use ipvl_core::{Action, Flag, FloodTo, Group, Guard, Lookup, Mode, Owner, PortEntry, Reply, Slot, Tables, Verdict};
+use ipvl_core::{destination, digest, egress, fastpath, ingress};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::audience;
 use ipvl_tests::random::{cases, frame, plain_frame, source, world};
@@ -30,15 +30,15 @@ proptest! {
     #[test]
     fn a_glance_sees_what_the_whole_decision_does(world in world(), frame in frame(), slot in slot()) {
         let snapshot = world.snapshot();
-        let glances = [
-            (glance::egress(&frame, &snapshot, slot), egress(&frame, &snapshot, Some(slot))),
-            (glance::ingress(&frame, &snapshot), ingress(&frame, &snapshot)),
+        let verdicts = [
+            (fastpath::egress(&frame, &snapshot, slot), egress(&frame, &snapshot, Some(slot))),
+            (fastpath::ingress(&frame, &snapshot), ingress(&frame, &snapshot)),
         ];
-        for (glance, verdict) in glances {
-            let Some(glance) = glance else { continue };
-            prop_assert_eq!(glance.verdict, verdict);
+        for (fast, verdict) in verdicts {
+            let Some(fast) = fast else { continue };
+            prop_assert_eq!(fast.verdict, verdict);
             if let Action::Deliver(to) = verdict.action() {
-                prop_assert_eq!(glance.to, snapshot.slave(to));
+                prop_assert_eq!(fast.to, snapshot.slave(to));
             }
         }
     }
@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn a_switch_that_reflects_changes_none_of_that(world in world(), frame in plain_frame(), Slot(from) in slot(), padded in any::<bool>()) {
         let mut snapshot = world.snapshot();
-        prop_assume!(!snapshot.port.has(Port::IP_ONLY));
+        prop_assume!(!snapshot.port.has(PortEntry::IP_ONLY));
         let sender = snapshot.slave(Slot(from));
         let Some(back) = reflected(&frame, &mut snapshot, Slot(from), padded) else { return Ok(()) };
         let verdict = ingress(&back, &snapshot);
@@ -97,7 +97,7 @@ proptest! {
             let Action::Flood(flood) = verdict.action() else { continue };
             for to in recipients(verdict, &frame, &snapshot) {
                 let joined = snapshot.groups.get(&group).is_some_and(|members| members.has(to));
-                prop_assert!(joined || flood.to == Audience::One(to), "{:?}", verdict);
+                prop_assert!(joined || flood.to == FloodTo::One(to), "{:?}", verdict);
             }
         }
     }
@@ -107,7 +107,7 @@ proptest! {
         let snapshot = world.snapshot();
         let verdict = egress(&frame, &snapshot, source);
         let foreign = Ethernet::parse(&frame).is_none_or(|eth| eth.is_tagged() || eth.src != snapshot.port.mac);
-        let foreign = if snapshot.port.has(Port::IP_ONLY) { frame.data.len() < HEADER_LEN } else { foreign };
+        let foreign = if snapshot.port.has(PortEntry::IP_ONLY) { frame.data.len() < HEADER_LEN } else { foreign };
         if foreign || frame.vlan.is_some() {
             prop_assert!(is_drop(verdict), "{:?}", verdict);
         }
@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn nothing_leaves_by_a_master_that_has_left(world in world(), frame in frame(), slot in slot()) {
         let mut snapshot = world.snapshot();
-        snapshot.port.flags |= Port::CUT;
+        snapshot.port.flags |= PortEntry::MASTER_GONE;
         let verdict = egress(&frame, &snapshot, Some(slot));
         let out = match verdict.action() {
             Action::Wire | Action::Route | Action::OnLink => true,

@@ -17,7 +17,7 @@
 //! `padded BYTES`, `patch OFFSET HEX`, `gso`, `loopback`, and `cut`: every shorter frame that has a whole Ethernet header.
 
 use crate::names;
-use ipvl_control::snapshot::Bytes;
+use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::Mode;
 use ipvl_testbed::packet::{self, Link};
 use ipvl_testbed::{EXT_MAC, MASTER_MAC, Mac};

@@ -1,7 +1,7 @@
 //! What becomes of a frame, in words? `deliver b`, `flood b c then wire+host`, `drop private`.
 
 use crate::names::SLAVES;
-use ipvl_control::snapshot::{Bytes, Snapshot};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_core::{Action, Flood, Reason, Slot, Tables, Then, Verdict};
 
 /// What a scenario expects.

@@ -4,7 +4,7 @@
 use crate::frame::{self, Way};
 use crate::names::SLAVES;
 use crate::world::{Member, World};
-use ipvl_control::snapshot::Bytes;
+use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::{Mode, Slot};
 use proptest::collection::vec;
 use proptest::option::weighted;

@@ -7,7 +7,7 @@
 //! slaves = ["a", "b"]            # by default; words after a name hold in every variant: "b down"
 //! declared = ["b 10.50.0.0/16"]  # ipvl addr add
 //! joined = ["b group"]          # multicast groups; by default every slave gets all multicast
-//! port = ["cut"]                 # the master has left; "ip-only": it has no Ethernet header
+//! port = ["master-gone"]         # the master has left; "ip-only": it has no Ethernet header
 //! from = "a"                     # or "wire"
 //! after = "a"                    # from the wire, because a switch sent back what this slave had sent
 //! frame = "udp a > b"
@@ -20,7 +20,7 @@ use crate::frame::{self, Way};
 use crate::names::SLAVES;
 use crate::outcome::Expected;
 use crate::world::{Member, World};
-use ipvl_control::snapshot::{Bytes, Snapshot};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_core::{Action, Slot, digest, egress};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,8 +1,10 @@
 //! Who is there? A master, its slaves and their addresses, from a line of words for each slave.
 
 use crate::names;
-use ipvl_control::snapshot::Snapshot;
-use ipvl_core::{ABI_VERSION, Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, Port, Slave, SlaveConfig, Slot};
+use ipvl_control::read::snapshot::Snapshot;
+use ipvl_core::{
+    ABI_VERSION, Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot,
+};
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 
@@ -28,7 +30,7 @@ pub struct World {
     pub declared: Vec<String>,
     /// `b group`, `c 01:80:c2:00:00:0e`: who has joined which multicast group. Without it, slaves get all multicast.
     pub joined: Option<Vec<String>>,
-    /// `cut`, `ip-only`.
+    /// `master-gone`, `ip-only`.
     pub port: Vec<String>,
 }
 
@@ -91,7 +93,8 @@ impl World {
         let slots = self.members.iter().map(|member| member.slot().0 + 1).max().unwrap_or(0);
         let mac = if self.is("ip-only") { [0; 6] } else { MASTER_MAC };
         let flags = self.flags();
-        let port = Port { abi: ABI_VERSION, master, mtu: MTU, slots, flags, mac: Mac(mac), ..Port::default() };
+        let port =
+            PortEntry { abi: ABI_VERSION, master, mtu: MTU, slots, flags, mac: Mac(mac), ..PortEntry::default() };
         let mut snapshot = Snapshot { port, ..Snapshot::default() };
         for member in &self.members {
             let slot = member.slot();
@@ -120,9 +123,9 @@ impl World {
 
     fn flags(&self) -> u32 {
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
-        flag(self.is("cut"), Port::CUT)
-            | flag(self.is("ip-only"), Port::IP_ONLY)
-            | flag(!self.declared.is_empty(), Port::PREFIXES)
+        flag(self.is("master-gone"), PortEntry::MASTER_GONE)
+            | flag(self.is("ip-only"), PortEntry::IP_ONLY)
+            | flag(!self.declared.is_empty(), PortEntry::PREFIXES)
     }
 
     /// Whether the port has this property.

@@ -68,7 +68,7 @@ pub fn reaches(lab: &Lab, wire: &mut Port, to: &str, expected: bool) {
 /// How many frames of the first slave were dropped for this reason.
 pub fn drops(lab: &Lab, reason: Reason) -> u64 {
     let counts = lab.host.within(|| {
-        let netlink = ipvl_control::netlink::Netlink::open().expect("open netlink");
+        let netlink = ipvl_control::kernel::netlink::Netlink::open().expect("open netlink");
         let master = netlink.link_by_name("eth0", None).expect("look for the master").expect("a master");
         let port = port::Port::find(&netlink, master.ifindex).expect("find the port").expect("a port");
         port.maps.drops().expect("read the drops")

@@ -1,7 +1,7 @@
 //! Does what is for a slave pass the queue that somebody gave its host end, as plugins that limit a bandwidth do?
 
 use crate::lab::{lab, lead_outside_to, run};
-use ipvl_control::netlink::Netlink;
+use ipvl_control::kernel::netlink::Netlink;
 use ipvl_testbed::{Lab, require_root, wait_until};
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use crate::devices::Devices;
 use crate::programs::{Outcome, Programs};
-use ipvl_control::snapshot::{Bytes, Snapshot};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_core::{Action, Slot, Verdict, digest, egress, ingress};
 use ipvl_testbed::require_root;
 use ipvl_tests::outcome::words;

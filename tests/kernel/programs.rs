@@ -3,11 +3,13 @@
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use aya::programs::{ProgramInfo, SchedClassifier, TestRun, TestRunOptions, loaded_programs};
-use ipvl_control::object::{self, Program};
-use ipvl_control::snapshot::{Bytes, Snapshot};
-use ipvl_control::sys;
-use ipvl_control::tables::{Abi, Nearby, Seats};
-use ipvl_core::{Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, Port, Sent, Slave, Slot, Verdict, WIRE};
+use ipvl_control::kernel::sys;
+use ipvl_control::port::object::{self, Program};
+use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
+use ipvl_core::{
+    Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, PortEntry, Sent, Slave, Slot, Verdict, WIRE,
+};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 
@@ -24,12 +26,12 @@ const SEGMENT: u32 = 1400;
 pub struct Programs {
     slave_xmit: SchedClassifier,
     master_rx: SchedClassifier,
-    port: Array<MapData, Abi<Port>>,
+    port: Array<MapData, Abi<PortEntry>>,
     slaves: Array<MapData, Abi<Slave>>,
     ids: HashMap<MapData, u32, Abi<Slot>>,
-    seats: Seats,
+    slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
-    nearby: Nearby,
+    addr_cache: AddrCache,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     groups: HashMap<MapData, Abi<Group>, Abi<Members>>,
     stats: PerCpuArray<MapData, Abi<Counters>>,
@@ -73,10 +75,10 @@ impl Programs {
             master_rx: classifier(&loaded.master_rx),
             port: Map::Array(take("PORT")).try_into().expect("PORT"),
             slaves: Map::Array(take("SLAVES")).try_into().expect("SLAVES"),
-            ids: Map::HashMap(take("IDS")).try_into().expect("IDS"),
+            ids: Map::HashMap(take("SLOT_BY_IFINDEX")).try_into().expect("SLOT_BY_IFINDEX"),
             addrs: Map::HashMap(take("ADDRS")).try_into().expect("ADDRS"),
-            seats: Seats::from_data(take("SEATS")).expect("SEATS"),
-            nearby: Nearby::from_data(take("NEARBY")).expect("NEARBY"),
+            slot_cache: SlotCache::from_data(take("SLOT_CACHE")).expect("SLOT_CACHE"),
+            addr_cache: AddrCache::from_data(take("ADDR_CACHE")).expect("ADDR_CACHE"),
             prefixes: Map::LpmTrie(take("PREFIXES")).try_into().expect("PREFIXES"),
             groups: Map::HashMap(take("GROUPS")).try_into().expect("GROUPS"),
             stats: Map::PerCpuArray(take("STATS")).try_into().expect("STATS"),
@@ -95,12 +97,12 @@ impl Programs {
             self.slaves.set(slot, Abi(slave), 0).expect("write SLAVES");
         }
         for (slot, slave) in &snapshot.slaves {
-            self.ids.insert(slave.host_end, Abi(*slot), 0).expect("write IDS");
-            self.seats.seat(slave.host_end, *slot).expect("write SEATS");
+            self.ids.insert(slave.host_end, Abi(*slot), 0).expect("write SLOT_BY_IFINDEX");
+            self.slot_cache.put(slave.host_end, *slot).expect("write SLOT_CACHE");
         }
         for (addr, owner) in &snapshot.owners {
             self.addrs.insert(Abi(*addr), Abi(entry(*owner)), 0).expect("write ADDRS");
-            self.nearby.put(*addr, entry(*owner)).expect("write NEARBY");
+            self.addr_cache.put(*addr, entry(*owner)).expect("write ADDR_CACHE");
         }
         for (addr, len, owner) in &snapshot.prefixes {
             self.prefixes.insert(&Key::new((*len).into(), Abi(*addr)), Abi(entry(*owner)), 0).expect("write PREFIXES");
@@ -146,11 +148,11 @@ impl Programs {
 
     fn forget(&mut self) {
         for host_end in self.ids.keys().flatten().collect::<Vec<_>>() {
-            self.seats.free(host_end).expect("clear SEATS");
-            self.ids.remove(&host_end).expect("clear IDS");
+            self.slot_cache.take_out(host_end).expect("clear SLOT_CACHE");
+            self.ids.remove(&host_end).expect("clear SLOT_BY_IFINDEX");
         }
         for addr in self.addrs.keys().flatten().collect::<Vec<_>>() {
-            self.nearby.take_out(addr.0).expect("clear NEARBY");
+            self.addr_cache.take_out(addr.0).expect("clear ADDR_CACHE");
             self.addrs.remove(&addr).expect("clear ADDRS");
         }
         for key in self.prefixes.keys().flatten().collect::<Vec<_>>() {

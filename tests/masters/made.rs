@@ -1,7 +1,8 @@
 //! Does a master that is made for an engine's network (`eth0.10`, or one that leads nowhere) last as long as it is needed?
 
 use crate::lab::{add_slave, exec, ipvl, pings, run};
-use ipvl_control::{NetnsRef, Parent, ensure_parent, netns, remove_parent};
+use ipvl_control::kernel::netns;
+use ipvl_control::{NetnsRef, Parent, ensure_parent, remove_parent};
 use ipvl_testbed::{Lab, Netns, require_device, require_root};
 
 const VLAN: Parent<'_> = Parent::Vlan { lower: "eth0", id: 10 };

@@ -6,7 +6,7 @@
 use crate::names::{SLAVES, slave_addresses};
 use crate::scenario::Case;
 use crate::world::World;
-use ipvl_control::netlink::Netlink;
+use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
 use ipvl_core::{Addr, Group, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
 use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, Mac, Port, kernel_is_at_least, wait_until};

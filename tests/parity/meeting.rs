@@ -2,7 +2,7 @@
 
 use crate::identity::header_is_sound;
 use crate::recorder::Record;
-use ipvl_control::snapshot::Bytes;
+use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::wire::{HEADER_LEN, Packet};
 use ipvl_core::{Addr, Flag, Mode, Owner, Slot, Tables, WIRE, egress, ingress};
 use ipvl_testbed::MASTER_MAC;

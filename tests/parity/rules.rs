@@ -86,12 +86,12 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "no group for l3 slaves",
         row: "C38",
-        explains: |m| !m.l2() && m.refused(&["group", "not-ip"]) && m.kernel.one_slave(),
+        explains: |m| !m.l2() && m.refused(&["multicast", "not-ip"]) && m.kernel.one_slave(),
     },
     Rule {
         name: "no IPv6 group for l3 slaves",
         row: "C37",
-        explains: |m| !m.l2() && m.refused(&["group"]) && m.kernel.only(&["ext"]),
+        explains: |m| !m.l2() && m.refused(&["multicast"]) && m.kernel.only(&["ext"]),
     },
     Rule {
         name: "a sibling takes a packet whatever its MAC address",

@@ -65,7 +65,7 @@ impl Budget {
         let runs = results.series.iter().filter(|series| series.load == "verdict" && series.path != "floor");
         let name = |path: &str, family: &str, candidate: &str| format!("{candidate}, {path}, {family}");
         let runs = runs.map(|run| (name(&run.path, &run.family, &run.candidate), run.median() as u64));
-        Ok(Self { programs: programs(ipvl_control::object::OBJECT)?, runs: runs.collect() })
+        Ok(Self { programs: programs(ipvl_control::port::object::OBJECT)?, runs: runs.collect() })
     }
 
     fn kept() -> io::Result<Self> {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn no_program_is_longer_than_its_budget() {
-        let now = programs(ipvl_control::object::OBJECT).expect("an object");
+        let now = programs(ipvl_control::port::object::OBJECT).expect("an object");
         let kept = Budget::kept().expect("a budget").programs;
         assert!(now.len() >= 4, "there are programs");
         let complaints = differing(&now, &kept);

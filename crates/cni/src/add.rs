@@ -10,7 +10,8 @@ use crate::failure::Failure;
 use crate::ipam::Ipam;
 use crate::outcome::{self, Interface, Ip, Outcome};
 use crate::owner;
-use ipvl_control::{Attached, Attachment, LinkSpec, SlaveRoute, netns};
+use ipvl_control::kernel::netns;
+use ipvl_control::{Attached, Attachment, LinkSpec, SlaveRoute};
 use ipvl_core::Mac;
 use serde_json::Value;
 

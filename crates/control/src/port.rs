@@ -1,20 +1,25 @@
 //! What is a master's port: its programs and maps, found again by asking the kernel, or made?
 
-use crate::alias;
+pub(crate) mod groups;
+pub mod hook;
+pub(crate) mod host;
+pub mod host_end;
+pub mod object;
+pub(crate) mod sysctl;
+pub mod tables;
+
 use crate::error::{Error, Result, refused};
-use crate::hook::Hook;
-use crate::host::HostAddresses;
+use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
+use crate::kernel::sys::{self, AttachType};
 use crate::model::Backend;
-use crate::multicast;
-use crate::netlink::{LinkChange, LinkInfo, Netlink};
-use crate::object::{self, MASTER_RX, SLAVE_XMIT};
+use crate::port::hook::Hook;
+use crate::port::host::HostAddresses;
+use crate::port::tables::{PortMaps, Reports};
 use crate::refusal::Refusal;
-use crate::sys::{self, AttachType};
-use crate::sysctl;
-use crate::tables::{PortMaps, Reports};
+use host_end::HostEnd;
 use ipvl_core::{ABI_VERSION, Mac, Slot};
+use object::{MASTER_RX, SLAVE_XMIT};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A device without link-layer header (tun, wireguard).
@@ -40,7 +45,7 @@ enum Seen {
     Nothing,
     Whole(Box<Port>),
     /// The last slave went while no agent ran, and its program with it: `master_rx` is left, and what the port was.
-    Empty(Hook, OwnedFd, ipvl_core::Port),
+    Empty(Hook, OwnedFd, ipvl_core::PortEntry),
     /// Not our doing, or that of another version of us.
     Foreign(Error),
 }
@@ -91,7 +96,7 @@ impl Port {
         let Some((hook, slave_xmit)) = Hook::find(netlink, host_end, SLAVE_XMIT)? else { return Ok(None) };
         let map_ids = sys::prog_info(&slave_xmit)?.map_ids;
         let port = own_version(&map_ids, host_end)?;
-        if !port.has(ipvl_core::Port::CUT) {
+        if !port.has(ipvl_core::PortEntry::MASTER_GONE) {
             return Ok(None);
         }
         let maps = PortMaps::by_ids(&map_ids)?;
@@ -132,7 +137,7 @@ impl Port {
 
     /// Takes over what the master is like now. One that comes back from another netns may have lost its program there.
     pub fn follow(&mut self, netlink: &Netlink, master: &LinkInfo) -> Result<()> {
-        let was_cut = self.maps.port()?.has(ipvl_core::Port::CUT);
+        let was_cut = self.maps.port()?.has(ipvl_core::PortEntry::MASTER_GONE);
         if was_cut && !self.reunite(netlink, master.ifindex, true)? {
             return Ok(());
         }
@@ -143,20 +148,20 @@ impl Port {
             port.master = master.ifindex;
             port.mtu = master.mtu;
             port.mac = master.mac.unwrap_or(Mac([0; 6]));
-            port.flags &= !ipvl_core::Port::CUT;
+            port.flags &= !ipvl_core::PortEntry::MASTER_GONE;
         })
     }
 
     /// Takes a link for the master that had left, and is back under another number; whether it is. It is if it has the
     /// program, or lost that elsewhere and the caller was `told` so. Until the last step, all can be done again.
     pub fn welcome(&mut self, netlink: &Netlink, link: &LinkInfo, told: bool) -> Result<bool> {
-        if !self.maps.port()?.has(ipvl_core::Port::CUT) || !self.reunite(netlink, link.ifindex, told)? {
+        if !self.maps.port()?.has(ipvl_core::PortEntry::MASTER_GONE) || !self.reunite(netlink, link.ifindex, told)? {
             return Ok(false);
         }
         for (host_end, slot) in self.maps.slots()? {
             let Some(known) = netlink.link(host_end, None)? else { continue };
             let described = HostEnd { master: link.ifindex, slot }.to_string();
-            let alias = alias::with_owner(described, alias::owner_of(&known));
+            let alias = host_end::with_owner(described, host_end::owner_of(&known));
             netlink.set_link(host_end, &LinkChange { alias: Some(&alias), ..LinkChange::default() })?;
         }
         self.master = link.ifindex;
@@ -197,7 +202,7 @@ impl Port {
 
     /// Has the master forward no longer than some slave needs it.
     pub fn relax(&mut self, netlink: &Netlink) -> Result<()> {
-        let forwards = self.maps.port()?.has(ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6);
+        let forwards = self.maps.port()?.has(ipvl_core::PortEntry::FORWARDING_4 | ipvl_core::PortEntry::FORWARDING_6);
         if !forwards || self.needs_forwarding()? {
             return Ok(());
         }
@@ -223,14 +228,14 @@ impl Port {
 
     fn load(hook: Hook, master: &LinkInfo) -> Result<Self> {
         let mut loaded = object::load()?;
-        loaded.maps.set_port(ipvl_core::Port {
+        loaded.maps.set_port(ipvl_core::PortEntry {
             abi: ABI_VERSION,
             master: master.ifindex,
             mtu: master.mtu,
-            flags: if master.arp_type == ARPHRD_NONE { ipvl_core::Port::IP_ONLY } else { 0 },
+            flags: if master.arp_type == ARPHRD_NONE { ipvl_core::PortEntry::IP_ONLY } else { 0 },
             slave_xmit: loaded.slave_xmit.id,
             mac: master.mac.unwrap_or(Mac([0; 6])),
-            ..ipvl_core::Port::default()
+            ..ipvl_core::PortEntry::default()
         })?;
         let (master_rx, slave_xmit) = (Some(loaded.master_rx.fd), loaded.slave_xmit.fd);
         Ok(Self { master: master.ifindex, hook, maps: loaded.maps, master_rx, slave_xmit, reports: None })
@@ -242,9 +247,15 @@ impl Port {
     }
 
     /// Puts new programs in the place of an empty port's. What we changed at the master is still ours to undo.
-    fn renew(netlink: &Netlink, hook: Hook, master: &LinkInfo, old: OwnedFd, was: ipvl_core::Port) -> Result<Self> {
-        const KEPT: u32 = ipvl_core::Port::FORWARDING_4 | ipvl_core::Port::FORWARDING_6;
-        multicast::leave_groups_of(&master.name, &sys::prog_info(&old)?.map_ids)?;
+    fn renew(
+        netlink: &Netlink,
+        hook: Hook,
+        master: &LinkInfo,
+        old: OwnedFd,
+        was: ipvl_core::PortEntry,
+    ) -> Result<Self> {
+        const KEPT: u32 = ipvl_core::PortEntry::FORWARDING_4 | ipvl_core::PortEntry::FORWARDING_6;
+        groups::leave_groups_of(&master.name, &sys::prog_info(&old)?.map_ids)?;
         let mut port = Self::load(hook, master)?;
         port.maps.change_port(|port| {
             port.flags |= was.flags & KEPT;
@@ -282,7 +293,7 @@ impl Port {
     fn gather(
         netlink: &Netlink,
         links: &[LinkInfo],
-        mend: impl Fn(&LinkInfo, (Hook, OwnedFd, ipvl_core::Port)) -> Result<Option<Self>>,
+        mend: impl Fn(&LinkInfo, (Hook, OwnedFd, ipvl_core::PortEntry)) -> Result<Option<Self>>,
     ) -> Result<Vec<Self>> {
         let mut ports = BTreeMap::new();
         let host_ends: Vec<(u32, HostEnd)> =
@@ -319,7 +330,7 @@ impl Port {
             let named = |master| host_ends.contains(&(host_end, HostEnd { master, slot }));
             named(port.master) || named(self.master)
         };
-        !port.has(ipvl_core::Port::CUT) || slots.is_empty() || slots.into_iter().any(known)
+        !port.has(ipvl_core::PortEntry::MASTER_GONE) || slots.is_empty() || slots.into_iter().any(known)
     }
 
     /// Whether both are one, found in two ways.
@@ -330,7 +341,7 @@ impl Port {
 }
 
 /// The port's own entry, if the programs with these maps are of this version of us.
-fn own_version(map_ids: &[u32], ifindex: u32) -> Result<ipvl_core::Port> {
+fn own_version(map_ids: &[u32], ifindex: u32) -> Result<ipvl_core::PortEntry> {
     let foreign = |refusal| refused("use", format!("the programs on link {ifindex}"), refusal);
     match PortMaps::port_by_ids(map_ids) {
         Ok(port) if port.abi == ABI_VERSION => Ok(port),
@@ -346,44 +357,4 @@ fn slave_xmit(id: u32) -> Option<(OwnedFd, Vec<u32>)> {
     let program = sys::prog_fd_by_id(id).ok()?;
     let info = sys::prog_info(&program).ok()?;
     (info.name == SLAVE_XMIT).then_some((program, info.map_ids))
-}
-
-/// What a host end says of itself, in its alias: the one place where a device tells whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostEnd {
-    /// The master's ifindex.
-    pub master: u32,
-    /// The slave's slot.
-    pub slot: Slot,
-}
-
-impl HostEnd {
-    /// What this link says, if it is one.
-    pub fn of(link: &LinkInfo) -> Option<Self> {
-        let mut words = link.alias.as_deref()?.strip_prefix(PREFIX)?.split(' ');
-        let master = words.next()?.parse().ok()?;
-        let slot = Slot(words.next()?.strip_prefix("slot=")?.parse().ok()?);
-        Some(Self { master, slot })
-    }
-}
-
-const PREFIX: &str = "ipvl host end: master=";
-
-impl fmt::Display for HostEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{} slot={}", self.master, self.slot.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_end_says_whose_it_is() {
-        let host_end = HostEnd { master: 7, slot: Slot(12) };
-        let link = LinkInfo { alias: Some(host_end.to_string()), ..LinkInfo::default() };
-        assert_eq!(HostEnd::of(&link), Some(host_end));
-        assert_eq!(HostEnd::of(&LinkInfo { alias: Some("uplink".to_owned()), ..LinkInfo::default() }), None);
-    }
 }

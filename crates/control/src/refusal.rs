@@ -157,7 +157,7 @@ impl fmt::Display for Refusal {
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
             Self::Attached => f.write_str("it has its slave already; take that back first"),
             Self::UnfitOwner => {
-                let most = crate::alias::LONGEST_OWNER;
+                let most = crate::port::host_end::LONGEST_OWNER;
                 write!(f, "an owner is 1 to {most} bytes without control characters")
             }
             Self::UnfitAddress { addr, prefix_len } => {

@@ -1,21 +1,30 @@
-//! How are slaves made, changed and removed?
+//! How are slaves made and changed?
 
-use crate::agent_client;
-use crate::alias;
+pub(crate) mod agent_client;
+pub(crate) mod alias_event;
+pub(crate) mod backend;
+pub(crate) mod declare;
+pub(crate) mod find;
+pub(crate) mod parent;
+pub(crate) mod remove;
+pub(crate) mod routes;
+pub(crate) mod tap;
+pub(crate) mod tidy;
+pub(crate) mod uplink;
+
 use crate::error::{Result, refused};
-use crate::find::{self, Found};
-use crate::hook::Hook;
-use crate::lock::{LOCK_WAIT, Lock};
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, PairSpec};
+use crate::kernel::netns;
 use crate::model::{Backend, Change, LinkSpec};
-use crate::netlink::{LinkChange, LinkInfo, Netlink, PairSpec};
-use crate::netns;
-use crate::notice;
-use crate::port::{ARPHRD_NONE, HostEnd, Port};
+use crate::port::hook::Hook;
+use crate::port::host_end;
+use crate::port::host_end::HostEnd;
+use crate::port::sysctl;
+use crate::port::{ARPHRD_NONE, Port};
 use crate::refusal::Refusal;
-use crate::routes;
-use crate::sysctl;
-use crate::tap::{NewTap, TapSpec};
-use crate::tidy;
+use crate::slave::tap::{NewTap, TapSpec};
+use find::Found;
 use ipvl_core::{Mac, Mode, Slave, SlaveConfig, Slot};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -75,7 +84,7 @@ fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let now = found.port.maps.slave(found.slot)?.config();
     let undone = Slave::new(before.host_end, before.config().found_as(now));
     found.port.maps.set_slave(found.slot, undone)?;
-    notice::tell(&Netlink::open()?, found.described(), undone);
+    alias_event::tell(&Netlink::open()?, found.described(), undone);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
@@ -217,7 +226,7 @@ fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, p
         sysctl::start_forwarding(&master.name, &mut port.maps, all_or_nothing)?;
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
-    let alias = alias::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
+    let alias = host_end::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
     let born = bear(netlink, wanted, master, &alias)?;
     let host_end = born.host_end;
     let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);
@@ -277,7 +286,7 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave:
     // The agent raises what is in the table: not before it has its program.
     port.attach(netlink, hook, &link)?;
     port.maps.occupy(slot, slave)?;
-    notice::tell(netlink, HostEnd { master: port.master, slot }, slave);
+    alias_event::tell(netlink, HostEnd { master: port.master, slot }, slave);
     Ok(())
 }
 
@@ -320,7 +329,7 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         false => switch(netlink, found, slave)?,
     }
     if slave != old {
-        notice::tell(netlink, found.described(), slave);
+        alias_event::tell(netlink, found.described(), slave);
     }
     if old.host() && !slave.host() {
         sysctl::prepare_host_end(&found.host_end.name, slave)?;

@@ -7,15 +7,15 @@ use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
-/// How many entries the map `SEATS` has.
-pub const SEATS: u32 = 1 << 14;
-/// How many bits [`crate::Words::place`] has, and with it how many entries the map `NEARBY`.
-pub const NEARBY_BITS: u32 = 16;
+/// How many entries the map `SLOT_CACHE` has.
+pub const SLOT_CACHE: u32 = 1 << 14;
+/// How many bits [`crate::Words::cache_index`] has, and with it how many entries the map `ADDR_CACHE`.
+pub const ADDR_CACHE_BITS: u32 = 16;
 /// How many copies of a flooded frame are made before the frame queues up again behind them: few beside the kernel's
 /// default `netdev_max_backlog` (1000), and few for the verifier, which walks them one by one.
 pub const FLOOD_CHUNK: u32 = 64;
@@ -272,7 +272,7 @@ impl Slave {
 /// The one entry of the map `PORT`: the master, and what all its slaves share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Port {
+pub struct PortEntry {
     /// [`ABI_VERSION`] of whoever made the maps.
     pub abi: u32,
     /// The master's ifindex.
@@ -281,7 +281,7 @@ pub struct Port {
     pub mtu: u32,
     /// One more than the highest slot in use: where a flood ends.
     pub slots: u32,
-    /// `Port::IP_ONLY` and its neighbours.
+    /// `PortEntry::IP_ONLY` and its neighbours.
     pub flags: u32,
     /// The next slot to try for a new slave, so that numbers are not reused at once.
     pub cursor: u32,
@@ -303,13 +303,13 @@ pub struct Router {
     pub v6: Addr,
 }
 
-impl Port {
+impl PortEntry {
     /// The master has no Ethernet header (tun, wireguard): frames start with the IP header.
     pub const IP_ONLY: u32 = 1 << 0;
     /// The map `PREFIXES` is not empty.
     pub const PREFIXES: u32 = 1 << 1;
     /// The master has left: nothing can go out.
-    pub const CUT: u32 = 1 << 2;
+    pub const MASTER_GONE: u32 = 1 << 2;
     /// We switched IPv4 forwarding on at the master and must switch it off again.
     pub const FORWARDING_4: u32 = 1 << 3;
     /// The same for IPv6 (`force_forwarding`).

@@ -3,11 +3,11 @@
 mod l2;
 mod l3;
 
-use crate::abi::{Flag, Mode, Port, Slave, Slot};
+use crate::abi::{Flag, Mode, PortEntry, Slave, Slot};
 use crate::frame::{Frame, Tables};
 use crate::guard::Sender;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::{Ethernet, HEADER_LEN, Kind, Packet, ethertype};
+use crate::wire::{Ethernet, HEADER_LEN, Packet, Protocol, ethertype};
 
 /// Decides on a frame that came out of the slave in `slot`; `None` if its host end is in no table.
 /// Mirrors `ipvlan_queue_xmit`.
@@ -20,7 +20,7 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Option<Slot>) -> V
 struct Outgoing<'a, F, T> {
     frame: &'a F,
     tables: &'a T,
-    port: Port,
+    port: PortEntry,
     sender: Sender,
     eth: Ethernet,
     packet: Packet,
@@ -37,11 +37,11 @@ fn decide(frame: &impl Frame, tables: &impl Tables, slot: Option<Slot>) -> Resul
     let port = tables.port();
     let eth = Ethernet::parse(frame).ok_or(Reason::Truncated)?;
     untagged(frame, &eth)?;
-    if eth.src != port.mac && !port.has(Port::IP_ONLY) {
+    if eth.src != port.mac && !port.has(PortEntry::IP_ONLY) {
         return Err(Reason::ForeignMac.into());
     }
     let packet = Packet::parse(frame, HEADER_LEN, eth.ethertype)?;
-    if matches!(packet.kind, Kind::Arp) && packet.sender_mac != port.mac {
+    if matches!(packet.protocol, Protocol::Arp) && packet.sender_mac != port.mac {
         return Err(Reason::ForeignMac.into());
     }
     sender.may_send(&packet, tables)?;
@@ -64,7 +64,7 @@ fn untagged(frame: &impl Frame, eth: &Ethernet) -> Result<(), Reason> {
 }
 
 /// How a sender reaches a sibling.
-enum Way {
+enum SiblingPath {
     /// Directly.
     Direct,
     /// Only by the switch outside.
@@ -74,15 +74,15 @@ enum Way {
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// The way to `sibling`, which is in slot `to`. Between two slaves the stricter flag holds.
     #[inline(always)]
-    fn way_to(&self, to: Slot, sibling: Slave) -> Result<Way, Reason> {
+    fn path_to(&self, to: Slot, sibling: Slave) -> Result<SiblingPath, Reason> {
         if to == self.sender.slot {
             return Err(Reason::OwnFrame);
         }
         match self.sender.slave.flag().max(sibling.flag()) {
             Flag::Private => Err(Reason::Private),
-            Flag::Vepa => Ok(Way::Outside),
+            Flag::Vepa => Ok(SiblingPath::Outside),
             Flag::Bridge if sibling.is_vacant() || !sibling.up() => Err(Reason::SlaveDown),
-            Flag::Bridge => Ok(Way::Direct),
+            Flag::Bridge => Ok(SiblingPath::Direct),
         }
     }
 
@@ -108,6 +108,6 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// `action`, which leads out of the master, unless the master has left.
     #[inline(always)]
     fn outside(&self, action: Action) -> Result<Verdict, Verdict> {
-        if self.port.has(Port::CUT) { Err(Reason::Cut.into()) } else { Ok(action.into()) }
+        if self.port.has(PortEntry::MASTER_GONE) { Err(Reason::MasterGone.into()) } else { Ok(action.into()) }
     }
 }

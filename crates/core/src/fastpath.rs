@@ -4,7 +4,7 @@
 //! and the whole decision is made. Where something is said, it is what the whole decision would say: a property test
 //! holds the two together. Every comparison is between machine words, for this runs for every packet.
 
-use crate::abi::{Flag, Guard, Mode, Port, Slave, Slot};
+use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
 use crate::addr::{Mac, Words};
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
@@ -24,14 +24,14 @@ const MAC_LEN: usize = 6;
 
 /// A verdict, and the slave that it is about if the frame is to be delivered: whoever acts on it needs not look again.
 #[derive(Clone, Copy)]
-pub struct Glance {
+pub struct FastVerdict {
     /// What becomes of the frame.
     pub verdict: Verdict,
     /// Who gets it; [`Slave::VACANT`] if no slave does.
     pub to: Slave,
 }
 
-impl Glance {
+impl FastVerdict {
     #[inline(always)]
     fn deliver(slot: Slot, to: Slave) -> Option<Self> {
         Some(Self { verdict: Action::Deliver(slot).into(), to })
@@ -45,10 +45,10 @@ impl Glance {
 
 /// Decides on a packet from the slave in `slot`, if it is an ordinary one. See [`crate::egress()`].
 #[inline(always)]
-pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Glance> {
+pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<FastVerdict> {
     let slave = tables.slave(slot);
-    let port = tables.port_in_place()?;
-    if slave.is_vacant() || port.has(Port::IP_ONLY | Port::CUT) {
+    let port = tables.port_ref()?;
+    if slave.is_vacant() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
     let packet = Plain::read(frame)?;
@@ -61,21 +61,21 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Gl
 /// Decides on a packet from the wire, if it is an ordinary one, to the MAC address that host and slaves share, and not our
 /// own sent back. See [`crate::ingress()`].
 #[inline(always)]
-pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<Glance> {
-    let port = tables.port_in_place()?;
-    if frame.is_loopback() || port.has(Port::IP_ONLY | Port::CUT) {
+pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> {
+    let port = tables.port_ref()?;
+    if frame.is_loopback() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
     let packet = Plain::read(frame)?;
     if !packet.to_mac.is(port.mac) || packet.from_mac.is(port.mac) {
         return None;
     }
-    let Owner::Slave(slot) = tables.owner_of(packet.to) else { return Glance::at(Action::Host) };
+    let Owner::Slave(slot) = tables.owner_of(packet.to) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     match slave.mode() {
         _ if !slave.up() => None,
-        Mode::L3s => Glance::at(Action::Host),
-        Mode::L2 | Mode::L3 => Glance::deliver(slot, slave),
+        Mode::L3s => FastVerdict::at(Action::Host),
+        Mode::L2 | Mode::L3 => FastVerdict::deliver(slot, slave),
     }
 }
 
@@ -133,23 +133,23 @@ fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
 struct Sending<'a, F, T> {
     frame: &'a F,
     tables: &'a T,
-    port: &'a Port,
+    port: &'a PortEntry,
     slot: Slot,
     slave: Slave,
 }
 
 impl<F: Frame, T: Tables> Sending<'_, F, T> {
     #[inline(always)]
-    fn decide(&self, packet: &Plain) -> Option<Glance> {
+    fn decide(&self, packet: &Plain) -> Option<FastVerdict> {
         if packet.to_mac.is_group() || !self.may_send(packet.from) {
             return None;
         }
         match self.slave.mode() {
             Mode::L2 if packet.to_mac.is(self.port.mac) => self.meet(self.tables.owner_of(packet.to)),
-            Mode::L2 => Glance::at(Action::Wire),
+            Mode::L2 => FastVerdict::at(Action::Wire),
             _ if packet.to.is_group() => None,
             mode => match self.tables.owner_of(packet.to) {
-                Owner::Nobody if mode == Mode::L3s => Glance::at(Action::Host),
+                Owner::Nobody if mode == Mode::L3s => FastVerdict::at(Action::Host),
                 Owner::Nobody => self.route(packet),
                 known => self.meet(known),
             },
@@ -163,30 +163,30 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
 
     /// A sibling within reach, or the host.
     #[inline(always)]
-    fn meet(&self, owner: Owner) -> Option<Glance> {
+    fn meet(&self, owner: Owner) -> Option<FastVerdict> {
         match owner {
             Owner::Slave(to) if to != self.slot => self.to_sibling(to, self.tables.slave(to)),
-            Owner::Host if self.slave.host() => Glance::at(Action::Host),
+            Owner::Host if self.slave.host() => FastVerdict::at(Action::Host),
             _ => None,
         }
     }
 
     /// In l3s, siblings meet in the host's stack unless both allow the direct way.
     #[inline(always)]
-    fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<Glance> {
+    fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<FastVerdict> {
         if self.slave.meets(sibling) {
-            return Glance::deliver(to, sibling);
+            return FastVerdict::deliver(to, sibling);
         }
         let by_host = self.slave.meets_by_host() || sibling.meets_by_host();
         let bridged = self.slave.flag() == Flag::Bridge && sibling.flag() == Flag::Bridge;
         let reached = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
-        if reached { Glance::at(Action::Host) } else { None }
+        if reached { FastVerdict::at(Action::Host) } else { None }
     }
 
     #[inline(always)]
-    fn route(&self, packet: &Plain) -> Option<Glance> {
+    fn route(&self, packet: &Plain) -> Option<FastVerdict> {
         let fits = packet.len <= self.port.mtu || self.frame.is_gso();
         let sound = packet.to.high != 0 || plain_checksum_holds(self.frame);
-        if fits && sound { Glance::at(Action::Route) } else { None }
+        if fits && sound { FastVerdict::at(Action::Route) } else { None }
     }
 }

@@ -1,9 +1,9 @@
 //! Who gets a copy of a flooded frame, and may its sender have that many?
 
-use crate::abi::{Flag, Port, Slave, Slot, WIRE};
+use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
 use crate::frame::{Frame, Tables};
 use crate::group::{Group, Members};
-use crate::verdict::{Audience, Flood, Then};
+use crate::verdict::{Flood, FloodTo, Then};
 
 /// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
 const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
@@ -15,11 +15,11 @@ const BURST_NANOS: u64 = 2_000_000_000;
 impl Flood {
     /// The slots to look at, first and one past the last.
     #[inline(always)]
-    pub fn slots(&self, port: &Port) -> (u32, u32) {
+    pub fn slots(&self, port: &PortEntry) -> (u32, u32) {
         match self.to {
-            Audience::Nobody => (0, 0),
-            Audience::One(Slot(slot)) => (slot, slot + 1),
-            Audience::All | Audience::Bridged | Audience::Reflected(_) => (0, port.slots),
+            FloodTo::Nobody => (0, 0),
+            FloodTo::One(Slot(slot)) => (slot, slot + 1),
+            FloodTo::All | FloodTo::Bridged | FloodTo::Reflected(_) => (0, port.slots),
         }
     }
 
@@ -27,10 +27,10 @@ impl Flood {
     #[inline(always)]
     pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> Filter<'a> {
         let (mask, want) = match self.to {
-            Audience::Nobody => (0, 1),
-            Audience::One(_) | Audience::All => Slave::L2_AND_UP,
-            Audience::Bridged => Slave::L2_AND_UP_BRIDGE,
-            Audience::Reflected(sender) => reflected(sender),
+            FloodTo::Nobody => (0, 1),
+            FloodTo::One(_) | FloodTo::All => Slave::L2_AND_UP,
+            FloodTo::Bridged => Slave::L2_AND_UP_BRIDGE,
+            FloodTo::Reflected(sender) => reflected(sender),
         };
         let group = self.group(frame);
         let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
@@ -41,7 +41,7 @@ impl Flood {
     /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
     #[inline(always)]
     pub fn group(&self, frame: &impl Frame) -> Option<Group> {
-        if matches!(self.to, Audience::One(_)) { None } else { Group::of(frame) }
+        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(frame) }
     }
 
     /// Whether the frame itself goes out of the master.
@@ -141,10 +141,10 @@ mod tests {
     struct Joined(Members);
 
     impl Tables for Joined {
-        fn port(&self) -> Port {
-            Port::default()
+        fn port(&self) -> PortEntry {
+            PortEntry::default()
         }
-        fn port_in_place(&self) -> Option<&Port> {
+        fn port_ref(&self) -> Option<&PortEntry> {
             None
         }
         fn slave(&self, _: Slot) -> Slave {
@@ -173,14 +173,14 @@ mod tests {
     }
 
     /// Whether a frame to `mac` reaches the slave in slot 1, while slot 2 has joined [`GROUP`].
-    fn reaches_at(mac: [u8; 6], to_whom: Audience, slave: Slave) -> bool {
+    fn reaches_at(mac: [u8; 6], to_whom: FloodTo, slave: Slave) -> bool {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(2), true);
         let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
         flood.filter(&to(mac), &tables).admits(Slot(1), slave)
     }
 
-    fn reaches(to: Audience, slave: Slave) -> bool {
+    fn reaches(to: FloodTo, slave: Slave) -> bool {
         reaches_at([0xff; 6], to, slave)
     }
 
@@ -188,13 +188,13 @@ mod tests {
     fn an_audience_is_who_may_hear() {
         for flag in [Flag::Bridge, Flag::Vepa, Flag::Private] {
             let up = slave(Mode::L2, flag, true);
-            assert!(reaches(Audience::All, up) && reaches(Audience::One(Slot(1)), up));
-            assert!(!reaches(Audience::Nobody, up));
-            assert!(!reaches(Audience::All, slave(Mode::L2, flag, false)));
-            assert!(!reaches(Audience::All, slave(Mode::L3, flag, true)));
-            assert_eq!(reaches(Audience::Bridged, up), flag == Flag::Bridge);
+            assert!(reaches(FloodTo::All, up) && reaches(FloodTo::One(Slot(1)), up));
+            assert!(!reaches(FloodTo::Nobody, up));
+            assert!(!reaches(FloodTo::All, slave(Mode::L2, flag, false)));
+            assert!(!reaches(FloodTo::All, slave(Mode::L3, flag, true)));
+            assert_eq!(reaches(FloodTo::Bridged, up), flag == Flag::Bridge);
             for sender in [Flag::Bridge, Flag::Vepa, Flag::Private] {
-                assert_eq!(reaches(Audience::Reflected(sender), up), sender.max(flag) == Flag::Vepa);
+                assert_eq!(reaches(FloodTo::Reflected(sender), up), sender.max(flag) == Flag::Vepa);
             }
         }
     }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_group_is_for_who_has_joined_it() {
         let joined = slave(Mode::L2, Flag::Bridge, true);
-        let flood = Flood { from: WIRE, to: Audience::All, then: Then::Host };
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: Then::Host };
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
@@ -216,10 +216,10 @@ mod tests {
     fn what_all_stations_hear_needs_no_joining() {
         let one = slave(Mode::L2, Flag::Bridge, true);
         for mac in [[0xff; 6], [1, 0, 0x5e, 0, 0, 0xfb], [0x33, 0x33, 0, 0, 0, 1]] {
-            assert!(reaches_at(mac, Audience::All, one), "{mac:02x?}");
+            assert!(reaches_at(mac, FloodTo::All, one), "{mac:02x?}");
         }
         for mac in [GROUP, [1, 0, 0x5e, 1, 0, 1], [0x33, 0x33, 0, 0, 0, 0xfb], [1, 0x80, 0xc2, 0, 0, 0xe]] {
-            assert!(!reaches_at(mac, Audience::All, one), "{mac:02x?}");
+            assert!(!reaches_at(mac, FloodTo::All, one), "{mac:02x?}");
         }
     }
 
@@ -227,13 +227,13 @@ mod tests {
     fn who_gets_all_groups_needs_no_joining_either() {
         let config = SlaveConfig { all_groups: true, ..slave(Mode::L2, Flag::Bridge, true).config() };
         let greedy = Slave::new(9, config);
-        assert!(reaches_at(GROUP, Audience::All, greedy) && !reaches_at(GROUP, Audience::Nobody, greedy));
-        assert!(reaches_at(GROUP, Audience::One(Slot(1)), slave(Mode::L2, Flag::Bridge, true)));
+        assert!(reaches_at(GROUP, FloodTo::All, greedy) && !reaches_at(GROUP, FloodTo::Nobody, greedy));
+        assert!(reaches_at(GROUP, FloodTo::One(Slot(1)), slave(Mode::L2, Flag::Bridge, true)));
     }
 
     #[test]
     fn a_sender_hears_nothing_of_itself() {
-        let flood = Flood { from: Slot(1), to: Audience::All, then: Then::Nowhere };
+        let flood = Flood { from: Slot(1), to: FloodTo::All, then: Then::Nowhere };
         let tables = Joined(Members::NOBODY);
         assert!(!flood.filter(&to([0xff; 6]), &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }

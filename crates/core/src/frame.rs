@@ -1,6 +1,6 @@
 //! What may a decision ask about a frame and about the world?
 
-use crate::abi::{Port, Slave, Slot};
+use crate::abi::{PortEntry, Slave, Slot};
 use crate::addr::{Addr, Words};
 use crate::group::{Group, Members};
 use crate::owner::Owner;
@@ -45,10 +45,10 @@ pub trait Frame {
 /// What the control plane wrote down.
 pub trait Tables {
     /// The master and what all slaves share.
-    fn port(&self) -> Port;
+    fn port(&self) -> PortEntry;
 
     /// The same where it is; `None` if nothing is there.
-    fn port_in_place(&self) -> Option<&Port>;
+    fn port_ref(&self) -> Option<&PortEntry>;
 
     /// The slave in `slot`; [`Slave::VACANT`] if there is none.
     fn slave(&self, slot: Slot) -> Slave;
@@ -70,12 +70,12 @@ pub trait Tables {
 }
 
 impl<T: Tables + ?Sized> Tables for &T {
-    fn port(&self) -> Port {
+    fn port(&self) -> PortEntry {
         (**self).port()
     }
 
-    fn port_in_place(&self) -> Option<&Port> {
-        (**self).port_in_place()
+    fn port_ref(&self) -> Option<&PortEntry> {
+        (**self).port_ref()
     }
 
     fn slave(&self, slot: Slot) -> Slave {

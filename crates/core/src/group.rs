@@ -85,7 +85,7 @@ impl Members {
 /// Whether a slave's frame says that it joins groups or leaves some: IGMP of any version, or a report or a farewell of
 /// MLD (RFC 2710, RFC 3810), which always comes behind a hop-by-hop header.
 #[inline(always)]
-pub fn tells_of_groups(frame: &impl Frame) -> bool {
+pub fn is_membership_report(frame: &impl Frame) -> bool {
     const IGMP: u8 = 2;
     const HOP_BY_HOP: u8 = 0;
     const IPV6_LEN: usize = 40;

@@ -5,7 +5,7 @@ use crate::addr::Addr;
 use crate::frame::Tables;
 use crate::owner::Owner;
 use crate::verdict::Reason;
-use crate::wire::{Packet, Saying};
+use crate::wire::{NeighbourMessage, Packet};
 
 /// A slave that sends.
 #[derive(Clone, Copy)]
@@ -21,8 +21,8 @@ impl Sender {
         if self.slave.guard() == Guard::Off {
             return Ok(());
         }
-        if matches!(packet.saying, Saying::Claim) {
-            self.may_claim(packet.about, tables)?;
+        if matches!(packet.message, NeighbourMessage::Advertisement) {
+            self.may_claim(packet.target, tables)?;
         }
         self.may_claim(packet.src, tables)
     }

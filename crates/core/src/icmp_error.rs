@@ -8,9 +8,9 @@ use crate::verdict::Reason;
 use crate::wire::{HEADER_LEN, ICMPV6, ethertype, fold, sum};
 
 /// Length in bytes of what goes before the quoted packet in an error about IPv4: Ethernet, IPv4 and ICMP headers.
-pub const COMPLAINT_4_LEN: usize = HEADER_LEN + 20 + 8;
+pub const ICMP_ERROR_V4_LEN: usize = HEADER_LEN + 20 + 8;
 /// The same for IPv6.
-pub const COMPLAINT_6_LEN: usize = HEADER_LEN + 40 + 8;
+pub const ICMP_ERROR_V6_LEN: usize = HEADER_LEN + 40 + 8;
 /// How much of an IPv4 packet is quoted, in bytes: what RFC 792 asks for.
 pub const QUOTE_4: usize = 28;
 /// How much of an IPv6 packet is: enough to tell the sender's stack which connection it is.
@@ -23,21 +23,21 @@ const TOS: u8 = 0xc0;
 const DUMMY: [u8; 4] = [192, 0, 0, 8];
 
 /// Type, code and the MTU field of an error.
-struct Kind(u8, u8, u32);
+struct ErrorType(u8, u8, u32);
 
 /// What goes before the quoted IPv4 packet, with the MTU of the way in bytes and the MAC that all of us share; `None` if
 /// it must not be answered: for no reason that concerns the sender, or
 /// because it is itself an error, a later fragment, or from nobody (RFC 1122, 3.2.2).
 #[inline(always)]
-pub fn complaint_4(
+pub fn icmp_error_v4(
     frame: &impl Frame,
     reason: Reason,
     mtu: u32,
     mac: Mac,
     router: &Router,
-) -> Option<[u8; COMPLAINT_4_LEN]> {
+) -> Option<[u8; ICMP_ERROR_V4_LEN]> {
     const LEN: u8 = (28 + QUOTE_4) as u8;
-    let Kind(kind, code, mtu) = kind_4(reason, mtu)?;
+    let ErrorType(kind, code, mtu) = error_type_v4(reason, mtu)?;
     let to = frame.read::<4>(HEADER_LEN + 12)?;
     if is_unanswerable_4(frame)? || to == [0; 4] {
         return None;
@@ -46,7 +46,7 @@ pub fn complaint_4(
     let quote = words(frame, QUOTE_4)?;
     let message = !fold(pair(kind, code) + sum(&mtu.to_be_bytes()) + quote);
     let header = !fold(pair(0x45, TOS) + u32::from(LEN) + pair(HOP_LIMIT, ICMP) + sum(&from) + sum(&to));
-    let mut head = [0; COMPLAINT_4_LEN];
+    let mut head = [0; ICMP_ERROR_V4_LEN];
     ethernet(&mut head, mac, ethertype::IPV4);
     head[14..18].copy_from_slice(&[0x45, TOS, 0, LEN]);
     head[22..24].copy_from_slice(&[HOP_LIMIT, ICMP]);
@@ -61,15 +61,15 @@ pub fn complaint_4(
 
 /// What goes before the quoted IPv6 packet (RFC 4443, 2.4).
 #[inline(always)]
-pub fn complaint_6(
+pub fn icmp_error_v6(
     frame: &impl Frame,
     reason: Reason,
     mtu: u32,
     mac: Mac,
     router: &Router,
-) -> Option<[u8; COMPLAINT_6_LEN]> {
+) -> Option<[u8; ICMP_ERROR_V6_LEN]> {
     const LEN: u8 = (8 + QUOTE_6) as u8;
-    let Kind(error, code, mtu) = kind_6(reason, mtu)?;
+    let ErrorType(error, code, mtu) = error_type_v6(reason, mtu)?;
     let ([first], [next]) = (frame.read::<1>(HEADER_LEN)?, frame.read::<1>(HEADER_LEN + 6)?);
     let ([kind], to) = (frame.read::<1>(HEADER_LEN + 40)?, frame.read::<16>(HEADER_LEN + 8)?);
     let is_error = next == ICMPV6 && kind < 128;
@@ -79,7 +79,7 @@ pub fn complaint_6(
     let addresses = sum(&router.v6.0) + sum(&to);
     let pseudo = addresses + u32::from(LEN) + u32::from(ICMPV6);
     let message = !fold(pseudo + pair(error, code) + sum(&mtu.to_be_bytes()) + words(frame, QUOTE_6)?);
-    let mut head = [0; COMPLAINT_6_LEN];
+    let mut head = [0; ICMP_ERROR_V6_LEN];
     ethernet(&mut head, mac, ethertype::IPV6);
     head[14] = 0x60;
     head[18..22].copy_from_slice(&[0, LEN, ICMPV6, HOP_LIMIT]);
@@ -92,23 +92,23 @@ pub fn complaint_6(
 }
 
 #[inline(always)]
-fn kind_4(reason: Reason, mtu: u32) -> Option<Kind> {
+fn error_type_v4(reason: Reason, mtu: u32) -> Option<ErrorType> {
     match reason {
-        Reason::TooBig => Some(Kind(3, 4, mtu)),
-        Reason::NoRoute => Some(Kind(3, 0, 0)),
-        Reason::Unreachable => Some(Kind(3, 1, 0)),
-        Reason::Prohibit => Some(Kind(3, 13, 0)),
+        Reason::TooBig => Some(ErrorType(3, 4, mtu)),
+        Reason::NoRoute => Some(ErrorType(3, 0, 0)),
+        Reason::Unreachable => Some(ErrorType(3, 1, 0)),
+        Reason::Prohibit => Some(ErrorType(3, 13, 0)),
         _ => None,
     }
 }
 
 /// As the kernel's own routers say it: an unreachable route is no route.
 #[inline(always)]
-fn kind_6(reason: Reason, mtu: u32) -> Option<Kind> {
+fn error_type_v6(reason: Reason, mtu: u32) -> Option<ErrorType> {
     match reason {
-        Reason::TooBig => Some(Kind(2, 0, mtu)),
-        Reason::NoRoute | Reason::Unreachable => Some(Kind(1, 0, 0)),
-        Reason::Prohibit => Some(Kind(1, 1, 0)),
+        Reason::TooBig => Some(ErrorType(2, 0, mtu)),
+        Reason::NoRoute | Reason::Unreachable => Some(ErrorType(1, 0, 0)),
+        Reason::Prohibit => Some(ErrorType(1, 1, 0)),
         _ => None,
     }
 }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn too_big_names_the_mtu_and_sums_are_right() {
         let packet = packet_4(17, 0);
-        let error = complaint_4(&packet, Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v4(&packet, Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[34], error[35], &error[40..42]), (3, 4, &1400_u16.to_be_bytes()[..]));
         assert_eq!((&error[26..30], &error[30..34]), (&[10, 0, 0, 1][..], &[10, 0, 0, 10][..]));
         assert_eq!((fold(sum(&error[14..34])), fold(sum(&error[34..42]) + sum(&packet.0[14..42]))), (0xffff, 0xffff));
@@ -206,14 +206,14 @@ mod tests {
         frame[14] = 0x60;
         frame[20] = 17;
         frame[22..38].fill(0xfd);
-        let error = complaint_6(&Bytes(frame.clone()), Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v6(&Bytes(frame.clone()), Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[54], &error[58..62]), (2, &1400_u32.to_be_bytes()[..]));
         assert_eq!(fold(sum(&error[22..62]) + sum(&frame[14..62]) + 56 + 58), 0xffff);
     }
 
     #[test]
     fn nobody_is_told_of_errors_fragments_or_what_is_not_his_matter() {
-        let told = |frame: &Bytes, reason| complaint_4(frame, reason, 1400, MAC, &ROUTER).is_some();
+        let told = |frame: &Bytes, reason| icmp_error_v4(frame, reason, 1400, MAC, &ROUTER).is_some();
         assert!(told(&packet_4(1, 8), Reason::NoRoute) && !told(&packet_4(1, 3), Reason::NoRoute));
         assert!(!told(&packet_4(17, 0), Reason::Blackhole) && !told(&packet_4(17, 0), Reason::Private));
         let mut fragment = packet_4(17, 0);

@@ -1,10 +1,10 @@
 //! What becomes of a frame that the master receives?
 
-use crate::abi::{Flag, Mode, Port, Slave, Slot, WIRE};
+use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
 use crate::digest::digest;
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
-use crate::verdict::{Action, Audience, Flood, Reason, Then, Verdict};
+use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::{Ethernet, HEADER_LEN, Packet};
 
 /// Decides on a frame from the wire. Whatever is not for a slave stays the host's, sound or not.
@@ -17,17 +17,17 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Verdict {
 #[inline(always)]
 fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
     let port = tables.port();
-    if frame.is_loopback() || port.has(Port::CUT) || frame.vlan().is_some_and(|id| id != 0) {
+    if frame.is_loopback() || port.has(PortEntry::MASTER_GONE) || frame.vlan().is_some_and(|id| id != 0) {
         return Action::Host;
     }
-    if port.has(Port::IP_ONLY) {
+    if port.has(PortEntry::IP_ONLY) {
         return Packet::parse_ip(frame).map_or(Action::Host, |packet| Incoming { tables, packet }.unicast());
     }
     let Some(eth) = Ethernet::parse(frame) else { return Action::Host };
     let Ok(packet) = Packet::parse(frame, HEADER_LEN, eth.ethertype) else { return Action::Host };
     let incoming = Incoming { tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
-        (false, group) if (group || eth.dst == port.mac) && incoming.is_for_us_to_answer() => Action::Answer,
+        (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_by_us() => Action::Answer,
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(frame),
         _ if eth.dst != port.mac && !frame.is_to_us() => Action::Host,
@@ -83,23 +83,24 @@ impl<T: Tables> Incoming<'_, T> {
 
     /// Whether it asks for the address of a slave whose own stack does not answer, and that has us do so.
     #[inline(always)]
-    fn is_for_us_to_answer(&self) -> bool {
-        self.packet.is_question() && self.slave_of(self.packet.about).is_some_and(|(_, slave)| slave.is_answered_for())
+    fn is_answered_by_us(&self) -> bool {
+        self.packet.is_solicitation()
+            && self.slave_of(self.packet.target).is_some_and(|(_, slave)| slave.is_answered_for())
     }
 
     /// Broadcast and multicast: a question for a slave's address to that slave, and an IP packet to one address to
     /// its owner alone; all else to all l2 slaves. The host has its copy.
     #[inline(always)]
     fn group(&self) -> Action {
-        if self.packet.is_question() {
-            return match self.slave_of(self.packet.about) {
-                Some((slot, _)) => to_host_and(WIRE, Audience::One(slot)),
-                None => to_host_and(WIRE, Audience::All),
+        if self.packet.is_solicitation() {
+            return match self.slave_of(self.packet.target) {
+                Some((slot, _)) => to_host_and(WIRE, FloodTo::One(slot)),
+                None => to_host_and(WIRE, FloodTo::All),
             };
         }
         match self.recipient() {
             Some((slot, slave)) if self.packet.is_ip() => self.hand_over(slot, slave),
-            _ => to_host_and(WIRE, Audience::All),
+            _ => to_host_and(WIRE, FloodTo::All),
         }
     }
 
@@ -111,13 +112,13 @@ impl<T: Tables> Incoming<'_, T> {
         if sender.flag() == Flag::Private {
             return Action::Host;
         }
-        if !self.packet.is_question() {
-            return to_host_and(from, Audience::Reflected(sender.flag()));
+        if !self.packet.is_solicitation() {
+            return to_host_and(from, FloodTo::Reflected(sender.flag()));
         }
-        match self.slave_of(self.packet.about) {
-            None => to_host_and(from, Audience::Reflected(sender.flag())),
+        match self.slave_of(self.packet.target) {
+            None => to_host_and(from, FloodTo::Reflected(sender.flag())),
             Some((slot, slave)) if reflects(sender.flag(), slave.flag()) && slot != from => {
-                to_host_and(from, Audience::One(slot))
+                to_host_and(from, FloodTo::One(slot))
             }
             Some(_) => Action::Host,
         }
@@ -164,6 +165,6 @@ pub(crate) fn reflects(from: Flag, to: Flag) -> bool {
 }
 
 #[inline(always)]
-fn to_host_and(from: Slot, to: Audience) -> Action {
+fn to_host_and(from: Slot, to: FloodTo) -> Action {
     Action::Flood(Flood { from, to, then: Then::Host })
 }

@@ -11,7 +11,7 @@ use crate::wire::HEADER_LEN;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many trips are remembered, on each CPU.
-pub const TRIPS: u32 = 256;
+pub const NEXTHOPS: u32 = 256;
 /// For how long an answer is as good as a new one.
 const NANOS: u64 = 1_000_000;
 const V4: usize = HEADER_LEN + 20;
@@ -19,7 +19,7 @@ const V6: usize = HEADER_LEN + 40;
 
 /// All of a packet that its way may depend on, but for its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trip {
+pub struct NexthopKey {
     from: Words,
     to: Words,
     /// IPv4: the type of service. IPv6: version, traffic class and flow label.
@@ -28,10 +28,10 @@ pub struct Trip {
     source: u32,
 }
 
-/// A trip, and the way that the table knew: the per-CPU value of the map `TRIPS`.
+/// A trip, and the way that the table knew: the per-CPU value of the map `NEXTHOPS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
-pub struct Remembered {
+pub struct CachedNexthop {
     from: [u64; 2],
     to: [u64; 2],
     class: u32,
@@ -44,15 +44,15 @@ pub struct Remembered {
     pub macs: [u8; 12],
 }
 
-impl Trip {
+impl NexthopKey {
     /// Reads it, and the packet's length (0 if it stands for several segments), from a sound packet of the slave in `slot`
     /// that has no options.
     #[inline(always)]
     pub fn of(frame: &impl Frame, slot: Slot) -> Option<(Self, u32)> {
         let [first] = frame.head::<V4, 1>(HEADER_LEN)?;
-        let (trip, len) = if first >> 4 == 4 { Self::v4(frame)? } else { Self::v6(frame)? };
-        let trip = Self { source: trip.source | slot.0 << 8, ..trip };
-        Some((trip, if frame.is_gso() { 0 } else { len.into() }))
+        let (nexthop_key, len) = if first >> 4 == 4 { Self::v4(frame)? } else { Self::v6(frame)? };
+        let nexthop_key = Self { source: nexthop_key.source | slot.0 << 8, ..nexthop_key };
+        Some((nexthop_key, if frame.is_gso() { 0 } else { len.into() }))
     }
 
     #[inline(always)]
@@ -77,13 +77,13 @@ impl Trip {
 
     /// Where it would be remembered.
     #[inline(always)]
-    pub fn place(&self) -> u32 {
-        (self.from.place() ^ self.to.place()) % TRIPS
+    pub fn cache_index(&self) -> u32 {
+        (self.from.cache_index() ^ self.to.cache_index()) % NEXTHOPS
     }
 
     /// Whether this is what is remembered, and not for too long, for a packet of that length.
     #[inline(always)]
-    pub fn is(&self, known: &Remembered, now: u64, len: u32) -> bool {
+    pub fn is(&self, known: &CachedNexthop, now: u64, len: u32) -> bool {
         let Self { from, to, class, source } = *self;
         now.wrapping_sub(known.at) < NANOS
             && known.from == [from.high, from.low]
@@ -94,9 +94,9 @@ impl Trip {
 
     /// What to remember.
     #[inline(always)]
-    pub fn remembered(&self, now: u64, len: u32, macs: [u8; 12]) -> Remembered {
+    pub fn cached(&self, now: u64, len: u32, macs: [u8; 12]) -> CachedNexthop {
         let Self { from, to, class, source } = *self;
-        Remembered { from: [from.high, from.low], to: [to.high, to.low], class, source, at: now, len, macs }
+        CachedNexthop { from: [from.high, from.low], to: [to.high, to.low], class, source, at: now, len, macs }
     }
 }
 
@@ -106,25 +106,28 @@ mod tests {
 
     const MACS: [u8; 12] = [7; 12];
 
-    fn trip(to: [u8; 4]) -> Trip {
-        Trip { from: Words::v4([10, 0, 0, 1]), to: Words::v4(to), class: 0, source: 17 }
+    fn nexthop_key(to: [u8; 4]) -> NexthopKey {
+        NexthopKey { from: Words::v4([10, 0, 0, 1]), to: Words::v4(to), class: 0, source: 17 }
     }
 
     #[test]
     fn what_is_remembered_holds_for_the_same_trip_only() {
-        let known = trip([10, 0, 0, 2]).remembered(5, 1000, MACS);
-        assert!(trip([10, 0, 0, 2]).is(&known, 5, 1000));
-        assert!(!trip([10, 0, 0, 3]).is(&known, 5, 1000), "to somebody else");
-        assert!(!trip([10, 0, 0, 2]).is(&known, 5, 1001), "a longer packet may be too long");
+        let known = nexthop_key([10, 0, 0, 2]).cached(5, 1000, MACS);
+        assert!(nexthop_key([10, 0, 0, 2]).is(&known, 5, 1000));
+        assert!(!nexthop_key([10, 0, 0, 3]).is(&known, 5, 1000), "to somebody else");
+        assert!(!nexthop_key([10, 0, 0, 2]).is(&known, 5, 1001), "a longer packet may be too long");
         let (class, source) = (4, 17 | 1 << 8);
-        assert!(!Trip { class, ..trip([10, 0, 0, 2]) }.is(&known, 5, 1000), "rules look at the type of service");
-        assert!(!Trip { source, ..trip([10, 0, 0, 2]) }.is(&known, 5, 1000), "and at the input device");
+        assert!(
+            !NexthopKey { class, ..nexthop_key([10, 0, 0, 2]) }.is(&known, 5, 1000),
+            "rules look at the type of service"
+        );
+        assert!(!NexthopKey { source, ..nexthop_key([10, 0, 0, 2]) }.is(&known, 5, 1000), "and at the input device");
     }
 
     #[test]
     fn it_is_forgotten_after_a_millisecond() {
-        let known = trip([10, 0, 0, 2]).remembered(5, 1000, MACS);
-        assert!(trip([10, 0, 0, 2]).is(&known, 4 + NANOS, 1000));
-        assert!(!trip([10, 0, 0, 2]).is(&known, 5 + NANOS, 1000));
+        let known = nexthop_key([10, 0, 0, 2]).cached(5, 1000, MACS);
+        assert!(nexthop_key([10, 0, 0, 2]).is(&known, 4 + NANOS, 1000));
+        assert!(!nexthop_key([10, 0, 0, 2]).is(&known, 5 + NANOS, 1000));
     }
 }

@@ -22,24 +22,24 @@ impl OwnerEntry {
     pub const EXPECTED: u32 = 2;
 }
 
-/// One line of the map `SEATS`, at a host end's ifindex modulo [`crate::SEATS`]: the map `IDS` once more, as far as nobody else
+/// One line of the map `SLOT_CACHE`, at a host end's ifindex modulo [`crate::SLOT_CACHE`]: the map `SLOT_BY_IFINDEX` once more, as far as nobody else
 /// sits there, for the kernel finds an array's entry in a few instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
-pub struct Seat {
+pub struct SlotCacheEntry {
     /// Whose it is; 0 is nobody's.
     pub host_end: u32,
     /// The slave's slot.
     pub slot: u32,
 }
 
-/// One line of the map `NEARBY`, at [`crate::Words::place`]: the map `ADDRS` once more, as far as nobody else is there.
+/// One line of the map `ADDR_CACHE`, at [`crate::Words::cache_index`]: the map `ADDRS` once more, as far as nobody else is there.
 ///
 /// It is longer than what the kernel writes at once. So whoever writes another address first writes 0 into `owner`, then
 /// the address, then the owner, and whoever reads looks at the owner before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
-pub struct Nearby {
+pub struct AddrCacheEntry {
     /// Whose owner is known here.
     pub addr: Addr,
     /// 0: nobody is here; else 2 more than the owner's slot or [`OwnerEntry::HOST`], modulo 2^32.
@@ -48,13 +48,13 @@ pub struct Nearby {
     pub reserved: u32,
 }
 
-impl Nearby {
+impl AddrCacheEntry {
     /// What the line says of `addr` and its owner.
     pub fn new(addr: Addr, owner: Owner) -> Self {
         Self { addr, owner: Self::number(owner), reserved: 0 }
     }
 
-    /// What [`Nearby::owner`] is for this one.
+    /// What [`AddrCacheEntry::owner`] is for this one.
     #[inline(always)]
     pub fn number(owner: Owner) -> u32 {
         match owner {
@@ -64,7 +64,7 @@ impl Nearby {
         }
     }
 
-    /// Whom [`Nearby::owner`] stands for.
+    /// Whom [`AddrCacheEntry::owner`] stands for.
     #[inline(always)]
     pub fn owner(number: u32) -> Owner {
         Owner::in_slot(number.wrapping_sub(2))

@@ -22,13 +22,13 @@ pub struct Lookup {
     pub dst: Addr,
 }
 
-/// By whose knowledge a packet leaves.
+/// What is known of the next hop when a packet is to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By the next hop and the device that the table named.
-    Told,
-    /// Out of the master, as the kernel finds when the packet leaves: the table could not be asked.
-    Unasked,
+pub enum RouteAnswer {
+    /// The routing table named the next hop and the device.
+    NextHop,
+    /// The table could not be asked: the packet leaves by the master, and the kernel looks up the next hop then.
+    NotAsked,
 }
 
 impl Lookup {
@@ -65,15 +65,15 @@ impl Lookup {
     /// What follows from `answer`, the kernel's reply to `bpf_fib_lookup` (`BPF_FIB_LKUP_RET_*`): the way is known, or
     /// something else becomes of the packet.
     #[inline(always)]
-    pub fn outcome(&self, answer: i64) -> Result<Way, Verdict> {
+    pub fn outcome(&self, answer: i64) -> Result<RouteAnswer, Verdict> {
         const SUCCESS: i64 = 0;
         const FWD_DISABLED: i64 = 5;
         const NO_NEIGH: i64 = 7;
         const FRAG_NEEDED: i64 = 8;
         Err(match answer {
-            SUCCESS | NO_NEIGH => return Ok(Way::Told),
+            SUCCESS | NO_NEIGH => return Ok(RouteAnswer::NextHop),
             // IPv4 forwarding is ours to switch on for a host end; in IPv6 the host may have reasons against it.
-            FWD_DISABLED if self.dst.as_v4().is_none() => return Ok(Way::Unasked),
+            FWD_DISABLED if self.dst.as_v4().is_none() => return Ok(RouteAnswer::NotAsked),
             1 => Reason::Blackhole.into(),
             2 => Reason::Unreachable.into(),
             3 => Reason::Prohibit.into(),

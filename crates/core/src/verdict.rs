@@ -81,15 +81,15 @@ impl Verdict {
     }
 
     #[inline(always)]
-    fn audience(self) -> Audience {
+    fn audience(self) -> FloodTo {
         match self.0 >> 12 & 0xf {
-            0 => Audience::Nobody,
-            1 => Audience::All,
-            2 => Audience::Bridged,
-            3 => Audience::Reflected(Flag::Bridge),
-            4 => Audience::Reflected(Flag::Vepa),
-            5 => Audience::Reflected(Flag::Private),
-            _ => Audience::One(Slot((self.0 >> 16) as u32 & 0xffff)),
+            0 => FloodTo::Nobody,
+            1 => FloodTo::All,
+            2 => FloodTo::Bridged,
+            3 => FloodTo::Reflected(Flag::Bridge),
+            4 => FloodTo::Reflected(Flag::Vepa),
+            5 => FloodTo::Reflected(Flag::Private),
+            _ => FloodTo::One(Slot((self.0 >> 16) as u32 & 0xffff)),
         }
     }
 }
@@ -131,14 +131,14 @@ pub struct Flood {
     /// Who sent it; that one gets no copy. [`crate::WIRE`] for the outside.
     pub from: Slot,
     /// Which slaves get a copy.
-    pub to: Audience,
+    pub to: FloodTo,
     /// Where the frame goes after its copies.
     pub then: Then,
 }
 
 /// Which slaves get a copy of a flooded frame. Never one that is down, in another mode than l2, or the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum FloodTo {
     /// None.
     Nobody,
     /// This one.
@@ -165,7 +165,7 @@ pub enum Then {
     Nowhere,
 }
 
-impl Audience {
+impl FloodTo {
     #[inline(always)]
     fn bits(self) -> u64 {
         match self {
@@ -228,7 +228,7 @@ reasons! {
     /// A MAC control frame (PAUSE), which a slave may not send.
     MacControl = 8, "mac-control";
     /// Multicast or broadcast, which l3 and l3s do not carry.
-    Group = 9, "group";
+    Multicast = 9, "multicast";
     /// Sender or receiver has flag private.
     Private = 10, "private";
     /// The slave that owns the address is down.
@@ -240,7 +240,7 @@ reasons! {
     /// The host end has no entry in the table.
     NoSlave = 14, "no-slave";
     /// The master has left the netns.
-    Cut = 15, "cut";
+    MasterGone = 15, "master-gone";
     /// The host's routing table has no route, or the address is the host's.
     NoRoute = 16, "no-route";
     /// A blackhole route.
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn a_verdict_survives_packing() {
         let slot = Slot(4095);
-        let audiences = [Audience::Nobody, Audience::One(slot), Audience::All, Audience::Bridged];
-        let reflected = [Flag::Bridge, Flag::Vepa, Flag::Private].map(Audience::Reflected);
+        let audiences = [FloodTo::Nobody, FloodTo::One(slot), FloodTo::All, FloodTo::Bridged];
+        let reflected = [Flag::Bridge, Flag::Vepa, Flag::Private].map(FloodTo::Reflected);
         let thens = [Then::Wire, Then::WireAndHost, Then::Host, Then::Nowhere];
         let floods = audiences
             .into_iter()

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::network::{Exits, checked_id};
-use ipvl_control::netlink::Netlink;
-use ipvl_control::{Attached, NetnsRef, attached, netns};
+use ipvl_control::kernel::netlink::Netlink;
+use ipvl_control::kernel::netns;
+use ipvl_control::{Attached, NetnsRef, attached};
 use ipvl_core::Addr;
 use std::net::IpAddr;
 use std::path::Path;

@@ -2,8 +2,9 @@
 
 mod plugin;
 
-use ipvl_control::lock::{LOCK_WAIT, Lock};
-use ipvl_control::{NetnsRef, netns};
+use ipvl_control::NetnsRef;
+use ipvl_control::kernel::lock::{LOCK_WAIT, Lock};
+use ipvl_control::kernel::netns;
 use ipvl_testbed::{EXT_V4, Lab, require_device, require_root, wait_until};
 use plugin::{ENDPOINT, NETWORK, Plugin, endpoint, ids, network};
 use serde_json::{Value, json};

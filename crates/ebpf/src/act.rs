@@ -6,30 +6,30 @@ use crate::route::{self, Outcome};
 use crate::skb::Skb;
 use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::*;
-use ipvl_core::glance::Glance;
+use ipvl_core::fastpath::FastVerdict;
 use ipvl_core::wire::HEADER_LEN;
 use ipvl_core::*;
 
 /// Let whoever else is attached see the frame, and then the host's stack.
 pub const HOST: i32 = TC_ACT_UNSPEC;
 const DROP: i32 = TC_ACT_SHOT as i32;
-/// Not an action: [`Hook::finish`] is still to make a complaint of the frame.
-const COMPLAIN: i32 = 0x100;
+/// Not an action: [`PacketCtx::finish`] is still to make a complaint of the frame.
+const ICMP_ERROR: i32 = 0x100;
 const PACKET_HOST: u32 = 0;
 const PACKET_OTHERHOST: u32 = 3;
 
 /// A frame at a hook.
-pub struct Hook<'a> {
+pub struct PacketCtx<'a> {
     pub skb: &'a Skb,
     /// The slave that sent it, or the wire.
     pub source: Slot,
 }
 
-impl Hook<'_> {
+impl PacketCtx<'_> {
     /// For what was decided at a glance, which no frame is that resumes a flood; `None` if it is to be routed.
     #[inline(always)]
-    pub fn act_at_once(&self, Glance { verdict, to }: Glance) -> Option<i32> {
-        self.skb.show(verdict);
+    pub fn act_at_once(&self, FastVerdict { verdict, to }: FastVerdict) -> Option<i32> {
+        self.skb.store_verdict(verdict);
         let action = verdict.action();
         if matches!(action, Action::Route) {
             return None;
@@ -44,9 +44,9 @@ impl Hook<'_> {
 
     #[inline(always)]
     pub fn act(&self, verdict: Verdict) -> i32 {
-        self.skb.show(verdict);
+        self.skb.store_verdict(verdict);
         // As shown: whatever it is, the verifier then looks at the rest once.
-        let action = self.skb.shown().action();
+        let action = self.skb.load_verdict().action();
         // Whether a route is there, the table has yet to say.
         if !matches!(action, Action::Drop(_) | Action::Route) && self.skb.resumed_at().is_none() {
             self.count_sent();
@@ -73,24 +73,28 @@ impl Hook<'_> {
     #[inline(always)]
     pub fn drop(&self, reason: Reason) -> i32 {
         Maps.count_drop(self.source, reason);
-        if self.source == WIRE { DROP } else { self.complain(reason, Maps.port().mtu) }
+        if self.source == WIRE { DROP } else { self.icmp_error(reason, Maps.port().mtu) }
     }
 
-    /// Keeps in mind what the packet's sender is to be told, for [`COMPLAIN`].
+    /// Keeps in mind what the packet's sender is to be told, for [`ICMP_ERROR`].
     #[inline(always)]
-    fn complain(&self, reason: Reason, mtu: u32) -> i32 {
-        self.skb.keep_in_mind([reason as u32, mtu]);
-        COMPLAIN
+    fn icmp_error(&self, reason: Reason, mtu: u32) -> i32 {
+        self.skb.store_scratch([reason as u32, mtu]);
+        ICMP_ERROR
     }
 
     /// What is to become of the frame, if need be after it has become the ICMP error about itself, which goes back into the
     /// slave. In one place, or the verifier would look at it for each reason and each way here.
     #[inline(always)]
     pub fn finish(&self, action: i32) -> i32 {
-        if action != COMPLAIN {
+        if action != ICMP_ERROR {
             return action;
         }
-        if complain_4(self.skb) || complain_6(self.skb) { redirect(self.skb.ifindex(), 0) } else { DROP }
+        if become_icmp_error_v4(self.skb) || become_icmp_error_v6(self.skb) {
+            redirect(self.skb.ifindex(), 0)
+        } else {
+            DROP
+        }
     }
 
     /// Out by the host's routing table, or what that wants instead.
@@ -104,7 +108,7 @@ impl Hook<'_> {
             outcome => match outcome.refusal() {
                 Some((reason, mtu)) => {
                     Maps.count_drop(self.source, reason);
-                    self.complain(reason, mtu)
+                    self.icmp_error(reason, mtu)
                 }
                 None => outcome.0 as i32,
             },
@@ -211,8 +215,8 @@ impl Hook<'_> {
 /// A bond's link may have received it by an address of its own, which a slave's device would not know.
 #[inline(never)]
 fn address_to_slave(skb: &Skb) {
-    if let Some((port, _)) = Maps.in_place()
-        && !port.has(Port::IP_ONLY)
+    if let Some((port, _)) = Maps.port_and_router()
+        && !port.has(PortEntry::IP_ONLY)
     {
         store(skb, 0, &port.mac.0);
     }
@@ -220,7 +224,7 @@ fn address_to_slave(skb: &Skb) {
 
 #[inline(never)]
 fn answer_arp(skb: &Skb) -> bool {
-    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac)?.arp());
+    let reply = Maps.port_and_router().and_then(|(port, _)| Reply::to(skb, port.mac)?.arp());
     reply.is_some_and(|frame| become_frame(skb, &frame))
 }
 
@@ -234,13 +238,13 @@ fn answer_neighbour(skb: &Skb) -> bool {
 
 #[inline(never)]
 fn advertise_message(skb: &Skb) -> bool {
-    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac));
+    let reply = Maps.port_and_router().and_then(|(port, _)| Reply::to(skb, port.mac));
     reply.is_some_and(|reply| store(skb, ADVERTISEMENT_HEAD, &reply.advertisement_message()))
 }
 
 #[inline(never)]
 fn advertise_head(skb: &Skb) -> bool {
-    let reply = Maps.in_place().and_then(|(port, _)| Reply::to(skb, port.mac));
+    let reply = Maps.port_and_router().and_then(|(port, _)| Reply::to(skb, port.mac));
     reply.is_some_and(|reply| store(skb, 0, &reply.advertisement_head()))
 }
 
@@ -251,24 +255,24 @@ fn become_frame<const N: usize>(skb: &Skb, frame: &[u8; N]) -> bool {
     resized && store(skb, 0, frame)
 }
 
-/// What [`Hook::complain`] kept in mind.
+/// What [`PacketCtx::icmp_error`] kept in mind.
 #[inline(always)]
-fn grievance(skb: &Skb) -> (Reason, u32) {
-    let [reason, mtu] = skb.in_mind();
+fn scratch_error(skb: &Skb) -> (Reason, u32) {
+    let [reason, mtu] = skb.load_scratch();
     (Reason::from_number(reason), mtu)
 }
 
 #[inline(never)]
-fn complain_4(skb: &Skb) -> bool {
-    let (reason, mtu) = grievance(skb);
-    let head = Maps.in_place().and_then(|(port, router)| complaint_4(skb, reason, mtu, port.mac, router));
+fn become_icmp_error_v4(skb: &Skb) -> bool {
+    let (reason, mtu) = scratch_error(skb);
+    let head = Maps.port_and_router().and_then(|(port, router)| icmp_error_v4(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_4))
 }
 
 #[inline(never)]
-fn complain_6(skb: &Skb) -> bool {
-    let (reason, mtu) = grievance(skb);
-    let head = Maps.in_place().and_then(|(port, router)| complaint_6(skb, reason, mtu, port.mac, router));
+fn become_icmp_error_v6(skb: &Skb) -> bool {
+    let (reason, mtu) = scratch_error(skb);
+    let head = Maps.port_and_router().and_then(|(port, router)| icmp_error_v6(skb, reason, mtu, port.mac, router));
     head.is_some_and(|head| quote_behind(skb, &head, QUOTE_6))
 }
 

@@ -8,9 +8,9 @@ mod maps;
 mod route;
 mod skb;
 
-use act::Hook;
+use act::PacketCtx;
 use aya_ebpf::{macros::classifier, programs::TcContext};
-use ipvl_core::{Verdict, WIRE, glance};
+use ipvl_core::{Verdict, WIRE, fastpath};
 use maps::Maps;
 use skb::Skb;
 
@@ -20,26 +20,26 @@ use skb::Skb;
 pub fn slave_xmit(context: TcContext) -> i32 {
     let skb = Skb { context };
     if let Some(slot) = skb.handed_on_to() {
-        return Hook { skb: &skb, source: WIRE }.take_over(slot);
+        return PacketCtx { skb: &skb, source: WIRE }.take_over(slot);
     }
     let source = Maps.slot_of(skb.ifindex());
-    let hook = Hook { skb: &skb, source };
-    let action = match glance::egress(&skb, &Maps, source) {
-        Some(glance) => match hook.act_at_once(glance) {
+    let ctx = PacketCtx { skb: &skb, source };
+    let action = match fastpath::egress(&skb, &Maps, source) {
+        Some(fast) => match ctx.act_at_once(fast) {
             Some(action) => return action,
             None => routed_egress(&skb),
         },
         None => act_on_egress(&skb, egress(&skb)),
     };
-    hook.finish(action)
+    ctx.finish(action)
 }
 
 /// What the master receives: its ingress.
 #[classifier]
 pub fn master_rx(context: TcContext) -> i32 {
     let skb = Skb { context };
-    match glance::ingress(&skb, &Maps) {
-        Some(glance) => Hook { skb: &skb, source: WIRE }.act_at_once(glance).unwrap_or(act::HOST),
+    match fastpath::ingress(&skb, &Maps) {
+        Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_at_once(fast).unwrap_or(act::HOST),
         None => act_on_ingress(&skb, ingress(&skb)),
     }
 }
@@ -55,13 +55,13 @@ fn egress(skb: &Skb) -> Verdict {
 
 #[inline(never)]
 fn act_on_egress(skb: &Skb, verdict: Verdict) -> i32 {
-    Hook { skb, source: Maps.slot_of(skb.ifindex()) }.act(verdict)
+    PacketCtx { skb, source: Maps.slot_of(skb.ifindex()) }.act(verdict)
 }
 
 #[inline(never)]
 fn routed_egress(skb: &Skb) -> i32 {
-    let hook = Hook { skb, source: Maps.slot_of(skb.ifindex()) };
-    route::again(&hook).unwrap_or_else(|| hook.route())
+    let ctx = PacketCtx { skb, source: Maps.slot_of(skb.ifindex()) };
+    route::again(&ctx).unwrap_or_else(|| ctx.route())
 }
 
 #[inline(never)]
@@ -72,7 +72,7 @@ fn ingress(skb: &Skb) -> Verdict {
 
 #[inline(never)]
 fn act_on_ingress(skb: &Skb, verdict: Verdict) -> i32 {
-    Hook { skb, source: WIRE }.act(verdict)
+    PacketCtx { skb, source: WIRE }.act(verdict)
 }
 
 /// Addresses, which are words, are compared by this. The compiler's own goes byte by byte and takes a hundred bytes of

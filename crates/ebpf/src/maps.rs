@@ -14,19 +14,19 @@ const REPORTS_BYTES: u32 = 4096;
 const REFLECTION_NANOS: u64 = 1_000_000_000;
 
 #[map]
-static PORT: Array<Port> = Array::with_max_entries(1, 0);
+static PORT: Array<PortEntry> = Array::with_max_entries(1, 0);
 #[map]
 static ROUTER: Array<Router> = Array::with_max_entries(1, 0);
 #[map]
 static SLAVES: Array<Slave> = Array::with_max_entries(SLOTS, 0);
 #[map]
-static IDS: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
+static SLOT_BY_IFINDEX: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
 #[map]
-static SEATS: Array<Seat> = Array::with_max_entries(ipvl_core::SEATS, 0);
+static SLOT_CACHE: Array<SlotCacheEntry> = Array::with_max_entries(ipvl_core::SLOT_CACHE, 0);
 #[map]
 static ADDRS: HashMap<Addr, OwnerEntry> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
-static NEARBY: Array<Nearby> = Array::with_max_entries(1 << NEARBY_BITS, 0);
+static ADDR_CACHE: Array<AddrCacheEntry> = Array::with_max_entries(1 << ADDR_CACHE_BITS, 0);
 #[map]
 static PREFIXES: LpmTrie<Addr, OwnerEntry> = LpmTrie::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
@@ -38,7 +38,7 @@ static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
 #[map]
 static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_DROP_KEYS, BPF_F_NO_PREALLOC);
 #[map]
-static TRIPS: PerCpuArray<Remembered> = PerCpuArray::with_max_entries(ipvl_core::TRIPS, 0);
+static NEXTHOPS: PerCpuArray<CachedNexthop> = PerCpuArray::with_max_entries(ipvl_core::NEXTHOPS, 0);
 #[map]
 static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
 #[map]
@@ -49,12 +49,12 @@ pub struct Maps;
 
 impl Tables for Maps {
     #[inline(always)]
-    fn port(&self) -> Port {
+    fn port(&self) -> PortEntry {
         PORT.get(0).copied().unwrap_or_default()
     }
 
     #[inline(always)]
-    fn port_in_place(&self) -> Option<&Port> {
+    fn port_ref(&self) -> Option<&PortEntry> {
         PORT.get(0)
     }
 
@@ -67,7 +67,7 @@ impl Tables for Maps {
     fn owner(&self, addr: Addr) -> Owner {
         // SAFETY: the value is two words that are never changed in place, only replaced.
         let exact = unsafe { ADDRS.get(&addr) };
-        if exact.is_none() && self.port().has(Port::PREFIXES) {
+        if exact.is_none() && self.port().has(PortEntry::PREFIXES) {
             return Owner::found(PREFIXES.get(Key::new(128, addr)));
         }
         Owner::found(exact)
@@ -75,9 +75,9 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn owner_of(&self, addr: Words) -> Owner {
-        match near(addr) {
-            0 => Nearby::owner(search(addr.high, addr.low)),
-            known => Nearby::owner(known),
+        match cached_owner(addr) {
+            0 => AddrCacheEntry::owner(table_owner(addr.high, addr.low)),
+            known => AddrCacheEntry::owner(known),
         }
     }
 
@@ -98,7 +98,7 @@ impl Tables for Maps {
 impl Maps {
     /// The port where it is, for those who have no room on the stack for a copy, and as whom it complains.
     #[inline(always)]
-    pub fn in_place(&self) -> Option<(&'static Port, &'static Router)> {
+    pub fn port_and_router(&self) -> Option<(&'static PortEntry, &'static Router)> {
         Some((PORT.get(0)?, ROUTER.get(0)?))
     }
 
@@ -110,27 +110,27 @@ impl Maps {
 
     #[inline(always)]
     pub fn slot_of(&self, host_end: u32) -> Slot {
-        match SEATS.get(host_end % ipvl_core::SEATS) {
-            Some(seat) if seat.host_end == host_end => Slot(seat.slot),
+        match SLOT_CACHE.get(host_end % ipvl_core::SLOT_CACHE) {
+            Some(cached) if cached.host_end == host_end => Slot(cached.slot),
             // SAFETY: the value is one word.
-            _ => unsafe { IDS.get(&host_end) }.copied().unwrap_or(WIRE),
+            _ => unsafe { SLOT_BY_IFINDEX.get(&host_end) }.copied().unwrap_or(WIRE),
         }
     }
 
     /// The next hop of such a packet, if the table was asked for it a moment ago.
     #[inline(always)]
-    pub fn next_hop(&self, trip: &Trip, len: u32) -> Option<&'static [u8; 12]> {
+    pub fn next_hop(&self, nexthop_key: &NexthopKey, len: u32) -> Option<&'static [u8; 12]> {
         // SAFETY: the entry is this CPU's own, and nobody writes it while the program runs.
-        let known = unsafe { &*TRIPS.get_ptr(trip.place())? };
-        trip.is(known, now(), len).then_some(&known.macs)
+        let known = unsafe { &*NEXTHOPS.get_ptr(nexthop_key.cache_index())? };
+        nexthop_key.is(known, now(), len).then_some(&known.macs)
     }
 
     /// Remembers it for a moment.
     #[inline(always)]
-    pub fn remember_next_hop(&self, trip: &Trip, len: u32, macs: [u8; 12]) {
-        if let Some(known) = TRIPS.get_ptr_mut(trip.place()) {
+    pub fn remember_next_hop(&self, nexthop_key: &NexthopKey, len: u32, macs: [u8; 12]) {
+        if let Some(known) = NEXTHOPS.get_ptr_mut(nexthop_key.cache_index()) {
             // SAFETY: as in `count_sent`.
-            unsafe { *known = trip.remembered(now(), len, macs) };
+            unsafe { *known = nexthop_key.cached(now(), len, macs) };
         }
     }
 
@@ -198,10 +198,10 @@ impl Maps {
     }
 }
 
-/// Who owns `addr`, as [`Nearby`] says it; 0 if that must be searched for. The owner is read twice, see there.
+/// Who owns `addr`, as [`AddrCacheEntry`] says it; 0 if that must be searched for. The owner is read twice, see there.
 #[inline(always)]
-fn near(addr: Words) -> u32 {
-    let Some(place) = NEARBY.get_ptr(addr.place()) else { return 0 };
+fn cached_owner(addr: Words) -> u32 {
+    let Some(place) = ADDR_CACHE.get_ptr(addr.cache_index()) else { return 0 };
     // SAFETY: the entry is there, and any bytes are one; its address is aligned as words are.
     let (before, there, after) = unsafe {
         let owner = &raw const (*place).owner;
@@ -213,8 +213,8 @@ fn near(addr: Words) -> u32 {
 
 /// The same from the tables themselves. A function, for few packets come here.
 #[inline(never)]
-fn search(high: u64, low: u64) -> u32 {
-    Nearby::number(Maps.owner(Words { high, low }.into()))
+fn table_owner(high: u64, low: u64) -> u32 {
+    AddrCacheEntry::number(Maps.owner(Words { high, low }.into()))
 }
 
 fn now() -> u64 {

@@ -4,7 +4,7 @@
 //! asked only if the host end forwards, which may have cost the host routes that it learnt from router advertisements;
 //! else the helper looks up the route itself: out of the master only, and what the table refuses is dropped uncounted.
 
-use crate::act::{Hook, redirect, store};
+use crate::act::{PacketCtx, redirect, store};
 use crate::maps::Maps;
 use aya_ebpf::bindings::{bpf_fib_lookup as Question, bpf_redir_neigh as NextHop};
 use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
@@ -38,18 +38,18 @@ impl Outcome {
 }
 
 #[inline(never)]
-pub fn by_table(hook: &Hook) -> Outcome {
+pub fn by_table(ctx: &PacketCtx) -> Outcome {
     let port = Maps.port();
-    hook.skb.clear_mark();
-    let Some(key) = Lookup::of(hook.skb) else { return Outcome::refused(Reason::Truncated, 0) };
-    let mut question = question(&key, hook.skb.ifindex());
-    match ask(hook, &key, &mut question).map_err(Verdict::action) {
+    ctx.skb.clear_mark();
+    let Some(key) = Lookup::of(ctx.skb) else { return Outcome::refused(Reason::Truncated, 0) };
+    let mut question = question(&key, ctx.skb.ifindex());
+    match ask(ctx, &key, &mut question).map_err(Verdict::action) {
         Ok(way) => {
-            hook.count_sent();
-            keep(hook, &port, &question);
+            ctx.count_sent();
+            keep(ctx, &port, &question);
             Outcome(match way {
-                Way::Told => leave(&port, question.ifindex, Some(next_hop(&question))),
-                Way::Unasked => leave(&port, port.master, None),
+                RouteAnswer::NextHop => leave(&port, question.ifindex, Some(next_hop(&question))),
+                RouteAnswer::NotAsked => leave(&port, port.master, None),
             } as u32)
         }
         // SAFETY: both halves of this union are the same two bytes; the kernel wrote the MTU there if the packet exceeds it.
@@ -60,35 +60,35 @@ pub fn by_table(hook: &Hook) -> Outcome {
 
 /// To where the last packet like it went, if that was just now.
 #[inline(always)]
-pub fn again(hook: &Hook) -> Option<i32> {
-    let (trip, len) = Trip::of(hook.skb, hook.source)?;
-    let macs = Maps.next_hop(&trip, len)?;
-    if !store(hook.skb, 0, macs) {
+pub fn again(ctx: &PacketCtx) -> Option<i32> {
+    let (nexthop_key, len) = NexthopKey::of(ctx.skb, ctx.source)?;
+    let macs = Maps.next_hop(&nexthop_key, len)?;
+    if !store(ctx.skb, 0, macs) {
         return None;
     }
-    hook.count_sent();
-    Some(hook.wire())
+    ctx.count_sent();
+    Some(ctx.wire())
 }
 
 /// Keeps the way for packets like this one, if the next hop's MAC address is known, and the way is out of the master: of
 /// other devices it is not known what their frames look like.
 #[inline(always)]
-fn keep(hook: &Hook, port: &Port, question: &Question) {
-    if question.ifindex != port.master || question.dmac == [0; 6] || port.has(Port::IP_ONLY) {
+fn keep(ctx: &PacketCtx, port: &PortEntry, question: &Question) {
+    if question.ifindex != port.master || question.dmac == [0; 6] || port.has(PortEntry::IP_ONLY) {
         return;
     }
-    let Some((trip, len)) = Trip::of(hook.skb, hook.source) else { return };
+    let Some((nexthop_key, len)) = NexthopKey::of(ctx.skb, ctx.source) else { return };
     let mut macs = [0; 12];
     macs[..6].copy_from_slice(&question.dmac);
     macs[6..].copy_from_slice(&question.smac);
-    Maps.remember_next_hop(&trip, len, macs);
+    Maps.remember_next_hop(&nexthop_key, len, macs);
 }
 
 #[inline(never)]
-pub fn on_link(hook: &Hook) -> i32 {
+pub fn on_link(ctx: &PacketCtx) -> i32 {
     let port = Maps.port();
-    hook.skb.clear_mark();
-    let Some(to) = destination(hook.skb) else { return hook.drop(Reason::Truncated) };
+    ctx.skb.clear_mark();
+    let Some(to) = destination(ctx.skb) else { return ctx.drop(Reason::Truncated) };
     let mut next = no_next_hop();
     match to.as_v4() {
         Some(ip) => {
@@ -104,12 +104,12 @@ pub fn on_link(hook: &Hook) -> i32 {
 }
 
 #[inline(always)]
-fn ask(hook: &Hook, key: &Lookup, question: &mut Question) -> Result<Way, Verdict> {
+fn ask(ctx: &PacketCtx, key: &Lookup, question: &mut Question) -> Result<RouteAnswer, Verdict> {
     if !key.is_for_table() {
-        return Ok(Way::Unasked);
+        return Ok(RouteAnswer::NotAsked);
     }
     // SAFETY: a valid context, and a structure of the stated size.
-    let answer = unsafe { bpf_fib_lookup(hook.skb.raw().cast(), question, size_of::<Question>() as i32, 0) };
+    let answer = unsafe { bpf_fib_lookup(ctx.skb.raw().cast(), question, size_of::<Question>() as i32, 0) };
     key.outcome(answer as i64)
 }
 
@@ -167,8 +167,8 @@ fn next_hop(lookup: &Question) -> NextHop {
 
 /// Out of the device `ifindex`; the kernel resolves the neighbour and writes the Ethernet header.
 #[inline(always)]
-fn leave(port: &Port, ifindex: u32, next: Option<NextHop>) -> i32 {
-    if port.has(Port::IP_ONLY) && ifindex == port.master {
+fn leave(port: &PortEntry, ifindex: u32, next: Option<NextHop>) -> i32 {
+    if port.has(PortEntry::IP_ONLY) && ifindex == port.master {
         return redirect(ifindex, 0);
     }
     // SAFETY: a structure of the stated size, or none.

@@ -20,7 +20,7 @@ const HANDED_ON: u32 = 0x4951_0000;
 /// What the words of the context's `cb` are for: the verdict takes two, and three come and go. The tally is one of these.
 const VERDICT: usize = 0;
 const SCRATCH: usize = 2;
-const TALLY: usize = 4;
+const FAILURES: usize = 4;
 
 pub struct Skb {
     pub context: TcContext,
@@ -93,7 +93,7 @@ impl Skb {
 
     /// Shows the verdict to whoever runs the program by `BPF_PROG_TEST_RUN`.
     #[inline(always)]
-    pub fn show(&self, verdict: Verdict) {
+    pub fn store_verdict(&self, verdict: Verdict) {
         for (place, word) in verdict.words().into_iter().enumerate() {
             self.write(VERDICT + place, word);
         }
@@ -101,14 +101,14 @@ impl Skb {
 
     /// The verdict that was shown.
     #[inline(always)]
-    pub fn shown(&self) -> Verdict {
+    pub fn load_verdict(&self) -> Verdict {
         Verdict::from_words([self.read_word(VERDICT), self.read_word(VERDICT + 1)])
     }
 
     /// The same words, by way of the context: the verifier forgets all that it knew of them, and so walks what follows
     /// once and not once for each value.
     #[inline(always)]
-    pub fn opaque<const N: usize>(&self, mut words: [u32; N]) -> [u32; N] {
+    pub fn launder<const N: usize>(&self, mut words: [u32; N]) -> [u32; N] {
         for (place, word) in words.iter_mut().enumerate() {
             self.write(SCRATCH + place, *word);
             *word = self.read_word(SCRATCH + place);
@@ -118,26 +118,26 @@ impl Skb {
 
     /// Two words for later.
     #[inline(always)]
-    pub fn keep_in_mind(&self, words: [u32; 2]) {
+    pub fn store_scratch(&self, words: [u32; 2]) {
         for (place, word) in words.into_iter().enumerate() {
             self.write(SCRATCH + place, word);
         }
     }
 
     #[inline(always)]
-    pub fn in_mind(&self) -> [u32; 2] {
+    pub fn load_scratch(&self) -> [u32; 2] {
         [self.read_word(SCRATCH), self.read_word(SCRATCH + 1)]
     }
 
     /// A number to count with.
     #[inline(always)]
-    pub fn tally(&self) -> u32 {
-        self.read_word(TALLY)
+    pub fn failures(&self) -> u32 {
+        self.read_word(FAILURES)
     }
 
     #[inline(always)]
-    pub fn set_tally(&self, tally: u32) {
-        self.write(TALLY, tally);
+    pub fn set_failures(&self, failures: u32) {
+        self.write(FAILURES, failures);
     }
 
     /// One of the context's five words that are free for use, really read.

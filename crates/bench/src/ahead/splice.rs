@@ -36,7 +36,8 @@ pub struct Splice<'a> {
 impl<'a> Splice<'a> {
     /// Starts it.
     pub fn between(cgroup: &'a Cgroup, a: &Netns, b: &Netns) -> io::Result<Self> {
-        let cookie = |netns: &Netns| netns.within(ipvl_control::netns::cookie).ok_or(io::ErrorKind::Unsupported);
+        let cookie =
+            |netns: &Netns| netns.within(ipvl_control::kernel::netns::cookie).ok_or(io::ErrorKind::Unsupported);
         let sockets = sys::map(SOCKHASH, KEY_BYTES as u32, 4, MAX_SOCKETS)?;
         let sk_msg = sys::load_as(SK_MSG, &to_the_other_end(&sockets))?;
         let sock_ops = sys::load_as(SOCK_OPS, &enter_map(&sockets, [cookie(a)?, cookie(b)?]))?;

@@ -4,8 +4,8 @@
 //! The kernel's own driver leaves this to `arp_notify` and `ndisc_notify` in each slave.
 
 use super::Agent;
+use crate::agent::plan::Plan;
 use crate::error::Result;
-use crate::plan::Plan;
 use ipvl_core::{ARP_LEN, Addr, Mac, Reply};
 use std::collections::BTreeSet;
 

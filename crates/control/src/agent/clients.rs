@@ -1,9 +1,9 @@
 //! Who asks the agent for something, and what do they get to hear?
 
 use super::Term;
-use crate::agent_client::NAME;
 use crate::error::{Error, Result, io_error};
-use crate::single;
+use crate::kernel::single;
+use crate::slave::agent_client::NAME;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -6,11 +6,11 @@
 use super::registry::Hearing;
 use super::{Agent, complain, report};
 use crate::error::Result;
-use crate::find::is_tap;
-use crate::lock::{LOCK_WAIT, Lock};
-use crate::multicast::Lists;
-use crate::netlink::{Event, Events, LinkInfo, What};
-use crate::netns;
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::{Event, Events, LinkInfo, What};
+use crate::kernel::netns;
+use crate::port::groups::Lists;
+use crate::slave::find::is_tap;
 use ipvl_core::{Addr, Mac, Mode, Slave, SlaveConfig, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

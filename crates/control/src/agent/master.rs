@@ -3,8 +3,8 @@
 use super::announce::announcement;
 use super::{Agent, complain, rejoin, report};
 use crate::error::Result;
-use crate::lock::{LOCK_WAIT, Lock};
-use crate::netlink::LinkInfo;
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::LinkInfo;
 use std::collections::BTreeMap;
 
 /// Masters that are in other namespaces, and links that may be one of them, back under another number.
@@ -71,7 +71,7 @@ impl Agent {
         match link {
             Some(link) => port.follow(&self.netlink, &link)?,
             None if self.departed.gone.contains_key(&master) => {
-                port.maps.change_port(|port| port.flags |= ipvl_core::Port::CUT)?
+                port.maps.change_port(|port| port.flags |= ipvl_core::PortEntry::MASTER_GONE)?
             }
             None => self.netlink.delete_links(&self.registry.of_master(master))?,
         }

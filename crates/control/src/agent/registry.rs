@@ -2,8 +2,8 @@
 //!
 //! A cache of the kernel's state and nothing else: it is made anew at every start.
 
-use crate::plan::Prefix;
-use crate::routes::Route;
+use crate::slave::routes::Prefix;
+use crate::slave::routes::Route;
 use ipvl_core::{Addr, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -3,8 +3,8 @@
 //! Only a slave's own stack can say so, and it does when it is asked: by a general query, as a router would send it, that
 //! goes into the slave and nowhere else.
 
-use crate::plan;
-use crate::sys::FrameSocket;
+use crate::agent::plan;
+use crate::kernel::sys::FrameSocket;
 use ipvl_core::{Addr, Mac};
 
 const IGMP: [u8; 36] = [

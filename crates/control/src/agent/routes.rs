@@ -1,10 +1,10 @@
 //! By which routes does the host's stack reach slaves, and as whom? With `host on` and in l3s it has one to each address.
 
 use super::Agent;
+use crate::agent::plan::Plan;
 use crate::error::Result;
-use crate::netlink::RouteInfo;
-use crate::plan::Plan;
-use crate::routes::{self, Route, Sources, route};
+use crate::kernel::netlink::RouteInfo;
+use crate::slave::routes::{self, Route, Sources, route};
 use ipvl_core::{Addr, OwnerEntry};
 use std::collections::{BTreeMap, BTreeSet};
 

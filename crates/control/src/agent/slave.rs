@@ -3,14 +3,15 @@
 use super::Agent;
 use super::groups::hearing;
 use super::registry::Place;
+use crate::agent::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
 use crate::error::Result;
-use crate::find::{is_tap, peer_of, place_of, unreachable_netns};
-use crate::lock::{LOCK_WAIT, Lock};
-use crate::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
-use crate::netns;
-use crate::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
-use crate::port::{HostEnd, Port};
-use crate::routes::vrf_of;
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
+use crate::kernel::netns;
+use crate::port::Port;
+use crate::port::host_end::HostEnd;
+use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
+use crate::slave::routes::vrf_of;
 use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
 

@@ -2,13 +2,13 @@
 
 use super::{Agent, report};
 use crate::error::Result;
-use crate::find::{is_tap, unreachable_netns};
-use crate::hook::Hook;
-use crate::netlink::{LinkChange, LinkInfo, Netlink};
-use crate::netns;
-use crate::object::SLAVE_XMIT;
-use crate::sysctl;
-use crate::tap;
+use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
+use crate::kernel::netns;
+use crate::port::hook::Hook;
+use crate::port::object::SLAVE_XMIT;
+use crate::port::sysctl;
+use crate::slave::find::{is_tap, unreachable_netns};
+use crate::slave::tap;
 use ipvl_core::Slot;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;

@@ -2,7 +2,7 @@
 
 use super::raw;
 use crate::error::{Error, Result};
-use crate::netlink::{LinkChange, Netlink};
+use crate::kernel::netlink::{LinkChange, Netlink};
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
 use std::fs::{self, OpenOptions};
 use std::io;

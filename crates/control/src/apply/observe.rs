@@ -1,15 +1,15 @@
 //! What is there, of that which files speak of? Read from the kernel; nothing is changed.
 
 use super::wish::{Wishes, full_len};
-use crate::alias::owner_of;
 use crate::error::Result;
-use crate::find;
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::netns;
 use crate::model::{Backend, Kind};
-use crate::netlink::{LinkInfo, Netlink};
-use crate::netns;
 use crate::port::Port;
-use crate::routes::family_len;
-use crate::view::{Known, known_slaves, readable_peer};
+use crate::port::host_end::owner_of;
+use crate::read::view::{Known, known_slaves, readable_peer};
+use crate::slave::find;
+use crate::slave::routes::family_len;
 use ipvl_core::{Addr, OwnerEntry, SlaveConfig};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

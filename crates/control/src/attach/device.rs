@@ -2,11 +2,11 @@
 
 use super::Attachment;
 use crate::error::{Result, refused};
+use crate::kernel::netlink::{Limit, LinkChange, Netlink, SlaveRoute};
+use crate::kernel::netns;
 use crate::model::NetnsRef;
-use crate::netlink::{Limit, LinkChange, Netlink, SlaveRoute};
-use crate::netns;
+use crate::port::sysctl;
 use crate::refusal::Refusal;
-use crate::sysctl;
 use ipvl_core::{Addr, Mac};
 
 /// A device in some netns, as whoever uses it sees it.

@@ -1,13 +1,14 @@
 //! How does a slave get its addresses where they are known only when it is there, as those from DHCP?
 
 use super::{Attached, Attachment, check, claim, describe, device, owned};
-use crate::agent_client;
 use crate::error::{Result, refused};
-use crate::find;
-use crate::lock::{LOCK_WAIT, Lock};
-use crate::netlink::{LinkInfo, Netlink};
-use crate::port::{HostEnd, Port};
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::port::Port;
+use crate::port::host_end::HostEnd;
 use crate::refusal::Refusal;
+use crate::slave::agent_client;
+use crate::slave::find;
 use ipvl_core::{Addr, OwnerEntry};
 use std::collections::BTreeMap;
 

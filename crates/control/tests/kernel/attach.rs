@@ -1,9 +1,9 @@
 //! Do programs hang where they should, and are they found again?
 
 use crate::{in_fresh_netns, pair};
-use ipvl_control::netlink::{Hook, LinkChange, Netlink};
+use ipvl_control::kernel::netlink::{Hook, LinkChange, Netlink};
+use ipvl_control::kernel::sys::{self, AttachType};
 use ipvl_control::port::Port;
-use ipvl_control::sys::{self, AttachType};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 const AT: AttachType = AttachType::TcxIngress;

@@ -1,8 +1,8 @@
 //! Is everything told that happens, here and in other namespaces?
 
 use crate::{ADDR, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::netlink::{Events, LinkChange, Netlink, PairSpec, What};
-use ipvl_control::netns;
+use ipvl_control::kernel::netlink::{Events, LinkChange, Netlink, PairSpec, What};
+use ipvl_control::kernel::netns;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

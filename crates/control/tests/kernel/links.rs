@@ -1,8 +1,9 @@
 //! Do links, addresses and routes become what was asked?
 
 use crate::{ADDR, MAC, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::netlink::{AddrGenMode, LinkChange, Netlink, PairSpec, RouteInfo};
-use ipvl_control::{default_master, netns};
+use ipvl_control::default_master;
+use ipvl_control::kernel::netlink::{AddrGenMode, LinkChange, Netlink, PairSpec, RouteInfo};
+use ipvl_control::kernel::netns;
 use ipvl_core::Addr;
 use std::io::Write;
 use std::os::fd::AsFd;

@@ -1,9 +1,11 @@
 //! Does one, and only one, get the lock, whatever becomes of the others?
 
 use crate::{in_fresh_netns, pair};
-use ipvl_control::lock::Lock;
-use ipvl_control::netlink::{Netlink, PairSpec};
-use ipvl_control::{Error, LinkSpec, netns, single};
+use ipvl_control::kernel::lock::Lock;
+use ipvl_control::kernel::netlink::{Netlink, PairSpec};
+use ipvl_control::kernel::netns;
+use ipvl_control::kernel::single;
+use ipvl_control::{Error, LinkSpec};
 use ipvl_core::{Flag, Guard, Mode};
 use rustix::process::Uid;
 use std::io::{BufRead, BufReader};

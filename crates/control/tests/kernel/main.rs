@@ -11,8 +11,8 @@ mod lock;
 mod namespaces;
 
 use ipvl_control::Backend;
-use ipvl_control::netlink::PairSpec;
-use ipvl_control::netns;
+use ipvl_control::kernel::netlink::PairSpec;
+use ipvl_control::kernel::netns;
 use ipvl_core::{Addr, Mac};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::os::fd::OwnedFd;

@@ -2,8 +2,8 @@
 
 use crate::{fresh_netns, in_fresh_netns, pair};
 use ipvl_control::NetnsRef;
-use ipvl_control::netlink::{Netlink, PairSpec};
-use ipvl_control::netns::{self, Finder};
+use ipvl_control::kernel::netlink::{Netlink, PairSpec};
+use ipvl_control::kernel::netns::{self, Finder};
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};

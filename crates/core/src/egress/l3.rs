@@ -1,11 +1,11 @@
 //! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
 
-use super::{Outgoing, Way};
+use super::{Outgoing, SiblingPath};
 use crate::abi::Mode;
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::{HEADER_LEN, Kind, checksum_holds};
+use crate::wire::{HEADER_LEN, Protocol, checksum_holds};
 
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// Mirrors `ipvlan_xmit_mode_l3`.
@@ -16,14 +16,14 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             return Err(Reason::NotIp.into());
         }
         if self.eth.dst.is_group() || dst.is_group() {
-            return Err(Reason::Group.into());
+            return Err(Reason::Multicast.into());
         }
         match self.tables.owner(dst) {
             Owner::Slave(owner) => {
                 let sibling = self.tables.slave(owner);
-                match self.way_to(owner, sibling)? {
-                    Way::Direct => self.to_sibling(owner, sibling),
-                    Way::Outside => self.outside(Action::OnLink),
+                match self.path_to(owner, sibling)? {
+                    SiblingPath::Direct => self.to_sibling(owner, sibling),
+                    SiblingPath::Outside => self.outside(Action::OnLink),
                 }
             }
             Owner::Host => self.to_host(),
@@ -41,7 +41,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// Out by the host's routing table, which also knows what is too large but may be fragmented.
     #[inline(always)]
     fn routed(&self) -> Result<Verdict, Verdict> {
-        if matches!(self.packet.kind, Kind::V4) && !checksum_holds(self.frame, HEADER_LEN) {
+        if matches!(self.packet.protocol, Protocol::V4) && !checksum_holds(self.frame, HEADER_LEN) {
             return Err(Reason::Malformed.into());
         }
         let too_big = self.packet.len > self.port.mtu && !self.frame.is_gso();

@@ -1,6 +1,6 @@
 //! What does an ARP packet ask or say (RFC 826)?
 
-use super::{Kind, Packet, Saying, ethertype};
+use super::{NeighbourMessage, Packet, Protocol, ethertype};
 use crate::addr::{Addr, Mac};
 use crate::frame::Frame;
 use crate::verdict::Reason;
@@ -21,6 +21,7 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
     let sender_mac = Mac(frame.read::<6>(offset + 8).ok_or(Reason::Truncated)?);
     let src = Addr::v4(frame.read::<4>(offset + 14).ok_or(Reason::Truncated)?);
     let dst = Addr::v4(frame.read::<4>(offset + 24).ok_or(Reason::Truncated)?);
-    let saying = if operation == REQUEST && src != dst { Saying::Question } else { Saying::Nothing };
-    Ok(Packet { kind: Kind::Arp, src, dst, saying, about: dst, sender_mac, ..Packet::OTHER })
+    let message =
+        if operation == REQUEST && src != dst { NeighbourMessage::Solicitation } else { NeighbourMessage::None };
+    Ok(Packet { protocol: Protocol::Arp, src, dst, message, target: dst, sender_mac, ..Packet::OTHER })
 }

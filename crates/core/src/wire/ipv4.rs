@@ -1,6 +1,6 @@
 //! Whom is an IPv4 packet from and for, and is its header sound (RFC 791)?
 
-use super::{Kind, Packet};
+use super::{Packet, Protocol};
 use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::verdict::Reason;
@@ -26,7 +26,7 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
         return Err(Reason::Malformed);
     }
     let fragment = flags & DONT_FRAGMENT == 0;
-    Ok(Packet { kind: Kind::V4, src, dst, len: total_len.into(), fragment, ..Packet::OTHER })
+    Ok(Packet { protocol: Protocol::V4, src, dst, len: total_len.into(), fragment, ..Packet::OTHER })
 }
 
 /// Whether the checksum of the header at `offset`, already parsed, is right, options included.

@@ -1,6 +1,6 @@
 //! Whom is an IPv6 packet from and for, and is it neighbour discovery (RFC 8200, RFC 4861)?
 
-use super::{Kind, Packet, Saying};
+use super::{NeighbourMessage, Packet, Protocol};
 use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::verdict::Reason;
@@ -34,7 +34,7 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
         return Err(Reason::Malformed);
     }
     let len = u32::from(payload_len) + HEADER_LEN as u32;
-    let packet = Packet { kind: Kind::V6, src, dst, len, ..Packet::OTHER };
+    let packet = Packet { protocol: Protocol::V6, src, dst, len, ..Packet::OTHER };
     match next {
         // From off the link, so it is not neighbour discovery (RFC 4861, 7.1).
         _ if hops != u8::MAX => Ok(packet),
@@ -71,11 +71,11 @@ fn behind_extensions(frame: &impl Frame, start: usize, first: u8, packet: Packet
 #[inline(always)]
 fn neighbour(frame: &impl Frame, at: usize, packet: Packet) -> Result<Packet, Reason> {
     let [kind] = frame.read_at::<1>(at).ok_or(Reason::Truncated)?;
-    let saying = match kind {
-        SOLICITATION => Saying::Question,
-        ADVERTISEMENT => Saying::Claim,
+    let message = match kind {
+        SOLICITATION => NeighbourMessage::Solicitation,
+        ADVERTISEMENT => NeighbourMessage::Advertisement,
         _ => return Ok(packet),
     };
-    let about = Addr(frame.read_at::<16>(at + 8).ok_or(Reason::Truncated)?);
-    Ok(Packet { saying, about, ..packet })
+    let target = Addr(frame.read_at::<16>(at + 8).ok_or(Reason::Truncated)?);
+    Ok(Packet { message, target, ..packet })
 }

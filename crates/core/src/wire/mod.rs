@@ -20,15 +20,15 @@ use crate::verdict::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Which protocol.
-    pub kind: Kind,
+    pub protocol: Protocol,
     /// Whom it claims to be from: an IP source, or an ARP sender. Unspecified where there is none.
     pub src: Addr,
     /// Whom it is for: an IP destination, or an ARP target. Unspecified where there is none.
     pub dst: Addr,
-    /// What it says about an address.
-    pub saying: Saying,
-    /// Which address that is: unspecified where it says nothing.
-    pub about: Addr,
+    /// Whether it asks for an address or advertises one (ARP, neighbour discovery).
+    pub message: NeighbourMessage,
+    /// The address that it asks for or advertises (RFC 4861: the target); unspecified where it does neither.
+    pub target: Addr,
     /// An ARP sender's hardware address; zero for all else.
     pub sender_mac: Mac,
     /// Length of an IP packet in bytes, as its header says.
@@ -39,7 +39,7 @@ pub struct Packet {
 
 /// The protocols that decisions tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Protocol {
     /// ARP for IPv4 over Ethernet.
     Arp,
     /// IPv4.
@@ -50,25 +50,25 @@ pub enum Kind {
     Other,
 }
 
-/// What ARP and neighbour discovery say.
+/// What a packet of ARP or neighbour discovery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saying {
-    /// Nothing about an address.
-    Nothing,
-    /// Who has it? An ARP request or a neighbour solicitation, but not one that only announces the sender's own.
-    Question,
-    /// I have it: a neighbour advertisement.
-    Claim,
+pub enum NeighbourMessage {
+    /// Neither of the two, or an announcement of the sender's own address by ARP.
+    None,
+    /// An ARP request or a neighbour solicitation: it asks for the target's MAC address.
+    Solicitation,
+    /// A neighbour advertisement: it says that the sender has the target.
+    Advertisement,
 }
 
 impl Packet {
     /// A packet of which nothing is known.
     pub(crate) const OTHER: Self = Self {
-        kind: Kind::Other,
+        protocol: Protocol::Other,
         src: Addr::UNSPECIFIED_6,
         dst: Addr::UNSPECIFIED_6,
-        saying: Saying::Nothing,
-        about: Addr::UNSPECIFIED_6,
+        message: NeighbourMessage::None,
+        target: Addr::UNSPECIFIED_6,
         sender_mac: Mac([0; 6]),
         len: 0,
         fragment: false,
@@ -99,12 +99,12 @@ impl Packet {
     /// Whether it is IP.
     #[inline(always)]
     pub fn is_ip(&self) -> bool {
-        matches!(self.kind, Kind::V4 | Kind::V6)
+        matches!(self.protocol, Protocol::V4 | Protocol::V6)
     }
 
-    /// Whether it asks who has the address [`Packet::about`].
+    /// Whether it asks for the MAC address of [`Packet::target`].
     #[inline(always)]
-    pub fn is_question(&self) -> bool {
-        matches!(self.saying, Saying::Question)
+    pub fn is_solicitation(&self) -> bool {
+        matches!(self.message, NeighbourMessage::Solicitation)
     }
 }

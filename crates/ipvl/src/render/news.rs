@@ -3,7 +3,7 @@
 use super::{Style, addr, link};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
-use ipvl_control::sys::{LocalTime, local_time};
+use ipvl_control::kernel::sys::{LocalTime, local_time};
 use ipvl_control::{AddressEntry, Link, News, Property};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ipvl_control::netlink::{Hook, Netlink};
-use ipvl_control::sys::{self, AttachType};
+use ipvl_control::kernel::netlink::{Hook, Netlink};
+use ipvl_control::kernel::sys::{self, AttachType};
 use ipvl_testbed::{Lab, Netns, Output, ipvl_path, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipvl_control::netlink::Netlink;
+use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::{AddressEntry, Origin};
 use ipvl_core::Addr;
 use ipvl_testbed::{Lab, Netns, require_root, wait_until};

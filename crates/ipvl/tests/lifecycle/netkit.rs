@@ -1,7 +1,7 @@
 //! What is to be had of netkit, and nobody but its host end's owner can take it away? And who asks for it in vain?
 
-use ipvl_control::netlink::Netlink;
-use ipvl_control::sys::{self, AttachType};
+use ipvl_control::kernel::netlink::Netlink;
+use ipvl_control::kernel::sys::{self, AttachType};
 use ipvl_control::{Backend, Error};
 use ipvl_testbed::{Driver, Lab, require_device, require_root};
 

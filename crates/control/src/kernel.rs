@@ -1,0 +1,10 @@
+//! How is the kernel talked to? Netlink, `bpf(2)`, namespaces, locks: what knows nothing of ports and slaves.
+
+pub(crate) mod bpf;
+pub mod lock;
+pub(crate) mod multicast;
+pub mod netlink;
+pub mod netns;
+pub mod single;
+pub mod sys;
+pub(crate) mod tun;

@@ -1,0 +1,222 @@
+//! How is a program hung on a device's hook, asked for there, replaced, and found again by its id? `bpf(2)` itself: aya does
+//! so by links only, and not on netkit at all.
+//!
+//! Without a link, programs outlive whoever attached them and need no pin.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use crate::kernel::sys::retry;
+use std::ffi::c_void;
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use zerocopy::{FromZeros, Immutable, IntoBytes};
+
+/// Where on a device a program hangs (`enum bpf_attach_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum AttachType {
+    /// What comes in, Linux 6.6.
+    TcxIngress = 46,
+    /// What goes out, Linux 6.6.
+    TcxEgress = 47,
+    /// What the primary device of a netkit pair sends, Linux 6.7.
+    NetkitPrimary = 54,
+    /// What its peer sends, Linux 6.7.
+    NetkitPeer = 55,
+}
+
+/// What the kernel says of a loaded program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgInfo {
+    /// Its id.
+    pub id: u32,
+    /// The first 15 bytes of its function's name.
+    pub name: String,
+    /// The digest of its instructions.
+    pub tag: [u8; 8],
+    /// The maps it uses.
+    pub map_ids: Vec<u32>,
+}
+
+const BPF_PROG_ATTACH: i32 = 8;
+const BPF_PROG_DETACH: i32 = 9;
+const BPF_PROG_GET_FD_BY_ID: i32 = 13;
+const BPF_MAP_GET_FD_BY_ID: i32 = 14;
+const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
+const BPF_PROG_QUERY: i32 = 16;
+const BPF_F_REPLACE: u32 = 1 << 2;
+/// The kernel lets no more programs hang on one hook (`BPF_MPROG_MAX`).
+const MAX_PROGRAMS: usize = 64;
+/// The verifier lets no more maps into one program (`MAX_USED_MAPS`).
+const MAX_MAPS: usize = 64;
+
+/// Hangs `program` on the device, behind those that hang there.
+pub fn prog_attach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<()> {
+    let prog = raw(&program);
+    let attr = AttachAttr { ifindex, prog, at: at as u32, ..AttachAttr::new_zeroed() };
+    bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
+}
+
+/// Puts `program` in the place of `old`; no packet meets neither or both.
+pub fn prog_replace(ifindex: u32, program: impl AsFd, old: impl AsFd, at: AttachType) -> Result<()> {
+    let (prog, replace) = (raw(&program), raw(&old));
+    let attr = AttachAttr { ifindex, prog, at: at as u32, flags: BPF_F_REPLACE, replace, ..AttachAttr::new_zeroed() };
+    bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("replace the program on", device(ifindex)))
+}
+
+/// Takes `program` off the device; false if it does not hang there.
+pub fn prog_detach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<bool> {
+    let attr = AttachAttr { ifindex, prog: raw(&program), at: at as u32, ..AttachAttr::new_zeroed() };
+    match bpf(BPF_PROG_DETACH, &attr).map_err(failed("detach a program from", device(ifindex))) {
+        Err(error) if error.is_gone() => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// The ids of the programs on the device, in the order in which they run; none if the device is gone.
+pub fn prog_query(ifindex: u32, at: AttachType) -> Result<Vec<u32>> {
+    let mut ids = [0_u32; MAX_PROGRAMS];
+    let mut attr = QueryAttr { ifindex, at: at as u32, ..QueryAttr::new_zeroed() };
+    (attr.ids, attr.count) = (address(ids.as_mut_slice()), ids.len() as u32);
+    // SAFETY: `ids` lives past the call, is writable, and has the room that `count` says.
+    let result = unsafe { bpf_mut(BPF_PROG_QUERY, &mut attr) };
+    match result.map_err(failed("query the programs of", device(ifindex))) {
+        Err(error) if error.is_gone() => Ok(Vec::new()),
+        other => other.map(|_| ids[..MAX_PROGRAMS.min(attr.count as usize)].to_vec()),
+    }
+}
+
+/// The program with this id.
+pub fn prog_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(BPF_PROG_GET_FD_BY_ID, id).map_err(failed("open", format!("bpf program {id}")))
+}
+
+/// The map with this id.
+pub fn map_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(BPF_MAP_GET_FD_BY_ID, id).map_err(failed("open", format!("bpf map {id}")))
+}
+
+/// Describes a program.
+pub fn prog_info(program: impl AsFd) -> Result<ProgInfo> {
+    let mut map_ids = [0_u32; MAX_MAPS];
+    let mut info = RawProgInfo::new_zeroed();
+    (info.map_ids, info.map_count) = (address(map_ids.as_mut_slice()), MAX_MAPS as u32);
+    let mut attr = InfoAttr { fd: raw(&program), length: size_of::<RawProgInfo>() as u32, info: 0 };
+    attr.info = address(std::slice::from_mut(&mut info));
+    // SAFETY: `info` and the `map_ids` it points to live past the call, are writable and as long as they say.
+    let result = unsafe { bpf_mut(BPF_OBJ_GET_INFO_BY_FD, &mut attr) };
+    result.map_err(failed("describe", "a bpf program".to_owned()))?;
+    let name = info.name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name).into_owned();
+    let map_ids = map_ids[..MAX_MAPS.min(info.map_count as usize)].to_vec();
+    Ok(ProgInfo { id: info.id, name, tag: info.tag, map_ids })
+}
+
+/// `union bpf_attr`, as `BPF_PROG_ATTACH` and `BPF_PROG_DETACH` read it.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct AttachAttr {
+    ifindex: u32,
+    prog: u32,
+    at: u32,
+    flags: u32,
+    replace: u32,
+    relative: u32,
+    expected_revision: u64,
+}
+
+/// The same for `BPF_PROG_QUERY`.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct QueryAttr {
+    ifindex: u32,
+    at: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    ids: u64,
+    count: u32,
+    reserved: u32,
+    flags_of_each: u64,
+    link_ids: u64,
+    link_flags: u64,
+    revision: u64,
+}
+
+/// The same for `BPF_PROG_GET_FD_BY_ID` and `BPF_MAP_GET_FD_BY_ID`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct IdAttr {
+    id: u32,
+    next: u32,
+    flags: u32,
+}
+
+/// The same for `BPF_OBJ_GET_INFO_BY_FD`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_prog_info`.
+#[derive(FromZeros)]
+#[repr(C)]
+struct RawProgInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_length: u32,
+    xlated_length: u32,
+    jited: u64,
+    xlated: u64,
+    load_time: u64,
+    uid: u32,
+    map_count: u32,
+    map_ids: u64,
+    name: [u8; 16],
+}
+
+fn fd_by_id(command: i32, id: u32) -> io::Result<OwnedFd> {
+    let fd = bpf(command, &IdAttr { id, next: 0, flags: 0 })?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// A command that only reads its attributes, which hold no pointers.
+fn bpf(command: i32, attr: &(impl IntoBytes + Immutable)) -> io::Result<i64> {
+    // SAFETY: `attr` lives past the call and is as long as we say; the commands used write nothing to it.
+    retry(|| unsafe {
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr).cast::<c_void>(), size_of_val(attr))
+    } as isize)
+    .map(|value| value as i64)
+}
+
+/// A command that answers in its attributes.
+///
+/// # Safety
+/// Every pointer in `attr` must be to memory that the kernel may write as `attr` says.
+unsafe fn bpf_mut<T: IntoBytes>(command: i32, attr: &mut T) -> io::Result<i64> {
+    let pointer = std::ptr::from_mut(attr).cast::<c_void>();
+    // SAFETY: `attr` lives past the call, is writable and as long as we say; the caller answers for its pointers.
+    retry(|| unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size_of::<T>()) } as isize)
+        .map(|value| value as i64)
+}
+
+fn failed(op: &'static str, object: String) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Bpf { op, object, source }
+}
+
+fn device(ifindex: u32) -> String {
+    format!("link {ifindex}")
+}
+
+fn raw(fd: &impl AsFd) -> u32 {
+    fd.as_fd().as_raw_fd().cast_unsigned()
+}
+
+fn address<T>(slice: &mut [T]) -> u64 {
+    slice.as_mut_ptr().addr() as u64
+}

@@ -1,0 +1,61 @@
+//! Who may write? One process in a netns at a time: the one that has the abstract socket `ipvl-lock`.
+
+use crate::error::{Error, Result, io_error};
+use crate::kernel::single;
+use crate::kernel::sys;
+use std::io::{ErrorKind, Read};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Longer than the longest command holds it.
+pub const LOCK_WAIT: Duration = Duration::from_secs(60);
+const NAME: &str = "ipvl-lock";
+/// Between `bind` and `listen` of another process nobody can connect.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The right to write, until it is dropped or its process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _listener: UnixListener,
+}
+
+impl Lock {
+    /// Waits for the lock of the calling thread's netns, no longer than `timeout`.
+    pub fn acquire(timeout: Duration) -> Result<Self> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(listener) = single::claim(NAME)? {
+                return Ok(Self { _listener: listener });
+            }
+            match single::connect(NAME) {
+                Ok(Some(stream)) => await_release(stream, deadline)?,
+                // So many wait that not even waiting is possible.
+                Err(error) if !error.is_full() => return Err(error),
+                _ if Instant::now() < deadline => sleep(PAUSE),
+                _ => return Err(Error::Held { object: single::socket(NAME), pid: 0, uid: 0 }),
+            }
+        }
+    }
+
+    /// The process that has the lock now.
+    pub fn held_by() -> Result<Option<u32>> {
+        single::running(NAME)
+    }
+}
+
+/// Nobody ever accepts, so the read ends when the holder's socket is gone.
+fn await_release(mut stream: UnixStream, deadline: Instant) -> Result<()> {
+    single::trusted_peer(NAME, &stream)?;
+    let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
+    stream.set_read_timeout(Some(left)).map_err(io_error("wait for", single::socket(NAME)))?;
+    match stream.read(&mut [0]) {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(still_held(&stream)?),
+        _ => Ok(()),
+    }
+}
+
+fn still_held(stream: &UnixStream) -> Result<Error> {
+    let (pid, uid) = sys::peer(stream).map_err(io_error("ask who has", single::socket(NAME)))?;
+    Ok(Error::Held { object: single::socket(NAME), pid, uid })
+}

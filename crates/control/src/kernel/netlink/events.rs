@@ -1,0 +1,159 @@
+//! What changes, in this netns and in all that have an id here?
+
+use super::uapi::*;
+use super::wire::{Reply, replies};
+use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route, tc};
+use crate::error::{Error, Result, io_error};
+use crate::kernel::netns;
+use crate::kernel::sys;
+use crate::slave::routes::PROTOCOL;
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const GROUPS: [u32; 7] = [
+    RTNLGRP_LINK,
+    RTNLGRP_TC,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_NSID,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_ROUTE,
+];
+/// Linux 6.14. Older kernels do not know the groups.
+const MULTICAST_GROUPS: [u32; 3] = [RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR, RTNLGRP_NSID];
+/// Room for some ten thousand messages.
+const RECEIVE_BUFFER: usize = 32 << 20;
+
+/// What changed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The id of the netns it happened in; none for our own.
+    pub nsid: Option<i32>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A link is new, or changed.
+    NewLink(Box<LinkInfo>),
+    /// A link is gone, or went to another netns.
+    DelLink(Box<LinkInfo>),
+    /// An address is new, or its flags changed.
+    NewAddress(AddressInfo),
+    /// An address is gone.
+    DelAddress(AddressInfo),
+    /// A route of ours is gone, and not because its link went down.
+    DelRoute(RouteInfo),
+    /// A link got or lost a queueing discipline for what is sent by it.
+    Queue(u32),
+    /// Another netns got this id here.
+    NewNsid(i32),
+    /// The id is free again: that netns is gone.
+    DelNsid(i32),
+    /// A link joined or left a multicast group.
+    Groups(u32),
+    /// Events were lost: everything must be read again.
+    Overrun,
+}
+
+/// A subscription to all of it.
+pub struct Events {
+    socket: Socket,
+    netlink: Netlink,
+    netns: OwnedFd,
+    own: Option<i32>,
+    buffer: Box<[u8]>,
+    queue: VecDeque<Event>,
+}
+
+impl Events {
+    /// Subscribes in the calling thread's netns.
+    pub fn open() -> Result<Self> {
+        Self::subscribed(subscribe(&GROUPS).map_err(io_error("open", "a netlink subscription"))?)
+    }
+
+    /// Subscribes to who joins and leaves multicast groups, apart from all else: anybody may do so as often as he likes.
+    /// None where the kernel does not tell.
+    pub fn open_groups() -> Result<Option<Self>> {
+        match subscribe(&MULTICAST_GROUPS) {
+            Ok(socket) => Self::subscribed(socket).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn subscribed(socket: Socket) -> Result<Self> {
+        let netlink = Netlink::open()?;
+        let netns = netns::own()?;
+        let own = netlink.nsid_of_fd(&netns)?;
+        Ok(Self { socket, netlink, netns, own, buffer: vec![0; BUFFER].into(), queue: VecDeque::new() })
+    }
+
+    /// The next event, if there is one: it does not wait. Wait with `poll` on [`Events::as_fd`] once it returns none.
+    #[expect(clippy::should_implement_trait, reason = "none does not mean the end, and an error may pass")]
+    pub fn next(&mut self) -> Result<Option<Event>> {
+        while self.queue.is_empty() {
+            match sys::receive_with_nsid(self.socket.as_fd(), &mut self.buffer) {
+                Ok((length, nsid)) => self.enqueue(length, nsid)?,
+                Err(error) => return end_or_overrun(error),
+            }
+        }
+        Ok(self.queue.pop_front())
+    }
+
+    fn enqueue(&mut self, length: usize, nsid: Option<i32>) -> Result<()> {
+        // Somebody may give our own netns an id at any time.
+        let fresh = replies(&self.buffer[..length]).any(|reply| reply.kind == RTM_NEWNSID);
+        if fresh {
+            self.own = self.netlink.nsid_of_fd(&self.netns)?;
+        }
+        let nsid = nsid.filter(|nsid| Some(*nsid) != self.own);
+        let events = replies(&self.buffer[..length]).filter_map(parse).map(|what| Event { nsid, what });
+        self.queue.extend(events);
+        Ok(())
+    }
+}
+
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn subscribe(groups: &[u32]) -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_listen_all_namespaces(true)?;
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
+        .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
+    // A router may change more routes in a second than we have slaves: only the loss of ours is news.
+    sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, PROTOCOL)?;
+    socket.bind_auto()?;
+    groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+    Ok(socket)
+}
+
+fn end_or_overrun(error: io::Error) -> Result<Option<Event>> {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Ok(None),
+        Some(libc::ENOBUFS) => Ok(Some(Event { nsid: None, what: What::Overrun })),
+        _ => Err(Error::Io { op: "read", object: "netlink events".to_owned(), source: error }),
+    }
+}
+
+fn parse(reply: Reply<'_>) -> Option<What> {
+    match reply.kind {
+        RTM_NEWLINK => link::parse(reply).map(Box::new).map(What::NewLink),
+        RTM_DELLINK => link::parse(reply).map(Box::new).map(What::DelLink),
+        RTM_NEWADDR => address::parse(reply).map(What::NewAddress),
+        RTM_DELADDR => address::parse(reply).map(What::DelAddress),
+        RTM_DELROUTE => route::parse(reply).map(What::DelRoute),
+        RTM_NEWQDISC | RTM_DELQDISC => tc::link_of_root(reply).map(What::Queue),
+        RTM_NEWMULTICAST | RTM_DELMULTICAST => address::link_of(reply).map(What::Groups),
+        RTM_NEWNSID => nsid::parse(reply).map(What::NewNsid),
+        RTM_DELNSID => nsid::parse(reply).map(What::DelNsid),
+        _ => None,
+    }
+}

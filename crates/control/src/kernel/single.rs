@@ -1,0 +1,63 @@
+//! Who is the one process in this netns that does a certain thing? Whoever has the abstract socket of that name.
+//!
+//! Such a name belongs to the netns, whatever the mount namespace, and is free again the moment its process is gone.
+
+use crate::error::{Error, Result, io_error};
+use crate::kernel::sys;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::time::Duration;
+
+/// Whoever has the name and keeps others waiting at the door longer than this, is not who we look for.
+const DOOR: Duration = Duration::from_secs(5);
+
+/// Takes the name; none if somebody has it. It is ours until the socket is dropped.
+pub fn claim(name: &str) -> Result<Option<UnixListener>> {
+    match address(name).and_then(|address| UnixListener::bind_addr(&address)) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(io_error("claim", socket(name))(error)),
+    }
+}
+
+/// The process that has the name. That it is one of another user, who can only mean mischief, is an error.
+pub fn running(name: &str) -> Result<Option<u32>> {
+    let Some(stream) = connect(name)? else { return Ok(None) };
+    trusted_peer(name, &stream).map(Some)
+}
+
+/// A connection to whoever has the name; it breaks when that process is gone or drops the name.
+pub(crate) fn connect(name: &str) -> Result<Option<UnixStream>> {
+    match try_connect(name) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(Errno::CONNREFUSED) => Ok(None),
+        Err(error) => Err(io_error("connect to", socket(name))(error.into())),
+    }
+}
+
+/// The process at the other end, if it is root's or our own user's.
+pub(crate) fn trusted_peer(name: &str, stream: &UnixStream) -> Result<u32> {
+    let (pid, uid) = sys::peer(stream).map_err(io_error("ask who has", socket(name)))?;
+    let own = rustix::process::geteuid().as_raw();
+    if uid == 0 || uid == own { Ok(pid) } else { Err(Error::Held { object: socket(name), pid, uid }) }
+}
+
+/// The name as `ss -x` prints it.
+pub(crate) fn socket(name: &str) -> String {
+    format!("socket @{name}")
+}
+
+fn try_connect(name: &str) -> rustix::io::Result<UnixStream> {
+    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_socket_timeout(&stream, Timeout::Send, Some(DOOR))?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+    Ok(stream.into())
+}
+
+fn address(name: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name)
+}

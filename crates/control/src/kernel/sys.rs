@@ -1,0 +1,184 @@
+//! Which system calls does nobody else offer? Netlink's ancillary data, packet sockets, two options.
+#![allow(unsafe_code)]
+
+pub use crate::kernel::bpf::{
+    AttachType, ProgInfo, map_fd_by_id, prog_attach, prog_detach, prog_fd_by_id, prog_info, prog_query, prog_replace,
+};
+
+use crate::error::{Result, io_error};
+use std::ffi::c_void;
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+const SO_NETNS_COOKIE: i32 = 71;
+
+/// Reads one datagram without waiting: its length, and the id of the netns it is about where that is not our own.
+pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+    let mut control = [0_u64; 8];
+    let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all bytes zero is a valid msghdr: no address, no buffers.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    (header.msg_iov, header.msg_iovlen) = (&raw mut iov, 1);
+    (header.msg_control, header.msg_controllen) = (control.as_mut_ptr().cast(), size_of_val(&control) as _);
+    // SAFETY: `header` points to `iov` and `control`, `iov` to `buffer`; all live past the call with these lengths.
+    let length = retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) })?;
+    if header.msg_flags & libc::MSG_TRUNC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+    }
+    // SAFETY: the kernel has filled `control` and set its length; neither has moved since.
+    Ok((length as usize, unsafe { nsid_of(&header) }))
+}
+
+/// Keeps a subscription from hearing of routes, but for the end of those that `protocol` made.
+pub(crate) fn hear_of_routes(socket: impl AsFd, new: u16, gone: u16, protocol: u8) -> io::Result<()> {
+    const TYPE: u32 = 4;
+    const RTM_PROTOCOL: u32 = 21;
+    let swapped = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
+    let load = |size: u32, offset| step(libc::BPF_LD | size | libc::BPF_ABS, offset, (0, 0));
+    let is = |value, (yes, no)| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, (yes, no));
+    let end = |length| step(libc::BPF_RET | libc::BPF_K, length, (0, 0));
+    let mut filter = [
+        load(libc::BPF_H, TYPE),
+        is(swapped(new), (3, 0)),
+        is(swapped(gone), (0, 3)),
+        load(libc::BPF_B, RTM_PROTOCOL),
+        is(protocol.into(), (1, 0)),
+        end(0),
+        end(u32::MAX),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    let (pointer, length) = ((&raw const program).cast(), size_of_val(&program) as u32);
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `program` and the filter that it points to live past the call, with these lengths.
+    retry(|| unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer, length) } as isize)
+        .map(drop)
+}
+
+fn step(code: u32, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+/// Lets no program that we start inherit a descriptor but the standard ones. Before Linux 5.11 it has no effect.
+pub fn keep_descriptors_to_ourselves() {
+    const CLOEXEC: libc::c_uint = 4;
+    // SAFETY: this closes nothing; it only marks what a program started from here shall not have.
+    unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, CLOEXEC) };
+}
+
+/// A socket that sends whole frames and hears nothing. To close one, the kernel waits for all CPUs: keep it.
+#[derive(Debug)]
+pub struct FrameSocket(OwnedFd);
+
+impl FrameSocket {
+    /// Opens one in the calling thread's netns.
+    pub fn open() -> Result<Self> {
+        // SAFETY: `socket` takes numbers only.
+        retry(|| unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) } as isize)
+            // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+            .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+            .map_err(io_error("open", "a packet socket"))
+    }
+
+    /// Sends a frame out of a device.
+    pub fn send(&self, ifindex: u32, frame: &[u8]) -> Result<()> {
+        // SAFETY: all bytes zero is a valid sockaddr_ll.
+        let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        (to.sll_family, to.sll_ifindex) = (libc::AF_PACKET as u16, ifindex.cast_signed());
+        let (address, length) = ((&raw const to).cast::<libc::sockaddr>(), size_of::<libc::sockaddr_ll>() as u32);
+        let (data, size) = (frame.as_ptr().cast(), frame.len());
+        // SAFETY: `frame` and `to` live past the call and are as long as we say.
+        retry(|| unsafe { libc::sendto(self.0.as_raw_fd(), data, size, 0, address, length) })
+            .map(drop)
+            .map_err(io_error("send a frame out of", device(ifindex)))
+    }
+}
+
+/// A moment as people here write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct LocalTime {
+    pub year: i32,
+    /// From 1.
+    pub month: u8,
+    pub day: u8,
+    /// From Sunday, which is 0.
+    pub weekday: u8,
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+}
+
+/// The time in this process's time zone, so many seconds after 1970 began in Greenwich.
+pub fn local_time(seconds: i64) -> LocalTime {
+    let seconds: libc::time_t = seconds;
+    // SAFETY: all bytes zero is a valid `tm`.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that live past the call.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    let small = |number: i32| number as u8;
+    let (month, day, weekday) = (small(tm.tm_mon + 1), small(tm.tm_mday), small(tm.tm_wday));
+    let (hour, minute, second) = (small(tm.tm_hour), small(tm.tm_min), small(tm.tm_sec));
+    LocalTime { year: tm.tm_year + 1900, month, day, weekday, hour, minute, second }
+}
+
+/// A number that the kernel gives to the netns of `socket` alone, ever. Linux 5.14.
+pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
+    let mut cookie = 0;
+    // SAFETY: any eight bytes are a u64.
+    unsafe { socket_option(socket.as_fd(), SO_NETNS_COOKIE, &mut cookie)? };
+    Ok(cookie)
+}
+
+/// Process and effective user at the other end of a unix socket; process 0 if it is in no pid namespace of ours.
+pub(crate) fn peer(socket: impl AsFd) -> io::Result<(u32, u32)> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    // SAFETY: a ucred is three plain numbers, for which any bytes will do.
+    unsafe { socket_option(socket.as_fd(), libc::SO_PEERCRED, &mut peer)? };
+    Ok((peer.pid.cast_unsigned(), peer.uid))
+}
+
+/// # Safety
+/// Any bytes must make a valid `T`.
+unsafe fn socket_option<T>(socket: BorrowedFd<'_>, option: i32, value: &mut T) -> io::Result<()> {
+    let mut length = size_of::<T>() as libc::socklen_t;
+    let pointer = std::ptr::from_mut(value).cast::<c_void>();
+    // SAFETY: `value` and `length` live past the call, and `value` is as long as `length` says.
+    retry(
+        || unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, pointer, &raw mut length) } as isize
+    )
+    .map(drop)
+}
+
+/// # Safety
+/// `header` must come from a successful `recvmsg`, with its control buffer still in place.
+unsafe fn nsid_of(header: &libc::msghdr) -> Option<i32> {
+    // SAFETY: the caller answers for `header`.
+    let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: a header that CMSG_FIRSTHDR or CMSG_NXTHDR found lies within the control buffer.
+    while let Some(found) = unsafe { message.as_ref() } {
+        if (found.cmsg_level, found.cmsg_type) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID) {
+            // SAFETY: the kernel puts one int behind a header of this type.
+            return Some(unsafe { libc::CMSG_DATA(message).cast::<i32>().read_unaligned() });
+        }
+        // SAFETY: as above.
+        message = unsafe { libc::CMSG_NXTHDR(header, message) };
+    }
+    None
+}
+
+pub(crate) fn retry(mut call: impl FnMut() -> isize) -> io::Result<isize> {
+    loop {
+        match call() {
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+            value => return Ok(value),
+        }
+    }
+}
+
+fn device(ifindex: u32) -> String {
+    format!("link {ifindex}")
+}

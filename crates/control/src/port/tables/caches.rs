@@ -1,0 +1,76 @@
+//! What of the tables do the programs find without a search? A second copy, as far as it fits, of who sits behind which
+//! host end and who owns which address. The hash maps say what is true; whatever is missing here is looked up there.
+
+use super::{Abi, typed};
+use crate::error::{Result, ebpf};
+use aya::maps::{Array, Map, MapData};
+use ipvl_core::{Addr, AddrCacheEntry, Owner, OwnerEntry, SLOT_CACHE, Slot, SlotCacheEntry, Words};
+
+/// The map `SLOT_CACHE`.
+pub struct SlotCache(Array<MapData, Abi<SlotCacheEntry>>);
+
+impl SlotCache {
+    /// From the map itself.
+    pub fn from_data(data: MapData) -> Result<Self> {
+        typed("SLOT_CACHE", Map::Array(data)).map(Self)
+    }
+
+    /// SlotCache a slave, if its seat is free. It is in `SLOT_BY_IFINDEX` already.
+    pub fn put(&mut self, host_end: u32, slot: Slot) -> Result<()> {
+        match self.at(host_end)? {
+            SlotCacheEntry { host_end: 0, .. } => self.write(host_end, SlotCacheEntry { host_end, slot: slot.0 }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the slave out. It is in `SLOT_BY_IFINDEX` still.
+    pub fn take_out(&mut self, host_end: u32) -> Result<()> {
+        match self.at(host_end)?.host_end == host_end {
+            true => self.write(host_end, SlotCacheEntry::default()),
+            false => Ok(()),
+        }
+    }
+
+    fn at(&self, host_end: u32) -> Result<SlotCacheEntry> {
+        self.0.get(&(host_end % SLOT_CACHE), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
+    }
+
+    fn write(&mut self, host_end: u32, entry: SlotCacheEntry) -> Result<()> {
+        self.0.set(host_end % SLOT_CACHE, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
+    }
+}
+
+/// The map `ADDR_CACHE`. Writers hold the lock; readers are the programs, at any time: see [`ipvl_core::AddrCacheEntry`].
+pub struct AddrCache(Array<MapData, Abi<AddrCacheEntry>>);
+
+impl AddrCache {
+    /// From the map itself.
+    pub fn from_data(data: MapData) -> Result<Self> {
+        typed("ADDR_CACHE", Map::Array(data)).map(Self)
+    }
+
+    /// Puts an address there if nobody is. It is in `ADDRS` already.
+    pub fn put(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
+        if self.at(addr)?.owner != 0 {
+            return Ok(());
+        }
+        self.write(AddrCacheEntry::new(addr, Owner::Nobody))?;
+        self.write(AddrCacheEntry::new(addr, Owner::found(Some(&entry))))
+    }
+
+    /// Takes it out. It is in `ADDRS` still.
+    pub fn take_out(&mut self, addr: Addr) -> Result<()> {
+        match self.at(addr)? {
+            here if here.addr == addr && here.owner != 0 => self.write(AddrCacheEntry::new(addr, Owner::Nobody)),
+            _ => Ok(()),
+        }
+    }
+
+    fn at(&self, addr: Addr) -> Result<AddrCacheEntry> {
+        self.0.get(&Words::from(addr).cache_index(), 0).map(|entry| entry.0).map_err(ebpf("read", "the map ADDR_CACHE"))
+    }
+
+    fn write(&mut self, entry: AddrCacheEntry) -> Result<()> {
+        self.0.set(Words::from(entry.addr).cache_index(), Abi(entry), 0).map_err(ebpf("write", "the map ADDR_CACHE"))
+    }
+}

@@ -1,0 +1,182 @@
+//! How does a command get the agent to look at a slave, and start it when none runs?
+//!
+//! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`; the
+//! answer is a line too, `ok` or what went wrong. `ping` is answered by `ok`, `end` by the agent's end, or by `stays`.
+
+use crate::error::{Error, Result, io_error};
+use crate::kernel::single;
+use crate::kernel::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The abstract socket's name.
+pub const NAME: &str = "ipvl-agent";
+/// Under which names doors are installed; engines call their plugin `ipvl`, as the command is.
+const DOORS: [&str; 4] = ["ipvl", "ipvl-cni", "ipvl-docker", "ipvl-netavark"];
+const START: Duration = Duration::from_secs(5);
+/// Longer than the agent waits for the lock, which another command may have.
+const ANSWER: Duration = Duration::from_secs(90);
+const TRIES: usize = 5;
+const PONG: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Has the agent look at the slaves behind these host ends now, and returns when it has. Starts one if need be, also
+/// when the one that ran is just leaving.
+pub fn sync(host_ends: &[u32]) -> Result<()> {
+    for _ in 0..TRIES {
+        if ask(&connect_or_start()?, host_ends)? {
+            return Ok(());
+        }
+    }
+    Err(Error::Agent { object: "itself".to_owned(), answer: "it does not stay".to_owned() })
+}
+
+/// Whether the agent did it; false if it left instead.
+fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
+    stream.set_read_timeout(Some(ANSWER)).map_err(io_error("wait for", "the agent"))?;
+    let mut answers = BufReader::new(stream);
+    // All at once, for the agent sees to all that it is asked for in one turn.
+    let questions: String = host_ends.iter().map(|host_end| format!("sync {host_end}\n")).collect();
+    if { stream }.write_all(questions.as_bytes()).is_err() {
+        return Ok(false);
+    }
+    for host_end in host_ends {
+        let mut answer = String::new();
+        answers.read_line(&mut answer).map_err(io_error("hear from", "the agent"))?;
+        match answer.trim() {
+            "ok" => {}
+            "" => return Ok(false),
+            answer => return Err(Error::Agent { object: format!("link {host_end}"), answer: answer.to_owned() }),
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the agent's name; none if there is an agent already. One that was killed has its name for a moment longer than
+/// it has a netns; whoever then connects to it sees the end.
+pub(crate) fn claim() -> Result<Option<UnixListener>> {
+    loop {
+        if let Some(listener) = single::claim(NAME)? {
+            return Ok(Some(listener));
+        }
+        if let Some(stream) = connect()?
+            && stays(&stream)?
+        {
+            return Ok(None);
+        }
+    }
+}
+
+/// Takes the agent's name from whoever has it, and ends it: it has no state, so whoever comes next goes on.
+pub(crate) fn succeed() -> Result<UnixListener> {
+    let deadline = Instant::now() + START;
+    loop {
+        if let Some(listener) = single::claim(NAME)? {
+            return Ok(listener);
+        }
+        let Some(stream) = connect()? else { continue };
+        let pid = single::trusted_peer(NAME, &stream)?;
+        if Instant::now() > deadline {
+            return Err(Error::Held { object: single::socket(NAME), pid, uid: 0 });
+        }
+        if let Some(process) = process(&stream) {
+            let _ = pidfd_send_signal(&process, Signal::TERM);
+            await_exit(&process);
+        }
+    }
+}
+
+/// Whether it answers, or is too busy to.
+fn stays(mut stream: &UnixStream) -> Result<bool> {
+    stream.set_read_timeout(Some(PONG)).map_err(io_error("wait for", "the agent"))?;
+    if writeln!(stream, "ping").is_err() {
+        return Ok(false);
+    }
+    Ok(match stream.read(&mut [0]) {
+        Ok(length) => length > 0,
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    })
+}
+
+/// Waits until the agent, which has nothing left to do, is gone, unless it says that it stays.
+pub fn await_end() -> Result<()> {
+    let Some(mut stream) = connect()? else { return Ok(()) };
+    stream.set_read_timeout(Some(FAREWELL)).map_err(io_error("wait for", "the agent"))?;
+    let process = process(&stream);
+    // An error in writing or reading is its end, too.
+    let _ = writeln!(stream, "end");
+    let stays = stream.read(&mut [0]).is_ok_and(|length| length > 0);
+    if let Some(process) = process.filter(|_| !stays) {
+        await_exit(&process);
+    }
+    Ok(())
+}
+
+fn await_exit(process: &OwnedFd) {
+    let limit = Timespec { tv_sec: FAREWELL.as_secs() as i64, tv_nsec: 0 };
+    let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
+}
+
+/// A descriptor that tells when the agent is gone altogether, which is a moment after its socket.
+fn process(stream: &UnixStream) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(single::trusted_peer(NAME, stream).ok()?.cast_signed())?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+fn connect_or_start() -> Result<UnixStream> {
+    if let Some(stream) = connect()? {
+        return Ok(stream);
+    }
+    let program = program()?;
+    // What whoever called us has open, such as a lock, is not to stay open as long as the agent lives.
+    sys::keep_descriptors_to_ourselves();
+    Command::new(&program)
+        .arg("agent")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log())
+        .spawn()
+        .map_err(io_error("start", format!("the agent {}", program.display())))?;
+    let deadline = Instant::now() + START;
+    loop {
+        match connect()? {
+            Some(stream) => return Ok(stream),
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            None => return Err(Error::Agent { object: "itself".to_owned(), answer: "it does not start".to_owned() }),
+        }
+    }
+}
+
+/// A connection to the agent. Anybody can take its name; only root's or our own agent is one to be believed.
+fn connect() -> Result<Option<UnixStream>> {
+    let Some(stream) = single::connect(NAME)? else { return Ok(None) };
+    single::trusted_peer(NAME, &stream)?;
+    Ok(Some(stream))
+}
+
+/// This program, if it is the command or another door, or the command beside it. Every door answers the word `agent`, so
+/// that a plugin needs nothing else to be installed.
+fn program() -> Result<PathBuf> {
+    let this = std::env::current_exe().map_err(io_error("find", "this program"))?;
+    let is_door = this.file_name().is_some_and(|name| DOORS.iter().any(|door| name == *door));
+    Ok(if is_door { this } else { this.with_file_name("ipvl") })
+}
+
+/// The journal where there is one.
+fn log() -> Stdio {
+    journal().map_or_else(|_| Stdio::null(), |stream| Stdio::from(OwnedFd::from(stream)))
+}
+
+/// The header that `sd_journal_stream_fd(3)` writes: identifier, unit, priority, level prefix, no forwarding.
+fn journal() -> std::io::Result<UnixStream> {
+    let mut stream = UnixStream::connect("/run/systemd/journal/stdout")?;
+    stream.write_all(b"ipvl-agent\n\n6\n0\n0\n0\n0\n")?;
+    Ok(stream)
+}

@@ -1,0 +1,94 @@
+//! How does an address get into the table that is on no slave's device: a VIP on `lo`, a prefix, a guest's?
+
+use crate::error::{Result, refused};
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::Netlink;
+use crate::port::host_end;
+use crate::port::tables::{PortMaps, SINGLE};
+use crate::refusal::Refusal;
+use crate::slave::agent_client;
+use crate::slave::alias_event;
+use crate::slave::find::{self, Found};
+use ipvl_core::{Addr, OwnerEntry};
+
+/// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
+pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, slave)?;
+    let entry = OwnerEntry { slot: found.slot.0, declared: 1 };
+    let len = full_len(addr, prefix_len);
+    if let Some(owner) = other_owner(&found, addr, len)? {
+        let owner = owner_name(&netlink, &found.port.maps, owner)?;
+        return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
+    }
+    if len == SINGLE {
+        found.port.maps.give(addr, entry)?;
+    } else {
+        found.port.maps.declare_prefix(addr, len, entry)?;
+    }
+    alias_event::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
+    drop(lock);
+    agent_client::sync(&[found.host_end.ifindex])
+}
+
+/// Takes it back.
+pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, slave)?;
+    let len = full_len(addr, prefix_len);
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared != 0;
+    let present = match len {
+        SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
+        _ => found
+            .port
+            .maps
+            .prefixes()?
+            .iter()
+            .any(|(other, bits, entry)| (*other, *bits) == (addr, len) && owned(entry)),
+    };
+    if !present {
+        return Err(refused("delete", format!("{addr}/{prefix_len} from {slave}"), Refusal::NotDeclared(addr)));
+    }
+    if len == SINGLE {
+        found.port.maps.release(addr)?;
+    } else {
+        found.port.maps.withdraw_prefix(addr, len)?;
+    }
+    alias_event::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
+    drop(lock);
+    // It may be on the device besides.
+    agent_client::sync(&[found.host_end.ifindex])
+}
+
+fn full_len(addr: Addr, prefix_len: u8) -> u32 {
+    u32::from(prefix_len) + if addr.as_v4().is_some() { 96 } else { 0 }
+}
+
+fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<u32>> {
+    let entry = match len {
+        SINGLE => found.port.maps.owner(addr)?,
+        _ => {
+            found.port.maps.prefixes()?.into_iter().find(|(other, bits, _)| (*other, *bits) == (addr, len)).map(|e| e.2)
+        }
+    };
+    Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot.0))
+}
+
+/// Whoever has that slot: by the name that an engine gave him, for in containers all slaves are called alike.
+pub(crate) fn owner_name(netlink: &Netlink, maps: &PortMaps, slot: u32) -> Result<String> {
+    if slot == OwnerEntry::HOST {
+        return Ok("the host".to_owned());
+    }
+    let unknown = || format!("the slave in slot {slot}");
+    let Some((host_end, _)) = maps.slots()?.into_iter().find(|(_, other)| other.0 == slot) else {
+        return Ok(unknown());
+    };
+    if let Some(link) = netlink.link(host_end, None)?
+        && let Some(owner) = host_end::owner_of(&link)
+    {
+        return Ok(owner.to_owned());
+    }
+    Ok(find::peer(netlink, host_end)?.map_or_else(unknown, |link| link.name))
+}

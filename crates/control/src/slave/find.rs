@@ -1,0 +1,171 @@
+//! Which slave does a name mean, which port does it belong to, and how is it reached?
+
+use crate::error::{Error, Result, refused};
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::netns::{self, Finder};
+use crate::model::Backend;
+use crate::port::Port;
+use crate::port::host_end::HostEnd;
+use crate::refusal::Refusal;
+use ipvl_core::Slot;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+/// A slave, found.
+pub struct Found {
+    /// Its port.
+    pub port: Port,
+    /// Its number there.
+    pub slot: Slot,
+    /// Its host end.
+    pub host_end: LinkInfo,
+    /// Its name in its own netns.
+    pub name: String,
+}
+
+/// The link of that name in this netns.
+pub fn link(netlink: &Netlink, name: &str) -> std::result::Result<LinkInfo, Refusal> {
+    netlink.link_by_name(name, None).ok().flatten().ok_or(Refusal::NoLink)
+}
+
+/// The slave of that name, or the one whose host end has it: in this netns first, else in any other.
+pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
+    let host_end = Directory::default().host_end(netlink, name)?;
+    let described = HostEnd::of(&host_end).ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    let port = Port::of_host_end(netlink, host_end.ifindex, described.master)?
+        .ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
+    Ok(Found { port, slot: described.slot, host_end, name: name.to_owned() })
+}
+
+/// The other end of a pair, wherever it is.
+pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
+    match netlink.link(ifindex, None)? {
+        Some(link) => peer_of(netlink, &link),
+        None => Ok(None),
+    }
+}
+
+/// The same, for a link that was read already. A tap device is a slave and its own host end.
+pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
+    match link.link {
+        _ if is_tap(link) => Ok(Some(link.clone())),
+        Some(peer) if Backend::of(link).is_some() => netlink.link(peer, link.link_netnsid),
+        _ => Ok(None),
+    }
+}
+
+/// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
+pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
+    if is_tap(host_end) {
+        return Some((None, host_end.ifindex));
+    }
+    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
+}
+
+/// Whether this host end is a tap device, and so the slave itself.
+pub fn is_tap(link: &LinkInfo) -> bool {
+    link.kind.as_deref() == Some("tun") && HostEnd::of(link).is_some()
+}
+
+/// The name of the master of this link, if it is a slave.
+pub fn master_of(netlink: &Netlink, link: &LinkInfo) -> Option<String> {
+    let host_end = peer_of(netlink, link).ok().flatten()?;
+    let master = HostEnd::of(&host_end)?.master;
+    netlink.link(master, link.link_netnsid).ok().flatten().map(|master| master.name)
+}
+
+impl Found {
+    /// What its host end says of itself.
+    pub fn described(&self) -> HostEnd {
+        HostEnd { master: self.port.master, slot: self.slot }
+    }
+
+    /// The master.
+    pub fn master_link(&self, netlink: &Netlink) -> Result<LinkInfo> {
+        let master = netlink.link(self.port.master, None)?;
+        master.ok_or_else(|| refused("find the master of", &self.name, Refusal::NoLink))
+    }
+
+    /// Does something to the slave's device where it is.
+    pub fn in_its_netns<T: Send>(
+        &self,
+        netlink: &Netlink,
+        work: impl FnOnce(&Netlink, u32) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.place(netlink)?.enter(netlink, work)
+    }
+
+    /// Where the slave's device is.
+    pub fn place(&self, netlink: &Netlink) -> Result<Place> {
+        let gone = || refused("find", &self.name, Refusal::NoSlave);
+        let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
+        let (nsid, ifindex) = place_of(&host_end).ok_or_else(gone)?;
+        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
+        Ok(Place { netns: nsid.map(into).transpose()?, ifindex })
+    }
+}
+
+/// A device in a netns.
+pub struct Place {
+    netns: Option<OwnedFd>,
+    ifindex: u32,
+}
+
+impl Place {
+    /// Does something to the device, in its netns.
+    pub fn enter<T: Send>(self, netlink: &Netlink, work: impl FnOnce(&Netlink, u32) -> Result<T> + Send) -> Result<T> {
+        match self.netns {
+            None => work(netlink, self.ifindex),
+            Some(netns) => netns::within(netns, || work(&Netlink::open()?, self.ifindex))?,
+        }
+    }
+}
+
+/// Who is behind which host end, as far as it had to look: for many names, it looks once.
+#[derive(Default)]
+pub struct Directory(Option<BTreeMap<String, Vec<LinkInfo>>>);
+
+impl Directory {
+    /// The host end of the slave of that name, or the one that has it. What other namespaces call their links is theirs
+    /// to choose: names of this one, a host end's among them, come first.
+    pub fn host_end(&mut self, netlink: &Netlink, name: &str) -> Result<LinkInfo> {
+        let here = netlink.link_by_name(name, None)?;
+        if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
+            return Ok(host_end);
+        }
+        match self.everywhere(netlink)?.get(name).map(Vec::as_slice) {
+            Some([host_end]) => Ok(host_end.clone()),
+            Some([_, _, ..]) => Err(refused("find", name, Refusal::Ambiguous)),
+            Some([]) | None => Err(refused("find", name, Refusal::NoSlave)),
+        }
+    }
+
+    /// One that cannot be read has no name that anybody could mean.
+    fn everywhere(&mut self, netlink: &Netlink) -> Result<&BTreeMap<String, Vec<LinkInfo>>> {
+        if self.0.is_none() {
+            let mut names: BTreeMap<String, Vec<LinkInfo>> = BTreeMap::new();
+            for link in netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some()) {
+                if let Some(slave) = peer_of(netlink, &link).ok().flatten() {
+                    names.entry(slave.name).or_default().push(link);
+                }
+            }
+            self.0 = Some(names);
+        }
+        Ok(self.0.get_or_insert_default())
+    }
+}
+
+/// The host end that this link is, or that it belongs to as a slave.
+fn host_end_here(netlink: &Netlink, link: LinkInfo) -> Result<Option<LinkInfo>> {
+    if HostEnd::of(&link).is_some() {
+        return Ok(Some(link));
+    }
+    let peer = if link.link_netnsid.is_none() { peer_of(netlink, &link)? } else { None };
+    Ok(peer.filter(|peer| HostEnd::of(peer).is_some()))
+}
+
+/// No process, mount or descriptor leads to the netns.
+pub(crate) fn unreachable_netns(nsid: i32) -> Error {
+    let source = std::io::Error::from_raw_os_error(libc::ENOENT);
+    Error::Netns { op: "find a way into", object: format!("with id {nsid}"), source }
+}

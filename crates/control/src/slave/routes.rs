@@ -1,0 +1,101 @@
+//! By which routes does the host's stack reach a slave?
+
+use crate::error::Result;
+use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink, RouteInfo};
+use crate::port::host_end::HostEnd;
+use crate::port::tables::PortMaps;
+use ipvl_core::{Addr, Slot};
+
+/// The routes to slaves carry this protocol number. It is nobody's: of iproute2's numbers and of FRR's (186 to 198), which
+/// takes routes of those for its own, announces none of them, and removes what it does not know.
+pub const PROTOCOL: u8 = 157;
+
+/// An address with the length of its prefix in bits of its own family.
+pub type Prefix = (Addr, u8);
+
+/// A route to a slave: its table and its destination.
+pub type Route = (u32, Prefix);
+
+/// A VRF: its ifindex and its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vrf {
+    /// The device.
+    pub ifindex: u32,
+    /// What its members are routed by.
+    pub table: u32,
+}
+
+/// The route to one prefix, and as whom the host goes there.
+pub fn route(host_end: u32, (table, (dst, prefix_len)): Route, prefsrc: Option<Addr>) -> RouteInfo {
+    RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc }
+}
+
+/// The host's own addresses on a master.
+pub struct Sources(Vec<AddressInfo>);
+
+impl Sources {
+    /// Reads them.
+    pub fn read(netlink: &Netlink, master: u32) -> Result<Self> {
+        Ok(Self(netlink.addresses(Some(master), None)?))
+    }
+
+    /// The one in the IPv4 network that a slave's address is in: to that the slave knows the way. The kernel would take
+    /// the host's first. In IPv6 it chooses so by itself (RFC 6724, rule 8).
+    pub fn toward(&self, addr: Addr) -> Option<Addr> {
+        let there = u32::from_be_bytes(addr.as_v4()?);
+        let is_near = |info: &&AddressInfo| {
+            let here = info.addr.as_v4().map(u32::from_be_bytes);
+            let mask = !u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
+            here.is_some_and(|here| here & mask == there & mask)
+        };
+        self.0.iter().find(is_near).map(|info| info.addr)
+    }
+}
+
+/// The VRF that a link belongs to.
+pub fn vrf_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<Vrf>> {
+    let upper = link.master.map(|upper| netlink.link(upper, None)).transpose()?.flatten();
+    Ok(upper.and_then(|upper| Some(Vrf { ifindex: upper.ifindex, table: upper.vrf_table? })))
+}
+
+/// The table by which the host's stack routes what comes in or goes out there.
+pub fn table(vrf: Option<Vrf>) -> u32 {
+    vrf.map_or(RouteInfo::MAIN, |vrf| vrf.table)
+}
+
+/// Leads the host's stack to all that a slave owns, before the slave changes to a mode in which its packets come that
+/// way. The agent takes care of them from then on.
+pub fn prepare(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) -> Result<()> {
+    let Some(link) = netlink.link(host_end, None)? else { return Ok(()) };
+    let Some(HostEnd { master, .. }) = HostEnd::of(&link) else { return Ok(()) };
+    let (table, sources) = (table(vrf_of(netlink, &link)?), Sources::read(netlink, master)?);
+    for prefix in owned(maps, slot)? {
+        netlink.add_route(&route(host_end, (table, prefix), sources.toward(prefix.0)))?;
+    }
+    Ok(())
+}
+
+fn owned(maps: &PortMaps, slot: Slot) -> Result<Vec<Prefix>> {
+    let all = maps.owned()?.into_iter().filter(|(addr, _, entry)| entry.slot == slot.0 && !addr.is_link_local());
+    Ok(all.map(|(addr, bits, _)| (addr, family_len(addr, bits))).collect())
+}
+
+/// A length in bits of a 16-byte address, in bits of the address's own family.
+pub fn family_len(addr: Addr, bits: u32) -> u8 {
+    (if addr.as_v4().is_some() { bits.saturating_sub(96) } else { bits }) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_speaks_to_a_slave_as_a_neighbour_of_its() {
+        let of = |addr, prefix_len| AddressInfo { ifindex: 1, addr: Addr::v4(addr), prefix_len, scope: 0, flags: 0 };
+        let sources = Sources(vec![of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)]);
+        assert_eq!(sources.toward(Addr::v4([192, 0, 2, 80])), Some(Addr::v4([192, 0, 2, 1])));
+        assert_eq!(sources.toward(Addr::v4([10, 9, 9, 9])), Some(Addr::v4([10, 0, 0, 1])));
+        assert_eq!(sources.toward(Addr::v4([203, 0, 113, 2])), None);
+        assert_eq!(sources.toward(Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])), None);
+    }
+}
