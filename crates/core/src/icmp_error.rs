@@ -38,7 +38,7 @@ pub fn icmp_error_v4(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V4_LEN]> {
-    let ErrorType(kind, code, mtu) = error_type_v4(reason, mtu)?;
+    let ErrorType(kind, code, mtu) = error_type_v4(cause(reason)?, mtu);
     let ip = Ipv4Header(frame);
     let dst = ip.src()?;
     if !ip.is_v4()? || ip.is_later_fragment()? || ip.is_icmp_error()? || dst == [0; 4] {
@@ -65,7 +65,7 @@ pub fn icmp_error_v6(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V6_LEN]> {
-    let ErrorType(kind, code, mtu) = error_type_v6(reason, mtu)?;
+    let ErrorType(kind, code, mtu) = error_type_v6(cause(reason)?, mtu);
     let ip = Ipv6Header(frame);
     let (src, dst) = (router.v6, Addr(ip.src()?));
     if !ip.is_v6()? || ip.is_icmp_error()? || dst.is_unspecified() || src.is_unspecified() {
@@ -82,25 +82,66 @@ pub fn icmp_error_v6(
     Some(head)
 }
 
+/// Why a router could not forward a packet.
+#[derive(Clone, Copy)]
+enum Cause {
+    TooBig,
+    NoRoute,
+    Unreachable,
+    Prohibit,
+}
+
+/// What the sender is told of a drop; `None` if it is dropped in silence. A router forwards what is sound, or reports why
+/// it cannot; everything else that we drop, an IPVLAN or its administrator wants dropped without a word.
 #[inline(always)]
-fn error_type_v4(reason: Reason, mtu: u32) -> Option<ErrorType> {
+fn cause(reason: Reason) -> Option<Cause> {
     match reason {
-        Reason::TooBig => Some(ErrorType(3, 4, mtu)),
-        Reason::NoRoute => Some(ErrorType(3, 0, 0)),
-        Reason::Unreachable => Some(ErrorType(3, 1, 0)),
-        Reason::Prohibit => Some(ErrorType(3, 13, 0)),
-        _ => None,
+        Reason::TooBig => Some(Cause::TooBig),
+        Reason::NoRoute => Some(Cause::NoRoute),
+        Reason::Unreachable => Some(Cause::Unreachable),
+        Reason::Prohibit => Some(Cause::Prohibit),
+        Reason::Truncated
+        | Reason::Malformed
+        | Reason::Tagged
+        | Reason::ForeignMac
+        | Reason::SpoofedHost
+        | Reason::SpoofedSlave
+        | Reason::NotOwned
+        | Reason::NotIp
+        | Reason::MacControl
+        | Reason::Multicast
+        | Reason::Private
+        | Reason::SlaveDown
+        | Reason::NoHostAccess
+        | Reason::OwnFrame
+        | Reason::NoSlave
+        | Reason::MasterGone
+        | Reason::Blackhole
+        | Reason::RouteType
+        | Reason::FloodLimit
+        | Reason::CloneFailed
+        | Reason::Reflected
+        | Reason::ActionFailed => None,
+    }
+}
+
+#[inline(always)]
+fn error_type_v4(cause: Cause, mtu: u32) -> ErrorType {
+    match cause {
+        Cause::TooBig => ErrorType(3, 4, mtu),
+        Cause::NoRoute => ErrorType(3, 0, 0),
+        Cause::Unreachable => ErrorType(3, 1, 0),
+        Cause::Prohibit => ErrorType(3, 13, 0),
     }
 }
 
 /// As the kernel's own routers say it: an unreachable route is no route.
 #[inline(always)]
-fn error_type_v6(reason: Reason, mtu: u32) -> Option<ErrorType> {
-    match reason {
-        Reason::TooBig => Some(ErrorType(2, 0, mtu)),
-        Reason::NoRoute | Reason::Unreachable => Some(ErrorType(1, 0, 0)),
-        Reason::Prohibit => Some(ErrorType(1, 1, 0)),
-        _ => None,
+fn error_type_v6(cause: Cause, mtu: u32) -> ErrorType {
+    match cause {
+        Cause::TooBig => ErrorType(2, 0, mtu),
+        Cause::NoRoute | Cause::Unreachable => ErrorType(1, 0, 0),
+        Cause::Prohibit => ErrorType(1, 1, 0),
     }
 }
 

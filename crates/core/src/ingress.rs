@@ -100,7 +100,7 @@ impl<T: Tables> Incoming<'_, T> {
         }
         match self.recipient() {
             Some((slot, slave)) if self.packet.is_ip() => self.hand_over(slot, slave),
-            _ => to_host_and(WIRE, FloodTo::All),
+            Some(_) | None => to_host_and(WIRE, FloodTo::All),
         }
     }
 
