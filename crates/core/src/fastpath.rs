@@ -6,8 +6,9 @@
 
 use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
 use crate::addr::Words;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 

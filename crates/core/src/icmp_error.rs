@@ -152,53 +152,26 @@ mod tests {
     use crate::wire::{fold, sum};
     use std::vec::Vec;
 
-    struct Bytes(Vec<u8>);
-
-    impl Frame for Bytes {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.0.get(offset..offset + N)?.try_into().ok()
-        }
-        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.read(offset)
-        }
-        fn vlan(&self) -> Option<u16> {
-            None
-        }
-        fn is_gso(&self) -> bool {
-            false
-        }
-        fn is_to_us(&self) -> bool {
-            false
-        }
-
-        fn is_loopback(&self) -> bool {
-            false
-        }
-    }
-
     const ROUTER: Router = Router { v4: [10, 0, 0, 1], v6: Addr([0xfd; 16]) };
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
-    fn packet_4(protocol: u8, kind: u8) -> Bytes {
+    fn packet_4(protocol: u8, kind: u8) -> Vec<u8> {
         let mut frame = std::vec![0; 60];
         frame[14] = 0x45;
         frame[23] = protocol;
         frame[26..30].copy_from_slice(&[10, 0, 0, 10]);
         frame[34] = kind;
-        Bytes(frame)
+        frame
     }
 
     #[test]
     fn too_big_names_the_mtu_and_sums_are_right() {
         let packet = packet_4(17, 0);
-        let error = icmp_error_v4(&packet, Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v4(&&packet[..], Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[34], error[35], &error[40..42]), (3, 4, &1400_u16.to_be_bytes()[..]));
         assert_eq!((&error[26..30], &error[30..34]), (&[10, 0, 0, 1][..], &[10, 0, 0, 10][..]));
-        assert_eq!((fold(sum(&error[14..34])), fold(sum(&error[34..42]) + sum(&packet.0[14..42]))), (0xffff, 0xffff));
+        assert_eq!((fold(sum(&error[14..34])), fold(sum(&error[34..42]) + sum(&packet[14..42]))), (0xffff, 0xffff));
     }
 
     #[test]
@@ -207,18 +180,18 @@ mod tests {
         frame[14] = 0x60;
         frame[20] = 17;
         frame[22..38].fill(0xfd);
-        let error = icmp_error_v6(&Bytes(frame.clone()), Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v6(&&frame[..], Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[54], &error[58..62]), (2, &1400_u32.to_be_bytes()[..]));
         assert_eq!(fold(sum(&error[22..62]) + sum(&frame[14..62]) + 56 + 58), 0xffff);
     }
 
     #[test]
     fn nobody_is_told_of_errors_fragments_or_what_is_not_his_matter() {
-        let told = |frame: &Bytes, reason| icmp_error_v4(frame, reason, 1400, MAC, &ROUTER).is_some();
+        let told = |frame: &[u8], reason| icmp_error_v4(&frame, reason, 1400, MAC, &ROUTER).is_some();
         assert!(told(&packet_4(1, 8), Reason::NoRoute) && !told(&packet_4(1, 3), Reason::NoRoute));
         assert!(!told(&packet_4(17, 0), Reason::Blackhole) && !told(&packet_4(17, 0), Reason::Private));
         let mut fragment = packet_4(17, 0);
-        fragment.0[21] = 1;
+        fragment[21] = 1;
         assert!(!told(&fragment, Reason::NoRoute));
     }
 }

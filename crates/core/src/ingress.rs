@@ -2,8 +2,9 @@
 
 use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
 use crate::digest::digest;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::{Ethernet, Packet};
 
