@@ -9,7 +9,8 @@ use crate::port::tables::SINGLE;
 use crate::port::{ARPHRD_NONE, Port};
 use crate::slave::find::{is_tap, peer_of};
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Counters, Mac, Mode, OwnerEntry, Slave, Slot, WIRE};
+use ipvl_core::maps::Counters;
+use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slave, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
 
 /// For a name that cannot be read.

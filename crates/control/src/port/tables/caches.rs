@@ -4,7 +4,8 @@
 use super::{Abi, typed};
 use crate::error::{Result, ebpf};
 use aya::maps::{Array, Map, MapData};
-use ipvl_core::{Addr, AddrCacheEntry, Owner, OwnerEntry, SLOT_CACHE, Slot, SlotCacheEntry, Words};
+use ipvl_core::maps::{AddrCacheEntry, SLOT_CACHE_LEN, SlotCacheEntry};
+use ipvl_core::{Addr, Owner, OwnerEntry, Slot, Words};
 
 /// The map `SLOT_CACHE`.
 pub struct SlotCache(Array<MapData, Abi<SlotCacheEntry>>);
@@ -32,15 +33,15 @@ impl SlotCache {
     }
 
     fn at(&self, host_end: u32) -> Result<SlotCacheEntry> {
-        self.0.get(&(host_end % SLOT_CACHE), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
+        self.0.get(&(host_end % SLOT_CACHE_LEN), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
     }
 
     fn write(&mut self, host_end: u32, entry: SlotCacheEntry) -> Result<()> {
-        self.0.set(host_end % SLOT_CACHE, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
+        self.0.set(host_end % SLOT_CACHE_LEN, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
     }
 }
 
-/// The map `ADDR_CACHE`. Writers hold the lock; readers are the programs, at any time: see [`ipvl_core::AddrCacheEntry`].
+/// The map `ADDR_CACHE`. Writers hold the lock; readers are the programs, at any time: see [`ipvl_core::maps::AddrCacheEntry`].
 pub struct AddrCache(Array<MapData, Abi<AddrCacheEntry>>);
 
 impl AddrCache {
