@@ -29,7 +29,7 @@ pub struct DropKey {
     pub reason: u32,
 }
 
-/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest).
+/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Sent {
