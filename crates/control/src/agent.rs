@@ -2,6 +2,9 @@
 //!
 //! It has no state of its own. An event only says what to read again; the agent reads that from the kernel, compares it
 //! with the tables, and changes what differs. So it may be killed at any time, and a new one continues.
+//!
+//! It works in turns. At the top of a turn it reads all events and requests, then it syncs what they are about, then it
+//! answers the requests. Nothing else reads events.
 
 mod addresses;
 mod announce;
@@ -14,6 +17,7 @@ mod log;
 mod master;
 mod mcast_query;
 mod mcast_sources;
+mod missing;
 mod plan;
 mod registry;
 mod routes;
@@ -25,7 +29,7 @@ mod term;
 
 pub use term::Term;
 
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netns;
 use crate::port::Port;
@@ -34,7 +38,7 @@ use crate::slave::agent_client;
 use log::{log_error, log_link_error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use state::Agent;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -103,13 +107,12 @@ impl Agent {
     /// Reads what has happened, syncs it, and answers requests.
     fn turn(&mut self) -> Result<()> {
         self.take_events()?;
-        self.take_mcast_events()?;
-        let requests = self.clients.requests();
-        if !requests.is_empty() {
+        self.requests.extend(self.clients.requests());
+        if !self.requests.is_empty() {
             self.finder.look_again();
             self.read_declared()?;
         }
-        let asked: BTreeSet<u32> = requests.iter().map(|request| request.host_end).collect();
+        let asked: BTreeSet<u32> = self.requests.iter().map(|request| request.host_end).collect();
         if self.has_abandoned(&asked)? {
             // Some may be complete: a command that was killed may not have asked for them.
             self.incomplete.clear();
@@ -120,13 +123,23 @@ impl Agent {
         }
         self.sync_host_and_masters();
         let mut failures = self.sync_slaves(&asked);
-        for request in requests {
-            self.clients.answer(request.client, failures.remove(&request.host_end));
-        }
+        self.answer(&mut failures);
         let some = self.dirty.next_slaves();
         failures.extend(self.sync_slaves(&some));
         failures.iter().for_each(|(host_end, error)| log_link_error(*host_end, error));
         Ok(())
+    }
+
+    /// Answers the requests, and takes their errors out of `failures`. A request for a slave that must be looked for again
+    /// is answered in the next turn.
+    fn answer(&mut self, failures: &mut BTreeMap<u32, Error>) {
+        for request in std::mem::take(&mut self.requests) {
+            if self.missing.is_open(request.host_end) {
+                self.requests.push(request);
+            } else {
+                self.clients.answer(request.client, failures.remove(&request.host_end));
+            }
+        }
     }
 
     /// Whether an incomplete slave belongs to no command that still runs. Checked when the agent is idle, or when a

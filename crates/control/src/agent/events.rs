@@ -1,4 +1,7 @@
 //! What must be read again after an event?
+//!
+//! All events are read at the top of a turn, before anything is synced. What is synced later in the turn is read from
+//! the kernel then, so it may be newer than the last event that was read, never older.
 
 use super::registry::Place;
 use super::state::Agent;
@@ -9,16 +12,26 @@ use crate::port::host_end::HostEnd;
 impl Agent {
     /// Reads all events that have come, and notes what must be read again.
     pub fn take_events(&mut self) -> Result<()> {
+        for link in self.missing.begin_turn() {
+            match self.ports.contains_key(&link) {
+                true => self.dirty.masters.insert(link),
+                false => self.dirty.host_ends.insert(link),
+            };
+        }
         while let Some(event) = self.events.next()? {
             self.note(event);
         }
-        Ok(())
+        self.take_mcast_events()
     }
 
     fn note(&mut self, event: Event) {
         match (event.nsid, event.what) {
             (_, What::Overrun) => self.dirty.everything = true,
-            (None, What::NewLink(link) | What::DelLink(link)) => self.note_link(&link),
+            (None, What::NewLink(link)) => {
+                self.missing.found(link.ifindex);
+                self.note_link(&link);
+            }
+            (None, What::DelLink(link)) => self.note_link(&link),
             (Some(nsid), What::NewLink(link) | What::DelLink(link)) => {
                 self.departed.note_elsewhere(nsid, &link);
                 self.note_place((Some(nsid), link.ifindex));

@@ -25,9 +25,14 @@ impl Agent {
     /// Has the slaves of a master follow it.
     pub fn sync_master(&mut self, master: u32) -> Result<()> {
         let link = self.netlink.link(master, None)?;
-        // If it is missing, the event that says whether it left or was deleted has come, but may be unread.
-        self.take_events()?;
+        if link.is_some() {
+            self.missing.found(master);
+        }
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
+        // An event says whether a missing master left or was deleted. It may be unread: then the next turn decides.
+        if link.is_none() && !self.departed.contains(master) && !self.missing.is_gone(master) {
+            return Ok(());
+        }
         let lock = Lock::acquire(LOCK_WAIT)?;
         let old = port.maps.port()?;
         match link {

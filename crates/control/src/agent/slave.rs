@@ -28,7 +28,8 @@ impl Agent {
 
     /// The same after a change of its master. `old_mtu` is the MTU that the master had before.
     pub fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
-        let Some(link) = self.link_here(host_end)? else { return self.forget(host_end) };
+        let Some(link) = self.netlink.link(host_end, None)? else { return self.host_end_missing(host_end) };
+        self.missing.found(host_end);
         let Some((master, slot)) = self.identify(&link)? else {
             self.incomplete.insert(host_end);
             return Ok(());
@@ -52,13 +53,13 @@ impl Agent {
         self.announce(host_end, master, desired.port.mac, &plan)
     }
 
-    /// A host end, unless it is gone. The event about one that only left may be unread; reading it brings it back.
-    fn link_here(&mut self, host_end: u32) -> Result<Option<LinkInfo>> {
-        if let Some(link) = self.netlink.link(host_end, None)? {
-            return Ok(Some(link));
+    /// A host end was not found. The event about it may be unread: if the host end is a tap device that only left this
+    /// netns, reading that event brings it back.
+    fn host_end_missing(&mut self, host_end: u32) -> Result<()> {
+        if self.registry.is_host_end(host_end) && self.missing.is_gone(host_end) {
+            return self.forget(host_end);
         }
-        self.take_events()?;
-        self.netlink.link(host_end, None)
+        Ok(())
     }
 
     /// The slave's master and slot, once its entry is in the table: then it is complete.
