@@ -7,7 +7,7 @@ use crate::kernel::netns;
 use crate::model::{Backend, Kind};
 use crate::port::Port;
 use crate::port::host_end::owner_of;
-use crate::read::view::{Known, known_slaves, readable_peer};
+use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, OwnerEntry, SlaveConfig};
@@ -91,17 +91,17 @@ pub fn observe(wishes: &Wishes) -> Result<Observed> {
         }
     }
     let mut names = HashMap::new();
-    for known in known_slaves(&netlink)? {
-        let declared = declared.remove(&known.host_end.ifindex).unwrap_or_default();
+    for record in slave_records(&netlink)? {
+        let declared = declared.remove(&record.host_end.ifindex).unwrap_or_default();
         let mut name_of = |id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone();
-        let netns = known.host_end.link_netnsid.and_then(&mut name_of);
-        observed.slaves.push(Present { declared, netns, ..present(&netlink, &known)? });
+        let netns = record.host_end.link_netnsid.and_then(&mut name_of);
+        observed.slaves.push(Present { declared, netns, ..present(&netlink, &record)? });
     }
     Ok(observed)
 }
 
-fn present(netlink: &Netlink, known: &Known) -> Result<Present> {
-    let Known { host_end, master, slave, .. } = known;
+fn present(netlink: &Netlink, record: &SlaveRecord) -> Result<Present> {
+    let SlaveRecord { host_end, master, slave, .. } = record;
     let device = readable_peer(netlink, host_end);
     Ok(Present {
         owner: owner_of(host_end).map(str::to_owned),
