@@ -14,13 +14,12 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, SlaveRoute};
 use crate::model::LinkSpec;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::port::host_end::{is_fit, owner_of, with_owner, without_owner};
+use crate::port::host_end::{HostEnd, check_owner, owner_of, place_of, with_owner, without_owner};
 use crate::refusal::Refusal;
 use crate::slave::Adding;
 use crate::slave::agent_client;
 use crate::slave::declare::owner_name;
-use crate::slave::find::{self, peer_of};
+use crate::slave::find::peer_of;
 use crate::slave::remove::{Doomed, take_out};
 use crate::slave::routes::family_len;
 use crate::slave::tidy;
@@ -132,9 +131,7 @@ pub fn detach(owner: &str) -> Result<bool> {
 
 /// Changes the words for whose a slave is; false if `owner` has none (any more).
 pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
-    if !is_fit(to) {
-        return Err(refused("attach", to.escape_default().to_string(), Refusal::UnfitOwner));
-    }
+    check_owner(to).map_err(|refusal| refused("attach", to.escape_default().to_string(), refusal))?;
     let _lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let host_ends = owned(&netlink, |other| other == owner)?;
@@ -147,9 +144,7 @@ pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
 
 fn check(wanted: &Attachment) -> Result<()> {
     let whose = || wanted.owner.escape_default().to_string();
-    if !is_fit(&wanted.owner) {
-        return Err(refused("attach", whose(), Refusal::UnfitOwner));
-    }
+    check_owner(&wanted.owner).map_err(|refusal| refused("attach", whose(), refusal))?;
     for (addr, prefix_len) in wanted.addresses.iter().copied() {
         let most = if addr.as_v4().is_some() { 32 } else { 128 };
         let is_no_device_s = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
@@ -224,7 +219,7 @@ fn make_all_ready(
 
 fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
     let link = netlink.link(host_end, None)?.ok_or_else(|| gone(wanted))?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(|| gone(wanted))?;
+    let (_, ifindex) = place_of(&link).ok_or_else(|| gone(wanted))?;
     device::assign(wanted, ifindex)
 }
 

@@ -31,6 +31,16 @@ pub enum Backend {
     Netkit,
 }
 
+impl Backend {
+    /// What the kernel calls such a device.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Veth => "veth",
+            Self::Netkit => "netkit",
+        }
+    }
+}
+
 /// What `type ipvtap` has besides: who may open the tap device, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {

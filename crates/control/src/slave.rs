@@ -62,13 +62,13 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     let master = found.master_link(&netlink)?;
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
     mtu.map_err(|refusal| refused("change", name, refusal))?;
-    if change.netns.is_some() && find::is_tap(&found.host_end) {
+    if change.netns.is_some() && host_end::is_tap(&found.host_end) {
         return Err(refused("move", name, Refusal::TapStays));
     }
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
     let before = found.port.maps.slave(found.slot)?;
     reconfigure(&netlink, &mut found, &master, change)?;
-    found.port.relax(&netlink)?;
+    found.port.stop_forwarding_if_unused(&netlink)?;
     drop(lock);
     let done = agent_client::sync(&[found.host_end.ifindex])
         .and_then(|()| change_device(&netlink, &found, change, netns.as_ref().map(|fd| fd.as_fd())));
@@ -131,7 +131,7 @@ impl Adding {
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(Port::ensure(&self.netlink, &master)?),
+            Entry::Vacant(unknown) => unknown.insert(Port::find_or_create(&self.netlink, &master)?),
         };
         let whose = Whose { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
         let made = equip(&self.netlink, self.hook, &whose, &master, port)?;
@@ -152,7 +152,7 @@ impl Adding {
             }
         }
         for port in self.ports.values_mut() {
-            let _ = port.retire(&self.netlink);
+            let _ = port.detach_if_unused(&self.netlink);
         }
     }
 }
@@ -285,14 +285,14 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave:
     sysctl::prepare_host_end(&link.name, slave)?;
     // The agent raises what is in the table: not before it has its program.
     port.attach(netlink, hook, &link)?;
-    port.maps.occupy(slot, slave)?;
+    port.maps.insert_slave(slot, slave)?;
     alias_event::tell(netlink, HostEnd { master: port.master, slot }, slave);
     Ok(())
 }
 
 fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
     let _ = netlink.delete_link(host_end);
-    let _ = port.vacate(netlink, &[(host_end, slot)]);
+    let _ = port.remove_slaves(netlink, &[(host_end, slot)]);
 }
 
 /// The one atomic write.
@@ -341,7 +341,7 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
 /// of two minds about who resolves neighbours. What fails on the device, the agent tries again and reports.
 fn switch(netlink: &Netlink, found: &mut Found, slave: Slave) -> Result<()> {
     let place = found.place(netlink);
-    let is_tap = find::is_tap(&found.host_end);
+    let is_tap = host_end::is_tap(&found.host_end);
     let Found { port, slot, .. } = found;
     // A tap device's own ARP is always off: who is behind it resolves for himself.
     let Some(place) = place.ok().filter(|_| !is_tap) else { return port.maps.set_slave(*slot, slave) };

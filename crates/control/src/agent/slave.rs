@@ -9,8 +9,8 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
 use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
+use crate::port::host_end::{HostEnd, is_tap, place_of};
+use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
 use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
@@ -207,7 +207,7 @@ impl Agent {
         for addr in fresh.by_ref().take(room) {
             let entry = OwnerEntry { slot: slot.0, declared: 0 };
             if port.maps.claim(*addr, entry)? {
-                port.maps.fulfil(*addr, entry)?;
+                port.maps.confirm(*addr, entry)?;
                 self.registry.claimed(master, slot.0, *addr);
             } else {
                 refused.insert(*addr);
@@ -254,9 +254,9 @@ impl Agent {
         let free = self.registry.forget(host_end);
         if let Some(port) = self.ports.get_mut(&known.master) {
             if port.maps.slot_of(host_end)? == Some(known.slot) {
-                port.vacate_joined(&self.netlink, host_end, known.slot, &groups)?;
+                port.remove_slave(&self.netlink, host_end, known.slot, &groups)?;
             }
-            if port.retire(&self.netlink)? {
+            if port.detach_if_unused(&self.netlink)? {
                 self.ports.remove(&known.master);
             }
         }

@@ -1,13 +1,13 @@
 //! What is there? Slaves, addresses, counters, read from the kernel; nothing is changed.
 
 use crate::error::Result;
+use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
-use crate::kernel::netns;
-use crate::model::{AddressEntry, Backend, Kind, Link, Origin, Statistics};
-use crate::port::host_end::HostEnd;
+use crate::model::{AddressEntry, Kind, Link, Origin, Statistics};
+use crate::port::host_end::{HostEnd, backend_of, is_tap};
 use crate::port::tables::SINGLE;
 use crate::port::{ARPHRD_NONE, Port};
-use crate::slave::find::{is_tap, peer_of};
+use crate::slave::find::peer_of;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, Counters, Mac, Mode, OwnerEntry, Slave, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +23,7 @@ pub fn links() -> Result<Vec<Link>> {
     for known in known_slaves(&netlink)? {
         let device = readable_peer(&netlink, &known.host_end);
         let nsid = known.host_end.link_netnsid;
-        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
+        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone());
         let degraded = degraded(&known, &device).map(|(why, _)| why.to_owned());
         let all_groups = known.slave.mode() == Mode::L2 && known.slave.config().all_groups;
         let (degraded, groups) = (degraded.into_iter().collect(), known.groups.clone());
@@ -132,7 +132,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         master_is_ip: master.arp_type == ARPHRD_NONE,
         slot: *slot,
         host_end: (host_end.ifindex, host_end.name.clone()),
-        backend: Backend::of(host_end).map(|backend| (backend, backend.why())),
+        backend: backend_of(host_end).map(|backend| (backend, backend.why())),
         netnsid: host_end.link_netnsid,
         netns,
         flags: device.flags,

@@ -1,7 +1,6 @@
 //! Of which kind are a slave's two devices, and why? netkit where the kernel has it, veth elsewhere and for many at once.
 
-use crate::kernel::netlink::LinkInfo;
-use crate::kernel::sys::{self, AttachType};
+use crate::kernel::bpf::{self, AttachType};
 use crate::model::Backend;
 use crate::port::hook::MANY;
 use crate::refusal::Refusal;
@@ -26,20 +25,7 @@ impl Backend {
     /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT): asks which programs another device has
     /// there, and leaves nothing behind.
     pub fn has_netkit() -> bool {
-        sys::prog_query(LOOPBACK, AttachType::NetkitPeer).is_ok()
-    }
-
-    /// What a host end is; none for a tap device, which is no pair.
-    pub(crate) fn of(host_end: &LinkInfo) -> Option<Self> {
-        [Self::Veth, Self::Netkit].into_iter().find(|backend| host_end.kind.as_deref() == Some(backend.kind()))
-    }
-
-    /// What the kernel calls such a device.
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::Veth => "veth",
-            Self::Netkit => "netkit",
-        }
+        bpf::prog_query(LOOPBACK, AttachType::NetkitPeer).is_ok()
     }
 
     /// Why a slave of this kind is.

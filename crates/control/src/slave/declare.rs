@@ -23,7 +23,7 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
     }
     if len == SINGLE {
-        found.port.maps.give(addr, entry)?;
+        found.port.maps.assign(addr, entry)?;
     } else {
         found.port.maps.declare_prefix(addr, len, entry)?;
     }

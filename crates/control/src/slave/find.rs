@@ -1,11 +1,11 @@
 //! Which slave does a name mean, which port does it belong to, and how is it reached?
 
 use crate::error::{Error, Result, refused};
+use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
-use crate::kernel::netns::{self, Finder};
-use crate::model::Backend;
+use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
 use crate::refusal::Refusal;
 use ipvl_core::Slot;
 use std::collections::BTreeMap;
@@ -49,22 +49,9 @@ pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
 pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
     match link.link {
         _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if Backend::of(link).is_some() => netlink.link(peer, link.link_netnsid),
+        Some(peer) if backend_of(link).is_some() => netlink.link(peer, link.link_netnsid),
         _ => Ok(None),
     }
-}
-
-/// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
-pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
-    if is_tap(host_end) {
-        return Some((None, host_end.ifindex));
-    }
-    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
-}
-
-/// Whether this host end is a tap device, and so the slave itself.
-pub fn is_tap(link: &LinkInfo) -> bool {
-    link.kind.as_deref() == Some("tun") && HostEnd::of(link).is_some()
 }
 
 /// The name of the master of this link, if it is a slave.

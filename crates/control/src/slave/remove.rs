@@ -36,8 +36,8 @@ pub(crate) fn take_out(lock: Lock, netlink: &Netlink, doomed: BTreeMap<u32, Doom
     }
     let mut last = false;
     for (mut port, slaves) in doomed.into_values() {
-        port.vacate(netlink, &Vec::from_iter(slaves))?;
-        last |= port.retire(netlink)?;
+        port.remove_slaves(netlink, &Vec::from_iter(slaves))?;
+        last |= port.detach_if_unused(netlink)?;
     }
     drop(lock);
     if last && !has_slaves(netlink)? { agent_client::await_end() } else { Ok(()) }

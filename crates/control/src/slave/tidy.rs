@@ -14,7 +14,7 @@ pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
     for port in ports.values_mut() {
         let mut gone = port.maps.slots()?;
         gone.retain(|(host_end, _)| !present.contains(host_end));
-        port.vacate(netlink, &gone)?;
+        port.remove_slaves(netlink, &gone)?;
     }
     for link in &links {
         if is_half_made(link, ports, &present)? && !is_kept(netlink, link) {
@@ -27,10 +27,10 @@ pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
 /// All ports of this netns by their masters, with those that came back under another number. The caller has the lock.
 pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
     let mut ports: BTreeMap<u32, Port> =
-        Port::all_mended(netlink)?.into_iter().map(|port| (port.master, port)).collect();
+        Port::all_repaired(netlink)?.into_iter().map(|port| (port.master, port)).collect();
     for port in ports.values_mut() {
         if let (true, Some(link)) = (port.is_back()?, netlink.link(port.master, None)?) {
-            port.welcome(netlink, &link, false)?;
+            port.master_returned(netlink, &link, false)?;
         }
     }
     Ok(ports)

@@ -1,9 +1,9 @@
 //! Which host routes lead to slaves, and how are they put there?
 
 use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 

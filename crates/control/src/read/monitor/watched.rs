@@ -2,10 +2,9 @@
 
 use crate::kernel::netlink::LinkInfo;
 use crate::model::{Link, News, Property};
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::read::view::{self, Known};
 use crate::slave::alias_event;
-use crate::slave::find::place_of;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
