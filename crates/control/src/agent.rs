@@ -59,7 +59,7 @@ pub enum Term {
 pub fn run_agent(term: Term) -> Result<()> {
     let listener = match term {
         Term::WhileNeeded => agent_client::claim()?,
-        Term::ForGood => Some(agent_client::succeed()?),
+        Term::ForGood => Some(agent_client::take_over()?),
     };
     let Some(listener) = listener else { return Ok(()) };
     // Whoever started us may log out; in a shell of its own we stay its job.

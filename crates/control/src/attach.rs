@@ -20,7 +20,7 @@ use crate::slave::Adding;
 use crate::slave::agent_client;
 use crate::slave::declare::owner_name;
 use crate::slave::find::peer_of;
-use crate::slave::remove::{Doomed, take_out};
+use crate::slave::remove::{Removal, remove};
 use crate::slave::routes::family_len;
 use crate::slave::tidy;
 use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slot};
@@ -116,16 +116,16 @@ pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
 pub fn detach(owner: &str) -> Result<bool> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    let mut doomed: BTreeMap<u32, Doomed> = BTreeMap::new();
+    let mut removals: BTreeMap<u32, Removal> = BTreeMap::new();
     let host_ends = owned(&netlink, |other| other == owner)?;
     for link in &host_ends {
         let Some(HostEnd { master, slot }) = HostEnd::of(link) else { continue };
         match Port::of_host_end(&netlink, link.ifindex, master)? {
-            Some(port) => _ = doomed.insert(master, (port, BTreeSet::from([(link.ifindex, slot)]))),
+            Some(port) => _ = removals.insert(master, Removal { port, slaves: BTreeSet::from([(link.ifindex, slot)]) }),
             None => _ = netlink.delete_link(link.ifindex)?,
         }
     }
-    take_out(lock, &netlink, doomed)?;
+    remove(lock, &netlink, removals)?;
     Ok(!host_ends.is_empty())
 }
 
@@ -174,8 +174,8 @@ fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
 }
 
 fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
-    let Adding { netlink, ports, made, .. } = adding;
-    let Some(slave) = made.last() else { return Ok(0) };
+    let Adding { netlink, ports, added, .. } = adding;
+    let Some(slave) = added.last() else { return Ok(0) };
     let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
     claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
 }

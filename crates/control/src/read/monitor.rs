@@ -145,7 +145,7 @@ impl Monitor {
                 self.change(link.ifindex, |slave| slave.follow_host_end(link));
                 Ok(())
             }
-            None if alias_event::told(link).is_some() => {
+            None if alias_event::read(link).is_some() => {
                 self.pace.hurry(Instant::now());
                 self.read(link.ifindex)
             }
