@@ -8,7 +8,7 @@ use ipvl_control::port::object::{self, Program};
 use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_core::{
-    Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, PortEntry, Sent, Slave, Slot, Verdict, WIRE,
+    Addr, Counters, DropKey, Group, Members, Origin, Owner, OwnerEntry, PortEntry, Sent, Slave, Slot, Verdict, WIRE,
 };
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
@@ -208,12 +208,11 @@ fn run(program: &SchedClassifier, frame: &Bytes, ifindex: u32) -> Option<Outcome
 }
 
 fn entry(owner: Owner) -> OwnerEntry {
-    let slot = match owner {
-        Owner::Slave(slot) => slot.0,
-        Owner::Host => OwnerEntry::HOST,
-        Owner::Nobody => panic!("nobody is in no table"),
-    };
-    OwnerEntry { slot, declared: 0 }
+    match owner {
+        Owner::Slave(slot) => OwnerEntry::slave(slot, Origin::Device),
+        Owner::Host => OwnerEntry::host(),
+        Owner::Nobody => panic!("an address without an owner is in no table"),
+    }
 }
 
 fn classifier(program: &Program) -> SchedClassifier {

@@ -29,7 +29,7 @@ use crate::slave::routes::{PROTOCOL, family_len};
 use crate::slave::tidy;
 use clients::Clients;
 use groups::Ways;
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin};
 use master::Departed;
 use registry::Registry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -253,7 +253,7 @@ impl Agent {
         self.tidy()?;
         self.registry = Registry::default();
         for port in self.ports.values() {
-            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.declared != OwnerEntry::EXPECTED) {
+            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.origin() != Origin::Expected) {
                 self.registry.claimed(port.master, entry.slot, addr);
             }
             self.registry.set_declared(port.master, declared(port)?);
@@ -361,7 +361,8 @@ impl Agent {
 /// By slot, with lengths in bits of their own family.
 fn declared(port: &Port) -> Result<BTreeMap<u32, BTreeSet<Prefix>>> {
     let mut by_slot: BTreeMap<u32, BTreeSet<Prefix>> = BTreeMap::new();
-    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.declared == 1) {
+    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.origin() == Origin::Declared)
+    {
         by_slot.entry(entry.slot).or_default().insert((addr, family_len(addr, bits)));
     }
     Ok(by_slot)

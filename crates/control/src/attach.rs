@@ -23,7 +23,7 @@ use crate::slave::find::peer_of;
 use crate::slave::remove::{Removal, remove};
 use crate::slave::routes::family_len;
 use crate::slave::tidy;
-use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slot};
+use ipvl_core::{Addr, Mac, Mode, Origin, OwnerEntry, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -181,7 +181,7 @@ fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
 }
 
 fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let entry = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+    let entry = OwnerEntry::slave(slot, Origin::Expected);
     for (addr, _) in addresses.iter().copied() {
         if !port.maps.claim(addr, entry)? {
             let refusal = match port.maps.owner(addr)? {

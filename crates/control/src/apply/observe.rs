@@ -11,7 +11,7 @@ use crate::port::host_end::{backend_of, is_tap, owner_of};
 use crate::read::view::{Known, known_slaves, readable_peer};
 use crate::slave::find;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, OwnerEntry, SlaveConfig};
+use ipvl_core::{Addr, Origin, OwnerEntry, SlaveConfig};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `IFA_F_PERMANENT`: neither DHCP's nor a router's.
@@ -86,7 +86,7 @@ pub fn observe(wishes: &Wishes) -> Result<Observed> {
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
                 observed.owners.insert((port.master, prefix.0, prefix.1), owner);
             }
-            if let (Some(host_end), 1) = (owner, entry.declared) {
+            if let (Some(host_end), Origin::Declared) = (owner, entry.origin()) {
                 declared.entry(host_end).or_default().insert(prefix);
             }
         }

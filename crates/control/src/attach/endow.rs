@@ -8,7 +8,7 @@ use crate::port::Port;
 use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry};
 use std::collections::BTreeMap;
 
 /// Gives the slave of `wanted.owner`, which is attached, the addresses and routes in `wanted`. They are in the table, and
@@ -32,7 +32,7 @@ fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> 
     let mut port = Port::of_host_end(netlink, host_end.ifindex, master)?.ok_or_else(none)?;
     let claimed = claim(netlink, &mut port, slot, addresses);
     if claimed.is_err() {
-        let expected = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+        let expected = OwnerEntry::slave(slot, Origin::Expected);
         for (addr, _) in addresses {
             if port.maps.owner(*addr)? == Some(expected) {
                 port.maps.release(*addr)?;

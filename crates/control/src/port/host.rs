@@ -43,7 +43,7 @@ pub fn write_addresses(maps: &mut PortMaps, master: u32, addresses: &HostAddress
             Some(slot) => evicted.push((Slot(slot), addr)),
             None => {}
         }
-        maps.assign(addr, OwnerEntry { slot: OwnerEntry::HOST, declared: 0 })?;
+        maps.assign(addr, OwnerEntry::host())?;
     }
     Ok(evicted)
 }

@@ -9,14 +9,14 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
-    let entry = OwnerEntry { slot: found.slot.0, declared: 1 };
+    let entry = OwnerEntry::slave(found.slot, Origin::Declared);
     let len = full_len(addr, prefix_len);
     if let Some(owner) = other_owner(&found, addr, len)? {
         let owner = owner_name(&netlink, &found.port.maps, owner)?;
@@ -38,7 +38,7 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
-    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared != 0;
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.origin() != Origin::Device;
     let present = match len {
         SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
         _ => found

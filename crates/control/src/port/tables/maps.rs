@@ -7,7 +7,8 @@ use crate::error::{Result, ebpf};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use ipvl_core::{
-    Addr, Counters, DropKey, Group, MAX_SLAVES, Mac, Members, OwnerEntry, PortEntry, Reason, Router, Slave, Slot,
+    Addr, Counters, DropKey, Group, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave,
+    Slot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -201,7 +202,7 @@ impl PortMaps {
     /// An address that was expected on the slave's device is there now.
     pub fn confirm(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
         match self.owner(addr)? {
-            Some(OwnerEntry { declared: OwnerEntry::EXPECTED, .. }) => self.assign(addr, entry),
+            Some(before) if before.origin() == Origin::Expected => self.assign(addr, entry),
             _ => Ok(()),
         }
     }
