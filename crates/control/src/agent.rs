@@ -30,8 +30,8 @@ mod term;
 pub use term::Term;
 
 use crate::error::{Error, Result, io_error};
+use crate::kernel::finder;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netns;
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::agent_client;
@@ -51,7 +51,7 @@ const TICK: Duration = Duration::from_secs(2);
 pub fn run_agent(term: Term) -> Result<()> {
     let listener = match term {
         Term::WhileNeeded => agent_client::claim()?,
-        Term::Service => Some(agent_client::succeed()?),
+        Term::Service => Some(agent_client::take_over()?),
     };
     let Some(listener) = listener else { return Ok(()) };
     // The command that started the agent may end, and its user may log out. This fails if we lead a process group.
@@ -158,7 +158,7 @@ impl Agent {
         if self.registry.is_empty() && !self.has_work() {
             return self.may_end();
         }
-        let deserted = std::mem::take(&mut self.idle) && netns::last_user(&[]).unwrap_or(false);
+        let deserted = std::mem::take(&mut self.idle) && finder::last_user(&[]).unwrap_or(false);
         Ok(deserted)
     }
 
@@ -166,7 +166,7 @@ impl Agent {
     /// the agent for it.
     fn may_end(&mut self) -> Result<bool> {
         let _lock = Lock::acquire(LOCK_WAIT)?;
-        self.retire_ports()?;
+        self.detach_unused_ports()?;
         let links = self.netlink.links(None)?;
         let host_ends: Vec<u32> = links.iter().filter(|l| HostEnd::of(l).is_some()).map(|l| l.ifindex).collect();
         if host_ends.is_empty() {

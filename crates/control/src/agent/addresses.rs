@@ -4,9 +4,9 @@ use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::Port;
-use crate::port::host::HostAddresses;
+use crate::port::host::{self, HostAddresses};
 use crate::slave::routes::{Prefix, family_len};
-use ipvl_core::{Addr, OwnerEntry, Slot};
+use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave has at most so many of its device's addresses in the table, which all slaves share.
@@ -20,7 +20,7 @@ impl Agent {
         let mut refused = BTreeSet::new();
         let mut free = Vec::new();
         for addr in present.difference(addrs) {
-            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.declared == 0) {
+            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.origin() == Origin::Device) {
                 port.maps.release(*addr)?;
                 free.push(*addr);
             }
@@ -29,9 +29,9 @@ impl Agent {
         let room = MOST_ADDRESSES.saturating_sub(present.intersection(addrs).count());
         let mut fresh = addrs.difference(&present);
         for addr in fresh.by_ref().take(room) {
-            let entry = OwnerEntry { slot: slot.0, declared: 0 };
+            let entry = OwnerEntry::slave(slot, Origin::Device);
             if port.maps.claim(*addr, entry)? {
-                port.maps.fulfil(*addr, entry)?;
+                port.maps.confirm(*addr, entry)?;
                 self.registry.add_address(master, slot.0, *addr);
             } else {
                 refused.insert(*addr);
@@ -46,9 +46,9 @@ impl Agent {
     /// Makes the tables agree with the host's own addresses, which no slave can own.
     pub fn sync_host_addresses(&mut self) -> Result<()> {
         let _lock = Lock::acquire(LOCK_WAIT)?;
-        let host = HostAddresses::read(&self.netlink)?;
+        let addresses = HostAddresses::read(&self.netlink)?;
         for port in self.ports.values_mut() {
-            for (slot, addr) in port.adopt_host_addresses(&host)? {
+            for (slot, addr) in host::write_addresses(&mut port.maps, port.master, &addresses)? {
                 self.registry.remove_address(port.master, slot.0, addr);
                 self.dirty.host_ends.extend(self.registry.in_slot(port.master, slot));
             }
@@ -69,7 +69,8 @@ impl Agent {
 /// What is declared, by slot, with lengths in bits of the address's own family.
 fn declared(port: &Port) -> Result<BTreeMap<u32, BTreeSet<Prefix>>> {
     let mut by_slot: BTreeMap<u32, BTreeSet<Prefix>> = BTreeMap::new();
-    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.declared == 1) {
+    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.origin() == Origin::Declared)
+    {
         by_slot.entry(entry.slot).or_default().insert((addr, family_len(addr, bits)));
     }
     Ok(by_slot)

@@ -36,7 +36,7 @@ impl Agent {
         let lock = Lock::acquire(LOCK_WAIT)?;
         let old = port.maps.port()?;
         match link {
-            Some(link) => port.follow(&self.netlink, &link)?,
+            Some(link) => port.update_master(&self.netlink, &link)?,
             None if self.departed.contains(master) => {
                 port.maps.change_port(|port| port.flags |= PortEntry::MASTER_GONE)?
             }
@@ -59,7 +59,7 @@ impl Agent {
             for port in self.ports.values_mut() {
                 let announced = was == Some(port.master) && link.mac == Some(port.maps.port()?.mac);
                 let old_ifindex = port.master;
-                if port.welcome(&self.netlink, &link, announced)? {
+                if port.master_returned(&self.netlink, &link, announced)? {
                     self.departed.remove(old_ifindex);
                     self.dirty.everything = true;
                 }

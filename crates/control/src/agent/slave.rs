@@ -9,8 +9,8 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{AddrGenMode, LinkChange, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
+use crate::port::host_end::{HostEnd, is_tap, place_of};
+use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
 use ipvl_core::{Mac, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
@@ -176,9 +176,9 @@ impl Agent {
         let free = self.registry.remove(host_end);
         if let Some(port) = self.ports.get_mut(&slave.master) {
             if port.maps.slot_of(host_end)? == Some(slave.slot) {
-                port.vacate_joined(&self.netlink, host_end, slave.slot, &groups)?;
+                port.remove_slave(&self.netlink, host_end, slave.slot, &groups)?;
             }
-            if port.retire(&self.netlink)? {
+            if port.detach_if_unused(&self.netlink)? {
                 self.ports.remove(&slave.master);
             }
         }

@@ -8,10 +8,11 @@ use super::missing::Missing;
 use super::registry::Registry;
 use super::term::Term;
 use crate::error::Result;
+use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{Events, Netlink};
-use crate::kernel::netns::Finder;
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
+use crate::slave::routes::PROTOCOL;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 
@@ -54,7 +55,7 @@ impl Agent {
     pub fn new(listener: UnixListener, term: Term) -> Result<Self> {
         Ok(Self {
             term,
-            events: Events::open()?,
+            events: Events::open(PROTOCOL)?,
             mcast: McastSources::open()?,
             netlink: Netlink::open()?,
             wire: FrameSocket::open().ok(),

@@ -5,9 +5,10 @@ use super::registry::Registry;
 use super::state::Agent;
 use crate::error::{Error, Result};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::port::groups::sync_master as sync_master_groups;
 use crate::slave::routes::PROTOCOL;
 use crate::slave::tidy;
-use ipvl_core::OwnerEntry;
+use ipvl_core::Origin;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Agent {
@@ -58,15 +59,15 @@ impl Agent {
         failures
     }
 
-    /// Removes ports without slaves.
-    pub fn retire_ports(&mut self) -> Result<()> {
-        let mut retired = Vec::new();
+    /// Detaches ports without slaves from their masters.
+    pub fn detach_unused_ports(&mut self) -> Result<()> {
+        let mut detached = Vec::new();
         for port in self.ports.values_mut() {
-            if port.retire(&self.netlink)? {
-                retired.push(port.master);
+            if port.detach_if_unused(&self.netlink)? {
+                detached.push(port.master);
             }
         }
-        retired.iter().for_each(|master| _ = self.ports.remove(master));
+        detached.iter().for_each(|master| _ = self.ports.remove(master));
         Ok(())
     }
 
@@ -80,11 +81,11 @@ impl Agent {
         }
         self.listen_to_reports();
         for port in self.ports.values_mut() {
-            if let Err(error) = port.mend_groups(&self.netlink) {
+            if let Err(error) = sync_master_groups(&self.netlink, &mut port.maps, port.master) {
                 log_link_error(port.master, &error);
             }
         }
-        self.retire_ports()
+        self.detach_unused_ports()
     }
 
     /// Fills an empty registry from the tables and from our routes. All slaves are dirty then.
@@ -92,7 +93,7 @@ impl Agent {
         self.registry = Registry::default();
         self.read_declared()?;
         for port in self.ports.values() {
-            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.declared != OwnerEntry::EXPECTED) {
+            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.origin() != Origin::Expected) {
                 self.registry.add_address(port.master, entry.slot, addr);
             }
             let groups = port.maps.groups()?;

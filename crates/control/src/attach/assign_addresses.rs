@@ -8,10 +8,9 @@ use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
-use crate::slave::find;
 use ipvl_core::Addr;
 
 /// Gives the attached slave of `wanted.owner` the addresses and routes in `wanted`. The table and the device have them
@@ -22,7 +21,7 @@ pub fn assign_addresses(wanted: &Attachment) -> Result<Attached> {
     let none = || refused("give addresses to", &wanted.owner, Refusal::NoSlave);
     let link = owned(&netlink, |owner| owner == wanted.owner)?.pop().ok_or_else(none)?;
     reserve(&netlink, &link, &wanted.addresses)?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(none)?;
+    let (_, ifindex) = place_of(&link).ok_or_else(none)?;
     device::assign(wanted, ifindex)?;
     agent_client::sync(&[link.ifindex])?;
     describe(&netlink, &link, &mut PortCache::new())?.ok_or_else(none)

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, refused};
 use crate::kernel::netlink::SlaveRoute;
 use crate::model::LinkSpec;
-use crate::port::host_end::is_fit;
+use crate::port::host_end::check_owner;
 use crate::refusal::Refusal;
 use ipvl_core::{Addr, Mac, Mode};
 
@@ -53,9 +53,7 @@ impl Attachment {
     /// Whether owner and addresses are valid.
     pub(super) fn check(&self) -> Result<()> {
         let owner = || self.owner.escape_default().to_string();
-        if !is_fit(&self.owner) {
-            return Err(refused("attach", owner(), Refusal::UnfitOwner));
-        }
+        check_owner(&self.owner).map_err(|refusal| refused("attach", owner(), refusal))?;
         for (addr, prefix_len) in self.addresses.iter().copied() {
             let most = if addr.as_v4().is_some() { 32 } else { 128 };
             let is_unfit = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();

@@ -5,11 +5,11 @@ use crate::kernel::netlink::Netlink;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::slave::declare::owner_name;
-use ipvl_core::{Addr, OwnerEntry, Slot};
+use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
 
 /// Writes the addresses to the table. Fails at the first that another slave or the host owns.
 pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let entry = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+    let entry = OwnerEntry::slave(slot, Origin::Expected);
     for (addr, _) in addresses.iter().copied() {
         if !port.maps.claim(addr, entry)? {
             let refusal = match port.maps.owner(addr)? {
@@ -24,7 +24,7 @@ pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr,
 
 /// Takes back what [`claim`] wrote, where the address has not been seen on the device yet.
 pub fn unclaim(port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let reserved = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+    let reserved = OwnerEntry::slave(slot, Origin::Expected);
     for (addr, _) in addresses {
         if port.maps.owner(*addr)? == Some(reserved) {
             port.maps.release(*addr)?;

@@ -7,10 +7,10 @@ use super::list::{PortCache, describe, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::Netlink;
-use crate::port::host_end::owner_of;
+use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
 use crate::slave::Adding;
-use crate::slave::{agent_client, find, tidy};
+use crate::slave::{agent_client, tidy};
 use ipvl_core::Addr;
 use std::collections::BTreeSet;
 use std::slice;
@@ -67,8 +67,8 @@ fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
 }
 
 fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
-    let Adding { netlink, ports, made, .. } = adding;
-    let Some(slave) = made.last() else { return Ok(0) };
+    let Adding { netlink, ports, added, .. } = adding;
+    let Some(slave) = added.last() else { return Ok(0) };
     let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
     claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
 }
@@ -99,6 +99,6 @@ fn make_ready(
 
 fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
     let link = netlink.link(host_end, None)?.ok_or_else(|| wanted.gone())?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(|| wanted.gone())?;
+    let (_, ifindex) = place_of(&link).ok_or_else(|| wanted.gone())?;
     device::assign(wanted, ifindex)
 }

@@ -11,12 +11,13 @@ mod watched;
 use super::record::{self, SlaveRecord};
 use super::table::{Line, Table, addresses_on};
 use crate::error::{Result, io_error};
+use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
-use crate::kernel::netns;
 use crate::model::{AddressEntry, MonitorEvent};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::alias_event;
+use crate::slave::routes::PROTOCOL;
 use ipvl_core::{OwnerEntry, Slave};
 use pace::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -61,7 +62,7 @@ impl Monitor {
     /// Begins to watch. Everything that changes from now on is reported.
     pub fn open() -> Result<Self> {
         let mut monitor = Self {
-            events: Events::open()?,
+            events: Events::open(PROTOCOL)?,
             netlink: Netlink::open()?,
             queue: VecDeque::new(),
             received: 0,
@@ -150,7 +151,7 @@ impl Monitor {
                 self.change(link.ifindex, |slave| slave.follow_host_end(link));
                 Ok(())
             }
-            None if alias_event::told(link).is_some() => {
+            None if alias_event::read(link).is_some() => {
                 self.pace.hurry(Instant::now());
                 self.read(link.ifindex)
             }
@@ -265,7 +266,7 @@ impl Monitor {
         if let Some(Some(name)) = self.names.get(&nsid) {
             return Some(name.clone());
         }
-        let name = netns::name_of(&self.netlink, nsid);
+        let name = finder::name_of(&self.netlink, nsid);
         self.names.insert(nsid, name.clone());
         name
     }

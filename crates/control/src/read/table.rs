@@ -3,11 +3,11 @@
 use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
-use crate::model::{AddressEntry, Origin};
+use crate::model::{AddressEntry, AddressStatus};
 use crate::port::Port;
 use crate::port::tables::SINGLE;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry};
 use std::collections::{BTreeMap, HashMap};
 
 /// The address table of one port, and the slaves with addresses that could be in it.
@@ -39,9 +39,9 @@ impl Table {
     /// A line for each entry, and one for each address on a slave's device that another slave or the host owns.
     pub fn lines(&self) -> BTreeMap<Line, AddressEntry> {
         let owned = self.owned.iter().map(|(addr, len, owner)| {
-            let declared = owner.declared != 0;
-            let origin = if declared { Origin::Declared } else { Origin::Device };
-            ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, origin))
+            let declared = owner.origin() != Origin::Device;
+            let status = if declared { AddressStatus::Declared } else { AddressStatus::Device };
+            ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, status))
         });
         owned.chain(self.conflicts()).collect()
     }
@@ -54,15 +54,15 @@ impl Table {
             .filter_map(|(slot, addr)| Some((slot, addr, *owners.get(&addr).filter(|owner| **owner != slot)?)))
             .map(|(slot, addr, owner)| {
                 let owner_name = Some(self.name(owner).unwrap_or_else(|| "host".to_owned()));
-                let entry = self.entry(addr, SINGLE, slot, Origin::Conflict);
+                let entry = self.entry(addr, SINGLE, slot, AddressStatus::Conflict);
                 ((addr, SINGLE, slot, false, Some(owner)), AddressEntry { owner: owner_name, ..entry })
             })
             .collect()
     }
 
-    fn entry(&self, addr: Addr, len: u32, slot: u32, origin: Origin) -> AddressEntry {
+    fn entry(&self, addr: Addr, len: u32, slot: u32, status: AddressStatus) -> AddressEntry {
         let (slave, master) = (self.name(slot), self.master.clone());
-        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, origin, owner: None }
+        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, status, owner: None }
     }
 
     /// The name of the slave in a slot; none for the host.

@@ -4,11 +4,11 @@ use super::degraded::degraded;
 use super::record::{SlaveRecord, master_of, readable_peer, shown_name, slave_records};
 use super::table::Table;
 use crate::error::Result;
+use crate::kernel::finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
-use crate::kernel::netns;
-use crate::model::{AddressEntry, Backend, Kind, Link, Statistics};
+use crate::model::{AddressEntry, Kind, Link, Statistics};
+use crate::port::host_end::{backend_of, is_tap};
 use crate::port::{ARPHRD_NONE, Port};
-use crate::slave::find::is_tap;
 use ipvl_core::{Counters, Mac, Mode, Slot, WIRE};
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ pub fn links() -> Result<Vec<Link>> {
     for record in slave_records(&netlink)? {
         let device = readable_peer(&netlink, &record.host_end);
         let nsid = record.host_end.link_netnsid;
-        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
+        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone());
         let degraded = degraded(&record, &device).map(|(why, _)| why.to_owned());
         let all_groups = record.slave.mode() == Mode::L2 && record.slave.config().all_groups;
         let (degraded, groups) = (degraded.into_iter().collect(), record.groups.clone());
@@ -78,7 +78,7 @@ pub fn link(record: &SlaveRecord, device: &LinkInfo, netns: Option<String>) -> L
         master_is_ip: master.arp_type == ARPHRD_NONE,
         slot: *slot,
         host_end: (host_end.ifindex, host_end.name.clone()),
-        backend: Backend::of(host_end).map(|backend| (backend, backend.why())),
+        backend: backend_of(host_end).map(|backend| (backend, backend.why())),
         netnsid: host_end.link_netnsid,
         netns,
         flags: device.flags,

@@ -2,12 +2,11 @@
 
 use crate::kernel::netlink::LinkInfo;
 use crate::model::{Link, MonitorEvent, Property};
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::read::degraded::degraded;
 use crate::read::record::SlaveRecord;
 use crate::read::view;
 use crate::slave::alias_event;
-use crate::slave::find::place_of;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -46,7 +45,7 @@ impl Watched {
         addrs: Vec<Addr>,
         fresh: (u64, u64),
     ) -> Self {
-        let alias_entry = alias_event::told(&record.host_end);
+        let alias_entry = alias_event::read(&record.host_end);
         let (addrs, degraded, degraded_since) = (addrs.into_iter().collect(), None, None);
         Self { record, device, netns, addrs, fresh, alias_entry, degraded, degraded_since }
     }
@@ -76,7 +75,7 @@ impl Watched {
     /// Takes over the host end, and the entry in its alias if that is new. An old one may differ from the table, if a
     /// command was killed before it wrote the alias.
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
-        let told = alias_event::told(host_end);
+        let told = alias_event::read(host_end);
         if let Some(entry) = told.filter(|_| told != self.alias_entry) {
             self.record.slave = alias_event::merged(self.record.slave, entry);
         }
