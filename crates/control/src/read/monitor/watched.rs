@@ -75,11 +75,11 @@ impl Watched {
     /// Takes over the host end, and the entry in its alias if that is new. An old one may differ from the table, if a
     /// command was killed before it wrote the alias.
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
-        let told = alias_event::read(host_end);
-        if let Some(entry) = told.filter(|_| told != self.alias_entry) {
+        let alias_entry = alias_event::read(host_end);
+        if let Some(entry) = alias_entry.filter(|_| alias_entry != self.alias_entry) {
             self.record.slave = alias_event::merged(self.record.slave, entry);
         }
-        self.alias_entry = told;
+        self.alias_entry = alias_entry;
         self.record.host_end = host_end.clone();
     }
 
