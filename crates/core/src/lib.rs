@@ -34,7 +34,7 @@ pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::ingress;
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS, NexthopKey};
-pub use owner::{AddrCacheEntry, Owner, OwnerEntry, SlotCacheEntry};
+pub use owner::{AddrCacheEntry, Origin, Owner, OwnerEntry, SlotCacheEntry};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{Lookup, RouteAnswer, destination};
 pub use verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
