@@ -6,9 +6,9 @@
 use super::plan::SlavePlan;
 use super::state::Agent;
 use crate::error::Result;
-use ipvl_core::{ARP_LEN, Addr, Mac, Reply};
+use ipvl_core::wire::{ArpFields, ArpOperation};
+use ipvl_core::{Addr, Mac, Reply};
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 impl Agent {
     /// Announces the slave's addresses on the wire, each once for each MAC address.
@@ -24,23 +24,16 @@ impl Agent {
 
 /// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
 pub fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
-    let reply = Reply { target: addr, asker: addr, asker_mac: mac, mac };
-    match reply.arp() {
-        Some(frame) => gratuitous_request(frame).to_vec(),
-        None => Reply { asker: Addr::UNSPECIFIED_6, ..reply }.advertisement().to_vec(),
+    match addr.as_v4() {
+        Some(ip) => gratuitous_request(ip, mac).frame(Mac::BROADCAST).to_vec(),
+        None => Reply { target: addr, asker: Addr::UNSPECIFIED_6, asker_mac: mac, mac }.advertisement().to_vec(),
     }
 }
 
-/// Makes the broadcast request of a reply to oneself.
-fn gratuitous_request(mut frame: [u8; ARP_LEN]) -> [u8; ARP_LEN] {
-    const DESTINATION: Range<usize> = 0..6;
-    const OPERATION: Range<usize> = 20..22;
-    const TARGET_MAC: Range<usize> = 32..38;
-    const REQUEST: [u8; 2] = [0, 1];
-    frame[DESTINATION].copy_from_slice(&Mac::BROADCAST.0);
-    frame[OPERATION].copy_from_slice(&REQUEST);
-    frame[TARGET_MAC].fill(0);
-    frame
+/// Asks for an address that is its own, which tells all machines where it is.
+fn gratuitous_request(ip: [u8; 4], mac: Mac) -> ArpFields {
+    let target_mac = Mac::default();
+    ArpFields { operation: ArpOperation::Request, sender_mac: mac, sender: ip, target_mac, target: ip }
 }
 
 #[cfg(test)]
