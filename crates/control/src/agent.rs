@@ -15,12 +15,13 @@ mod slave;
 mod tap;
 
 use crate::error::{Error, Result, io_error};
+use crate::kernel::finder::{self, Finder};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{Events, Netlink};
-use crate::kernel::netns::{self, Finder};
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
-use crate::port::host::HostAddresses;
+use crate::port::groups::sync_master;
+use crate::port::host::{self, HostAddresses};
 use crate::port::host_end::HostEnd;
 use crate::slave::agent_client;
 use crate::slave::routes::Prefix;
@@ -28,7 +29,7 @@ use crate::slave::routes::{PROTOCOL, family_len};
 use crate::slave::tidy;
 use clients::Clients;
 use groups::Ways;
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin};
 use master::Departed;
 use registry::Registry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -58,7 +59,7 @@ pub enum Term {
 pub fn run_agent(term: Term) -> Result<()> {
     let listener = match term {
         Term::WhileNeeded => agent_client::claim()?,
-        Term::ForGood => Some(agent_client::succeed()?),
+        Term::ForGood => Some(agent_client::take_over()?),
     };
     let Some(listener) = listener else { return Ok(()) };
     // Whoever started us may log out; in a shell of its own we stay its job.
@@ -128,7 +129,7 @@ impl Agent {
     fn new(listener: UnixListener, term: Term) -> Result<Self> {
         Ok(Self {
             term,
-            events: Events::open()?,
+            events: Events::open(PROTOCOL)?,
             ways: Ways::choose()?,
             netlink: Netlink::open()?,
             wire: FrameSocket::open().ok(),
@@ -252,7 +253,7 @@ impl Agent {
         self.tidy()?;
         self.registry = Registry::default();
         for port in self.ports.values() {
-            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.declared != OwnerEntry::EXPECTED) {
+            for (addr, entry) in port.maps.owners()?.into_iter().filter(|(_, e)| e.origin() != Origin::Expected) {
                 self.registry.claimed(port.master, entry.slot, addr);
             }
             self.registry.set_declared(port.master, declared(port)?);
@@ -285,7 +286,7 @@ impl Agent {
         }
         self.listen_to_reports();
         for port in self.ports.values_mut() {
-            if let Err(error) = port.mend_groups(&self.netlink) {
+            if let Err(error) = sync_master(&self.netlink, &mut port.maps, port.master) {
                 report(port.master, &error);
             }
         }
@@ -303,7 +304,7 @@ impl Agent {
     fn retire_empty(&mut self) -> Result<()> {
         let mut retired = Vec::new();
         for port in self.ports.values_mut() {
-            if port.retire(&self.netlink)? {
+            if port.detach_if_unused(&self.netlink)? {
                 retired.push(port.master);
             }
         }
@@ -315,7 +316,7 @@ impl Agent {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         let host = HostAddresses::read(&self.netlink)?;
         for port in self.ports.values_mut() {
-            for (slot, addr) in port.adopt_host_addresses(&host)? {
+            for (slot, addr) in host::write_addresses(&mut port.maps, port.master, &host)? {
                 self.registry.released(port.master, slot.0, addr);
                 self.dirty.host_ends.extend(self.registry.in_slot(port.master, slot));
             }
@@ -333,7 +334,7 @@ impl Agent {
         if self.registry.is_empty() && self.dirty.host_ends.is_empty() {
             return self.may_leave();
         }
-        let deserted = std::mem::take(&mut self.waited) && netns::last_user(&[]).unwrap_or(false);
+        let deserted = std::mem::take(&mut self.waited) && finder::last_user(&[]).unwrap_or(false);
         Ok(deserted)
     }
 
@@ -360,7 +361,8 @@ impl Agent {
 /// By slot, with lengths in bits of their own family.
 fn declared(port: &Port) -> Result<BTreeMap<u32, BTreeSet<Prefix>>> {
     let mut by_slot: BTreeMap<u32, BTreeSet<Prefix>> = BTreeMap::new();
-    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.declared == 1) {
+    for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.origin() == Origin::Declared)
+    {
         by_slot.entry(entry.slot).or_default().insert((addr, family_len(addr, bits)));
     }
     Ok(by_slot)

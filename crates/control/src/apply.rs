@@ -6,7 +6,6 @@ mod file;
 mod namespaces;
 mod observe;
 mod plan;
-mod raw;
 mod value;
 mod wish;
 

@@ -14,17 +14,16 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, SlaveRoute};
 use crate::model::LinkSpec;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::port::host_end::{is_fit, owner_of, with_owner, without_owner};
+use crate::port::host_end::{HostEnd, check_owner, owner_of, place_of, with_owner, without_owner};
 use crate::refusal::Refusal;
 use crate::slave::Adding;
 use crate::slave::agent_client;
 use crate::slave::declare::owner_name;
-use crate::slave::find::{self, peer_of};
-use crate::slave::remove::{Doomed, take_out};
+use crate::slave::find::peer_of;
+use crate::slave::remove::{Removal, remove};
 use crate::slave::routes::family_len;
 use crate::slave::tidy;
-use ipvl_core::{Addr, Mac, Mode, OwnerEntry, Slot};
+use ipvl_core::{Addr, Mac, Mode, Origin, OwnerEntry, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -117,24 +116,22 @@ pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
 pub fn detach(owner: &str) -> Result<bool> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    let mut doomed: BTreeMap<u32, Doomed> = BTreeMap::new();
+    let mut removals: BTreeMap<u32, Removal> = BTreeMap::new();
     let host_ends = owned(&netlink, |other| other == owner)?;
     for link in &host_ends {
         let Some(HostEnd { master, slot }) = HostEnd::of(link) else { continue };
         match Port::of_host_end(&netlink, link.ifindex, master)? {
-            Some(port) => _ = doomed.insert(master, (port, BTreeSet::from([(link.ifindex, slot)]))),
+            Some(port) => _ = removals.insert(master, Removal { port, slaves: BTreeSet::from([(link.ifindex, slot)]) }),
             None => _ = netlink.delete_link(link.ifindex)?,
         }
     }
-    take_out(lock, &netlink, doomed)?;
+    remove(lock, &netlink, removals)?;
     Ok(!host_ends.is_empty())
 }
 
 /// Changes the words for whose a slave is; false if `owner` has none (any more).
 pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
-    if !is_fit(to) {
-        return Err(refused("attach", to.escape_default().to_string(), Refusal::UnfitOwner));
-    }
+    check_owner(to).map_err(|refusal| refused("attach", to.escape_default().to_string(), refusal))?;
     let _lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let host_ends = owned(&netlink, |other| other == owner)?;
@@ -147,9 +144,7 @@ pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
 
 fn check(wanted: &Attachment) -> Result<()> {
     let whose = || wanted.owner.escape_default().to_string();
-    if !is_fit(&wanted.owner) {
-        return Err(refused("attach", whose(), Refusal::UnfitOwner));
-    }
+    check_owner(&wanted.owner).map_err(|refusal| refused("attach", whose(), refusal))?;
     for (addr, prefix_len) in wanted.addresses.iter().copied() {
         let most = if addr.as_v4().is_some() { 32 } else { 128 };
         let is_no_device_s = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
@@ -179,14 +174,14 @@ fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
 }
 
 fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
-    let Adding { netlink, ports, made, .. } = adding;
-    let Some(slave) = made.last() else { return Ok(0) };
+    let Adding { netlink, ports, added, .. } = adding;
+    let Some(slave) = added.last() else { return Ok(0) };
     let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
     claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
 }
 
 fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let entry = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+    let entry = OwnerEntry::slave(slot, Origin::Expected);
     for (addr, _) in addresses.iter().copied() {
         if !port.maps.claim(addr, entry)? {
             let refusal = match port.maps.owner(addr)? {
@@ -224,7 +219,7 @@ fn make_all_ready(
 
 fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
     let link = netlink.link(host_end, None)?.ok_or_else(|| gone(wanted))?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(|| gone(wanted))?;
+    let (_, ifindex) = place_of(&link).ok_or_else(|| gone(wanted))?;
     device::assign(wanted, ifindex)
 }
 

@@ -31,6 +31,16 @@ pub enum Backend {
     Netkit,
 }
 
+impl Backend {
+    /// What the kernel calls such a device.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Veth => "veth",
+            Self::Netkit => "netkit",
+        }
+    }
+}
+
 /// What `type ipvtap` has besides: who may open the tap device, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {
@@ -283,14 +293,14 @@ impl Property {
     }
 }
 
-/// How an address came into the table.
+/// How an address comes to be in the table, and whether the slave owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is on the slave's device.
+pub enum AddressStatus {
+    /// The slave owns it, as it is on the slave's device.
     Device,
-    /// `ipvl addr add`.
+    /// The slave owns it by `ipvl addr add`.
     Declared,
-    /// It is on the slave's device, but another owns it: it gets no traffic.
+    /// It is on the slave's device, but another slave or the host owns it: the slave gets no traffic for it.
     Conflict,
 }
 
@@ -305,8 +315,8 @@ pub struct AddressEntry {
     pub slave: Option<String>,
     /// The master's name.
     pub master: String,
-    /// How it came here.
-    pub origin: Origin,
+    /// How it comes to be here.
+    pub status: AddressStatus,
     /// For a conflict: who owns the address, a slave's name or `host`.
     pub owner: Option<String>,
 }

@@ -7,10 +7,11 @@ use super::registry::Hearing;
 use super::{Agent, complain, report};
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{Event, Events, LinkInfo, What};
+use crate::kernel::netlink::{Event, Events, LinkInfo, Netlink, What};
 use crate::kernel::netns;
-use crate::port::groups::Lists;
-use crate::slave::find::is_tap;
+use crate::port::Port;
+use crate::port::groups::{Lists, is_master_in_sync, set_joined, sync_master};
+use crate::port::host_end::is_tap;
 use ipvl_core::{Addr, Mac, Mode, Slave, SlaveConfig, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -84,7 +85,7 @@ impl Agent {
             }
         }
         for port in self.ports.values_mut() {
-            for slot in port.reports() {
+            for slot in port.take_reports() {
                 self.dirty.groups.extend(self.registry.in_slot(port.master, slot));
             }
         }
@@ -113,7 +114,7 @@ impl Agent {
         self.ways.sweep = Some(Sweep::after(next.last().copied().unwrap_or(0)));
         self.dirty.groups.extend(next);
         for port in self.ports.values_mut() {
-            if let Err(error) = port.check_groups(&self.netlink) {
+            if let Err(error) = sync_master_groups(&self.netlink, port) {
                 report(port.master, &error);
             }
         }
@@ -178,7 +179,7 @@ impl Agent {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
         if port.maps.slot_of(host_end)? == Some(slot) {
-            port.settle_groups(&self.netlink, slot, was, now)?;
+            set_joined(&self.netlink, &mut port.maps, port.master, slot, (was, now))?;
         }
         self.registry.set_groups(master, slot, now.clone());
         Ok(())
@@ -196,6 +197,15 @@ impl Agent {
         }
         port.maps.set_slave(slot, Slave::new(host_end, SlaveConfig { all_groups, ..now.config() }))
     }
+}
+
+/// Has the master receive the groups of its slaves, after others changed what it receives. Takes the lock only if needed.
+fn sync_master_groups(netlink: &Netlink, port: &mut Port) -> Result<()> {
+    if port.is_departed() || is_master_in_sync(&port.maps, port.master)? {
+        return Ok(());
+    }
+    let _lock = Lock::acquire(LOCK_WAIT)?;
+    sync_master(netlink, &mut port.maps, port.master)
 }
 
 /// The group that is asked for an IPv6 address (RFC 4291, 2.7.1).

@@ -69,7 +69,7 @@ impl Agent {
         let lock = Lock::acquire(LOCK_WAIT)?;
         let old = port.maps.port()?;
         match link {
-            Some(link) => port.follow(&self.netlink, &link)?,
+            Some(link) => port.update_master(&self.netlink, &link)?,
             None if self.departed.gone.contains_key(&master) => {
                 port.maps.change_port(|port| port.flags |= ipvl_core::PortEntry::MASTER_GONE)?
             }
@@ -92,7 +92,7 @@ impl Agent {
             for port in self.ports.values_mut() {
                 let told = was == Some(port.master) && link.mac == Some(port.maps.port()?.mac);
                 let left = port.master;
-                if port.welcome(&self.netlink, &link, told)? {
+                if port.master_returned(&self.netlink, &link, told)? {
                     self.departed.gone.remove(&left);
                     self.dirty.everything = true;
                 }

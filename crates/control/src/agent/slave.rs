@@ -9,10 +9,10 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
 use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
+use crate::port::host_end::{HostEnd, is_tap, place_of};
+use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, Mac, Origin, OwnerEntry, Slave, SlaveConfig, Slot};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
@@ -196,7 +196,7 @@ impl Agent {
         let mut refused = BTreeSet::new();
         let mut free = Vec::new();
         for addr in claims.difference(addrs) {
-            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.declared == 0) {
+            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.origin() == Origin::Device) {
                 port.maps.release(*addr)?;
                 free.push(*addr);
             }
@@ -205,9 +205,9 @@ impl Agent {
         let room = MOST_ADDRESSES.saturating_sub(claims.intersection(addrs).count());
         let mut fresh = addrs.difference(&claims);
         for addr in fresh.by_ref().take(room) {
-            let entry = OwnerEntry { slot: slot.0, declared: 0 };
+            let entry = OwnerEntry::slave(slot, Origin::Device);
             if port.maps.claim(*addr, entry)? {
-                port.maps.fulfil(*addr, entry)?;
+                port.maps.confirm(*addr, entry)?;
                 self.registry.claimed(master, slot.0, *addr);
             } else {
                 refused.insert(*addr);
@@ -254,9 +254,9 @@ impl Agent {
         let free = self.registry.forget(host_end);
         if let Some(port) = self.ports.get_mut(&known.master) {
             if port.maps.slot_of(host_end)? == Some(known.slot) {
-                port.vacate_joined(&self.netlink, host_end, known.slot, &groups)?;
+                port.remove_slave(&self.netlink, host_end, known.slot, &groups)?;
             }
-            if port.retire(&self.netlink)? {
+            if port.detach_if_unused(&self.netlink)? {
                 self.ports.remove(&known.master);
             }
         }

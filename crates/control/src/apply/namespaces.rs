@@ -1,8 +1,8 @@
 //! How does a network namespace get a name? As with `ip netns add`: it is mounted at `/run/netns/NAME`.
 
-use super::raw;
 use crate::error::{Error, Result};
 use crate::kernel::netlink::{LinkChange, Netlink};
+use crate::kernel::sys;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -19,7 +19,7 @@ pub fn make(name: &str) -> Result<()> {
         .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
         .map_err(failed("make", name))?;
     let work = || {
-        raw::enter_new_netns()?;
+        sys::enter_new_netns()?;
         mount_bind(OWN, &path)?;
         io::Result::Ok(Netlink::open().and_then(|netlink| netlink.set_link(LOOPBACK, &up())))
     };

@@ -2,15 +2,16 @@
 
 use super::wish::{Wishes, full_len};
 use crate::error::Result;
+use crate::kernel::finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::model::{Backend, Kind};
 use crate::port::Port;
-use crate::port::host_end::owner_of;
+use crate::port::host_end::{backend_of, is_tap, owner_of};
 use crate::read::view::{Known, known_slaves, readable_peer};
 use crate::slave::find;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, OwnerEntry, SlaveConfig};
+use ipvl_core::{Addr, Origin, OwnerEntry, SlaveConfig};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `IFA_F_PERMANENT`: neither DHCP's nor a router's.
@@ -85,7 +86,7 @@ pub fn observe(wishes: &Wishes) -> Result<Observed> {
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
                 observed.owners.insert((port.master, prefix.0, prefix.1), owner);
             }
-            if let (Some(host_end), 1) = (owner, entry.declared) {
+            if let (Some(host_end), Origin::Declared) = (owner, entry.origin()) {
                 declared.entry(host_end).or_default().insert(prefix);
             }
         }
@@ -93,7 +94,7 @@ pub fn observe(wishes: &Wishes) -> Result<Observed> {
     let mut names = HashMap::new();
     for known in known_slaves(&netlink)? {
         let declared = declared.remove(&known.host_end.ifindex).unwrap_or_default();
-        let mut name_of = |id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone();
+        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone();
         let netns = known.host_end.link_netnsid.and_then(&mut name_of);
         observed.slaves.push(Present { declared, netns, ..present(&netlink, &known)? });
     }
@@ -108,8 +109,8 @@ fn present(netlink: &Netlink, known: &Known) -> Result<Present> {
         name: (device.ifindex != 0).then(|| device.name.clone()),
         local: host_end.link_netnsid.is_none(),
         netns: None,
-        kind: if find::is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
-        backend: Backend::of(host_end),
+        kind: if is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
+        backend: backend_of(host_end),
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
         config: slave.config(),

@@ -5,11 +5,10 @@ use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
-use crate::slave::find;
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry};
 use std::collections::BTreeMap;
 
 /// Gives the slave of `wanted.owner`, which is attached, the addresses and routes in `wanted`. They are in the table, and
@@ -20,7 +19,7 @@ pub fn endow(wanted: &Attachment) -> Result<Attached> {
     let none = || refused("give addresses to", &wanted.owner, Refusal::NoSlave);
     let link = owned(&netlink, |owner| owner == wanted.owner)?.pop().ok_or_else(none)?;
     reserve(&netlink, &link, &wanted.addresses)?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(none)?;
+    let (_, ifindex) = place_of(&link).ok_or_else(none)?;
     device::assign(wanted, ifindex)?;
     agent_client::sync(&[link.ifindex])?;
     describe(&netlink, &link, &mut BTreeMap::new())?.ok_or_else(none)
@@ -33,7 +32,7 @@ fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> 
     let mut port = Port::of_host_end(netlink, host_end.ifindex, master)?.ok_or_else(none)?;
     let claimed = claim(netlink, &mut port, slot, addresses);
     if claimed.is_err() {
-        let expected = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
+        let expected = OwnerEntry::slave(slot, Origin::Expected);
         for (addr, _) in addresses {
             if port.maps.owner(*addr)? == Some(expected) {
                 port.maps.release(*addr)?;

@@ -9,13 +9,14 @@ mod pace;
 mod watched;
 
 use crate::error::{Result, io_error};
+use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
-use crate::kernel::netns;
 use crate::model::{AddressEntry, News};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::read::view::{self, Line, Table};
 use crate::slave::alias_event;
+use crate::slave::routes::PROTOCOL;
 use ipvl_core::{OwnerEntry, Slave};
 use pace::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -55,7 +56,7 @@ impl Monitor {
     /// Begins to watch. Whatever happens from now on will be told.
     pub fn open() -> Result<Self> {
         let mut monitor = Self {
-            events: Events::open()?,
+            events: Events::open(PROTOCOL)?,
             netlink: Netlink::open()?,
             queue: VecDeque::new(),
             heard: 0,
@@ -144,7 +145,7 @@ impl Monitor {
                 self.change(link.ifindex, |slave| slave.follow_host_end(link));
                 Ok(())
             }
-            None if alias_event::told(link).is_some() => {
+            None if alias_event::read(link).is_some() => {
                 self.pace.hurry(Instant::now());
                 self.read(link.ifindex)
             }
@@ -259,7 +260,7 @@ impl Monitor {
         if let Some(Some(name)) = self.names.get(&nsid) {
             return Some(name.clone());
         }
-        let name = netns::name_of(&self.netlink, nsid);
+        let name = finder::name_of(&self.netlink, nsid);
         self.names.insert(nsid, name.clone());
         name
     }

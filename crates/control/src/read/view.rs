@@ -1,15 +1,15 @@
 //! What is there? Slaves, addresses, counters, read from the kernel; nothing is changed.
 
 use crate::error::Result;
+use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
-use crate::kernel::netns;
-use crate::model::{AddressEntry, Backend, Kind, Link, Origin, Statistics};
-use crate::port::host_end::HostEnd;
+use crate::model::{AddressEntry, AddressStatus, Kind, Link, Statistics};
+use crate::port::host_end::{HostEnd, backend_of, is_tap};
 use crate::port::tables::SINGLE;
 use crate::port::{ARPHRD_NONE, Port};
-use crate::slave::find::{is_tap, peer_of};
+use crate::slave::find::peer_of;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Counters, Mac, Mode, OwnerEntry, Slave, Slot, WIRE};
+use ipvl_core::{Addr, Counters, Mac, Mode, Origin, OwnerEntry, Slave, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
 
 /// For a name that cannot be read.
@@ -23,7 +23,7 @@ pub fn links() -> Result<Vec<Link>> {
     for known in known_slaves(&netlink)? {
         let device = readable_peer(&netlink, &known.host_end);
         let nsid = known.host_end.link_netnsid;
-        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
+        let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone());
         let degraded = degraded(&known, &device).map(|(why, _)| why.to_owned());
         let all_groups = known.slave.mode() == Mode::L2 && known.slave.config().all_groups;
         let (degraded, groups) = (degraded.into_iter().collect(), known.groups.clone());
@@ -132,7 +132,7 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         master_is_ip: master.arp_type == ARPHRD_NONE,
         slot: *slot,
         host_end: (host_end.ifindex, host_end.name.clone()),
-        backend: Backend::of(host_end).map(|backend| (backend, backend.why())),
+        backend: backend_of(host_end).map(|backend| (backend, backend.why())),
         netnsid: host_end.link_netnsid,
         netns,
         flags: device.flags,
@@ -244,9 +244,9 @@ impl Table {
     /// Its lines: what is owned, and what is on slaves' devices that the table gives to somebody else.
     pub(crate) fn lines(&self) -> BTreeMap<Line, AddressEntry> {
         let owned = self.owned.iter().map(|(addr, len, owner)| {
-            let declared = owner.declared != 0;
-            let origin = if declared { Origin::Declared } else { Origin::Device };
-            ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, origin))
+            let declared = owner.origin() != Origin::Device;
+            let status = if declared { AddressStatus::Declared } else { AddressStatus::Device };
+            ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, status))
         });
         owned.chain(self.conflicts()).collect()
     }
@@ -259,15 +259,15 @@ impl Table {
             .filter_map(|(slot, addr)| Some((slot, addr, *owners.get(&addr).filter(|owner| **owner != slot)?)))
             .map(|(slot, addr, owner)| {
                 let owner_name = Some(self.name(owner).unwrap_or_else(|| "host".to_owned()));
-                let entry = self.entry(addr, SINGLE, slot, Origin::Conflict);
+                let entry = self.entry(addr, SINGLE, slot, AddressStatus::Conflict);
                 ((addr, SINGLE, slot, false, Some(owner)), AddressEntry { owner: owner_name, ..entry })
             })
             .collect()
     }
 
-    fn entry(&self, addr: Addr, len: u32, slot: u32, origin: Origin) -> AddressEntry {
+    fn entry(&self, addr: Addr, len: u32, slot: u32, status: AddressStatus) -> AddressEntry {
         let (slave, master) = (self.name(slot), self.master.clone());
-        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, origin, owner: None }
+        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, status, owner: None }
     }
 
     /// None for the host.

@@ -2,10 +2,9 @@
 
 use crate::kernel::netlink::LinkInfo;
 use crate::model::{Link, News, Property};
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::read::view::{self, Known};
 use crate::slave::alias_event;
-use crate::slave::find::place_of;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -37,7 +36,7 @@ pub struct Watched {
 impl Watched {
     /// A slave as it was read.
     pub fn new(known: Known, device: LinkInfo, netns: Option<String>, addrs: Vec<Addr>, fresh: (u64, u64)) -> Self {
-        let told = alias_event::told(&known.host_end);
+        let told = alias_event::read(&known.host_end);
         let (addrs, degraded, worse_since) = (addrs.into_iter().collect(), None, None);
         Self { known, device, netns, addrs, fresh, told, degraded, worse_since }
     }
@@ -67,7 +66,7 @@ impl Watched {
     /// Takes over what the host end is now, and the entry if its alias tells a new one: what a command that was killed
     /// did not tell stays as the table has it.
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
-        let told = alias_event::told(host_end);
+        let told = alias_event::read(host_end);
         if let Some(entry) = told.filter(|_| told != self.told) {
             self.known.slave = alias_event::merged(self.known.slave, entry);
         }

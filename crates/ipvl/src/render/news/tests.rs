@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::render::link::tests::moved;
-use ipvl_control::Origin;
+use ipvl_control::AddressStatus;
 use ipvl_core::{Addr, Mode};
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn entry() -> AddressEntry {
         prefix_len: 32,
         slave: Some("s0".to_owned()),
         master: "eth0".to_owned(),
-        origin: Origin::Conflict,
+        status: AddressStatus::Conflict,
         owner: Some("s1".to_owned()),
     }
 }
