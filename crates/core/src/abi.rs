@@ -16,6 +16,8 @@ pub const WIRE: Slot = Slot(MAX_SLAVES);
 pub const SLOT_CACHE: u32 = 1 << 14;
 /// How many bits [`crate::Words::cache_index`] has, and with it how many entries the map `ADDR_CACHE`.
 pub const ADDR_CACHE_BITS: u32 = 16;
+/// How many reasons to drop can have a counter for each slot, in the map `DROPS`.
+pub const MAX_REASONS: u32 = 32;
 /// How many copies of a flooded frame are made before the frame queues up again behind them: few beside the kernel's
 /// default `netdev_max_backlog` (1000), and few for the verifier, which walks them one by one.
 pub const FLOOD_CHUNK: u32 = 64;

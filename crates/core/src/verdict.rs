@@ -1,6 +1,6 @@
 //! What may become of a frame, and for which reasons may it be dropped?
 
-use crate::abi::{Flag, Slot};
+use crate::abi::{Flag, MAX_REASONS, Slot};
 use core::fmt;
 
 /// What becomes of one frame, in one machine word. Data: somebody else acts on it.
@@ -207,6 +207,9 @@ macro_rules! reasons {
         }
     };
 }
+
+const _: () =
+    assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");
 
 reasons! {
     /// It ends before its headers do.
