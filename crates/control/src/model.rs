@@ -32,6 +32,16 @@ pub enum Backend {
     Netkit,
 }
 
+impl Backend {
+    /// What the kernel calls such a device.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Veth => "veth",
+            Self::Netkit => "netkit",
+        }
+    }
+}
+
 /// What `type ipvtap` has besides: who may open the tap device, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {
@@ -199,27 +209,27 @@ pub struct Detail {
     pub gro_ipv4_max_size: u32,
 }
 
-/// Something that happened, as `ipvl monitor` tells it.
+/// A change, as `ipvl monitor` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// A slave is there that was not.
+pub enum MonitorEvent {
+    /// A new slave.
     LinkAdded(Box<Link>),
-    /// A slave is gone; what it was.
+    /// A slave is gone; its last state.
     LinkDeleted(Box<Link>),
-    /// Something about a slave is not as it was.
+    /// A property of a slave changed.
     LinkChanged {
-        /// What it is that changed.
+        /// The property.
         what: Property,
         /// The slave as it was.
         old: Box<Link>,
         /// The slave as it is.
         new: Box<Link>,
     },
-    /// The table has a line that it had not.
+    /// A new line of the address table.
     AddressAdded(AddressEntry),
-    /// It no longer has this line.
+    /// A line of the address table is gone.
     AddressDeleted(AddressEntry),
-    /// The kernel had more to say than it could keep; what follows is what is different.
+    /// The kernel had no room for all events. The differences follow.
     Lost,
 }
 
@@ -284,14 +294,14 @@ impl Property {
     }
 }
 
-/// How an address came into the table.
+/// How an address comes to be in the table, and whether the slave owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is on the slave's device.
+pub enum AddressStatus {
+    /// The slave owns it, as it is on the slave's device.
     Device,
-    /// `ipvl addr add`.
+    /// The slave owns it by `ipvl addr add`.
     Declared,
-    /// It is on the slave's device, but another owns it: it gets no traffic.
+    /// It is on the slave's device, but another slave or the host owns it: the slave gets no traffic for it.
     Conflict,
 }
 
@@ -306,8 +316,8 @@ pub struct AddressEntry {
     pub slave: Option<String>,
     /// The master's name.
     pub master: String,
-    /// How it came here.
-    pub origin: Origin,
+    /// How it comes to be here.
+    pub status: AddressStatus,
     /// For a conflict: who owns the address, a slave's name or `host`.
     pub owner: Option<String>,
 }

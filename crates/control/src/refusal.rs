@@ -59,8 +59,11 @@ pub enum Refusal {
     },
     /// Somebody asks twice for what there is one of.
     Attached,
-    /// The words for whose a slave is cannot be kept.
-    UnfitOwner,
+    /// The text that names a slave's owner cannot be kept.
+    UnfitOwner {
+        /// The most bytes that it may have.
+        most: usize,
+    },
     /// An address that no device can have, or a length that its family does not know.
     UnfitAddress {
         /// The address.
@@ -94,7 +97,7 @@ impl Refusal {
             Self::NoLink | Self::NoSlave => libc::ENODEV,
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
-            Self::UnfitOwner | Self::UnfitAddress { .. } => libc::EINVAL,
+            Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
@@ -156,10 +159,7 @@ impl fmt::Display for Refusal {
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
             Self::Attached => f.write_str("it has its slave already; take that back first"),
-            Self::UnfitOwner => {
-                let most = crate::port::host_end::LONGEST_OWNER;
-                write!(f, "an owner is 1 to {most} bytes without control characters")
-            }
+            Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
             Self::UnfitAddress { addr, prefix_len } => {
                 write!(f, "{addr}/{prefix_len} is no address that a device can have")
             }

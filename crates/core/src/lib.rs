@@ -38,7 +38,7 @@ pub use frame::Frame;
 pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::ingress;
-pub use owner::{Owner, OwnerEntry};
+pub use owner::{Origin, Owner, OwnerEntry};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
 pub use tables::Tables;

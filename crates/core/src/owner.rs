@@ -3,22 +3,51 @@
 use crate::abi::Slot;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The owner of an address or prefix: the value of the maps `ADDRS` and `PREFIXES`.
+/// Which slave an address belongs to, or the host: the value of the maps `ADDRS` and `PREFIXES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct OwnerEntry {
     /// The owner's slot, or [`OwnerEntry::HOST`].
     pub slot: u32,
-    /// 0: seen on the slave's device; 1: declared by `ipvl addr add`; [`OwnerEntry::EXPECTED`].
-    pub declared: u32,
+    /// An [`Origin`] as a number.
+    origin: u32,
+}
+
+/// How an address came to be owned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Origin {
+    /// It was seen on the owner's device.
+    Device = 0,
+    /// `ipvl addr add` declared it.
+    Declared = 1,
+    /// An engine has reserved it and is about to put it on the slave's device. It becomes [`Origin::Device`] when it is seen
+    /// there.
+    Expected = 2,
 }
 
 impl OwnerEntry {
     /// Stands for the master's own netns in [`OwnerEntry::slot`].
     pub const HOST: u32 = u32::MAX;
-    /// In [`OwnerEntry::declared`]: an engine has reserved it and is about to put it on the slave's device. From when it
-    /// is seen there it is as any other on it.
-    pub const EXPECTED: u32 = 2;
+
+    /// An address or a prefix of the slave in this slot.
+    pub fn slave(slot: Slot, origin: Origin) -> Self {
+        Self { slot: slot.0, origin: origin as u32 }
+    }
+
+    /// An address of the master's own netns.
+    pub fn host() -> Self {
+        Self { slot: Self::HOST, origin: Origin::Device as u32 }
+    }
+
+    /// How the owner came to own it.
+    pub fn origin(self) -> Origin {
+        match self.origin {
+            1 => Origin::Declared,
+            2 => Origin::Expected,
+            _ => Origin::Device,
+        }
+    }
 }
 
 /// The owner of an address.

@@ -2,7 +2,7 @@
 
 use crate::command::{Protocol, Shell};
 use ipvl_control::text::{FLAGS, GUARDS, MODES};
-use ipvl_control::{Backend, Kind, Origin, Property, Severity};
+use ipvl_control::{AddressStatus, Backend, Kind, Property, Severity};
 use ipvl_core::{Flag, Guard, Mode};
 
 /// A value that has a word of its own.
@@ -30,7 +30,7 @@ macro_rules! names {
 names! {
     Backend: "veth" = Veth, "netkit" = Netkit;
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
-    Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
+    AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict;
  Property: "netns" = Netns, "name" = Name, "state" = State, "carrier" = Carrier, "mtu" = Mtu, "address" = Address,
         "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "neigh" = Neigh, "siblings" = Siblings,
         "degraded" = Degraded;

@@ -1,11 +1,8 @@
 //! Which system calls does nobody else offer? Netlink's ancillary data, packet sockets, two options.
 #![allow(unsafe_code)]
 
-pub use crate::kernel::bpf::{
-    AttachType, ProgInfo, map_fd_by_id, prog_attach, prog_detach, prog_fd_by_id, prog_info, prog_query, prog_replace,
-};
-
 use crate::error::{Result, io_error};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
@@ -120,6 +117,12 @@ pub fn local_time(seconds: i64) -> LocalTime {
     let (month, day, weekday) = (small(tm.tm_mon + 1), small(tm.tm_mday), small(tm.tm_wday));
     let (hour, minute, second) = (small(tm.tm_hour), small(tm.tm_min), small(tm.tm_sec));
     LocalTime { year: tm.tm_year + 1900, month, day, weekday, hour, minute, second }
+}
+
+/// Moves the calling thread into a new network namespace. The thread must end soon: the rest of the process stays behind.
+pub(crate) fn enter_new_netns() -> io::Result<()> {
+    // SAFETY: a network namespace belongs to the thread alone; the threads go on sharing memory and descriptors.
+    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?)
 }
 
 /// A number that the kernel gives to the netns of `socket` alone, ever. Linux 5.14.

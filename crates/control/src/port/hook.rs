@@ -2,8 +2,8 @@
 //! kernel has no tcx (before 6.6).
 
 use crate::error::{Result, refused};
-use crate::kernel::netlink::{Hook as TcHook, Netlink};
-use crate::kernel::sys::{self, AttachType};
+use crate::kernel::bpf::{self, AttachType};
+use crate::kernel::netlink::{FilterPoint, Netlink};
 use crate::refusal::Refusal;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -28,7 +28,7 @@ impl Hook {
     /// The best that this kernel has, or what the environment variable `IPVL_HOOK` says.
     pub fn choose() -> Self {
         let forced = std::env::var(CHOICE).is_ok_and(|choice| choice == "clsact");
-        if !forced && sys::prog_query(LOOPBACK, AttachType::TcxIngress).is_ok() { Self::Tcx } else { Self::Clsact }
+        if !forced && bpf::prog_query(LOOPBACK, AttachType::TcxIngress).is_ok() { Self::Tcx } else { Self::Clsact }
     }
 
     /// The way for `count` devices in one go. Attaching by tcx holds the kernel's rtnl lock until all CPUs have passed
@@ -40,7 +40,7 @@ impl Hook {
     /// Puts the program on the ingress of a device. It stays when we are gone.
     pub fn attach(self, netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str) -> Result<()> {
         match self {
-            Self::Tcx => sys::prog_attach(ifindex, program, AttachType::TcxIngress),
+            Self::Tcx => bpf::prog_attach(ifindex, program, AttachType::TcxIngress),
             Self::Clsact => attach_filter(netlink, ifindex, program, name),
         }
     }
@@ -48,10 +48,10 @@ impl Hook {
     /// Takes it off again.
     pub fn detach(self, netlink: &Netlink, ifindex: u32, program: impl AsFd) -> Result<()> {
         match self {
-            Self::Tcx => sys::prog_detach(ifindex, program, AttachType::TcxIngress).map(drop),
+            Self::Tcx => bpf::prog_detach(ifindex, program, AttachType::TcxIngress).map(drop),
             Self::Clsact => {
                 let own_clsact = with_clsact(netlink, ifindex)?;
-                netlink.delete_bpf_filter(TcHook::Device(ifindex), PRIORITY)?;
+                netlink.delete_bpf_filter(FilterPoint::Device(ifindex), PRIORITY)?;
                 if own_clsact && !netlink.has_filters(ifindex)? {
                     netlink.delete_clsact(ifindex)?;
                 }
@@ -62,12 +62,12 @@ impl Hook {
 
     /// The program of that name on the ingress of a device, and the way in which it is there.
     pub fn find(netlink: &Netlink, ifindex: u32, name: &str) -> Result<Option<(Self, OwnedFd)>> {
-        for id in sys::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default() {
+        for id in bpf::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default() {
             if let Some(program) = named(id, name)? {
                 return Ok(Some((Self::Tcx, program)));
             }
         }
-        let filters = netlink.bpf_filters(TcHook::Device(ifindex)).unwrap_or_default();
+        let filters = netlink.bpf_filters(FilterPoint::Device(ifindex)).unwrap_or_default();
         for filter in filters.into_iter().filter(|filter| filter.priority == PRIORITY) {
             if let Some(program) = named(filter.prog_id, name)? {
                 return Ok(Some((Self::Clsact, program)));
@@ -81,7 +81,7 @@ impl Hook {
 fn attach_filter(netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str) -> Result<()> {
     let added = netlink.add_clsact(ifindex, None).and_then(|fresh| {
         let name = if fresh { format!("{name}{WITH_CLSACT}") } else { name.to_owned() };
-        netlink.add_bpf_filter(TcHook::Device(ifindex), program, &name, PRIORITY)
+        netlink.add_bpf_filter(FilterPoint::Device(ifindex), program, &name, PRIORITY)
     });
     added.map_err(|error| match error.errno() {
         Some(libc::ENOENT | libc::EOPNOTSUPP) => refused("attach to", format!("link {ifindex}"), no_hook()),
@@ -90,7 +90,7 @@ fn attach_filter(netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str
 }
 
 fn with_clsact(netlink: &Netlink, ifindex: u32) -> Result<bool> {
-    let filters = netlink.bpf_filters(TcHook::Device(ifindex))?;
+    let filters = netlink.bpf_filters(FilterPoint::Device(ifindex))?;
     Ok(filters.iter().any(|filter| filter.priority == PRIORITY && filter.name.ends_with(WITH_CLSACT)))
 }
 
@@ -106,10 +106,10 @@ pub(crate) fn release() -> String {
 /// The program with this id, if it bears that name and is not gone meanwhile. Who may not look (CAP_SYS_ADMIN) must not
 /// take what is there for what is not.
 fn named(id: u32, name: &str) -> Result<Option<OwnedFd>> {
-    let program = match sys::prog_fd_by_id(id) {
+    let program = match bpf::prog_fd_by_id(id) {
         Err(error) if error.errno() == Some(libc::EPERM) => return Err(error),
         Err(_) => return Ok(None),
         Ok(program) => program,
     };
-    Ok(sys::prog_info(&program).is_ok_and(|info| info.name == name).then_some(program))
+    Ok(bpf::prog_info(&program).is_ok_and(|info| info.name == name).then_some(program))
 }

@@ -1,5 +1,6 @@
 //! What do the eBPF programs count, and what do they note about frames that they sent?
 
+use crate::verdict::Reason;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One slave's traffic: the per-CPU value of the map `STATS`.
@@ -18,6 +19,12 @@ pub struct Counters {
     /// Their bytes.
     pub rx_bytes: u64,
 }
+
+/// How many reasons for a drop can have a counter for each slot, in the map `DROPS`.
+pub const MAX_REASONS: u32 = 32;
+
+const _: () =
+    assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");
 
 /// The key of the per-CPU map `DROPS`; its value is a `u64`, the number of drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]

@@ -1,8 +1,8 @@
 //! Which addresses are on which link, and how are they put there?
 
+use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes, read_u32};
-use super::{Netlink, about, unless_gone, unless_gone_there};
 use crate::error::Result;
 use ipvl_core::Addr;
 

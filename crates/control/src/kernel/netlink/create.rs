@@ -1,9 +1,9 @@
 //! How are devices made that are no slaves: VLANs, and dummies?
 
 use super::link::ifinfomsg;
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::Message;
-use super::{Netlink, about};
 use crate::error::Result;
 
 /// A device to make.

@@ -1,12 +1,15 @@
 //! What changes, in this netns and in all that have an id here?
 
+use super::address::AddressInfo;
+use super::link::LinkInfo;
+use super::route::RouteInfo;
+use super::socket::{BUFFER, Netlink};
 use super::uapi::*;
 use super::wire::{Reply, replies};
-use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route, tc};
+use super::{address, link, nsid, route, tc};
 use crate::error::{Error, Result, io_error};
 use crate::kernel::netns;
 use crate::kernel::sys;
-use crate::slave::routes::PROTOCOL;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use std::collections::VecDeque;
 use std::io;
@@ -71,15 +74,15 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes in the calling thread's netns.
-    pub fn open() -> Result<Self> {
-        Self::subscribed(subscribe(&GROUPS).map_err(io_error("open", "a netlink subscription"))?)
+    /// Subscribes in the calling thread's netns. Of routes, only deletions of those with this protocol number are reported.
+    pub fn open(route_protocol: u8) -> Result<Self> {
+        Self::subscribed(subscribe(&GROUPS, Some(route_protocol)).map_err(io_error("open", "a netlink subscription"))?)
     }
 
     /// Subscribes to who joins and leaves multicast groups, apart from all else: anybody may do so as often as he likes.
     /// None where the kernel does not tell.
     pub fn open_groups() -> Result<Option<Self>> {
-        match subscribe(&MULTICAST_GROUPS) {
+        match subscribe(&MULTICAST_GROUPS, None) {
             Ok(socket) => Self::subscribed(socket).map(Some),
             Err(_) => Ok(None),
         }
@@ -123,13 +126,15 @@ impl AsFd for Events {
     }
 }
 
-fn subscribe(groups: &[u32]) -> io::Result<Socket> {
+fn subscribe(groups: &[u32], route_protocol: Option<u8>) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_listen_all_namespaces(true)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
         .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
     // A router may change more routes in a second than we have slaves: only the loss of ours is news.
-    sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, PROTOCOL)?;
+    if let Some(protocol) = route_protocol {
+        sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, protocol)?;
+    }
     socket.bind_auto()?;
     groups.iter().try_for_each(|group| socket.add_membership(*group))?;
     Ok(socket)

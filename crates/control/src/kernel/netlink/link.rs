@@ -1,8 +1,8 @@
 //! Which links are there, what are they like, and how are they changed?
 
+use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
-use super::{Netlink, about, unless_gone, unless_gone_there};
 use crate::error::Result;
 use crate::model::Detail;
 use ipvl_core::{Addr, Mac};

@@ -1,8 +1,8 @@
 //! Which number does this netns have for another?
 
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
-use super::{Netlink, about};
 use crate::error::Result;
 use std::os::fd::{AsFd, AsRawFd};
 

@@ -1,9 +1,9 @@
 //! How does a slave come into being? As one end of a veth or netkit pair; netlink tells which two indexes it got.
 
-use super::link::{IFINFOMSG, ifinfomsg, parse};
+use super::link::{AddrGenMode, IFINFOMSG, LinkChange, LinkInfo, ifinfomsg, parse};
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::Message;
-use super::{AddrGenMode, LinkChange, LinkInfo, Netlink, about};
 use crate::error::{Error, Result};
 use crate::model::{Backend, Detail};
 use ipvl_core::Mac;

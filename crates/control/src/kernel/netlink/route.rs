@@ -1,9 +1,9 @@
 //! Which host routes lead to slaves, and how are they put there?
 
 use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 
@@ -66,25 +66,25 @@ impl Netlink {
     }
 
     /// The links that default routes lead to, in the main table: IPv4's before IPv6's, the lowest metric first.
-    pub fn default_ways(&self) -> Result<Vec<u32>> {
-        let mut ways = self.default_ways_of(libc::AF_INET as u8)?;
-        ways.extend(self.default_ways_of(libc::AF_INET6 as u8)?);
-        Ok(ways)
+    pub fn default_route_links(&self) -> Result<Vec<u32>> {
+        let mut links = self.default_route_links_of(libc::AF_INET as u8)?;
+        links.extend(self.default_route_links_of(libc::AF_INET6 as u8)?);
+        Ok(links)
     }
 
     /// Whether there is a default route, in IPv4 and in IPv6.
     pub fn has_default_routes(&self) -> Result<(bool, bool)> {
-        let has = |family: libc::c_int| Ok(!self.default_ways_of(family as u8)?.is_empty());
+        let has = |family: libc::c_int| Ok(!self.default_route_links_of(family as u8)?.is_empty());
         Ok((has(libc::AF_INET)?, has(libc::AF_INET6)?))
     }
 
-    fn default_ways_of(&self, family: u8) -> Result<Vec<u32>> {
+    fn default_route_links_of(&self, family: u8) -> Result<Vec<u32>> {
         let header = rtmsg(family, 0, RT_TABLE_UNSPEC, 0, NO_SCOPE, RTN_UNICAST);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header).u32(RTA_TABLE, RT_TABLE_MAIN);
         let result = self.list(about("list", &"default routes"), message, parse_default);
-        let mut ways = unless_gone(result)?.unwrap_or_default();
-        ways.sort();
-        Ok(ways.into_iter().map(|(_, oif)| oif).collect())
+        let mut links = unless_gone(result)?.unwrap_or_default();
+        links.sort();
+        Ok(links.into_iter().map(|(_, oif)| oif).collect())
     }
 
     fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {

@@ -1,9 +1,9 @@
 //! How does a slave's own routing table get a route, as an engine words it?
 
 use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 use std::fmt;

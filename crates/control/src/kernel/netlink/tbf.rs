@@ -1,9 +1,9 @@
 //! How is what a device sends limited? By a token bucket, the queueing discipline `tbf`, at its root.
 
+use super::socket::{Netlink, about, unless_gone};
 use super::tc::{TCMSG, tcmsg};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 
 /// How long a packet may wait for its turn, as the CNI project's plugin `bandwidth` has it: a fortieth of a second.

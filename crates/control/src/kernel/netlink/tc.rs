@@ -1,8 +1,8 @@
 //! How does a program get onto a device where there is no tcx (before Linux 6.6)? As a filter of clsact.
 
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) const TCMSG: usize = 20;
 const HANDLE: u32 = 1;
 
-/// Where a filter sits: what comes in through one device, or through all devices that share a block.
+/// Where a filter is attached: at the ingress of one device, or of all devices that share a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
+pub enum FilterPoint {
     /// The clsact ingress of this link.
     Device(u32),
     /// A shared block.
@@ -54,9 +54,9 @@ impl Netlink {
     }
 
     /// The BPF filters on a hook.
-    pub fn bpf_filters(&self, hook: Hook) -> Result<Vec<BpfFilter>> {
-        let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &hook.header(0, 0));
-        let result = self.list(about("list filters of", &hook), message, parse);
+    pub fn bpf_filters(&self, point: FilterPoint) -> Result<Vec<BpfFilter>> {
+        let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &point.header(0, 0));
+        let result = self.list(about("list filters of", &point), message, parse);
         match result {
             Err(error) if error.errno() == Some(libc::EINVAL) => Ok(Vec::new()),
             other => Ok(unless_gone(other)?.unwrap_or_default()),
@@ -77,24 +77,24 @@ impl Netlink {
     }
 
     /// Puts a program onto a hook, in place of the one of the same priority, without a packet in between.
-    pub fn add_bpf_filter(&self, hook: Hook, program: impl AsFd, name: &str, priority: u16) -> Result<()> {
+    pub fn add_bpf_filter(&self, point: FilterPoint, program: impl AsFd, name: &str, priority: u16) -> Result<()> {
         let fd = program.as_fd().as_raw_fd().cast_unsigned();
-        let message = Message::new(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE, &hook.header(HANDLE, priority))
+        let message = Message::new(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE, &point.header(HANDLE, priority))
             .str(TCA_KIND, "bpf")
             .nest(TCA_OPTIONS, |m| {
                 m.u32(TCA_BPF_FD, fd).str(TCA_BPF_NAME, name).u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)
             });
-        self.order(about("add a filter to", &hook), message)
+        self.order(about("add a filter to", &point), message)
     }
 
     /// Takes the filter of this priority away; false if it is gone already.
-    pub fn delete_bpf_filter(&self, hook: Hook, priority: u16) -> Result<bool> {
-        let message = Message::new(RTM_DELTFILTER, NLM_F_ACK, &hook.header(HANDLE, priority)).str(TCA_KIND, "bpf");
-        unless_none(self.order(about("delete the filter from", &hook), message))
+    pub fn delete_bpf_filter(&self, point: FilterPoint, priority: u16) -> Result<bool> {
+        let message = Message::new(RTM_DELTFILTER, NLM_F_ACK, &point.header(HANDLE, priority)).str(TCA_KIND, "bpf");
+        unless_none(self.order(about("delete the filter from", &point), message))
     }
 }
 
-impl Hook {
+impl FilterPoint {
     fn header(self, handle: u32, priority: u16) -> [u8; TCMSG] {
         let (ifindex, parent) = match self {
             Self::Device(ifindex) => (ifindex, TC_H_CLSACT_INGRESS),
@@ -105,7 +105,7 @@ impl Hook {
     }
 }
 
-impl fmt::Display for Hook {
+impl fmt::Display for FilterPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(ifindex) => write!(f, "link {ifindex}"),
