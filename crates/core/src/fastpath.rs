@@ -111,12 +111,12 @@ fn v4(frame: &impl Frame) -> Option<(Words, Words, u32)> {
 #[inline(always)]
 fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
     let ip = Ipv6Header(frame);
-    let is_v6 = ip.is_v6()?;
+    let version = ip.version()?;
     let len = ip.payload_len()?;
     let next = ip.next_header()?;
     let (src, dst) = (ip.src_words()?, ip.dst_words()?);
     let fits = usize::from(len) + ETH_HLEN + IPV6_HLEN <= frame.len() || frame.is_gso();
-    let plain = is_v6 && matches!(next, TCP | UDP) && src.high != 0 && dst.high != 0;
+    let plain = version == 6 && matches!(next, TCP | UDP) && src.high != 0 && dst.high != 0;
     (plain && fits).then_some((src, dst, u32::from(len) + IPV6_HLEN as u32))
 }
 

@@ -41,7 +41,7 @@ pub fn icmp_error_v4(
     let ErrorType(kind, code, mtu) = error_type_v4(cause(reason)?, mtu);
     let ip = Ipv4Header(frame);
     let dst = ip.src()?;
-    if !ip.is_v4()? || ip.is_later_fragment()? || ip.is_icmp_error()? || dst == [0; 4] {
+    if ip.version()? != 4 || ip.is_later_fragment()? || ip.is_icmp_error()? || dst == [0; 4] {
         return None;
     }
     let src = if router.v4 == [0; 4] { DUMMY } else { router.v4 };
@@ -68,7 +68,7 @@ pub fn icmp_error_v6(
     let ErrorType(kind, code, mtu) = error_type_v6(cause(reason)?, mtu);
     let ip = Ipv6Header(frame);
     let (src, dst) = (router.v6, Addr(ip.src()?));
-    if !ip.is_v6()? || ip.is_icmp_error()? || dst.is_unspecified() || src.is_unspecified() {
+    if ip.version()? != 6 || ip.is_icmp_error()? || dst.is_unspecified() || src.is_unspecified() {
         return None;
     }
     let payload_len = (ICMP_HLEN + QUOTE_6) as u16;

@@ -21,10 +21,10 @@ const DONT_FRAGMENT: u8 = 0x40;
 pub(crate) struct Ipv4Header<'a, F>(pub &'a F);
 
 impl<F: Frame> Ipv4Header<'_, F> {
-    /// Whether the version is 4.
+    /// The version, which is 4 in a sound header.
     #[inline(always)]
-    pub fn is_v4(&self) -> Option<bool> {
-        self.byte(field::VERSION_IHL).map(|byte| byte >> 4 == 4)
+    pub fn version(&self) -> Option<u8> {
+        self.byte(field::VERSION_IHL).map(|byte| byte >> 4)
     }
 
     /// Whether the version is 4 and there are no options.

@@ -22,10 +22,10 @@ const MAX_EXTENSIONS: usize = 6;
 pub(crate) struct Ipv6Header<'a, F>(pub &'a F);
 
 impl<F: Frame> Ipv6Header<'_, F> {
-    /// Whether the version is 6.
+    /// The version, which is 6 in a sound header.
     #[inline(always)]
-    pub fn is_v6(&self) -> Option<bool> {
-        self.read::<1>(field::VERSION_CLASS_FLOW.start).map(|[first]| first >> 4 == 6)
+    pub fn version(&self) -> Option<u8> {
+        self.read::<1>(field::VERSION_CLASS_FLOW.start).map(|[first]| first >> 4)
     }
 
     /// Version, traffic class and flow label, as they are in the packet.
