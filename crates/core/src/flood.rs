@@ -13,6 +13,8 @@ const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
 const WIRE_NANOS_PER_COPY: u64 = NANOS_PER_COPY / 4;
 /// A burst may have the copies of two seconds: sixteen broadcasts to the largest possible number of slaves.
 const BURST_NANOS: u64 = 2_000_000_000;
+/// Mask and value of a comparison that fails for every slave.
+const NO_SLAVE: (u32, u32) = (0, 1);
 
 impl Flood {
     /// The slots to look at: the first, and one past the last.
@@ -29,7 +31,7 @@ impl Flood {
     #[inline(always)]
     pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> FloodFilter<'a> {
         let (mask, want) = match self.to {
-            FloodTo::Nobody => (0, 1),
+            FloodTo::Nobody => NO_SLAVE,
             FloodTo::One(_) | FloodTo::All => Slave::L2_AND_UP,
             FloodTo::Bridged => Slave::L2_AND_UP_BRIDGE,
             FloodTo::Reflected(sender) => reflected(sender),
@@ -59,7 +61,7 @@ fn reflected(sender: Flag) -> (u32, u32) {
     match sender {
         Flag::Bridge => Slave::L2_AND_UP_VEPA,
         Flag::Vepa => Slave::L2_AND_UP_NOT_PRIVATE,
-        Flag::Private => (0, 1),
+        Flag::Private => NO_SLAVE,
     }
 }
 

@@ -30,11 +30,11 @@ impl Group {
     /// station of a link receives (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
     #[inline(always)]
     pub fn of(mac: Mac) -> Option<Self> {
-        let everybody = match mac.0 {
+        let received_by_all = match mac.0 {
             [0x01, 0x00, 0x5e, 0, 0, _] | [0x33, 0x33, 0, 0, 0, 1] | [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => true,
             [first, ..] => first & 1 == 0,
         };
-        (!everybody).then_some(Self::from(mac))
+        (!received_by_all).then_some(Self::from(mac))
     }
 }
 
@@ -64,7 +64,7 @@ impl Members {
     }
 
     /// The same group without members.
-    pub fn deserted(&self) -> Self {
+    pub fn without_members(&self) -> Self {
         Self { on_master: self.on_master, ..Self::NOBODY }
     }
 

@@ -91,8 +91,8 @@ enum Cause {
     Prohibit,
 }
 
-/// What the sender is told about a drop; `None` if it is told nothing. A router reports why it cannot forward a sound
-/// packet. The other reasons are no router's: there is no error for them.
+/// The cause that is reported to the sender of a dropped packet; `None` if a router would report nothing either, or if the
+/// packet was not dropped by routing.
 #[inline(always)]
 fn cause(reason: Reason) -> Option<Cause> {
     match reason {

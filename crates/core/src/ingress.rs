@@ -38,6 +38,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
     }
 }
 
+/// What a frame from the wire carries, and the tables.
 struct Incoming<'a, T> {
     tables: &'a T,
     packet: Packet,

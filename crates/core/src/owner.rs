@@ -1,4 +1,4 @@
-//! What owns an address, and how do the maps say so?
+//! Which slave owns an address, or does the host, and how do the maps store it?
 
 use crate::abi::Slot;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

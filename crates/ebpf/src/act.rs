@@ -33,7 +33,7 @@ impl PacketCtx<'_> {
         })
     }
 
-    /// Carries out a verdict. Whoever calls this passes the result to [`PacketCtx::finish`], for a frame of a slave.
+    /// Carries out a verdict. The caller passes the result to [`PacketCtx::finish`], for a frame of a slave.
     #[inline(always)]
     pub fn act(&self, verdict: Verdict) -> i32 {
         self.skb.store_verdict(verdict);

@@ -65,7 +65,7 @@ impl PacketCtx<'_> {
     /// A copy of the frame, out of the device `ifindex`.
     #[inline(always)]
     pub fn copy_to(&self, ifindex: u32) -> bool {
-        // SAFETY: a valid context; nobody reads the frame through an older view after this.
+        // SAFETY: a valid context; nothing reads the frame through an older view after this.
         unsafe { bpf_clone_redirect(self.skb.raw(), ifindex, 0) == 0 }
     }
 

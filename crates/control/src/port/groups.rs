@@ -113,7 +113,7 @@ pub fn sync_master(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Resul
 pub fn remove_all_members(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Result<()> {
     let mut master = Master::read(netlink, master)?;
     for (group, members) in maps.groups()? {
-        master.set_members(maps, group.mac, members.deserted())?;
+        master.set_members(maps, group.mac, members.without_members())?;
     }
     Ok(())
 }
