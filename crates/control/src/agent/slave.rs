@@ -6,7 +6,7 @@ use super::registry::Place;
 use crate::agent::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
+use crate::kernel::netlink::{AddrGenMode, Event, LinkChange, LinkInfo, NEW_GROUP, Netlink, What};
 use crate::kernel::netns;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, is_tap, place_of};
@@ -57,7 +57,7 @@ impl Agent {
     }
 
     fn note_link(&mut self, link: &LinkInfo) {
-        let ours = HostEnd::of(link).is_some() || link.group == BIRTH_GROUP;
+        let ours = HostEnd::of(link).is_some() || link.group == NEW_GROUP;
         if ours || self.registry.is_host_end(link.ifindex) {
             self.dirty.host_ends.insert(link.ifindex);
         }
