@@ -12,7 +12,7 @@ mod programs;
 
 use devices::{Devices, MASTER, sent};
 use ipvl_control::read::snapshot::Snapshot;
-use ipvl_core::wire::HEADER_LEN;
+use ipvl_core::wire::ETH_HLEN;
 use ipvl_core::{
     Action, DropKey, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Then, Verdict, WIRE, digest, egress, icmp_error_v4,
     icmp_error_v6, ingress,
@@ -189,7 +189,7 @@ impl Tried<'_> {
 
     fn complaint(&self, reason: Reason) -> Vec<u8> {
         let (frame, port, nobody) = (&self.case.frame, &self.snapshot.port, Router::default());
-        let quoted = |head: &[u8], len: usize| [head, &frame.data[HEADER_LEN..HEADER_LEN + len]].concat();
+        let quoted = |head: &[u8], len: usize| [head, &frame.data[ETH_HLEN..ETH_HLEN + len]].concat();
         icmp_error_v4(frame, reason, port.mtu, port.mac, &nobody)
             .map(|head| quoted(&head, QUOTE_4))
             .or_else(|| icmp_error_v6(frame, reason, port.mtu, port.mac, &nobody).map(|head| quoted(&head, QUOTE_6)))

@@ -1,7 +1,7 @@
 //! What holds for any frame among any slaves?
 
 use ipvl_control::read::snapshot::{Asked, Bytes, Snapshot};
-use ipvl_core::wire::{Ethernet, HEADER_LEN, Packet};
+use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet};
 use ipvl_core::{Action, Flag, FloodTo, Group, Guard, Lookup, Mode, Owner, PortEntry, Reply, Slot, Tables, Verdict};
 use ipvl_core::{destination, digest, egress, fastpath, ingress};
 use ipvl_tests::names::SLAVES;
@@ -107,7 +107,7 @@ proptest! {
         let snapshot = world.snapshot();
         let verdict = egress(&frame, &snapshot, source);
         let foreign = Ethernet::parse(&frame).is_none_or(|eth| eth.is_tagged() || eth.src != snapshot.port.mac);
-        let foreign = if snapshot.port.has(PortEntry::IP_ONLY) { frame.data.len() < HEADER_LEN } else { foreign };
+        let foreign = if snapshot.port.has(PortEntry::IP_ONLY) { frame.data.len() < ETH_HLEN } else { foreign };
         if foreign || frame.vlan.is_some() {
             prop_assert!(is_drop(verdict), "{:?}", verdict);
         }
@@ -201,7 +201,7 @@ fn reflected(frame: &Bytes, snapshot: &mut Snapshot, from: Slot, padded: bool) -
 
 fn packet(frame: &Bytes) -> Option<Packet> {
     let eth = Ethernet::parse(frame)?;
-    Packet::parse(frame, HEADER_LEN, eth.ethertype).ok()
+    Packet::parse(frame, eth.ethertype).ok()
 }
 
 fn is_drop(verdict: Verdict) -> bool {

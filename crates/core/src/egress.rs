@@ -7,7 +7,7 @@ use crate::abi::{Flag, Mode, PortEntry, Slave, Slot};
 use crate::frame::{Frame, Tables};
 use crate::guard::Sender;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::{Ethernet, HEADER_LEN, Packet, Protocol, ethertype};
+use crate::wire::{Ethernet, Packet, Protocol, ethertype};
 
 /// Decides on a frame that came out of the slave in `slot`; `None` if its host end is in no table.
 /// Mirrors `ipvlan_queue_xmit`.
@@ -40,7 +40,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables, slot: Option<Slot>) -> Resul
     if eth.src != port.mac && !port.has(PortEntry::IP_ONLY) {
         return Err(Reason::ForeignMac.into());
     }
-    let packet = Packet::parse(frame, HEADER_LEN, eth.ethertype)?;
+    let packet = Packet::parse(frame, eth.ethertype)?;
     if matches!(packet.protocol, Protocol::Arp) && packet.sender_mac != port.mac {
         return Err(Reason::ForeignMac.into());
     }

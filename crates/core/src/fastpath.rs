@@ -5,22 +5,11 @@
 //! holds the two together. Every comparison is between machine words, for this runs for every packet.
 
 use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
-use crate::addr::{Mac, Words};
+use crate::addr::Words;
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
 use crate::verdict::{Action, Verdict};
-use crate::wire::{HEADER_LEN, ethertype, plain_checksum_holds};
-
-const V4_HEADER: usize = 20;
-const V6_HEADER: usize = 40;
-/// The bytes that are read of a packet.
-const V4: usize = HEADER_LEN + V4_HEADER;
-const V6: usize = HEADER_LEN + V6_HEADER;
-/// Version 4, and a header of five words.
-const PLAIN_V4: u8 = 0x45;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const MAC_LEN: usize = 6;
+use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 
 /// A verdict, and the slave that it is about if the frame is to be delivered: whoever acts on it needs not look again.
 #[derive(Clone, Copy)]
@@ -52,7 +41,7 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Fa
         return None;
     }
     let packet = Plain::read(frame)?;
-    if !packet.from_mac.is(port.mac) {
+    if !packet.eth.src.is(port.mac) {
         return None;
     }
     Sending { frame, tables, port, slot, slave }.decide(&packet)
@@ -67,10 +56,10 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
         return None;
     }
     let packet = Plain::read(frame)?;
-    if !packet.to_mac.is(port.mac) || packet.from_mac.is(port.mac) {
+    if !packet.eth.dst.is(port.mac) || packet.eth.src.is(port.mac) {
         return None;
     }
-    let Owner::Slave(slot) = tables.owner_of(packet.to) else { return FastVerdict::at(Action::Host) };
+    let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     match slave.mode() {
         _ if !slave.up() => None,
@@ -81,52 +70,53 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
 
 /// The headers of an ordinary packet.
 struct Plain {
-    to_mac: Mac,
-    from_mac: Mac,
-    from: Words,
-    to: Words,
-    /// Of the packet without its Ethernet header.
+    eth: Ethernet,
+    src: Words,
+    dst: Words,
+    /// Length in bytes, without the Ethernet header.
     len: u32,
 }
 
 impl Plain {
+    /// `None` for any packet that is not ordinary.
     #[inline(always)]
     fn read(frame: &impl Frame) -> Option<Self> {
         if frame.vlan().is_some() {
             return None;
         }
-        let to_mac = Mac(frame.head::<V4, MAC_LEN>(0)?);
-        let from_mac = Mac(frame.head::<V4, MAC_LEN>(MAC_LEN)?);
-        let (from, to, len) = match u16::from_be_bytes(frame.head::<V4, 2>(2 * MAC_LEN)?) {
+        let eth = Ethernet::parse_plain(frame)?;
+        let (src, dst, len) = match eth.ethertype {
             ethertype::IPV4 => v4(frame)?,
             ethertype::IPV6 => v6(frame)?,
             _ => return None,
         };
-        Some(Self { to_mac, from_mac, from, to, len })
+        Some(Self { eth, src, dst, len })
     }
 }
 
+/// Source, destination and length of an IPv4 packet.
 #[inline(always)]
 fn v4(frame: &impl Frame) -> Option<(Words, Words, u32)> {
-    let [first] = frame.head::<V4, 1>(HEADER_LEN)?;
-    let len = u16::from_be_bytes(frame.head::<V4, 2>(HEADER_LEN + 2)?);
-    let from = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 12)?);
-    let to = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 16)?);
-    let sound = usize::from(len) >= V4_HEADER && usize::from(len) + HEADER_LEN <= frame.len();
-    (first == PLAIN_V4 && (sound || frame.is_gso())).then_some((from, to, len.into()))
+    let ip = Ipv4Header(frame);
+    let plain = ip.is_v4_without_options()?;
+    let len = ip.total_len()?;
+    let (src, dst) = (Words::v4(ip.src()?), Words::v4(ip.dst()?));
+    let fits = usize::from(len) >= IPV4_HLEN && usize::from(len) + ETH_HLEN <= frame.len();
+    (plain && (fits || frame.is_gso())).then_some((src, dst, len.into()))
 }
 
-/// Behind TCP and UDP hides no neighbour discovery. An address that begins with zeros is unspecified, or worse.
+/// Source, destination and length of an IPv6 packet that carries TCP or UDP: it is no neighbour discovery. An address
+/// whose first half is zero may be unspecified or IPv4-mapped.
 #[inline(always)]
 fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
-    let [first] = frame.head::<V6, 1>(HEADER_LEN)?;
-    let len = u16::from_be_bytes(frame.head::<V6, 2>(HEADER_LEN + 4)?);
-    let [next] = frame.head::<V6, 1>(HEADER_LEN + 6)?;
-    let from = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 8)?, frame.head::<V6, 8>(HEADER_LEN + 16)?);
-    let to = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 24)?, frame.head::<V6, 8>(HEADER_LEN + 32)?);
-    let sound = usize::from(len) + V6 <= frame.len() || frame.is_gso();
-    let plain = first >> 4 == 6 && matches!(next, TCP | UDP) && from.high != 0 && to.high != 0;
-    (plain && sound).then_some((from, to, u32::from(len) + V6_HEADER as u32))
+    let ip = Ipv6Header(frame);
+    let is_v6 = ip.is_v6()?;
+    let len = ip.payload_len()?;
+    let next = ip.next_header()?;
+    let (src, dst) = (ip.src_words()?, ip.dst_words()?);
+    let fits = usize::from(len) + ETH_HLEN + IPV6_HLEN <= frame.len() || frame.is_gso();
+    let plain = is_v6 && matches!(next, TCP | UDP) && src.high != 0 && dst.high != 0;
+    (plain && fits).then_some((src, dst, u32::from(len) + IPV6_HLEN as u32))
 }
 
 /// A packet that a slave sends.
@@ -141,14 +131,14 @@ struct Sending<'a, F, T> {
 impl<F: Frame, T: Tables> Sending<'_, F, T> {
     #[inline(always)]
     fn decide(&self, packet: &Plain) -> Option<FastVerdict> {
-        if packet.to_mac.is_group() || !self.may_send(packet.from) {
+        if packet.eth.dst.is_group() || !self.may_send(packet.src) {
             return None;
         }
         match self.slave.mode() {
-            Mode::L2 if packet.to_mac.is(self.port.mac) => self.meet(self.tables.owner_of(packet.to)),
+            Mode::L2 if packet.eth.dst.is(self.port.mac) => self.meet(self.tables.owner_of(packet.dst)),
             Mode::L2 => FastVerdict::at(Action::Wire),
-            _ if packet.to.is_group() => None,
-            mode => match self.tables.owner_of(packet.to) {
+            _ if packet.dst.is_group() => None,
+            mode => match self.tables.owner_of(packet.dst) {
                 Owner::Nobody if mode == Mode::L3s => FastVerdict::at(Action::Host),
                 Owner::Nobody => self.route(packet),
                 known => self.meet(known),
@@ -186,7 +176,7 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
     #[inline(always)]
     fn route(&self, packet: &Plain) -> Option<FastVerdict> {
         let fits = packet.len <= self.port.mtu || self.frame.is_gso();
-        let sound = packet.to.high != 0 || plain_checksum_holds(self.frame);
+        let sound = packet.dst.high != 0 || Ipv4Header(self.frame).plain_checksum_holds();
         if fits && sound { FastVerdict::at(Action::Route) } else { None }
     }
 }

@@ -5,7 +5,7 @@
 use crate::abi::{MAX_SLAVES, Slot};
 use crate::addr::Mac;
 use crate::frame::Frame;
-use crate::wire::{HEADER_LEN, ICMPV6, ethertype};
+use crate::wire::Ethernet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const WORDS: usize = MAX_SLAVES as usize / 64;
@@ -32,7 +32,7 @@ impl Group {
     /// a link listens to (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
     #[inline(always)]
     pub fn of(frame: &impl Frame) -> Option<Self> {
-        let mac = Mac(frame.read::<6>(0)?);
+        let mac = Ethernet::parse(frame)?.dst;
         let everybody = match mac.0 {
             [0x01, 0x00, 0x5e, 0, 0, _] | [0x33, 0x33, 0, 0, 0, 1] | [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => true,
             [first, ..] => first & 1 == 0,
@@ -79,23 +79,6 @@ impl Members {
     /// Those who have.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..MAX_SLAVES).map(Slot).filter(|slot| self.has(*slot))
-    }
-}
-
-/// Whether a slave's frame says that it joins groups or leaves some: IGMP of any version, or a report or a farewell of
-/// MLD (RFC 2710, RFC 3810), which always comes behind a hop-by-hop header.
-#[inline(always)]
-pub fn is_membership_report(frame: &impl Frame) -> bool {
-    const IGMP: u8 = 2;
-    const HOP_BY_HOP: u8 = 0;
-    const IPV6_LEN: usize = 40;
-    let byte = |at: usize| frame.read::<1>(HEADER_LEN + at).map_or(u8::MAX, |[byte]| byte);
-    match frame.read::<2>(HEADER_LEN - 2).map(u16::from_be_bytes) {
-        Some(ethertype::IPV4) => byte(9) == IGMP,
-        Some(ethertype::IPV6) => {
-            (byte(6), byte(IPV6_LEN)) == (HOP_BY_HOP, ICMPV6) && matches!(byte(IPV6_LEN + 8), 131 | 132 | 143)
-        }
-        _ => false,
     }
 }
 

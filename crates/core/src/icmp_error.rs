@@ -5,17 +5,19 @@ use crate::abi::Router;
 use crate::addr::{Addr, Mac};
 use crate::frame::Frame;
 use crate::verdict::Reason;
-use crate::wire::{HEADER_LEN, ICMPV6, ethertype, fold, sum};
+use crate::wire::{
+    ETH_HLEN, Ethernet, ICMP, ICMP_HLEN, ICMPV6, IPV4_HLEN, IPV6_HLEN, IcmpFields, Ipv4Fields, Ipv4Header, Ipv6Fields,
+    Ipv6Header, ethertype, sum_of_packet, sum_of_pseudo_header,
+};
 
 /// Length in bytes of what goes before the quoted packet in an error about IPv4: Ethernet, IPv4 and ICMP headers.
-pub const ICMP_ERROR_V4_LEN: usize = HEADER_LEN + 20 + 8;
+pub const ICMP_ERROR_V4_LEN: usize = ETH_HLEN + IPV4_HLEN + ICMP_HLEN;
 /// The same for IPv6.
-pub const ICMP_ERROR_V6_LEN: usize = HEADER_LEN + 40 + 8;
+pub const ICMP_ERROR_V6_LEN: usize = ETH_HLEN + IPV6_HLEN + ICMP_HLEN;
 /// How much of an IPv4 packet is quoted, in bytes: what RFC 792 asks for.
-pub const QUOTE_4: usize = 28;
+pub const QUOTE_4: usize = IPV4_HLEN + 8;
 /// How much of an IPv6 packet is: enough to tell the sender's stack which connection it is.
-pub const QUOTE_6: usize = 48;
-const ICMP: u8 = 1;
+pub const QUOTE_6: usize = IPV6_HLEN + 8;
 const HOP_LIMIT: u8 = 64;
 /// Internetwork control, as routers mark their errors (RFC 1812, 4.3.2.5).
 const TOS: u8 = 0xc0;
@@ -36,26 +38,21 @@ pub fn icmp_error_v4(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V4_LEN]> {
-    const LEN: u8 = (28 + QUOTE_4) as u8;
     let ErrorType(kind, code, mtu) = error_type_v4(reason, mtu)?;
-    let to = frame.read::<4>(HEADER_LEN + 12)?;
-    if is_unanswerable_4(frame)? || to == [0; 4] {
+    let ip = Ipv4Header(frame);
+    let dst = ip.src()?;
+    if !ip.is_v4()? || ip.is_later_fragment()? || ip.is_icmp_error()? || dst == [0; 4] {
         return None;
     }
-    let from = if router.v4 == [0; 4] { DUMMY } else { router.v4 };
-    let quote = words(frame, QUOTE_4)?;
-    let message = !fold(pair(kind, code) + sum(&mtu.to_be_bytes()) + quote);
-    let header = !fold(pair(0x45, TOS) + u32::from(LEN) + pair(HOP_LIMIT, ICMP) + sum(&from) + sum(&to));
+    let src = if router.v4 == [0; 4] { DUMMY } else { router.v4 };
+    let total_len = (IPV4_HLEN + ICMP_HLEN + QUOTE_4) as u16;
+    let quote = sum_of_packet(frame, QUOTE_4)?;
     let mut head = [0; ICMP_ERROR_V4_LEN];
-    ethernet(&mut head, mac, ethertype::IPV4);
-    head[14..18].copy_from_slice(&[0x45, TOS, 0, LEN]);
-    head[22..24].copy_from_slice(&[HOP_LIMIT, ICMP]);
-    head[24..26].copy_from_slice(&header.to_be_bytes());
-    head[26..30].copy_from_slice(&from);
-    head[30..34].copy_from_slice(&to);
-    head[34..36].copy_from_slice(&[kind, code]);
-    head[36..38].copy_from_slice(&message.to_be_bytes());
-    head[38..42].copy_from_slice(&mtu.to_be_bytes());
+    let (ethernet, packet) = head.split_at_mut(ETH_HLEN);
+    let (header, message) = packet.split_at_mut(IPV4_HLEN);
+    Ethernet { dst: mac, src: mac, ethertype: ethertype::IPV4 }.write(ethernet);
+    Ipv4Fields { tos: TOS, total_len, ttl: HOP_LIMIT, protocol: ICMP, src, dst }.write(header);
+    IcmpFields { kind, code, rest: mtu.to_be_bytes() }.write(message, quote);
     Some(head)
 }
 
@@ -68,26 +65,20 @@ pub fn icmp_error_v6(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V6_LEN]> {
-    const LEN: u8 = (8 + QUOTE_6) as u8;
-    let ErrorType(error, code, mtu) = error_type_v6(reason, mtu)?;
-    let ([first], [next]) = (frame.read::<1>(HEADER_LEN)?, frame.read::<1>(HEADER_LEN + 6)?);
-    let ([kind], to) = (frame.read::<1>(HEADER_LEN + 40)?, frame.read::<16>(HEADER_LEN + 8)?);
-    let is_error = next == ICMPV6 && kind < 128;
-    if first >> 4 != 6 || is_error || Addr(to).is_unspecified() || router.v6.is_unspecified() {
+    let ErrorType(kind, code, mtu) = error_type_v6(reason, mtu)?;
+    let ip = Ipv6Header(frame);
+    let (src, dst) = (router.v6, Addr(ip.src()?));
+    if !ip.is_v6()? || ip.is_icmp_error()? || dst.is_unspecified() || src.is_unspecified() {
         return None;
     }
-    let addresses = sum(&router.v6.0) + sum(&to);
-    let pseudo = addresses + u32::from(LEN) + u32::from(ICMPV6);
-    let message = !fold(pseudo + pair(error, code) + sum(&mtu.to_be_bytes()) + words(frame, QUOTE_6)?);
+    let payload_len = (ICMP_HLEN + QUOTE_6) as u16;
+    let others = sum_of_pseudo_header(src, dst, payload_len, ICMPV6) + sum_of_packet(frame, QUOTE_6)?;
     let mut head = [0; ICMP_ERROR_V6_LEN];
-    ethernet(&mut head, mac, ethertype::IPV6);
-    head[14] = 0x60;
-    head[18..22].copy_from_slice(&[0, LEN, ICMPV6, HOP_LIMIT]);
-    head[22..38].copy_from_slice(&router.v6.0);
-    head[38..54].copy_from_slice(&to);
-    head[54..56].copy_from_slice(&[error, code]);
-    head[56..58].copy_from_slice(&message.to_be_bytes());
-    head[58..62].copy_from_slice(&mtu.to_be_bytes());
+    let (ethernet, packet) = head.split_at_mut(ETH_HLEN);
+    let (header, message) = packet.split_at_mut(IPV6_HLEN);
+    Ethernet { dst: mac, src: mac, ethertype: ethertype::IPV6 }.write(ethernet);
+    Ipv6Fields { payload_len, next_header: ICMPV6, hop_limit: HOP_LIMIT, src, dst }.write(header);
+    IcmpFields { kind, code, rest: mtu.to_be_bytes() }.write(message, others);
     Some(head)
 }
 
@@ -113,42 +104,11 @@ fn error_type_v6(reason: Reason, mtu: u32) -> Option<ErrorType> {
     }
 }
 
-/// Whether it is an error itself, or a later fragment, or no IPv4 packet at all.
-#[inline(always)]
-fn is_unanswerable_4(frame: &impl Frame) -> Option<bool> {
-    let [first] = frame.read::<1>(HEADER_LEN)?;
-    let fragment = u16::from_be_bytes(frame.read::<2>(HEADER_LEN + 6)?) & 0x1fff;
-    let ([protocol], [kind]) = (frame.read::<1>(HEADER_LEN + 9)?, frame.read::<1>(HEADER_LEN + 20)?);
-    let is_error = protocol == ICMP && matches!(kind, 3 | 4 | 5 | 11 | 12);
-    Some(first >> 4 != 4 || fragment != 0 || is_error)
-}
-
-/// The sum of the packet's first `len` bytes, 4 at a time: a copy of them would take too much of the kernel's stack.
-#[inline(always)]
-fn words(frame: &impl Frame, len: usize) -> Option<u32> {
-    let mut total = 0;
-    for word in 0..len / 4 {
-        total += sum(&frame.read::<4>(HEADER_LEN + word * 4)?);
-    }
-    Some(total)
-}
-
-#[inline(always)]
-fn pair(high: u8, low: u8) -> u32 {
-    u32::from(u16::from_be_bytes([high, low]))
-}
-
-#[inline(always)]
-fn ethernet(head: &mut [u8], mac: Mac, ethertype: u16) {
-    head[..6].copy_from_slice(&mac.0);
-    head[6..12].copy_from_slice(&mac.0);
-    head[12..14].copy_from_slice(&ethertype.to_be_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
+    use crate::wire::{fold, sum};
     use std::vec::Vec;
 
     struct Bytes(Vec<u8>);

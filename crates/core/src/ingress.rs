@@ -5,7 +5,7 @@ use crate::digest::digest;
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
-use crate::wire::{Ethernet, HEADER_LEN, Packet};
+use crate::wire::{Ethernet, Packet};
 
 /// Decides on a frame from the wire. Whatever is not for a slave stays the host's, sound or not.
 /// Mirrors `ipvlan_handle_frame`.
@@ -24,7 +24,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
         return Packet::parse_ip(frame).map_or(Action::Host, |packet| Incoming { tables, packet }.unicast());
     }
     let Some(eth) = Ethernet::parse(frame) else { return Action::Host };
-    let Ok(packet) = Packet::parse(frame, HEADER_LEN, eth.ethertype) else { return Action::Host };
+    let Ok(packet) = Packet::parse(frame, eth.ethertype) else { return Action::Host };
     let incoming = Incoming { tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
         (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_by_us() => Action::Answer,

@@ -7,15 +7,13 @@
 use crate::abi::Slot;
 use crate::addr::Words;
 use crate::frame::Frame;
-use crate::wire::HEADER_LEN;
+use crate::wire::{ADDRESSES_LEN, IPV6_HLEN, IpHeader, Ipv4Header, Ipv6Header};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many trips are remembered, on each CPU.
 pub const NEXTHOPS: u32 = 256;
 /// For how long an answer is as good as a new one.
 const NANOS: u64 = 1_000_000;
-const V4: usize = HEADER_LEN + 20;
-const V6: usize = HEADER_LEN + 40;
 
 /// All of a packet that its way may depend on, but for its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub struct CachedNexthop {
     /// Of the packet that was asked about, in bytes; longer ones may be too long.
     len: u32,
     /// The next hop's MAC address and the master's: how an Ethernet frame begins.
-    pub macs: [u8; 12],
+    pub macs: [u8; ADDRESSES_LEN],
 }
 
 impl NexthopKey {
@@ -49,30 +47,27 @@ impl NexthopKey {
     /// that has no options.
     #[inline(always)]
     pub fn of(frame: &impl Frame, slot: Slot) -> Option<(Self, u32)> {
-        let [first] = frame.head::<V4, 1>(HEADER_LEN)?;
-        let (nexthop_key, len) = if first >> 4 == 4 { Self::v4(frame)? } else { Self::v6(frame)? };
-        let nexthop_key = Self { source: nexthop_key.source | slot.0 << 8, ..nexthop_key };
-        Some((nexthop_key, if frame.is_gso() { 0 } else { len.into() }))
+        let (key, len) = match IpHeader::of(frame)? {
+            IpHeader::V4(ip) => Self::v4(&ip)?,
+            IpHeader::V6(ip) => Self::v6(&ip)?,
+        };
+        let key = Self { source: key.source | slot.0 << 8, ..key };
+        Some((key, if frame.is_gso() { 0 } else { len.into() }))
     }
 
     #[inline(always)]
-    fn v4(frame: &impl Frame) -> Option<(Self, u16)> {
-        let [class] = frame.head::<V4, 1>(HEADER_LEN + 1)?;
-        let [protocol] = frame.head::<V4, 1>(HEADER_LEN + 9)?;
-        let from = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 12)?);
-        let to = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 16)?);
-        let len = u16::from_be_bytes(frame.head::<V4, 2>(HEADER_LEN + 2)?);
-        Some((Self { from, to, class: class.into(), source: protocol.into() }, len))
+    fn v4(ip: &Ipv4Header<'_, impl Frame>) -> Option<(Self, u16)> {
+        let (class, protocol) = (ip.tos()?, ip.protocol()?);
+        let (from, to) = (Words::v4(ip.src()?), Words::v4(ip.dst()?));
+        Some((Self { from, to, class: class.into(), source: protocol.into() }, ip.total_len()?))
     }
 
     #[inline(always)]
-    fn v6(frame: &impl Frame) -> Option<(Self, u16)> {
-        let class = u32::from_ne_bytes(frame.head::<V6, 4>(HEADER_LEN)?);
-        let [protocol] = frame.head::<V6, 1>(HEADER_LEN + 6)?;
-        let from = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 8)?, frame.head::<V6, 8>(HEADER_LEN + 16)?);
-        let to = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 24)?, frame.head::<V6, 8>(HEADER_LEN + 32)?);
-        let len = u16::from_be_bytes(frame.head::<V6, 2>(HEADER_LEN + 4)?);
-        Some((Self { from, to, class, source: protocol.into() }, len.saturating_add(40)))
+    fn v6(ip: &Ipv6Header<'_, impl Frame>) -> Option<(Self, u16)> {
+        let class = u32::from_ne_bytes(ip.version_class_flow()?);
+        let protocol = ip.next_header()?;
+        let (from, to) = (ip.src_words()?, ip.dst_words()?);
+        Some((Self { from, to, class, source: protocol.into() }, ip.payload_len()?.saturating_add(IPV6_HLEN as u16)))
     }
 
     /// Where it would be remembered.
@@ -94,7 +89,7 @@ impl NexthopKey {
 
     /// What to remember.
     #[inline(always)]
-    pub fn cached(&self, now: u64, len: u32, macs: [u8; 12]) -> CachedNexthop {
+    pub fn cached(&self, now: u64, len: u32, macs: [u8; ADDRESSES_LEN]) -> CachedNexthop {
         let Self { from, to, class, source } = *self;
         CachedNexthop { from: [from.high, from.low], to: [to.high, to.low], class, source, at: now, len, macs }
     }
@@ -104,7 +99,7 @@ impl NexthopKey {
 mod tests {
     use super::*;
 
-    const MACS: [u8; 12] = [7; 12];
+    const MACS: [u8; ADDRESSES_LEN] = [7; 12];
 
     fn nexthop_key(to: [u8; 4]) -> NexthopKey {
         NexthopKey { from: Words::v4([10, 0, 0, 1]), to: Words::v4(to), class: 0, source: 17 }

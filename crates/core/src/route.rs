@@ -3,7 +3,7 @@
 use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::HEADER_LEN;
+use crate::wire::{IPV6_HLEN, IpHeader, Ipv4Header, Ipv6Header};
 
 /// The key of a route lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,25 +35,26 @@ impl Lookup {
     /// Reads the key from a slave's frame that has been found to be a sound IP packet.
     #[inline(always)]
     pub fn of(frame: &impl Frame) -> Option<Self> {
-        let head = frame.read::<8>(HEADER_LEN)?;
-        let dst = destination(frame)?;
-        if dst.as_v4().is_some() { Self::of_v4(frame, head, dst) } else { Self::of_v6(frame, head, dst) }
+        match IpHeader::of(frame)? {
+            IpHeader::V4(ip) => Self::of_v4(frame, &ip),
+            IpHeader::V6(ip) => Self::of_v6(frame, &ip),
+        }
     }
 
     #[inline(always)]
-    fn of_v4(frame: &impl Frame, [_, tos, l0, l1, _, _, flags, _]: [u8; 8], dst: Addr) -> Option<Self> {
-        let [_, protocol] = frame.read::<2>(HEADER_LEN + 8)?;
-        let src = Addr::v4(frame.read::<4>(HEADER_LEN + 12)?);
-        let len = if frame.is_gso() { 0 } else { u16::from_be_bytes([l0, l1]) };
-        Some(Self { class: tos.into(), protocol, len, fragment: flags & 0x40 == 0, src, dst })
+    fn of_v4<F: Frame>(frame: &F, ip: &Ipv4Header<'_, F>) -> Option<Self> {
+        let (src, dst) = (Addr::v4(ip.src()?), Addr::v4(ip.dst()?));
+        let len = if frame.is_gso() { 0 } else { ip.total_len()? };
+        Some(Self { class: ip.tos()?.into(), protocol: ip.protocol()?, len, fragment: ip.may_fragment()?, src, dst })
     }
 
     #[inline(always)]
-    fn of_v6(frame: &impl Frame, [a, b, c, d, l0, l1, protocol, _]: [u8; 8], dst: Addr) -> Option<Self> {
-        const HEADER: u16 = 40;
-        let src = Addr(frame.read::<16>(HEADER_LEN + 8)?);
-        let len = if frame.is_gso() { 0 } else { u16::from_be_bytes([l0, l1]).saturating_add(HEADER) };
-        Some(Self { class: u32::from_ne_bytes([a & 0xf, b, c, d]), protocol, len, fragment: false, src, dst })
+    fn of_v6<F: Frame>(frame: &F, ip: &Ipv6Header<'_, F>) -> Option<Self> {
+        let [first, b, c, d] = ip.version_class_flow()?;
+        let class = u32::from_ne_bytes([first & 0xf, b, c, d]);
+        let (src, dst) = (Addr(ip.src()?), Addr(ip.dst()?));
+        let len = if frame.is_gso() { 0 } else { ip.payload_len()?.saturating_add(IPV6_HLEN as u16) };
+        Some(Self { class, protocol: ip.next_header()?, len, fragment: false, src, dst })
     }
 
     /// Whether the table can tell: of link-local addresses it knows no device.
@@ -88,9 +89,5 @@ impl Lookup {
 /// The destination of a slave's frame that has been found to be a sound IP packet.
 #[inline(always)]
 pub fn destination(frame: &impl Frame) -> Option<Addr> {
-    let [first] = frame.read::<1>(HEADER_LEN)?;
-    match first >> 4 {
-        4 => Some(Addr::v4(frame.read::<4>(HEADER_LEN + 16)?)),
-        _ => Some(Addr(frame.read::<16>(HEADER_LEN + 24)?)),
-    }
+    IpHeader::of(frame)?.dst()
 }

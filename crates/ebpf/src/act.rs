@@ -7,7 +7,7 @@ use crate::skb::Skb;
 use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::*;
 use ipvl_core::fastpath::FastVerdict;
-use ipvl_core::wire::HEADER_LEN;
+use ipvl_core::wire::{ETH_DST, ETH_HLEN};
 use ipvl_core::*;
 
 /// Let whoever else is attached see the frame, and then the host's stack.
@@ -218,7 +218,7 @@ fn address_to_slave(skb: &Skb) {
     if let Some((port, _)) = Maps.port_and_router()
         && !port.has(PortEntry::IP_ONLY)
     {
-        store(skb, 0, &port.mac.0);
+        store(skb, ETH_DST, &port.mac.0);
     }
 }
 
@@ -281,8 +281,8 @@ fn become_icmp_error_v6(skb: &Skb) -> bool {
 fn quote_behind<const N: usize>(skb: &Skb, head: &[u8; N], quoted: usize) -> bool {
     // SAFETY: a valid context.
     let resized = unsafe {
-        bpf_skb_change_tail(skb.raw(), (HEADER_LEN + quoted) as u32, 0) == 0
-            && bpf_skb_change_head(skb.raw(), (N - HEADER_LEN) as u32, 0) == 0
+        bpf_skb_change_tail(skb.raw(), (ETH_HLEN + quoted) as u32, 0) == 0
+            && bpf_skb_change_head(skb.raw(), (N - ETH_HLEN) as u32, 0) == 0
     };
     resized && store(skb, 0, head)
 }

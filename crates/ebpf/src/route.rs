@@ -10,6 +10,7 @@ use aya_ebpf::bindings::{bpf_fib_lookup as Question, bpf_redir_neigh as NextHop}
 use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
 use core::mem::transmute;
 use core::ptr::null_mut;
+use ipvl_core::wire::{ETH_DST, Ethernet};
 use ipvl_core::*;
 
 const AF_INET: u8 = 2;
@@ -63,7 +64,7 @@ pub fn by_table(ctx: &PacketCtx) -> Outcome {
 pub fn again(ctx: &PacketCtx) -> Option<i32> {
     let (nexthop_key, len) = NexthopKey::of(ctx.skb, ctx.source)?;
     let macs = Maps.next_hop(&nexthop_key, len)?;
-    if !store(ctx.skb, 0, macs) {
+    if !store(ctx.skb, ETH_DST, macs) {
         return None;
     }
     ctx.count_sent();
@@ -78,9 +79,7 @@ fn keep(ctx: &PacketCtx, port: &PortEntry, question: &Question) {
         return;
     }
     let Some((nexthop_key, len)) = NexthopKey::of(ctx.skb, ctx.source) else { return };
-    let mut macs = [0; 12];
-    macs[..6].copy_from_slice(&question.dmac);
-    macs[6..].copy_from_slice(&question.smac);
+    let macs = Ethernet::addresses(Mac(question.dmac), Mac(question.smac));
     Maps.remember_next_hop(&nexthop_key, len, macs);
 }
 

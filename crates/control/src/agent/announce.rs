@@ -6,7 +6,8 @@
 use super::Agent;
 use crate::agent::plan::Plan;
 use crate::error::Result;
-use ipvl_core::{ARP_LEN, Addr, Mac, Reply};
+use ipvl_core::wire::{ArpFields, ArpOperation};
+use ipvl_core::{Addr, Mac, Reply};
 use std::collections::BTreeSet;
 
 impl Agent {
@@ -23,20 +24,15 @@ impl Agent {
 
 /// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
 pub(super) fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
-    let reply = Reply { target: addr, asker: addr, asker_mac: mac, mac };
-    match reply.arp() {
-        Some(mut frame) => gratuitous(&mut frame).to_vec(),
-        None => Reply { asker: Addr::UNSPECIFIED_6, ..reply }.advertisement().to_vec(),
+    match addr.as_v4() {
+        Some(ip) => gratuitous(ip, mac).frame(Mac::BROADCAST).to_vec(),
+        None => Reply { target: addr, asker: Addr::UNSPECIFIED_6, asker_mac: mac, mac }.advertisement().to_vec(),
     }
 }
 
-/// Makes an ARP reply to oneself what everybody listens to.
-fn gratuitous(frame: &mut [u8; ARP_LEN]) -> &[u8] {
-    const REQUEST: u8 = 1;
-    frame[..6].copy_from_slice(&Mac::BROADCAST.0);
-    frame[21] = REQUEST;
-    frame[32..38].fill(0);
-    frame
+fn gratuitous(ip: [u8; 4], mac: Mac) -> ArpFields {
+    let target_mac = Mac::default();
+    ArpFields { operation: ArpOperation::Request, sender_mac: mac, sender: ip, target_mac, target: ip }
 }
 
 #[cfg(test)]

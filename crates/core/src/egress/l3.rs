@@ -5,7 +5,7 @@ use crate::abi::Mode;
 use crate::frame::{Frame, Tables};
 use crate::owner::Owner;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::{HEADER_LEN, Protocol, checksum_holds};
+use crate::wire::{Protocol, checksum_holds};
 
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// Mirrors `ipvlan_xmit_mode_l3`.
@@ -41,7 +41,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// Out by the host's routing table, which also knows what is too large but may be fragmented.
     #[inline(always)]
     fn routed(&self) -> Result<Verdict, Verdict> {
-        if matches!(self.packet.protocol, Protocol::V4) && !checksum_holds(self.frame, HEADER_LEN) {
+        if matches!(self.packet.protocol, Protocol::V4) && !checksum_holds(self.frame) {
             return Err(Reason::Malformed.into());
         }
         let too_big = self.packet.len > self.port.mtu && !self.frame.is_gso();
