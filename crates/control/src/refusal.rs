@@ -158,7 +158,7 @@ impl fmt::Display for Refusal {
             Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
-            Self::Attached => f.write_str("it has a slave already; detach that first"),
+            Self::Attached => f.write_str("it has its slave already; detach that first"),
             Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
             Self::UnfitAddress { addr, prefix_len } => {
                 write!(f, "{addr}/{prefix_len} is no address that a device can have")
