@@ -92,7 +92,7 @@ proptest! {
     fn nobody_gets_a_group_that_it_has_not_joined(world in world(), frame in frame(), source in source()) {
         let snapshot = world.snapshot();
         prop_assume!(world.joined.is_some());
-        let Some(group) = Group::of(&frame) else { return Ok(()) };
+        let Some(group) = Ethernet::parse(&frame).and_then(|eth| Group::of(eth.dst)) else { return Ok(()) };
         for verdict in [egress(&frame, &snapshot, source), ingress(&frame, &snapshot)] {
             let Action::Flood(flood) = verdict.action() else { continue };
             for to in recipients(verdict, &frame, &snapshot) {

@@ -4,8 +4,9 @@ mod l2;
 mod l3;
 
 use crate::abi::{Flag, Mode, PortEntry, Slave, Slot};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::guard::Sender;
+use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{Ethernet, Packet, Protocol, ethertype};
 

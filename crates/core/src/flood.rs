@@ -1,9 +1,11 @@
 //! Who gets a copy of a flooded frame, and may its sender have that many?
 
 use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::group::{Group, Members};
+use crate::tables::Tables;
 use crate::verdict::{Flood, FloodTo, Then};
+use crate::wire::Ethernet;
 
 /// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
 const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
@@ -41,7 +43,7 @@ impl Flood {
     /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
     #[inline(always)]
     pub fn group(&self, frame: &impl Frame) -> Option<Group> {
-        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(frame) }
+        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(Ethernet::parse(frame)?.dst) }
     }
 
     /// Whether the frame itself goes out of the master.
@@ -107,35 +109,9 @@ mod tests {
     use crate::abi::{Guard, Mode, SlaveConfig};
     use crate::addr::{Addr, Mac};
     use crate::owner::Owner;
+    use crate::wire::ETH_HLEN;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
-
-    struct Bytes([u8; 14]);
-
-    impl Frame for Bytes {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.0.get(offset..offset + N)?.try_into().ok()
-        }
-        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.read(offset)
-        }
-        fn vlan(&self) -> Option<u16> {
-            None
-        }
-        fn is_gso(&self) -> bool {
-            false
-        }
-        fn is_to_us(&self) -> bool {
-            false
-        }
-
-        fn is_loopback(&self) -> bool {
-            false
-        }
-    }
 
     /// Where one group has members.
     struct Joined(Members);
@@ -166,9 +142,9 @@ mod tests {
         Slave::new(9, SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
     }
 
-    fn to(mac: [u8; 6]) -> Bytes {
-        let mut frame = Bytes([0; 14]);
-        frame.0[..6].copy_from_slice(&mac);
+    fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {
+        let mut frame = [0; ETH_HLEN];
+        Ethernet { dst: Mac(mac), src: Mac::default(), ethertype: 0 }.write(&mut frame);
         frame
     }
 
@@ -177,7 +153,7 @@ mod tests {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(2), true);
         let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
-        flood.filter(&to(mac), &tables).admits(Slot(1), slave)
+        flood.filter(&&to(mac)[..], &tables).admits(Slot(1), slave)
     }
 
     fn reaches(to: FloodTo, slave: Slave) -> bool {
@@ -206,10 +182,10 @@ mod tests {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
-        let filter = flood.filter(&to_group, &tables);
+        let filter = flood.filter(&&to_group[..], &tables);
         assert!(filter.admits(Slot(1), joined) && !filter.admits(Slot(2), joined));
         let elsewhere = to([0x33, 0x33, 0, 1, 0, 3]);
-        assert!(!flood.filter(&elsewhere, &tables).admits(Slot(1), joined));
+        assert!(!flood.filter(&&elsewhere[..], &tables).admits(Slot(1), joined));
     }
 
     #[test]
@@ -235,7 +211,7 @@ mod tests {
     fn a_sender_hears_nothing_of_itself() {
         let flood = Flood { from: Slot(1), to: FloodTo::All, then: Then::Nowhere };
         let tables = Joined(Members::NOBODY);
-        assert!(!flood.filter(&to([0xff; 6]), &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
+        assert!(!flood.filter(&&to([0xff; 6])[..], &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
 
     #[test]

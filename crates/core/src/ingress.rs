@@ -2,8 +2,9 @@
 
 use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
 use crate::digest::digest;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::{Ethernet, Packet};
 
@@ -100,7 +101,7 @@ impl<T: Tables> Incoming<'_, T> {
         }
         match self.recipient() {
             Some((slot, slave)) if self.packet.is_ip() => self.hand_over(slot, slave),
-            _ => to_host_and(WIRE, FloodTo::All),
+            Some(_) | None => to_host_and(WIRE, FloodTo::All),
         }
     }
 

@@ -38,7 +38,10 @@ impl PacketCtx<'_> {
         Some(match action {
             Action::Deliver(slot) => self.deliver_to(slot, to),
             Action::Wire => self.wire(),
-            _ => self.host(),
+            // The fast path gives none of these but Host.
+            Action::Host | Action::Route | Action::OnLink | Action::Flood(_) | Action::Answer | Action::Drop(_) => {
+                self.host()
+            }
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::read::snapshot::{Asked, Bytes, Snapshot};
+use crate::read::snapshot::{Asked, Snapshot};
 use crate::refusal::Refusal;
 use crate::slave::find;
 use ipvl_core::{Action, Flood, FloodTo, Owner, OwnerEntry, Slot, Tables, Then, Verdict};
@@ -26,12 +26,11 @@ pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let (port, slot) = place(&netlink, device)?;
     let snapshot = Snapshot::read(&port)?;
     let asked = Asked::new(&snapshot, names(&netlink, &port)?);
-    let bytes = Bytes::from(frame.to_vec());
     let verdict = match slot {
-        Some(slot) => ipvl_core::egress(&bytes, &asked, Some(slot)),
-        None => ipvl_core::ingress(&bytes, &asked),
+        Some(slot) => ipvl_core::egress(&frame, &asked, Some(slot)),
+        None => ipvl_core::ingress(&frame, &asked),
     };
-    let text = sentence(verdict, &bytes, &asked);
+    let text = sentence(verdict, frame, &asked);
     Ok(Explanation { verdict, text, questions: asked.questions() })
 }
 
@@ -57,7 +56,7 @@ fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
     Ok(names)
 }
 
-fn sentence(verdict: Verdict, frame: &Bytes, asked: &Asked<'_>) -> String {
+fn sentence(verdict: Verdict, frame: &[u8], asked: &Asked<'_>) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("delivered to {}", asked.name(slot)),
         Action::Flood(flood) => {
@@ -83,8 +82,8 @@ fn audience(to: FloodTo, asked: &Asked<'_>) -> String {
 }
 
 /// Who has to have joined which group for a copy.
-fn joined(flood: Flood, frame: &Bytes, asked: &Asked<'_>) -> String {
-    match flood.group(frame).filter(|_| flood.to != FloodTo::Nobody) {
+fn joined(flood: Flood, frame: &[u8], asked: &Asked<'_>) -> String {
+    match flood.group(&frame).filter(|_| flood.to != FloodTo::Nobody) {
         Some(group) => {
             asked.members(group);
             format!(" and have joined {}", group.mac)

@@ -2,8 +2,9 @@
 
 use super::{Outgoing, SiblingPath};
 use crate::abi::{Flag, Mode, PortEntry};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::Protocol;
 
@@ -81,11 +82,15 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
                 }
             }
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
-            _ if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
-            _ if matches!(self.packet.protocol, Protocol::Other) && !self.sender.slave.host() => {
-                Err(Reason::NotIp.into())
-            }
-            _ => self.to_host(),
+            Owner::Host | Owner::Nobody if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
+            Owner::Host | Owner::Nobody if self.is_unknown() && !self.sender.slave.host() => Err(Reason::NotIp.into()),
+            Owner::Host | Owner::Nobody => self.to_host(),
         }
+    }
+
+    /// Whether it carries neither IP nor ARP.
+    #[inline(always)]
+    fn is_unknown(&self) -> bool {
+        matches!(self.packet.protocol, Protocol::Other)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Outgoing, SiblingPath};
 use crate::abi::Mode;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{Protocol, checksum_holds};
 
