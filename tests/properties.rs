@@ -1,6 +1,7 @@
 //! What holds for any frame among any slaves?
 
-use ipvl_control::read::snapshot::{Asked, Bytes, Snapshot};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
+use ipvl_control::read::trace::Trace;
 use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet};
 use ipvl_core::{Action, Flag, FloodTo, Group, Guard, Lookup, Mode, Owner, PortEntry, Reply, Slot, Tables, Verdict};
 use ipvl_core::{destination, digest, egress, fastpath, ingress};
@@ -154,7 +155,7 @@ proptest! {
     #[test]
     fn who_writes_down_the_questions_gets_the_same_answer(world in world(), frame in frame(), source in source()) {
         let snapshot = world.snapshot();
-        let asked = Asked::new(&snapshot, BTreeMap::new());
+        let asked = Trace::new(&snapshot, BTreeMap::new());
         prop_assert_eq!(egress(&frame, &asked, source), egress(&frame, &snapshot, source));
         prop_assert_eq!(ingress(&frame, &asked), ingress(&frame, &snapshot));
     }

@@ -14,7 +14,9 @@ mod slave;
 pub mod text;
 
 pub use agent::{Term, run_agent};
-pub use attach::{Attached, Attachment, Device, attach, attach_all, attached, detach, device, endow, hand_over, limit};
+pub use attach::{
+    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over, limit,
+};
 pub use error::{Error, Result};
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;

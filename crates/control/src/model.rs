@@ -208,27 +208,27 @@ pub struct Detail {
     pub gro_ipv4_max_size: u32,
 }
 
-/// Something that happened, as `ipvl monitor` tells it.
+/// A change, as `ipvl monitor` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// A slave is there that was not.
+pub enum MonitorEvent {
+    /// A new slave.
     LinkAdded(Box<Link>),
-    /// A slave is gone; what it was.
+    /// A slave is gone; its last state.
     LinkDeleted(Box<Link>),
-    /// Something about a slave is not as it was.
+    /// A property of a slave changed.
     LinkChanged {
-        /// What it is that changed.
+        /// The property.
         what: Property,
         /// The slave as it was.
         old: Box<Link>,
         /// The slave as it is.
         new: Box<Link>,
     },
-    /// The table has a line that it had not.
+    /// A new line of the address table.
     AddressAdded(AddressEntry),
-    /// It no longer has this line.
+    /// A line of the address table is gone.
     AddressDeleted(AddressEntry),
-    /// The kernel had more to say than it could keep; what follows is what is different.
+    /// The kernel had no room for all events. The differences follow.
     Lost,
 }
 

@@ -3,7 +3,7 @@
 use super::harmless;
 use super::link::siblings;
 use crate::names::Named as _;
-use ipvl_control::apply::{Difference, Drift, Plan, Present, Step, Wish};
+use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
 use ipvl_control::{Change, NetnsRef};
 use ipvl_core::Addr;
 use std::collections::BTreeSet;
@@ -16,23 +16,23 @@ pub fn plan(plan: &Plan) -> String {
         text += &match step {
             Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
             Step::Change(difference) => changed(difference),
-            Step::Make(wish) => made(wish),
+            Step::Make(link) => made(link),
         };
     }
     harmless(&(text + &summary(plan)))
 }
 
-fn made(wish: &Wish) -> String {
-    let spec = &wish.spec;
-    let mut text = format!("+ {} of {}", wish.name, spec.master);
-    wish.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
+fn made(link: &DesiredLink) -> String {
+    let spec = &link.spec;
+    let mut text = format!("+ {} of {}", link.name, spec.master);
+    link.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
     _ = write!(text, " mode {} {}", spec.mode.word(), spec.flag.word());
     _ = write!(text, " guard {} host {}", spec.guard.word(), spec.host.word());
     text += if spec.neigh_proxy { " neigh proxy" } else { "" };
     text += if spec.siblings_direct { " siblings direct" } else { "" };
     spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
-    text += if wish.up { " up\n" } else { " down\n" };
-    text + &lines('+', "address", wish.addresses.as_ref()) + &lines('+', "declared", wish.declared.as_ref())
+    text += if link.up { " up\n" } else { " down\n" };
+    text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
 }
 
 fn changed(difference: &Difference) -> String {
@@ -40,11 +40,11 @@ fn changed(difference: &Difference) -> String {
     let words = words(was, change);
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
-    head + &drift("address", addresses) + &drift("declared", declared)
+    head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
 }
 
 /// Each change, with what it was before.
-fn words(was: &Present, change: &Change) -> Vec<String> {
+fn words(was: &ActualLink, change: &Change) -> Vec<String> {
     let config = was.config;
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
     let neigh = |proxied: bool| if proxied { "proxy" } else { "off" };
@@ -69,15 +69,15 @@ fn words(was: &Present, change: &Change) -> Vec<String> {
     all.into_iter().flatten().collect()
 }
 
-fn drift(what: &str, drift: &Drift) -> String {
-    lines('-', what, Some(&drift.remove)) + &lines('+', what, Some(&drift.add))
+fn addr_diff(what: &str, diff: &AddrDiff) -> String {
+    lines('-', what, Some(&diff.remove)) + &lines('+', what, Some(&diff.add))
 }
 
 fn lines(sign: char, what: &str, addresses: Option<&BTreeSet<(Addr, u8)>>) -> String {
     addresses.into_iter().flatten().map(|(addr, len)| format!("{sign}     {what} {addr}/{len}\n")).collect()
 }
 
-fn place(slave: &Present) -> String {
+fn place(slave: &ActualLink) -> String {
     slave.netns.as_ref().map_or_else(String::new, |name| format!(" netns {name}"))
 }
 
