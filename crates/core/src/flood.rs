@@ -4,7 +4,7 @@ use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
 use crate::frame::Frame;
 use crate::group::{Group, Members};
 use crate::tables::Tables;
-use crate::verdict::{Flood, FloodTo, Then};
+use crate::verdict::{Flood, FloodThen, FloodTo};
 use crate::wire::Ethernet;
 
 /// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
@@ -27,7 +27,7 @@ impl Flood {
 
     /// Which slaves get a copy of `frame`.
     #[inline(always)]
-    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> Filter<'a> {
+    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> FloodFilter<'a> {
         let (mask, want) = match self.to {
             FloodTo::Nobody => (0, 1),
             FloodTo::One(_) | FloodTo::All => Slave::L2_AND_UP,
@@ -37,7 +37,7 @@ impl Flood {
         let group = self.group(frame);
         let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
         let members = group.and_then(|group| tables.members(group));
-        Filter { mask, want, from: self.from.0, exempt, members }
+        FloodFilter { mask, want, from: self.from.0, exempt, members }
     }
 
     /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
@@ -49,7 +49,7 @@ impl Flood {
     /// Whether the frame itself goes out of the master.
     #[inline(always)]
     pub fn reaches_wire(&self) -> bool {
-        matches!(self.then, Then::Wire | Then::WireAndHost)
+        matches!(self.then, FloodThen::Wire | FloodThen::WireAndHost)
     }
 }
 
@@ -66,7 +66,7 @@ fn reflected(sender: Flag) -> (u32, u32) {
 
 /// An audience as a comparison, so that looking through thousands of slaves takes one branch each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filter<'a> {
+pub struct FloodFilter<'a> {
     /// Which bits of a slave count.
     pub mask: u32,
     /// What they must be.
@@ -79,7 +79,7 @@ pub struct Filter<'a> {
     pub members: Option<&'a Members>,
 }
 
-impl Filter<'_> {
+impl FloodFilter<'_> {
     /// Whether the slave in `slot` gets a copy. A vacant slot is not up.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
@@ -91,9 +91,9 @@ impl Filter<'_> {
 /// When a source's allowance is used up, in nanoseconds of `CLOCK_MONOTONIC`: a token bucket in one word (the generic
 /// cell rate algorithm, ITU-T I.371). Zero is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket(pub u64);
+pub struct TokenBucket(pub u64);
 
-impl Bucket {
+impl TokenBucket {
     /// The bucket after `source` has made `copies` at the time `now`; `None` if that is more than its share.
     #[inline(always)]
     pub fn take(self, source: Slot, copies: u32, now: u64) -> Option<Self> {
@@ -152,7 +152,7 @@ mod tests {
     fn reaches_at(mac: [u8; 6], to_whom: FloodTo, slave: Slave) -> bool {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(2), true);
-        let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
+        let flood = Flood { from: Slot(7), to: to_whom, then: FloodThen::Nowhere };
         flood.filter(&&to(mac)[..], &tables).admits(Slot(1), slave)
     }
 
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_group_is_for_who_has_joined_it() {
         let joined = slave(Mode::L2, Flag::Bridge, true);
-        let flood = Flood { from: WIRE, to: FloodTo::All, then: Then::Host };
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_sender_hears_nothing_of_itself() {
-        let flood = Flood { from: Slot(1), to: FloodTo::All, then: Then::Nowhere };
+        let flood = Flood { from: Slot(1), to: FloodTo::All, then: FloodThen::Nowhere };
         let tables = Joined(Members::NOBODY);
         assert!(!flood.filter(&&to([0xff; 6])[..], &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_source_has_two_seconds_at_once_and_its_rate_after_that() {
         let now = 5_000_000_000;
-        let mut bucket = Bucket(0);
+        let mut bucket = TokenBucket(0);
         let mut sent = 0;
         while let Some(next) = bucket.take(Slot(1), 4096, now) {
             bucket = next;

@@ -7,7 +7,7 @@ use crate::read::snapshot::Snapshot;
 use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use ipvl_core::{Action, Flood, FloodTo, Owner, OwnerEntry, Slot, Tables, Then, Verdict};
+use ipvl_core::{Action, Flood, FloodThen, FloodTo, Owner, OwnerEntry, Slot, Tables, Verdict};
 use std::collections::BTreeMap;
 
 /// A verdict with its reasons.
@@ -93,12 +93,12 @@ fn joined(flood: Flood, frame: &[u8], tables: &Trace<'_>) -> String {
     }
 }
 
-fn then(then: Then) -> &'static str {
+fn then(then: FloodThen) -> &'static str {
     match then {
-        Then::Wire => "sent out of the master",
-        Then::WireAndHost => "sent out of the master and passed to the host's stack",
-        Then::Host => "passed to the host's stack",
-        Then::Nowhere => "nowhere else",
+        FloodThen::Wire => "sent out of the master",
+        FloodThen::WireAndHost => "sent out of the master and passed to the host's stack",
+        FloodThen::Host => "passed to the host's stack",
+        FloodThen::Nowhere => "nowhere else",
     }
 }
 

@@ -6,10 +6,8 @@ use super::groups::Groups;
 use crate::error::{Result, ebpf};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
-use ipvl_core::{
-    Addr, Counters, DropKey, Group, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave,
-    Slot,
-};
+use ipvl_core::maps::{Counters, DropKey};
+use ipvl_core::{Addr, Group, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
