@@ -2,9 +2,8 @@
 
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
-use ipvl_core::{
-    ABI_VERSION, Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot,
-};
+use ipvl_core::maps::ABI_VERSION;
+use ipvl_core::{Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot};
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 

@@ -7,9 +7,8 @@ use ipvl_control::kernel::bpf;
 use ipvl_control::port::object::{self, Program};
 use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
-use ipvl_core::{
-    Addr, Counters, DropKey, Group, Members, Origin, Owner, OwnerEntry, PortEntry, Sent, Slave, Slot, Verdict, WIRE,
-};
+use ipvl_core::maps::{Counters, DropKey, Sent};
+use ipvl_core::{Addr, Group, Members, Origin, Owner, OwnerEntry, PortEntry, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
-use ipvl_core::{Addr, Counters, Flag, Guard, Mac, Mode, Reason, Slot};
+use ipvl_core::maps::Counters;
+use ipvl_core::{Addr, Flag, Guard, Mac, Mode, Reason, Slot};
 
 const IFF_LOWER_UP: u32 = 1 << 16;
 

@@ -6,21 +6,12 @@
 use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Raised whenever a map's layout or meaning changes; programs and tools of different numbers do not talk.
-pub const ABI_VERSION: u32 = 5;
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
-/// How many entries the map `SLOT_CACHE` has.
-pub const SLOT_CACHE: u32 = 1 << 14;
-/// How many bits [`crate::Words::cache_index`] has, and with it how many entries the map `ADDR_CACHE`.
-pub const ADDR_CACHE_BITS: u32 = 16;
-/// How many reasons to drop can have a counter for each slot, in the map `DROPS`.
+/// How many reasons to drop can have a counter for each slot.
 pub const MAX_REASONS: u32 = 32;
-/// How many copies of a flooded frame are made before the frame queues up again behind them: few beside the kernel's
-/// default `netdev_max_backlog` (1000), and few for the verifier, which walks them one by one.
-pub const FLOOD_CHUNK: u32 = 64;
 
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
@@ -322,45 +313,6 @@ impl PortEntry {
     pub fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
-}
-
-/// What went through one slave: the per-CPU value of the map `STATS`.
-///
-/// `rx` counts only what `bpf_redirect_peer` delivered. Everything else reaches the slave through its host end, whose
-/// own transmit counter has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Counters {
-    /// Packets that the slave sent and that were not dropped.
-    pub tx_packets: u64,
-    /// Their bytes, Ethernet header included; a GSO packet counts as one.
-    pub tx_bytes: u64,
-    /// Packets handed to the slave past its host end.
-    pub rx_packets: u64,
-    /// Their bytes.
-    pub rx_bytes: u64,
-}
-
-/// The key of the per-CPU map `DROPS`; its value is a `u64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct DropKey {
-    /// Whose frame it was: the sender's slot, or [`WIRE`].
-    pub slot: u32,
-    /// [`crate::Reason`] as a number.
-    pub reason: u32,
-}
-
-/// Who sent a broadcast a moment ago: the value of the map `SENT`, keyed by the frame's digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Sent {
-    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub at: u64,
-    /// The sender's slot.
-    pub slot: u32,
-    /// Always zero.
-    pub reserved: u32,
 }
 
 #[cfg(test)]

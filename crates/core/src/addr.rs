@@ -1,6 +1,5 @@
 //! What is an address here? MAC addresses, and IP addresses of both families as one kind of key.
 
-use crate::abi::ADDR_CACHE_BITS;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -134,14 +133,6 @@ impl Words {
             0 => self.low >> 32 & 0xf0 == 0xe0 || self.low >> 32 == 0xffff_ffff,
             high => high & 0xff == 0xff,
         }
-    }
-
-    /// Where the address would be in the map `ADDR_CACHE`. The multiplication spreads neighbouring addresses evenly (Knuth, The
-    /// Art of Computer Programming 3, 6.4).
-    #[inline(always)]
-    pub fn cache_index(self) -> u32 {
-        const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
-        ((self.high ^ self.low).wrapping_mul(PHI) >> (64 - ADDR_CACHE_BITS)) as u32
     }
 }
 

@@ -6,8 +6,9 @@
 
 use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
 use crate::addr::Words;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 
@@ -137,12 +138,19 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         match self.slave.mode() {
             Mode::L2 if packet.eth.dst.is(self.port.mac) => self.meet(self.tables.owner_of(packet.dst)),
             Mode::L2 => FastVerdict::at(Action::Wire),
-            _ if packet.dst.is_group() => None,
-            mode => match self.tables.owner_of(packet.dst) {
-                Owner::Nobody if mode == Mode::L3s => FastVerdict::at(Action::Host),
-                Owner::Nobody => self.route(packet),
-                known => self.meet(known),
-            },
+            Mode::L3 | Mode::L3s => self.l3(packet),
+        }
+    }
+
+    #[inline(always)]
+    fn l3(&self, packet: &Plain) -> Option<FastVerdict> {
+        if packet.dst.is_group() {
+            return None;
+        }
+        match self.tables.owner_of(packet.dst) {
+            Owner::Nobody if self.slave.mode() == Mode::L3s => FastVerdict::at(Action::Host),
+            Owner::Nobody => self.route(packet),
+            owner @ (Owner::Slave(_) | Owner::Host) => self.meet(owner),
         }
     }
 
@@ -157,7 +165,7 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         match owner {
             Owner::Slave(to) if to != self.slot => self.to_sibling(to, self.tables.slave(to)),
             Owner::Host if self.slave.host() => FastVerdict::at(Action::Host),
-            _ => None,
+            Owner::Slave(_) | Owner::Host | Owner::Nobody => None,
         }
     }
 

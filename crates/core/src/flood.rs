@@ -1,9 +1,11 @@
 //! Who gets a copy of a flooded frame, and may its sender have that many?
 
 use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::group::{Group, Members};
-use crate::verdict::{Flood, FloodTo, Then};
+use crate::tables::Tables;
+use crate::verdict::{Flood, FloodThen, FloodTo};
+use crate::wire::Ethernet;
 
 /// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
 const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
@@ -25,7 +27,7 @@ impl Flood {
 
     /// Which slaves get a copy of `frame`.
     #[inline(always)]
-    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> Filter<'a> {
+    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> FloodFilter<'a> {
         let (mask, want) = match self.to {
             FloodTo::Nobody => (0, 1),
             FloodTo::One(_) | FloodTo::All => Slave::L2_AND_UP,
@@ -35,19 +37,19 @@ impl Flood {
         let group = self.group(frame);
         let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
         let members = group.and_then(|group| tables.members(group));
-        Filter { mask, want, from: self.from.0, exempt, members }
+        FloodFilter { mask, want, from: self.from.0, exempt, members }
     }
 
     /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
     #[inline(always)]
     pub fn group(&self, frame: &impl Frame) -> Option<Group> {
-        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(frame) }
+        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(Ethernet::parse(frame)?.dst) }
     }
 
     /// Whether the frame itself goes out of the master.
     #[inline(always)]
     pub fn reaches_wire(&self) -> bool {
-        matches!(self.then, Then::Wire | Then::WireAndHost)
+        matches!(self.then, FloodThen::Wire | FloodThen::WireAndHost)
     }
 }
 
@@ -64,7 +66,7 @@ fn reflected(sender: Flag) -> (u32, u32) {
 
 /// An audience as a comparison, so that looking through thousands of slaves takes one branch each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filter<'a> {
+pub struct FloodFilter<'a> {
     /// Which bits of a slave count.
     pub mask: u32,
     /// What they must be.
@@ -77,7 +79,7 @@ pub struct Filter<'a> {
     pub members: Option<&'a Members>,
 }
 
-impl Filter<'_> {
+impl FloodFilter<'_> {
     /// Whether the slave in `slot` gets a copy. A vacant slot is not up.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
@@ -89,9 +91,9 @@ impl Filter<'_> {
 /// When a source's allowance is used up, in nanoseconds of `CLOCK_MONOTONIC`: a token bucket in one word (the generic
 /// cell rate algorithm, ITU-T I.371). Zero is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket(pub u64);
+pub struct TokenBucket(pub u64);
 
-impl Bucket {
+impl TokenBucket {
     /// The bucket after `source` has made `copies` at the time `now`; `None` if that is more than its share.
     #[inline(always)]
     pub fn take(self, source: Slot, copies: u32, now: u64) -> Option<Self> {
@@ -107,35 +109,9 @@ mod tests {
     use crate::abi::{Guard, Mode, SlaveConfig};
     use crate::addr::{Addr, Mac};
     use crate::owner::Owner;
+    use crate::wire::ETH_HLEN;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
-
-    struct Bytes([u8; 14]);
-
-    impl Frame for Bytes {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.0.get(offset..offset + N)?.try_into().ok()
-        }
-        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.read(offset)
-        }
-        fn vlan(&self) -> Option<u16> {
-            None
-        }
-        fn is_gso(&self) -> bool {
-            false
-        }
-        fn is_to_us(&self) -> bool {
-            false
-        }
-
-        fn is_loopback(&self) -> bool {
-            false
-        }
-    }
 
     /// Where one group has members.
     struct Joined(Members);
@@ -166,9 +142,9 @@ mod tests {
         Slave::new(9, SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
     }
 
-    fn to(mac: [u8; 6]) -> Bytes {
-        let mut frame = Bytes([0; 14]);
-        frame.0[..6].copy_from_slice(&mac);
+    fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {
+        let mut frame = [0; ETH_HLEN];
+        Ethernet { dst: Mac(mac), src: Mac::default(), ethertype: 0 }.write(&mut frame);
         frame
     }
 
@@ -176,8 +152,8 @@ mod tests {
     fn reaches_at(mac: [u8; 6], to_whom: FloodTo, slave: Slave) -> bool {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(2), true);
-        let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
-        flood.filter(&to(mac), &tables).admits(Slot(1), slave)
+        let flood = Flood { from: Slot(7), to: to_whom, then: FloodThen::Nowhere };
+        flood.filter(&&to(mac)[..], &tables).admits(Slot(1), slave)
     }
 
     fn reaches(to: FloodTo, slave: Slave) -> bool {
@@ -202,14 +178,14 @@ mod tests {
     #[test]
     fn a_group_is_for_who_has_joined_it() {
         let joined = slave(Mode::L2, Flag::Bridge, true);
-        let flood = Flood { from: WIRE, to: FloodTo::All, then: Then::Host };
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
-        let filter = flood.filter(&to_group, &tables);
+        let filter = flood.filter(&&to_group[..], &tables);
         assert!(filter.admits(Slot(1), joined) && !filter.admits(Slot(2), joined));
         let elsewhere = to([0x33, 0x33, 0, 1, 0, 3]);
-        assert!(!flood.filter(&elsewhere, &tables).admits(Slot(1), joined));
+        assert!(!flood.filter(&&elsewhere[..], &tables).admits(Slot(1), joined));
     }
 
     #[test]
@@ -233,15 +209,15 @@ mod tests {
 
     #[test]
     fn a_sender_hears_nothing_of_itself() {
-        let flood = Flood { from: Slot(1), to: FloodTo::All, then: Then::Nowhere };
+        let flood = Flood { from: Slot(1), to: FloodTo::All, then: FloodThen::Nowhere };
         let tables = Joined(Members::NOBODY);
-        assert!(!flood.filter(&to([0xff; 6]), &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
+        assert!(!flood.filter(&&to([0xff; 6])[..], &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
 
     #[test]
     fn a_source_has_two_seconds_at_once_and_its_rate_after_that() {
         let now = 5_000_000_000;
-        let mut bucket = Bucket(0);
+        let mut bucket = TokenBucket(0);
         let mut sent = 0;
         while let Some(next) = bucket.take(Slot(1), 4096, now) {
             bucket = next;

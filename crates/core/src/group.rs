@@ -4,8 +4,6 @@
 
 use crate::abi::{MAX_SLAVES, Slot};
 use crate::addr::Mac;
-use crate::frame::Frame;
-use crate::wire::Ethernet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const WORDS: usize = MAX_SLAVES as usize / 64;
@@ -28,11 +26,10 @@ impl From<Mac> for Group {
 }
 
 impl Group {
-    /// Whom the frame is for, if only those are to have it who have joined: not broadcast, and not what every station of
-    /// a link listens to (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
+    /// The group that a slave must have joined to get frames to `mac`; `None` for unicast, for broadcast and for what every
+    /// station of a link receives (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
     #[inline(always)]
-    pub fn of(frame: &impl Frame) -> Option<Self> {
-        let mac = Ethernet::parse(frame)?.dst;
+    pub fn of(mac: Mac) -> Option<Self> {
         let everybody = match mac.0 {
             [0x01, 0x00, 0x5e, 0, 0, _] | [0x33, 0x33, 0, 0, 0, 1] | [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => true,
             [first, ..] => first & 1 == 0,

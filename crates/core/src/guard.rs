@@ -2,8 +2,8 @@
 
 use crate::abi::{Guard, Slave, Slot};
 use crate::addr::Addr;
-use crate::frame::Tables;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::Reason;
 use crate::wire::{NeighbourMessage, Packet};
 

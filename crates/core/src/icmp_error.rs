@@ -38,7 +38,7 @@ pub fn icmp_error_v4(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V4_LEN]> {
-    let ErrorType(kind, code, mtu) = error_type_v4(reason, mtu)?;
+    let ErrorType(kind, code, mtu) = error_type_v4(cause(reason)?, mtu);
     let ip = Ipv4Header(frame);
     let dst = ip.src()?;
     if !ip.is_v4()? || ip.is_later_fragment()? || ip.is_icmp_error()? || dst == [0; 4] {
@@ -65,7 +65,7 @@ pub fn icmp_error_v6(
     mac: Mac,
     router: &Router,
 ) -> Option<[u8; ICMP_ERROR_V6_LEN]> {
-    let ErrorType(kind, code, mtu) = error_type_v6(reason, mtu)?;
+    let ErrorType(kind, code, mtu) = error_type_v6(cause(reason)?, mtu);
     let ip = Ipv6Header(frame);
     let (src, dst) = (router.v6, Addr(ip.src()?));
     if !ip.is_v6()? || ip.is_icmp_error()? || dst.is_unspecified() || src.is_unspecified() {
@@ -82,25 +82,66 @@ pub fn icmp_error_v6(
     Some(head)
 }
 
+/// Why a router could not forward a packet.
+#[derive(Clone, Copy)]
+enum Cause {
+    TooBig,
+    NoRoute,
+    Unreachable,
+    Prohibit,
+}
+
+/// What the sender is told of a drop; `None` if it is dropped in silence. A router forwards what is sound, or reports why
+/// it cannot; everything else that we drop, an IPVLAN or its administrator wants dropped without a word.
 #[inline(always)]
-fn error_type_v4(reason: Reason, mtu: u32) -> Option<ErrorType> {
+fn cause(reason: Reason) -> Option<Cause> {
     match reason {
-        Reason::TooBig => Some(ErrorType(3, 4, mtu)),
-        Reason::NoRoute => Some(ErrorType(3, 0, 0)),
-        Reason::Unreachable => Some(ErrorType(3, 1, 0)),
-        Reason::Prohibit => Some(ErrorType(3, 13, 0)),
-        _ => None,
+        Reason::TooBig => Some(Cause::TooBig),
+        Reason::NoRoute => Some(Cause::NoRoute),
+        Reason::Unreachable => Some(Cause::Unreachable),
+        Reason::Prohibit => Some(Cause::Prohibit),
+        Reason::Truncated
+        | Reason::Malformed
+        | Reason::Tagged
+        | Reason::ForeignMac
+        | Reason::SpoofedHost
+        | Reason::SpoofedSlave
+        | Reason::NotOwned
+        | Reason::NotIp
+        | Reason::MacControl
+        | Reason::Multicast
+        | Reason::Private
+        | Reason::SlaveDown
+        | Reason::NoHostAccess
+        | Reason::OwnFrame
+        | Reason::NoSlave
+        | Reason::MasterGone
+        | Reason::Blackhole
+        | Reason::RouteType
+        | Reason::FloodLimit
+        | Reason::CloneFailed
+        | Reason::Reflected
+        | Reason::ActionFailed => None,
+    }
+}
+
+#[inline(always)]
+fn error_type_v4(cause: Cause, mtu: u32) -> ErrorType {
+    match cause {
+        Cause::TooBig => ErrorType(3, 4, mtu),
+        Cause::NoRoute => ErrorType(3, 0, 0),
+        Cause::Unreachable => ErrorType(3, 1, 0),
+        Cause::Prohibit => ErrorType(3, 13, 0),
     }
 }
 
 /// As the kernel's own routers say it: an unreachable route is no route.
 #[inline(always)]
-fn error_type_v6(reason: Reason, mtu: u32) -> Option<ErrorType> {
-    match reason {
-        Reason::TooBig => Some(ErrorType(2, 0, mtu)),
-        Reason::NoRoute | Reason::Unreachable => Some(ErrorType(1, 0, 0)),
-        Reason::Prohibit => Some(ErrorType(1, 1, 0)),
-        _ => None,
+fn error_type_v6(cause: Cause, mtu: u32) -> ErrorType {
+    match cause {
+        Cause::TooBig => ErrorType(2, 0, mtu),
+        Cause::NoRoute | Cause::Unreachable => ErrorType(1, 0, 0),
+        Cause::Prohibit => ErrorType(1, 1, 0),
     }
 }
 
@@ -111,53 +152,26 @@ mod tests {
     use crate::wire::{fold, sum};
     use std::vec::Vec;
 
-    struct Bytes(Vec<u8>);
-
-    impl Frame for Bytes {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.0.get(offset..offset + N)?.try_into().ok()
-        }
-        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.read(offset)
-        }
-        fn vlan(&self) -> Option<u16> {
-            None
-        }
-        fn is_gso(&self) -> bool {
-            false
-        }
-        fn is_to_us(&self) -> bool {
-            false
-        }
-
-        fn is_loopback(&self) -> bool {
-            false
-        }
-    }
-
     const ROUTER: Router = Router { v4: [10, 0, 0, 1], v6: Addr([0xfd; 16]) };
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
-    fn packet_4(protocol: u8, kind: u8) -> Bytes {
+    fn packet_4(protocol: u8, kind: u8) -> Vec<u8> {
         let mut frame = std::vec![0; 60];
         frame[14] = 0x45;
         frame[23] = protocol;
         frame[26..30].copy_from_slice(&[10, 0, 0, 10]);
         frame[34] = kind;
-        Bytes(frame)
+        frame
     }
 
     #[test]
     fn too_big_names_the_mtu_and_sums_are_right() {
         let packet = packet_4(17, 0);
-        let error = icmp_error_v4(&packet, Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v4(&&packet[..], Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[34], error[35], &error[40..42]), (3, 4, &1400_u16.to_be_bytes()[..]));
         assert_eq!((&error[26..30], &error[30..34]), (&[10, 0, 0, 1][..], &[10, 0, 0, 10][..]));
-        assert_eq!((fold(sum(&error[14..34])), fold(sum(&error[34..42]) + sum(&packet.0[14..42]))), (0xffff, 0xffff));
+        assert_eq!((fold(sum(&error[14..34])), fold(sum(&error[34..42]) + sum(&packet[14..42]))), (0xffff, 0xffff));
     }
 
     #[test]
@@ -166,18 +180,18 @@ mod tests {
         frame[14] = 0x60;
         frame[20] = 17;
         frame[22..38].fill(0xfd);
-        let error = icmp_error_v6(&Bytes(frame.clone()), Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
+        let error = icmp_error_v6(&&frame[..], Reason::TooBig, 1400, MAC, &ROUTER).unwrap();
         assert_eq!((error[54], &error[58..62]), (2, &1400_u32.to_be_bytes()[..]));
         assert_eq!(fold(sum(&error[22..62]) + sum(&frame[14..62]) + 56 + 58), 0xffff);
     }
 
     #[test]
     fn nobody_is_told_of_errors_fragments_or_what_is_not_his_matter() {
-        let told = |frame: &Bytes, reason| icmp_error_v4(frame, reason, 1400, MAC, &ROUTER).is_some();
+        let told = |frame: &[u8], reason| icmp_error_v4(&frame, reason, 1400, MAC, &ROUTER).is_some();
         assert!(told(&packet_4(1, 8), Reason::NoRoute) && !told(&packet_4(1, 3), Reason::NoRoute));
         assert!(!told(&packet_4(17, 0), Reason::Blackhole) && !told(&packet_4(17, 0), Reason::Private));
         let mut fragment = packet_4(17, 0);
-        fragment.0[21] = 1;
+        fragment[21] = 1;
         assert!(!told(&fragment, Reason::NoRoute));
     }
 }

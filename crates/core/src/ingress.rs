@@ -1,10 +1,12 @@
 //! What becomes of a frame that the master receives?
 
 use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
+use crate::addr::Addr;
 use crate::digest::digest;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
-use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
+use crate::tables::Tables;
+use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 use crate::wire::{Ethernet, Packet};
 
 /// Decides on a frame from the wire. Whatever is not for a slave stays the host's, sound or not.
@@ -49,7 +51,7 @@ impl<T: Tables> Incoming<'_, T> {
     }
 
     #[inline(always)]
-    fn slave_of(&self, addr: crate::Addr) -> Option<(Slot, Slave)> {
+    fn slave_of(&self, addr: Addr) -> Option<(Slot, Slave)> {
         match self.tables.owner(addr) {
             Owner::Slave(slot) => self.in_slot(slot),
             Owner::Host | Owner::Nobody => None,
@@ -100,7 +102,7 @@ impl<T: Tables> Incoming<'_, T> {
         }
         match self.recipient() {
             Some((slot, slave)) if self.packet.is_ip() => self.hand_over(slot, slave),
-            _ => to_host_and(WIRE, FloodTo::All),
+            Some(_) | None => to_host_and(WIRE, FloodTo::All),
         }
     }
 
@@ -160,11 +162,11 @@ impl<T: Tables> Incoming<'_, T> {
 
 /// Whether what a slave with flag `from` says reaches one with flag `to` by way of the switch, and only so.
 #[inline(always)]
-pub(crate) fn reflects(from: Flag, to: Flag) -> bool {
+fn reflects(from: Flag, to: Flag) -> bool {
     from.max(to) == Flag::Vepa
 }
 
 #[inline(always)]
 fn to_host_and(from: Slot, to: FloodTo) -> Action {
-    Action::Flood(Flood { from, to, then: Then::Host })
+    Action::Flood(Flood { from, to, then: FloodThen::Host })
 }

@@ -7,7 +7,7 @@ use crate::wire::{IPV6_HLEN, IpHeader, Ipv4Header, Ipv6Header};
 
 /// The key of a route lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lookup {
+pub struct RouteLookup {
     /// IPv4: the type of service. IPv6: traffic class and flow label, in the packet's byte order.
     pub class: u32,
     /// The protocol that the packet carries.
@@ -31,7 +31,7 @@ pub enum RouteAnswer {
     NotAsked,
 }
 
-impl Lookup {
+impl RouteLookup {
     /// Reads the key from a slave's frame that has been found to be a sound IP packet.
     #[inline(always)]
     pub fn of(frame: &impl Frame) -> Option<Self> {

@@ -71,12 +71,12 @@ impl Verdict {
 
     /// Where the frame itself goes after its copies, if it is a flood.
     #[inline(always)]
-    pub fn then(self) -> Then {
+    pub fn then(self) -> FloodThen {
         match self.0 >> 8 & 0xf {
-            0 => Then::Wire,
-            1 => Then::WireAndHost,
-            2 => Then::Host,
-            _ => Then::Nowhere,
+            0 => FloodThen::Wire,
+            1 => FloodThen::WireAndHost,
+            2 => FloodThen::Host,
+            _ => FloodThen::Nowhere,
         }
     }
 
@@ -133,7 +133,7 @@ pub struct Flood {
     /// Which slaves get a copy.
     pub to: FloodTo,
     /// Where the frame goes after its copies.
-    pub then: Then,
+    pub then: FloodThen,
 }
 
 /// Which slaves get a copy of a flooded frame. Never one that is down, in another mode than l2, or the sender.
@@ -154,7 +154,7 @@ pub enum FloodTo {
 
 /// Where a flooded frame itself goes after its copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum FloodThen {
     /// Out of the master.
     Wire,
     /// Out of the master, and a copy up the host's stack.
@@ -281,7 +281,7 @@ mod tests {
         let slot = Slot(4095);
         let audiences = [FloodTo::Nobody, FloodTo::One(slot), FloodTo::All, FloodTo::Bridged];
         let reflected = [Flag::Bridge, Flag::Vepa, Flag::Private].map(FloodTo::Reflected);
-        let thens = [Then::Wire, Then::WireAndHost, Then::Host, Then::Nowhere];
+        let thens = [FloodThen::Wire, FloodThen::WireAndHost, FloodThen::Host, FloodThen::Nowhere];
         let floods = audiences
             .into_iter()
             .chain(reflected)

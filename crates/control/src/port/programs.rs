@@ -7,7 +7,8 @@ use crate::port::hook::Hook;
 use crate::port::object::{MASTER_RX, SLAVE_XMIT};
 use crate::port::tables::PortMaps;
 use crate::refusal::Refusal;
-use ipvl_core::{ABI_VERSION, PortEntry};
+use ipvl_core::PortEntry;
+use ipvl_core::maps::ABI_VERSION;
 use std::os::fd::OwnedFd;
 
 /// The programs of a port, found from its master.

@@ -73,7 +73,7 @@ fn forwarding() -> Finding {
 
 fn backlog() -> Finding {
     let room = read(BACKLOG).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1000);
-    match room >= 2 * ipvl_core::FLOOD_CHUNK {
+    match room >= 2 * ipvl_core::maps::FLOOD_CHUNK {
         true => good("backlog", &format!("room for {room} packets: broadcasts reach all slaves")),
         false => limited(
             "backlog",

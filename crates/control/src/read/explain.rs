@@ -3,11 +3,11 @@
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::read::snapshot::{Bytes, Snapshot};
+use crate::read::snapshot::Snapshot;
 use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use ipvl_core::{Action, Flood, FloodTo, Owner, OwnerEntry, Slot, Tables, Then, Verdict};
+use ipvl_core::{Action, Flood, FloodThen, FloodTo, Owner, OwnerEntry, Slot, Tables, Verdict};
 use std::collections::BTreeMap;
 
 /// A verdict with its reasons.
@@ -27,12 +27,11 @@ pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let (port, slot) = find_port(&netlink, device)?;
     let snapshot = Snapshot::read(&port)?;
     let tables = Trace::new(&snapshot, names(&netlink, &port)?);
-    let bytes = Bytes::from(frame.to_vec());
     let verdict = match slot {
-        Some(slot) => ipvl_core::egress(&bytes, &tables, Some(slot)),
-        None => ipvl_core::ingress(&bytes, &tables),
+        Some(slot) => ipvl_core::egress(&frame, &tables, Some(slot)),
+        None => ipvl_core::ingress(&frame, &tables),
     };
-    let text = sentence(verdict, &bytes, &tables);
+    let text = sentence(verdict, frame, &tables);
     Ok(Explanation { verdict, text, questions: tables.questions() })
 }
 
@@ -58,7 +57,7 @@ fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
     Ok(names)
 }
 
-fn sentence(verdict: Verdict, frame: &Bytes, tables: &Trace<'_>) -> String {
+fn sentence(verdict: Verdict, frame: &[u8], tables: &Trace<'_>) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("delivered to {}", tables.name(slot)),
         Action::Flood(flood) => {
@@ -84,8 +83,8 @@ fn recipients(to: FloodTo, tables: &Trace<'_>) -> String {
 }
 
 /// The group that a slave must have joined to get a copy.
-fn joined(flood: Flood, frame: &Bytes, tables: &Trace<'_>) -> String {
-    match flood.group(frame).filter(|_| flood.to != FloodTo::Nobody) {
+fn joined(flood: Flood, frame: &[u8], tables: &Trace<'_>) -> String {
+    match flood.group(&frame).filter(|_| flood.to != FloodTo::Nobody) {
         Some(group) => {
             tables.members(group);
             format!(" and have joined {}", group.mac)
@@ -94,12 +93,12 @@ fn joined(flood: Flood, frame: &Bytes, tables: &Trace<'_>) -> String {
     }
 }
 
-fn then(then: Then) -> &'static str {
+fn then(then: FloodThen) -> &'static str {
     match then {
-        Then::Wire => "sent out of the master",
-        Then::WireAndHost => "sent out of the master and passed to the host's stack",
-        Then::Host => "passed to the host's stack",
-        Then::Nowhere => "nowhere else",
+        FloodThen::Wire => "sent out of the master",
+        FloodThen::WireAndHost => "sent out of the master and passed to the host's stack",
+        FloodThen::Host => "passed to the host's stack",
+        FloodThen::Nowhere => "nowhere else",
     }
 }
 

@@ -96,7 +96,7 @@ impl Frame for Bytes {
     }
 
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.data.get(offset..offset.checked_add(N)?)?.try_into().ok()
+        self.data.as_slice().read(offset)
     }
 
     fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {

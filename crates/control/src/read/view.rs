@@ -9,7 +9,8 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, Kind, Link, Statistics};
 use crate::port::host_end::{backend_of, is_tap};
 use crate::port::{ARPHRD_NONE, Port};
-use ipvl_core::{Counters, Mac, Mode, Slot, WIRE};
+use ipvl_core::maps::Counters;
+use ipvl_core::{Mac, Mode, Slot, WIRE};
 use std::collections::HashMap;
 
 /// All slaves of all masters in this netns, in the order of their masters and slots.

@@ -1,10 +1,11 @@
 //! Where does an l2 slave's frame go? Its own stack has done everything; frames are switched.
 
-use super::{Outgoing, SiblingPath};
+use super::outgoing::{Outgoing, SiblingPath};
 use crate::abi::{Flag, Mode, PortEntry};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
-use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
+use crate::tables::Tables;
+use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 use crate::wire::Protocol;
 
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
@@ -61,10 +62,10 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     #[inline(always)]
     fn flood(&self, to: FloodTo) -> Verdict {
         let then = match (self.port.has(PortEntry::MASTER_GONE), self.sender.slave.host()) {
-            (false, false) => Then::Wire,
-            (false, true) => Then::WireAndHost,
-            (true, false) => Then::Nowhere,
-            (true, true) => Then::Host,
+            (false, false) => FloodThen::Wire,
+            (false, true) => FloodThen::WireAndHost,
+            (true, false) => FloodThen::Nowhere,
+            (true, true) => FloodThen::Host,
         };
         Action::Flood(Flood { from: self.sender.slot, to, then }).into()
     }
@@ -81,11 +82,15 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
                 }
             }
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
-            _ if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
-            _ if matches!(self.packet.protocol, Protocol::Other) && !self.sender.slave.host() => {
-                Err(Reason::NotIp.into())
-            }
-            _ => self.to_host(),
+            Owner::Host | Owner::Nobody if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
+            Owner::Host | Owner::Nobody if self.is_unknown() && !self.sender.slave.host() => Err(Reason::NotIp.into()),
+            Owner::Host | Owner::Nobody => self.to_host(),
         }
+    }
+
+    /// Whether it carries neither IP nor ARP.
+    #[inline(always)]
+    fn is_unknown(&self) -> bool {
+        matches!(self.packet.protocol, Protocol::Other)
     }
 }

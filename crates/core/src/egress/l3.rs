@@ -1,9 +1,10 @@
 //! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
 
-use super::{Outgoing, SiblingPath};
+use super::outgoing::{Outgoing, SiblingPath};
 use crate::abi::Mode;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{Protocol, checksum_holds};
 

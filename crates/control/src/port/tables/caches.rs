@@ -6,7 +6,8 @@
 use super::abi::{Abi, typed};
 use crate::error::{Result, ebpf};
 use aya::maps::{Array, Map, MapData};
-use ipvl_core::{Addr, AddrCacheEntry, Owner, OwnerEntry, SLOT_CACHE, Slot, SlotCacheEntry, Words};
+use ipvl_core::maps::{AddrCacheEntry, SLOT_CACHE_LEN, SlotCacheEntry};
+use ipvl_core::{Addr, Owner, OwnerEntry, Slot, Words};
 
 /// The map `SLOT_CACHE`.
 pub struct SlotCache(Array<MapData, Abi<SlotCacheEntry>>);
@@ -34,11 +35,11 @@ impl SlotCache {
     }
 
     fn at(&self, host_end: u32) -> Result<SlotCacheEntry> {
-        self.0.get(&(host_end % SLOT_CACHE), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
+        self.0.get(&(host_end % SLOT_CACHE_LEN), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
     }
 
     fn write(&mut self, host_end: u32, entry: SlotCacheEntry) -> Result<()> {
-        self.0.set(host_end % SLOT_CACHE, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
+        self.0.set(host_end % SLOT_CACHE_LEN, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
     }
 }
 
