@@ -37,4 +37,4 @@ pub use owner::{Nearby, Owner, OwnerEntry, Seat};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, ARP_LEN, Reply};
 pub use route::{Lookup, Way, destination};
 pub use trip::{Remembered, TRIPS, Trip};
-pub use verdict::{Action, Audience, Flood, Reason, Then, Verdict};
+pub use verdict::{Action, Audience, Flood, MAX_REASONS, Reason, Then, Verdict};

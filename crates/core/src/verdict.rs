@@ -208,6 +208,11 @@ macro_rules! reasons {
     };
 }
 
+/// For how many reasons the map `DROPS` has room, for each slot.
+pub const MAX_REASONS: u32 = 32;
+const _: () =
+    assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");
+
 reasons! {
     /// It ends before its headers do.
     Truncated = 0, "truncated";

@@ -8,7 +8,7 @@ use ipvl_core::*;
 
 const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
-const MAX_DROP_KEYS: u32 = SLOTS * 32;
+const MAX_DROP_KEYS: u32 = SLOTS * MAX_REASONS;
 const MAX_GROUPS: u32 = 65_536;
 const REPORTS_BYTES: u32 = 4096;
 const REFLECTION_NANOS: u64 = 1_000_000_000;
