@@ -10,9 +10,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a slave's slot is expected: as the source of a flood, or in statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
-/// How many reasons to drop can have a counter for each slot.
-pub const MAX_REASONS: u32 = 32;
-
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(transparent)]
