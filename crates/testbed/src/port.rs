@@ -173,6 +173,14 @@ impl Port {
     }
 }
 
+impl Netns {
+    /// Opens a device for sending frames and catching those that arrive.
+    #[must_use]
+    pub fn port(&self, device: &str) -> Port {
+        Port::open(self, device)
+    }
+}
+
 impl Drop for Port {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use crate::lab::{EXT_MAC, MASTER_MAC};
+use crate::addresses::{EXT_MAC, MASTER_MAC};
 use crate::netns::Netns;
 use crate::packet::{Link, ethernet};
 use crate::sys;
