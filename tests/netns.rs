@@ -56,25 +56,25 @@ fn judge(stage: &mut Stage, case: &Case) -> Vec<String> {
     let reasons = reasons(case);
     let before = stage.drops(case.sender(), &reasons);
     stage.inject(case.sender(), &frame);
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for name in &case.expected.reaches {
         let count = stage.sightings(name, PATIENCE, |seen| same(seen, &frame, case));
         if count != 1 {
-            complaints.push(format!("{}: reaches {name} {count} times at once", case.title));
+            problems.push(format!("{}: reaches {name} {count} times at once", case.title));
         }
     }
     stage.settle();
     for name in observers() {
         let more = stage.sightings(name, Duration::ZERO, |seen| same(seen, &frame, case));
         if more > 0 {
-            complaints.push(format!("{}: reaches {name} {more} times that it must not", case.title));
+            problems.push(format!("{}: reaches {name} {more} times that it must not", case.title));
         }
     }
     if !reasons.is_empty() && stage.drops(case.sender(), &reasons) == before {
-        complaints.push(format!("{}: {:?} is not counted", case.title, case.expected.verdicts));
+        problems.push(format!("{}: {:?} is not counted", case.title, case.expected.verdicts));
     }
-    complaints.extend(answer_missing(stage, case));
-    complaints
+    problems.extend(answer_missing(stage, case));
+    problems
 }
 
 /// What the sender must get when it is answered for another.
