@@ -1,4 +1,4 @@
-//! What must the kernel be told, and how is it told? Everything that writes to it goes through this crate.
+//! How is ipvl set up in the kernel? All that reads and changes its devices, maps and programs is in this crate.
 #![warn(missing_docs)]
 
 mod agent;

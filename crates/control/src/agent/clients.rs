@@ -157,7 +157,7 @@ mod tests {
         clients.answer(client, Some(Error::Agent { object: "a".to_owned(), answer: "b\nc".to_owned() }));
         let mut answer = [0; 256];
         let length = own.read(&mut answer).expect("an answer");
-        assert_eq!(&answer[..length], b"the agent cannot bring a into order: b c\n");
+        assert_eq!(&answer[..length], b"the agent cannot set up a: b c\n");
     }
 
     #[test]

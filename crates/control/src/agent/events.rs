@@ -6,7 +6,7 @@
 use super::registry::Place;
 use super::state::Agent;
 use crate::error::Result;
-use crate::kernel::netlink::{BIRTH_GROUP, Event, LinkInfo, What};
+use crate::kernel::netlink::{Event, LinkInfo, NEW_GROUP, What};
 use crate::port::host_end::HostEnd;
 
 impl Agent {
@@ -63,7 +63,7 @@ impl Agent {
     }
 
     fn note_link(&mut self, link: &LinkInfo) {
-        let ours = HostEnd::of(link).is_some() || link.group == BIRTH_GROUP;
+        let ours = HostEnd::of(link).is_some() || link.group == NEW_GROUP;
         if ours || self.registry.is_host_end(link.ifindex) {
             self.dirty.host_ends.insert(link.ifindex);
         }

@@ -1,4 +1,4 @@
-//! What does the kernel know of links, addresses, routes and filters, and how is it told? Synchronous rtnetlink.
+//! How are links, addresses, routes and filters read and changed? By synchronous rtnetlink.
 
 mod address;
 mod create;
@@ -18,7 +18,7 @@ pub use address::AddressInfo;
 pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
-pub use pair::{BIRTH_GROUP, PairSpec};
+pub use pair::{NEW_GROUP, PairSpec};
 pub use route::RouteInfo;
 pub use slave_route::SlaveRoute;
 pub use socket::Netlink;

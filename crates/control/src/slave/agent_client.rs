@@ -34,7 +34,7 @@ pub fn sync(host_ends: &[u32]) -> Result<()> {
             return Ok(());
         }
     }
-    Err(Error::Agent { object: "itself".to_owned(), answer: "it does not stay".to_owned() })
+    Err(Error::NoAgent { reason: "each one that was started ended at once" })
 }
 
 /// Whether the agent did it; false if it ended instead.
@@ -135,7 +135,7 @@ fn connect_or_start() -> Result<UnixStream> {
     }
     let program = program()?;
     // A descriptor of the calling program, such as that of a lock, must not stay open as long as the agent lives.
-    sys::keep_descriptors_to_ourselves();
+    sys::close_descriptors_on_exec();
     Command::new(&program)
         .arg("agent")
         .current_dir("/")
@@ -149,7 +149,7 @@ fn connect_or_start() -> Result<UnixStream> {
         match connect()? {
             Some(stream) => return Ok(stream),
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-            None => return Err(Error::Agent { object: "itself".to_owned(), answer: "it does not start".to_owned() }),
+            None => return Err(Error::NoAgent { reason: "it does not start" }),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What did a killed command leave half done, and how is it undone?
 
 use crate::error::Result;
-use crate::kernel::netlink::{BIRTH_GROUP, LinkInfo, Netlink};
+use crate::kernel::netlink::{LinkInfo, NEW_GROUP, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
 }
 
 fn is_half_made(link: &LinkInfo, ports: &BTreeMap<u32, Port>, present: &BTreeSet<u32>) -> Result<bool> {
-    let Some(described) = HostEnd::of(link) else { return Ok(link.group == BIRTH_GROUP) };
+    let Some(described) = HostEnd::of(link) else { return Ok(link.group == NEW_GROUP) };
     let entry = ports.get(&described.master).map(|port| port.maps.slot_of(link.ifindex)).transpose()?.flatten();
     Ok(entry != Some(described.slot) || !present.contains(&described.master))
 }

@@ -40,14 +40,14 @@ fn a_device_that_is_gone_has_no_programs() {
 }
 
 #[test]
-fn a_foreign_program_with_our_name_stops_nobody_who_does_not_mean_that_device() {
+fn a_foreign_program_with_our_name_only_stops_commands_for_its_device() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let (device, _) = netlink.add_pair(&pair()).unwrap();
         bpf::prog_attach(device, named(&array_map(), *b"master_rx\0\0\0"), AT).unwrap();
         assert!(Port::all(&netlink).unwrap().is_empty());
         let Err(refused) = Port::find(&netlink, device) else { panic!("taken for ours") };
-        assert!(refused.to_string().contains("not made by this version"), "{refused}");
+        assert!(refused.to_string().contains("this version of ipvl did not load it"), "{refused}");
     });
 }
 

@@ -24,21 +24,21 @@ const GROUPS: [u32; 7] = [
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_ROUTE,
 ];
-/// Linux 6.14. Older kernels do not know the groups.
+/// Linux 6.14. Older kernels do not have the first two.
 const MULTICAST_GROUPS: [u32; 3] = [RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR, RTNLGRP_NSID];
 /// Room for some ten thousand messages.
 const RECEIVE_BUFFER: usize = 32 << 20;
 
-/// What changed, and where.
+/// A change, and the netns in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The id of the netns it happened in; none for our own.
+    /// The id of the netns; none for our own.
     pub nsid: Option<i32>,
-    /// What happened.
+    /// The change.
     pub what: What,
 }
 
-/// What changed.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A link is new, or changed.
@@ -49,9 +49,9 @@ pub enum What {
     NewAddress(AddressInfo),
     /// An address is gone.
     DelAddress(AddressInfo),
-    /// A route of ours is gone, and not because its link went down.
+    /// A route of the subscription's protocol was deleted, not because its link went down.
     DelRoute(RouteInfo),
-    /// A link got or lost a queueing discipline for what is sent by it.
+    /// A link got or lost a root queueing discipline.
     Queue(u32),
     /// Another netns got this id here.
     NewNsid(i32),
@@ -63,7 +63,7 @@ pub enum What {
     Overrun,
 }
 
-/// A subscription to all of it.
+/// A subscription to changes.
 pub struct Events {
     socket: Socket,
     netlink: Netlink,
@@ -79,8 +79,8 @@ impl Events {
         Self::subscribed(subscribe(&GROUPS, Some(route_protocol)).map_err(io_error("open", "a netlink subscription"))?)
     }
 
-    /// Subscribes to who joins and leaves multicast groups, apart from all else: anybody may do so as often as he likes.
-    /// None where the kernel does not tell.
+    /// Subscribes to links that join and leave multicast groups, apart from all other changes: any user can cause as many of
+    /// these events as he likes. None if the kernel does not report them.
     pub fn open_groups() -> Result<Option<Self>> {
         match subscribe(&MULTICAST_GROUPS, None) {
             Ok(socket) => Self::subscribed(socket).map(Some),
@@ -95,7 +95,7 @@ impl Events {
         Ok(Self { socket, netlink, netns, own, buffer: vec![0; BUFFER].into(), queue: VecDeque::new() })
     }
 
-    /// The next event, if there is one: it does not wait. Wait with `poll` on [`Events::as_fd`] once it returns none.
+    /// The next event, if there is one. It does not wait: once it returns none, wait with `poll` on [`Events::as_fd`].
     #[expect(clippy::should_implement_trait, reason = "none does not mean the end, and an error may pass")]
     pub fn next(&mut self) -> Result<Option<Event>> {
         while self.queue.is_empty() {
@@ -108,7 +108,7 @@ impl Events {
     }
 
     fn enqueue(&mut self, length: usize, nsid: Option<i32>) -> Result<()> {
-        // Somebody may give our own netns an id at any time.
+        // Any process may give our own netns an id at any time.
         let fresh = replies(&self.buffer[..length]).any(|reply| reply.kind == RTM_NEWNSID);
         if fresh {
             self.own = self.netlink.nsid_of_fd(&self.netns)?;
@@ -131,9 +131,9 @@ fn subscribe(groups: &[u32], route_protocol: Option<u8>) -> io::Result<Socket> {
     socket.set_listen_all_namespaces(true)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
         .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
-    // A router may change more routes in a second than we have slaves: only the loss of ours is news.
+    // On a router, more routes change in a second than there are slaves. Only deletions of the slaves' routes matter.
     if let Some(protocol) = route_protocol {
-        sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, protocol)?;
+        sys::filter_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, protocol)?;
     }
     socket.bind_auto()?;
     groups.iter().try_for_each(|group| socket.add_membership(*group))?;

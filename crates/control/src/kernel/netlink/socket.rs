@@ -1,4 +1,4 @@
-//! How does a request get to rtnetlink, and its answer back?
+//! How is a request sent to rtnetlink, and its answer read?
 
 use super::uapi::*;
 use super::wire::{Message, Reply, outcome, replies};
@@ -7,10 +7,10 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::cell::{Cell, RefCell};
 use std::io;
 
-/// How often a dump is tried again because something changed meanwhile.
+/// How often a list is read again that changed while it was read.
 const DUMP_TRIES: usize = 20;
-/// The kernel writes no more than 32 KiB of a dump at once, but whoever has a link may give it alternative names of
-/// 64 KiB, and one link is never divided.
+/// The kernel writes at most 32 KiB of a list at once, but never divides a link, whose alternative names alone may take
+/// 64 KiB.
 pub(super) const BUFFER: usize = 256 << 10;
 
 /// A connection to rtnetlink in the netns of the thread that opened it, wherever that thread goes later.
@@ -20,7 +20,7 @@ pub struct Netlink {
     buffer: RefCell<Box<[u8]>>,
 }
 
-/// What a request is about, for the error.
+/// The operation and the object of a request, for an error.
 pub(super) struct About<'a> {
     op: &'static str,
     object: &'a dyn std::fmt::Display,
@@ -33,17 +33,17 @@ impl Netlink {
         Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(vec![0; BUFFER].into()) })
     }
 
-    /// Asks for something to be done.
+    /// Sends a request that has no answer but success or an error.
     pub(super) fn order(&self, about: About<'_>, message: Message) -> Result<()> {
         self.exchange(&about, message, |_| ()).map(drop)
     }
 
-    /// Asks for something to be done or told, and hands over each answer.
+    /// Sends a request, and passes each answer to `each`.
     pub(super) fn ask(&self, about: About<'_>, message: Message, each: impl FnMut(Reply<'_>)) -> Result<()> {
         self.exchange(&about, message, each).map(drop)
     }
 
-    /// Asks for a list, again if it changed while it was read.
+    /// Reads a list, again if it changed while it was read.
     pub(super) fn list<T>(
         &self,
         about: About<'_>,
@@ -59,7 +59,7 @@ impl Netlink {
         Err(about.error(io::Error::from_raw_os_error(libc::EINTR), None))
     }
 
-    /// Sends `message` and reads until it is done; false if the answer is not consistent.
+    /// Sends `message` and reads the answer to its end; false if the answer is not consistent.
     fn exchange(&self, about: &About<'_>, message: Message, mut each: impl FnMut(Reply<'_>)) -> Result<bool> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
@@ -108,7 +108,7 @@ impl About<'_> {
     }
 }
 
-/// Names a request.
+/// Names the operation and the object of a request.
 pub(super) fn about<'a>(op: &'static str, object: &'a dyn std::fmt::Display) -> About<'a> {
     About { op, object }
 }
@@ -121,7 +121,7 @@ pub(super) fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// The same where the object is in the netns with the id `nsid`: that the id is unknown, the kernel calls EINVAL.
+/// The same for an object in the netns with the id `nsid`: EINVAL then means that there is no such netns.
 pub(super) fn unless_gone_there<T>(nsid: Option<i32>, result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(error) if nsid.is_some() && error.errno() == Some(libc::EINVAL) => Ok(None),

@@ -64,7 +64,7 @@ impl PortMaps {
         })
     }
 
-    /// The master and what all slaves share.
+    /// The entry of the map `PORT`: the master, and what all slaves share.
     pub fn port(&self) -> Result<PortEntry> {
         self.port.get(&0, 0).map(|port| port.0).map_err(ebpf("read", "the map PORT"))
     }
@@ -82,7 +82,7 @@ impl PortMaps {
         if port == before { Ok(()) } else { self.set_port(port) }
     }
 
-    /// Says from which addresses errors come to slaves.
+    /// Writes the source addresses of ICMP errors to slaves.
     pub fn set_router(&mut self, router: Router) -> Result<()> {
         self.router.set(0, Abi(router), 0).map_err(ebpf("write", "the map ROUTER"))
     }
@@ -269,7 +269,7 @@ impl PortMaps {
         Groups::from_data(take(&mut open_by_ids(ids)?, "GROUPS")?)?.all()
     }
 
-    /// What went through a slave, over all CPUs.
+    /// The packets of a slave, over all CPUs.
     pub fn counters(&self, slot: Slot) -> Result<Counters> {
         let each = self.stats.get(&slot.0, 0).map_err(ebpf("read", "the map STATS"))?;
         let mut sum = Counters::default();
@@ -282,7 +282,7 @@ impl PortMaps {
         Ok(sum)
     }
 
-    /// What was dropped, by source and reason, over all CPUs.
+    /// Dropped packets by source and reason, over all CPUs.
     pub fn drops(&self) -> Result<BTreeMap<Slot, Vec<(Reason, u64)>>> {
         let mut sums: BTreeMap<Slot, Vec<(Reason, u64)>> = BTreeMap::new();
         for entry in self.drops.iter() {
