@@ -236,7 +236,7 @@ reasons! {
     Private = 10, "private";
     /// The slave that owns the address is down.
     SlaveDown = 11, "slave-down";
-    /// It is for the host, or by its stack for a sibling (l3s), or for nobody we know, and there is no host access.
+    /// It is for the host, or by its stack for a sibling (l3s), and there is no host access.
     NoHostAccess = 12, "no-host-access";
     /// It would go back to the slave that sent it.
     OwnFrame = 13, "own-frame";
@@ -264,6 +264,8 @@ reasons! {
     Reflected = 24, "reflected";
     /// The kernel refused what the verdict asked for.
     ActionFailed = 25, "action-failed";
+    /// An l2 slave sent it to the shared MAC address, and neither a slave nor the host owns its destination.
+    Undeclared = 26, "undeclared";
 }
 
 impl fmt::Display for Reason {
