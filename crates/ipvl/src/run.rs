@@ -147,8 +147,18 @@ fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<
 }
 
 fn explain(question: &Question, style: Style) -> Result<(), Failure> {
-    let bytes = frame::bytes(question, &backend::links()?, &backend::addresses()?)?;
-    show(&render::explanation(&backend::explain(&question.device, &bytes)?, style))
+    let (links, addresses) = (backend::links()?, backend::addresses()?);
+    let is_slave = links.iter().any(|link| is_meant(link, &question.device));
+    let routed = frame::routed(question).filter(|_| is_slave);
+    // A slave that cannot be entered is explained as far as the tables go.
+    let next = routed.and_then(|to| backend::next_hop(&question.device, to).ok().flatten());
+    let bytes = frame::bytes(question, &links, &addresses, next.as_ref())?;
+    let explanation = backend::explain(&question.device, &bytes)?;
+    let explanation = match next {
+        Some(next) => explanation.behind(next),
+        None => explanation,
+    };
+    show(&render::explanation(&explanation, style))
 }
 
 fn examine(style: Style) -> Result<(), Failure> {

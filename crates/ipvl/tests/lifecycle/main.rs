@@ -10,6 +10,7 @@ mod common;
 mod conflicts;
 mod crowd;
 mod direct;
+mod explaining;
 mod flags;
 mod guest;
 mod guest_addresses;
