@@ -88,7 +88,7 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Stats { name } => show_statistics(name, style),
         Command::Monitor(watch) => monitor(&watch, options.timestamp, style),
         Command::Explain(question) => explain(&question, style),
-        Command::Doctor => examine(style),
+        Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
         Command::Apply(application) => apply::run(&application),
         Command::Schema => show(&backend::schema()),
@@ -161,8 +161,8 @@ fn explain(question: &Question, style: Style) -> Result<(), Failure> {
     show(&render::explanation(&explanation, style))
 }
 
-fn examine(style: Style) -> Result<(), Failure> {
-    let findings = backend::doctor();
+fn examine(slave: Option<&str>, style: Style) -> Result<(), Failure> {
+    let findings = backend::doctor(slave)?;
     show(&render::findings(&findings, style))?;
     match findings.iter().any(|finding| finding.severity == Severity::Bad) {
         true => Err(Failure::Told),
