@@ -32,12 +32,15 @@ test: setup ## every test, on this machine's kernel (root for the ones with real
 parity: setup ## the kernel's own driver as judge, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
 	@scripts/parity
 
-check: setup ## formatting, lints, the dependency rule, the style's limits
+check: setup ## formatting, lints, which crate and file may import which, the style's limits, the words
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package ipvl-tests --test parity -- -D warnings
 	scripts/check-dependencies
+	scripts/check-imports --self-test
+	scripts/check-imports
 	scripts/check-style
+	scripts/check-words
 	scripts/check-docs
 
 verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines

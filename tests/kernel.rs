@@ -78,7 +78,7 @@ impl Judge<'_> {
             return self.refused(case);
         };
         let tried = Tried { case, snapshot: &snapshot, native, outcome, copies: difference(before, copies_sent()) };
-        tried.complaints(&self.programs)
+        tried.problems(&self.programs)
     }
 
     /// The kernel tries no frame that ends within its Ethernet or its IP header.
@@ -124,12 +124,12 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    fn complaints(&self, programs: &Programs) -> Vec<String> {
+    fn problems(&self, programs: &Programs) -> Vec<String> {
         let title = &self.case.title;
-        let mut complaints = Vec::new();
+        let mut problems = Vec::new();
         let mut expect = |good: bool, what: String| {
             if !good {
-                complaints.push(format!("{title}: {what}"));
+                problems.push(format!("{title}: {what}"));
             }
         };
         let verdict = words(self.outcome.verdict, &self.case.frame, self.snapshot);
@@ -145,7 +145,7 @@ impl Tried<'_> {
         expect(self.copies == self.copies_due(), format!("copies {:?}, not {:?}", self.copies, self.copies_due()));
         expect(self.outcome.data == self.data(), "the frame was changed".to_owned());
         expect(self.remembered(programs), "the sender was not remembered".to_owned());
-        complaints
+        problems
     }
 
     /// What must be counted: one packet sent, unless dropped; one received, if delivered past the host end.
@@ -185,12 +185,12 @@ impl Tried<'_> {
                 let reply = Reply::to(frame, port.mac).expect("a question");
                 reply.arp().map_or_else(|| reply.advertisement().to_vec(), |arp| arp.to_vec())
             }
-            Action::Drop(reason) if self.case.sender().is_some() => self.complaint(reason),
+            Action::Drop(reason) if self.case.sender().is_some() => self.problem(reason),
             _ => frame.data.clone(),
         }
     }
 
-    fn complaint(&self, reason: Reason) -> Vec<u8> {
+    fn problem(&self, reason: Reason) -> Vec<u8> {
         let (frame, port, nobody) = (&self.case.frame, &self.snapshot.port, Router::default());
         let quoted = |head: &[u8], len: usize| [head, &frame.data[ETH_HLEN..ETH_HLEN + len]].concat();
         icmp_error_v4(frame, reason, port.mtu, port.mac, &nobody)

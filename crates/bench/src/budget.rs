@@ -38,8 +38,8 @@ pub fn compare(verdicts: &Path) -> io::Result<()> {
     let (now, kept) = (Budget::measured(verdicts)?, Budget::kept()?);
     print(&now.programs, &kept.programs);
     print(&now.runs, &kept.runs);
-    let complaints = [differing(&now.programs, &kept.programs), differing(&now.runs, &kept.runs)].concat();
-    if complaints.is_empty() { Ok(()) } else { Err(io::Error::other(complaints.join("\n"))) }
+    let problems = [differing(&now.programs, &kept.programs), differing(&now.runs, &kept.runs)].concat();
+    if problems.is_empty() { Ok(()) } else { Err(io::Error::other(problems.join("\n"))) }
 }
 
 /// Keeps what everything costs now.
@@ -109,13 +109,13 @@ fn print(now: &Figures, kept: &Figures) {
 /// What must be done, in words.
 fn differing(now: &Figures, kept: &Figures) -> Vec<String> {
     let names: HashSet<_> = now.keys().chain(kept.keys()).collect();
-    let mut complaints: Vec<_> =
-        names.into_iter().filter_map(|what| complaint(what, now.get(what), kept.get(what))).collect();
-    complaints.sort();
-    complaints
+    let mut problems: Vec<_> =
+        names.into_iter().filter_map(|what| problem(what, now.get(what), kept.get(what))).collect();
+    problems.sort();
+    problems
 }
 
-fn complaint(what: &str, now: Option<&u64>, kept: Option<&u64>) -> Option<String> {
+fn problem(what: &str, now: Option<&u64>, kept: Option<&u64>) -> Option<String> {
     let keep = "`WRITE=1 make budget` keeps it so";
     match (now, kept) {
         (Some(now), Some(kept)) if *now as f64 > *kept as f64 * (1.0 + TOLERANCE) => Some(format!(
@@ -139,13 +139,13 @@ mod tests {
         let now = programs(ipvl_control::port::object::OBJECT).expect("an object");
         let kept = Budget::kept().expect("a budget").programs;
         assert!(now.len() >= 4, "there are programs");
-        let complaints = differing(&now, &kept);
-        assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+        let problems = differing(&now, &kept);
+        assert!(problems.is_empty(), "\n{}", problems.join("\n"));
     }
 
     #[test]
     fn what_is_worse_or_much_better_is_said() {
-        let said = |now, kept| complaint("x", now, kept).unwrap_or_default();
+        let said = |now, kept| problem("x", now, kept).unwrap_or_default();
         assert!(said(Some(&103), Some(&100)).contains("worse"));
         assert!(said(Some(&94), Some(&100)).contains("better"));
         assert_eq!(said(Some(&101), Some(&100)) + &said(Some(&96), Some(&100)), "");

@@ -1,8 +1,5 @@
 //! Who is compared with whom?
 
-use crate::load::Ends;
-use crate::network::Network;
-
 /// A way to connect two namespaces with each other and with the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
@@ -69,16 +66,6 @@ impl Path {
             Self::Out => "slave to outside",
             Self::In => "outside to slave",
         }
-    }
-
-    /// The two ends of it.
-    pub fn ends(self, network: &Network, v6: bool) -> Ends<'_> {
-        let [client, server] = match self {
-            Self::Siblings => [0, 1],
-            Self::Out => [0, 2],
-            Self::In => [2, 0],
-        };
-        Ends { client: network.place(client), server: network.place(server), to: network.address(server, v6) }
     }
 }
 

@@ -2,8 +2,8 @@
 //! datagram takes, split into devices, redirects and the decision.
 
 use crate::candidate::{PATHS, Path};
+use crate::compared::{Compared, FAMILIES, UNSTEADY, head, shown};
 use crate::load::{LOADS, Load};
-use crate::report::{Compared, FAMILIES, UNSTEADY, head, shown};
 
 /// No goal: what stands there is the price of policy between siblings.
 const NONE: f64 = 0.0;

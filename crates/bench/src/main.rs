@@ -12,6 +12,7 @@ mod budget;
 mod bytecode;
 mod candidate;
 mod chart;
+mod compared;
 mod crowd;
 mod goals;
 mod load;

@@ -59,7 +59,7 @@ impl Plan {
         let family = if v6 { "IPv6" } else { "IPv4" };
         let operations = load.operations(self.counting) / if self.quick { 2 } else { 1 };
         for (candidate, network) in networks.iter().filter(|(candidate, _)| candidate.has(path)) {
-            let sample = load.run(path.ends(network, v6), operations);
+            let sample = load.run(network.ends(path, v6), operations);
             results.add([&candidate.name(), load.name(), path.name(), family], sample);
         }
     }

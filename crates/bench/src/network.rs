@@ -2,7 +2,8 @@
 //! slaves, and a machine outside at the other end of the master's wire.
 
 use crate::bytecode::{self, Target};
-use crate::candidate::{Backend, Bare, Candidate};
+use crate::candidate::{Backend, Bare, Candidate, PATHS, Path};
+use crate::load::Ends;
 use crate::netkit;
 use ipvl_control::kernel::bpf::{AttachType, prog_attach};
 use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, Netns, ipvl_path, wait_until};
@@ -44,6 +45,16 @@ impl Network {
         self.lab.slaves.get(n).unwrap_or(&self.lab.ext)
     }
 
+    /// The two ends of a path.
+    pub fn ends(&self, path: Path, v6: bool) -> Ends<'_> {
+        let [client, server] = match path {
+            Path::Siblings => [0, 1],
+            Path::Out => [0, 2],
+            Path::In => [2, 0],
+        };
+        Ends { client: self.place(client), server: self.place(server), to: self.address(server, v6) }
+    }
+
     /// The netns with the master.
     pub fn host(&self) -> &Netns {
         &self.lab.host
@@ -61,9 +72,9 @@ impl Network {
 
     /// True if every path that the candidate has is there.
     pub fn works(&self, candidate: Candidate) -> bool {
-        crate::candidate::PATHS.into_iter().filter(|path| candidate.has(*path)).all(|path| {
+        PATHS.into_iter().filter(|path| candidate.has(*path)).all(|path| {
             [false, true].into_iter().all(|v6| {
-                let ends = path.ends(self, v6);
+                let ends = self.ends(path, v6);
                 wait_until(PATIENCE, || self.lab.pings(ends.client, &ends.to.to_string()))
             })
         })

@@ -6,9 +6,9 @@
 //! without being looked at, is what it takes of that.
 
 use crate::candidate::{Backend, Candidate, PATHS, Path};
+use crate::compared::head;
 use crate::load::Load;
 use crate::network::Network;
-use crate::report::head;
 use crate::results::Results;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ pub fn tables(results: &Results) -> String {
 }
 
 fn look(candidate: Candidate, network: &Network, path: Path, results: &mut Results) -> io::Result<()> {
-    let ends = path.ends(network, false);
+    let ends = network.ends(path, false);
     let whole = LOAD.run(ends, LOAD.operations(true));
     let recorder = record()?;
     LOAD.run(ends, DATAGRAMS);

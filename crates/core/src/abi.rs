@@ -1,18 +1,15 @@
-//! What do the kernel's programs and the control plane write to each other, and in which layout?
+//! What is a port, and in which layout do the eBPF programs and the control plane share it?
 //!
-//! One set of maps a port (a master). Every value is a plain array of words without padding, so that both sides
-//! may treat it as bytes.
+//! Each port (a master with its slaves) has maps of its own. A value is an array of words without padding, so that both
+//! sides may treat it as bytes.
 
 use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many slaves one master can have.
 pub const MAX_SLAVES: u32 = 4096;
-/// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
+/// The slot that stands for the wire where a slave's slot is expected: as the source of a flood, or in statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
-/// How many reasons to drop can have a counter for each slot.
-pub const MAX_REASONS: u32 = 32;
-
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(transparent)]
@@ -262,31 +259,31 @@ impl Slave {
     }
 }
 
-/// The one entry of the map `PORT`: the master, and what all its slaves share.
+/// The only entry of the map `PORT`: the master, and what all its slaves share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PortEntry {
-    /// [`ABI_VERSION`] of whoever made the maps.
+    /// The [`ABI_VERSION`](crate::maps::ABI_VERSION) of the tool that created the maps.
     pub abi: u32,
     /// The master's ifindex.
     pub master: u32,
     /// The master's MTU in bytes.
     pub mtu: u32,
-    /// One more than the highest slot in use: where a flood ends.
+    /// One more than the highest slot in use. A flood ends there.
     pub slots: u32,
-    /// `PortEntry::IP_ONLY` and its neighbours.
+    /// [`PortEntry::IP_ONLY`] and the other constants below, combined.
     pub flags: u32,
-    /// The next slot to try for a new slave, so that numbers are not reused at once.
+    /// The slot to try first for the next new slave. It advances, so that a slot is not reused at once.
     pub cursor: u32,
     /// The id of the program `slave_xmit` that belongs to these maps.
     pub slave_xmit: u32,
-    /// The MAC address that the master and all its slaves carry; zero where frames have none.
+    /// The MAC address of the master and of all its slaves; zero where frames have none.
     pub mac: Mac,
     /// Always zero.
     pub reserved: [u8; 2],
 }
 
-/// The one entry of the map `ROUTER`: from which addresses, the master's own, errors come to slaves.
+/// The only entry of the map `ROUTER`: the master's own addresses, which are the source of ICMP errors to slaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Router {
@@ -301,9 +298,9 @@ impl PortEntry {
     pub const IP_ONLY: u32 = 1 << 0;
     /// The map `PREFIXES` is not empty.
     pub const PREFIXES: u32 = 1 << 1;
-    /// The master has left: nothing can go out.
+    /// The master has left the netns: nothing can be sent out of it.
     pub const MASTER_GONE: u32 = 1 << 2;
-    /// We switched IPv4 forwarding on at the master and must switch it off again.
+    /// We have enabled IPv4 forwarding at the master and must disable it in the end.
     pub const FORWARDING_4: u32 = 1 << 3;
     /// The same for IPv6 (`force_forwarding`).
     pub const FORWARDING_6: u32 = 1 << 4;

@@ -1,8 +1,8 @@
-//! Which frames can be decided at a glance? Ordinary IP packets from one address to another: nearly all that there are.
+//! Which frames can be decided in a few comparisons? Ordinary unicast IP packets, which are nearly all.
 //!
-//! Of anything unusual (options, fragments' odd lengths, neighbour discovery, groups, tags, drops) nothing is said here,
-//! and the whole decision is made. Where something is said, it is what the whole decision would say: a property test
-//! holds the two together. Every comparison is between machine words, for this runs for every packet.
+//! For anything else (IPv4 options, inconsistent lengths, neighbour discovery, groups, tags, drops) the fast path gives no
+//! verdict, and [`crate::egress()`] or [`crate::ingress()`] decides. A verdict of the fast path is always theirs; a property
+//! test compares them. This code runs for every packet, so addresses are compared as machine words.
 
 use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
 use crate::addr::Words;
@@ -12,12 +12,12 @@ use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 
-/// A verdict, and the slave that it is about if the frame is to be delivered: whoever acts on it needs not look again.
+/// A verdict, with the slave that the frame is to be delivered to, which then need not be looked up again.
 #[derive(Clone, Copy)]
 pub struct FastVerdict {
     /// What becomes of the frame.
     pub verdict: Verdict,
-    /// Who gets it; [`Slave::VACANT`] if no slave does.
+    /// The receiving slave; [`Slave::VACANT`] if there is none.
     pub to: Slave,
 }
 
@@ -33,7 +33,7 @@ impl FastVerdict {
     }
 }
 
-/// Decides on a packet from the slave in `slot`, if it is an ordinary one. See [`crate::egress()`].
+/// Decides on an ordinary packet from the slave in `slot`; `None` for any other. See [`crate::egress()`].
 #[inline(always)]
 pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<FastVerdict> {
     let slave = tables.slave(slot);
@@ -41,22 +41,22 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Fa
     if slave.is_vacant() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
-    let packet = Plain::read(frame)?;
+    let packet = PlainPacket::read(frame)?;
     if !packet.eth.src.is(port.mac) {
         return None;
     }
-    Sending { frame, tables, port, slot, slave }.decide(&packet)
+    FastEgress { frame, tables, port, slot, slave }.decide(&packet)
 }
 
-/// Decides on a packet from the wire, if it is an ordinary one, to the MAC address that host and slaves share, and not our
-/// own sent back. See [`crate::ingress()`].
+/// Decides on an ordinary packet from the wire to the MAC address that the host and all slaves share; `None` for any other
+/// packet and for our own, sent back by a switch. See [`crate::ingress()`].
 #[inline(always)]
 pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> {
     let port = tables.port_ref()?;
     if frame.is_loopback() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
-    let packet = Plain::read(frame)?;
+    let packet = PlainPacket::read(frame)?;
     if !packet.eth.dst.is(port.mac) || packet.eth.src.is(port.mac) {
         return None;
     }
@@ -69,8 +69,8 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     }
 }
 
-/// The headers of an ordinary packet.
-struct Plain {
+/// What the fast path reads of an ordinary packet's headers.
+struct PlainPacket {
     eth: Ethernet,
     src: Words,
     dst: Words,
@@ -78,7 +78,7 @@ struct Plain {
     len: u32,
 }
 
-impl Plain {
+impl PlainPacket {
     /// `None` for any packet that is not ordinary.
     #[inline(always)]
     fn read(frame: &impl Frame) -> Option<Self> {
@@ -120,8 +120,8 @@ fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
     (plain && fits).then_some((src, dst, u32::from(len) + IPV6_HLEN as u32))
 }
 
-/// A packet that a slave sends.
-struct Sending<'a, F, T> {
+/// An ordinary packet's sender and its port.
+struct FastEgress<'a, F, T> {
     frame: &'a F,
     tables: &'a T,
     port: &'a PortEntry,
@@ -129,39 +129,41 @@ struct Sending<'a, F, T> {
     slave: Slave,
 }
 
-impl<F: Frame, T: Tables> Sending<'_, F, T> {
+impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     #[inline(always)]
-    fn decide(&self, packet: &Plain) -> Option<FastVerdict> {
+    fn decide(&self, packet: &PlainPacket) -> Option<FastVerdict> {
         if packet.eth.dst.is_group() || !self.may_send(packet.src) {
             return None;
         }
         match self.slave.mode() {
-            Mode::L2 if packet.eth.dst.is(self.port.mac) => self.meet(self.tables.owner_of(packet.dst)),
+            Mode::L2 if packet.eth.dst.is(self.port.mac) => self.to_owner(self.tables.owner_of(packet.dst)),
             Mode::L2 => FastVerdict::at(Action::Wire),
             Mode::L3 | Mode::L3s => self.l3(packet),
         }
     }
 
+    /// A packet from a slave in l3 or l3s.
     #[inline(always)]
-    fn l3(&self, packet: &Plain) -> Option<FastVerdict> {
+    fn l3(&self, packet: &PlainPacket) -> Option<FastVerdict> {
         if packet.dst.is_group() {
             return None;
         }
         match self.tables.owner_of(packet.dst) {
             Owner::Nobody if self.slave.mode() == Mode::L3s => FastVerdict::at(Action::Host),
             Owner::Nobody => self.route(packet),
-            owner @ (Owner::Slave(_) | Owner::Host) => self.meet(owner),
+            owner @ (Owner::Slave(_) | Owner::Host) => self.to_owner(owner),
         }
     }
 
+    /// Whether the slave owns the source address, or has no guard.
     #[inline(always)]
     fn may_send(&self, from: Words) -> bool {
         self.slave.guard() == Guard::Off || self.tables.owner_of(from) == Owner::Slave(self.slot)
     }
 
-    /// A sibling within reach, or the host.
+    /// To a sibling that can be reached, or to the host.
     #[inline(always)]
-    fn meet(&self, owner: Owner) -> Option<FastVerdict> {
+    fn to_owner(&self, owner: Owner) -> Option<FastVerdict> {
         match owner {
             Owner::Slave(to) if to != self.slot => self.to_sibling(to, self.tables.slave(to)),
             Owner::Host if self.slave.host() => FastVerdict::at(Action::Host),
@@ -169,7 +171,7 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         }
     }
 
-    /// In l3s, siblings meet in the host's stack unless both allow the direct way.
+    /// Directly, or through the host's stack if one of the two is an l3s slave that does not allow the direct path.
     #[inline(always)]
     fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<FastVerdict> {
         if self.slave.meets(sibling) {
@@ -177,12 +179,13 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         }
         let by_host = self.slave.meets_by_host() || sibling.meets_by_host();
         let bridged = self.slave.flag() == Flag::Bridge && sibling.flag() == Flag::Bridge;
-        let reached = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
-        if reached { FastVerdict::at(Action::Host) } else { None }
+        let reachable = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
+        if reachable { FastVerdict::at(Action::Host) } else { None }
     }
 
+    /// Out by the host's routing table, if the packet fits the MTU and, in IPv4, its header's checksum is right.
     #[inline(always)]
-    fn route(&self, packet: &Plain) -> Option<FastVerdict> {
+    fn route(&self, packet: &PlainPacket) -> Option<FastVerdict> {
         let fits = packet.len <= self.port.mtu || self.frame.is_gso();
         let sound = packet.dst.high != 0 || Ipv4Header(self.frame).plain_checksum_holds();
         if fits && sound { FastVerdict::at(Action::Route) } else { None }

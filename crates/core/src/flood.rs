@@ -1,4 +1,4 @@
-//! Who gets a copy of a flooded frame, and may its sender have that many?
+//! Which slaves get a copy of a flooded frame, and may its source have that many copies made?
 
 use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
 use crate::frame::Frame;
@@ -7,15 +7,15 @@ use crate::tables::Tables;
 use crate::verdict::{Flood, FloodThen, FloodTo};
 use crate::wire::Ethernet;
 
-/// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
+/// One source may have 32,768 copies made each second, which takes about a tenth of a CPU.
 const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
-/// The wire stands for many sources.
+/// The wire stands for many sources: four times as many.
 const WIRE_NANOS_PER_COPY: u64 = NANOS_PER_COPY / 4;
-/// Two seconds' worth may come at once: sixteen broadcasts to as many slaves as a master can have.
+/// A burst may have the copies of two seconds: sixteen broadcasts to the largest possible number of slaves.
 const BURST_NANOS: u64 = 2_000_000_000;
 
 impl Flood {
-    /// The slots to look at, first and one past the last.
+    /// The slots to look at: the first, and one past the last.
     #[inline(always)]
     pub fn slots(&self, port: &PortEntry) -> (u32, u32) {
         match self.to {
@@ -40,7 +40,7 @@ impl Flood {
         FloodFilter { mask, want, from: self.from.0, exempt, members }
     }
 
-    /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
+    /// The group that slaves must have joined to get a copy; `None` if there is none, or if the copy is for one slave alone.
     #[inline(always)]
     pub fn group(&self, frame: &impl Frame) -> Option<Group> {
         if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(Ethernet::parse(frame)?.dst) }
@@ -53,8 +53,7 @@ impl Flood {
     }
 }
 
-/// Those that can be reached only by way of the switch, given the sender's flag: vepa on either side, private on
-/// neither.
+/// Mask and value for [`FloodTo::Reflected`].
 #[inline(always)]
 fn reflected(sender: Flag) -> (u32, u32) {
     match sender {
@@ -64,18 +63,18 @@ fn reflected(sender: Flag) -> (u32, u32) {
     }
 }
 
-/// An audience as a comparison, so that looking through thousands of slaves takes one branch each.
+/// [`FloodTo`] as a comparison of bits, so that thousands of slaves are filtered with one branch each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloodFilter<'a> {
-    /// Which bits of a slave count.
+    /// The bits of a slave that are compared.
     pub mask: u32,
-    /// What they must be.
+    /// The value that they must have.
     pub want: u32,
     /// The slot that gets no copy: the sender's.
     pub from: u32,
-    /// Who has one of these properties needs no membership.
+    /// A slave with one of these properties gets a copy without being a member.
     pub exempt: u32,
-    /// Who has joined.
+    /// The group's members.
     pub members: Option<&'a Members>,
 }
 
@@ -83,22 +82,22 @@ impl FloodFilter<'_> {
     /// Whether the slave in `slot` gets a copy. A vacant slot is not up.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
-        let meant = slave.matches(self.mask, self.want) && slot.0 != self.from;
-        meant && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
+        let matches = slave.matches(self.mask, self.want) && slot.0 != self.from;
+        matches && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
     }
 }
 
-/// When a source's allowance is used up, in nanoseconds of `CLOCK_MONOTONIC`: a token bucket in one word (the generic
+/// A source's token bucket in one word: the time in nanoseconds of `CLOCK_MONOTONIC` when it will be full again (the generic
 /// cell rate algorithm, ITU-T I.371). Zero is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenBucket(pub u64);
 
 impl TokenBucket {
-    /// The bucket after `source` has made `copies` at the time `now`; `None` if that is more than its share.
+    /// The bucket after `copies` for `source` at the time `now`; `None` if it has not enough tokens.
     #[inline(always)]
     pub fn take(self, source: Slot, copies: u32, now: u64) -> Option<Self> {
-        let price = if source == WIRE { WIRE_NANOS_PER_COPY } else { NANOS_PER_COPY };
-        let after = self.0.max(now) + price * u64::from(copies);
+        let nanos = if source == WIRE { WIRE_NANOS_PER_COPY } else { NANOS_PER_COPY };
+        let after = self.0.max(now) + nanos * u64::from(copies);
         (after - now <= BURST_NANOS).then_some(Self(after))
     }
 }
@@ -113,7 +112,7 @@ mod tests {
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
 
-    /// Where one group has members.
+    /// Tables in which one group has members.
     struct Joined(Members);
 
     impl Tables for Joined {

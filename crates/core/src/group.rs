@@ -1,6 +1,6 @@
-//! Which slaves have joined a multicast group, and which groups need no joining?
+//! Which slaves are members of a multicast group, and which groups need no membership?
 //!
-//! A group is its MAC address here, as it is to a device's own multicast list: two IP groups may share one.
+//! A group is identified by its MAC address, as in a device's own multicast list. Two IP groups may have the same one.
 
 use crate::abi::{MAX_SLAVES, Slot};
 use crate::addr::Mac;
@@ -12,7 +12,7 @@ const WORDS: usize = MAX_SLAVES as usize / 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Group {
-    /// Its MAC address.
+    /// The group's MAC address.
     pub mac: Mac,
     /// Always zero.
     reserved: [u8; 2],
@@ -38,26 +38,26 @@ impl Group {
     }
 }
 
-/// The value of the map `GROUPS`: a bit for each slot. A group without an entry has no member.
+/// The members of a group: the value of the map `GROUPS`, with one bit for each slot. A group without an entry has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Members {
     slots: [u64; WORDS],
-    /// Whether it was us who had the master receive the group; 0 or 1.
+    /// Whether we have made the master receive the group; 0 or 1.
     pub on_master: u64,
 }
 
 impl Members {
-    /// Nobody has joined.
+    /// No member.
     pub const NOBODY: Self = Self { slots: [0; WORDS], on_master: 0 };
 
-    /// Whether the slave in `slot` has joined.
+    /// Whether the slave in `slot` is a member.
     #[inline(always)]
     pub fn has(&self, slot: Slot) -> bool {
         self.slots[slot.0 as usize / 64 % WORDS] >> (slot.0 % 64) & 1 != 0
     }
 
-    /// The slave in `slot` has joined, or left.
+    /// Adds the slave in `slot`, or removes it.
     pub fn set(&mut self, slot: Slot, joined: bool) {
         let (word, bit) = (&mut self.slots[slot.0 as usize / 64 % WORDS], 1 << (slot.0 % 64));
         if joined { *word |= bit } else { *word &= !bit }
@@ -68,12 +68,12 @@ impl Members {
         Self { on_master: self.on_master, ..Self::NOBODY }
     }
 
-    /// Whether nobody has.
+    /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
         self.slots == [0; WORDS]
     }
 
-    /// Those who have.
+    /// The slots of all members.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..MAX_SLAVES).map(Slot).filter(|slot| self.has(*slot))
     }

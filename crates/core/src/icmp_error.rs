@@ -1,5 +1,5 @@
-//! What is a sender told whose packet finds no way out? The ICMP error that a router would send (RFC 792, RFC 1191,
-//! RFC 4443), so that path MTU discovery works and a connection fails at once instead of in minutes.
+//! Which ICMP error does a slave get when its packet cannot be routed? The one that a router would send (RFC 792,
+//! RFC 1191, RFC 4443), so that path MTU discovery works and connections fail at once instead of after minutes.
 
 use crate::abi::Router;
 use crate::addr::{Addr, Mac};
@@ -10,26 +10,26 @@ use crate::wire::{
     Ipv6Header, ethertype, sum_of_packet, sum_of_pseudo_header,
 };
 
-/// Length in bytes of what goes before the quoted packet in an error about IPv4: Ethernet, IPv4 and ICMP headers.
+/// Length in bytes of an IPv4 error before the quoted packet: Ethernet, IPv4 and ICMP headers.
 pub const ICMP_ERROR_V4_LEN: usize = ETH_HLEN + IPV4_HLEN + ICMP_HLEN;
 /// The same for IPv6.
 pub const ICMP_ERROR_V6_LEN: usize = ETH_HLEN + IPV6_HLEN + ICMP_HLEN;
 /// How much of an IPv4 packet is quoted, in bytes: what RFC 792 asks for.
 pub const QUOTE_4: usize = IPV4_HLEN + 8;
-/// How much of an IPv6 packet is: enough to tell the sender's stack which connection it is.
+/// How much of an IPv6 packet is quoted, in bytes: enough for the sender's stack to find the connection.
 pub const QUOTE_6: usize = IPV6_HLEN + 8;
 const HOP_LIMIT: u8 = 64;
 /// Internetwork control, as routers mark their errors (RFC 1812, 4.3.2.5).
 const TOS: u8 = 0xc0;
-/// Who complains when the host has no IPv4 address (RFC 7600).
+/// The source of errors when the host has no IPv4 address (RFC 7600).
 const DUMMY: [u8; 4] = [192, 0, 0, 8];
 
 /// Type, code and the MTU field of an error.
 struct ErrorType(u8, u8, u32);
 
-/// What goes before the quoted IPv4 packet, with the MTU of the way in bytes and the MAC that all of us share; `None` if
-/// it must not be answered: for no reason that concerns the sender, or
-/// because it is itself an error, a later fragment, or from nobody (RFC 1122, 3.2.2).
+/// The headers of the error about an IPv4 packet, which the quoted packet follows. `mtu` is the route's, in bytes; `mac` is
+/// the MAC address of the host and all slaves. `None` if there must be no error: the sender is not told of this reason, or
+/// the packet is itself an error, a later fragment, or from `0.0.0.0` (RFC 1122, 3.2.2).
 #[inline(always)]
 pub fn icmp_error_v4(
     frame: &impl Frame,
@@ -56,7 +56,7 @@ pub fn icmp_error_v4(
     Some(head)
 }
 
-/// What goes before the quoted IPv6 packet (RFC 4443, 2.4).
+/// The same for an IPv6 packet (RFC 4443, 2.4). There is no error either if the host has no IPv6 address.
 #[inline(always)]
 pub fn icmp_error_v6(
     frame: &impl Frame,
@@ -91,8 +91,8 @@ enum Cause {
     Prohibit,
 }
 
-/// What the sender is told of a drop; `None` if it is dropped in silence. A router forwards what is sound, or reports why
-/// it cannot; everything else that we drop, an IPVLAN or its administrator wants dropped without a word.
+/// What the sender is told about a drop; `None` if it is told nothing. A router reports why it cannot forward a sound
+/// packet. The other reasons are no router's: there is no error for them.
 #[inline(always)]
 fn cause(reason: Reason) -> Option<Cause> {
     match reason {
@@ -136,7 +136,7 @@ fn error_type_v4(cause: Cause, mtu: u32) -> ErrorType {
     }
 }
 
-/// As the kernel's own routers say it: an unreachable route is no route.
+/// As the kernel does it: for an unreachable route, the code is that of no route.
 #[inline(always)]
 fn error_type_v6(cause: Cause, mtu: u32) -> ErrorType {
     match cause {
@@ -188,11 +188,11 @@ mod tests {
 
     #[test]
     fn nobody_is_told_of_errors_fragments_or_what_is_not_his_matter() {
-        let told = |frame: &[u8], reason| icmp_error_v4(&frame, reason, 1400, MAC, &ROUTER).is_some();
-        assert!(told(&packet_4(1, 8), Reason::NoRoute) && !told(&packet_4(1, 3), Reason::NoRoute));
-        assert!(!told(&packet_4(17, 0), Reason::Blackhole) && !told(&packet_4(17, 0), Reason::Private));
+        let has_error = |frame: &[u8], reason| icmp_error_v4(&frame, reason, 1400, MAC, &ROUTER).is_some();
+        assert!(has_error(&packet_4(1, 8), Reason::NoRoute) && !has_error(&packet_4(1, 3), Reason::NoRoute));
+        assert!(!has_error(&packet_4(17, 0), Reason::Blackhole) && !has_error(&packet_4(17, 0), Reason::Private));
         let mut fragment = packet_4(17, 0);
         fragment[21] = 1;
-        assert!(!told(&fragment, Reason::NoRoute));
+        assert!(!has_error(&fragment, Reason::NoRoute));
     }
 }

@@ -40,7 +40,7 @@ pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icm
 pub use ingress::ingress;
 pub use owner::{Origin, Owner, OwnerEntry};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
-pub use route::{RouteAnswer, RouteLookup, destination};
+pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
 pub use tables::Tables;
 pub use verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 pub use wire::is_membership_report;

@@ -10,7 +10,7 @@ mod nexthop_cache;
 mod slot_cache;
 
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
-pub use counters::{Counters, DropKey, Sent};
+pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};
 pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};
 

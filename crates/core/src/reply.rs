@@ -1,8 +1,8 @@
-//! What do we answer to whoever asks for an address that cannot answer itself?
+//! What is the reply to an ARP request or neighbour solicitation that is answered here?
 //!
-//! The host end carries no ARP and a slave in l3 neither, so a question from an l2 slave for the host's address, or for
-//! that of a sibling in l3, is answered on the spot: the address is at the MAC that all of us share. So is one from the wire
-//! for a slave in l3 or l3s with `neigh proxy`.
+//! Host ends and slaves in l3 do no ARP. So a request from an l2 slave for the host's address, or for that of a sibling in
+//! l3, is answered by the hook: the address is at the MAC address that the host and all slaves share. The same is done for
+//! requests from the wire for a slave in l3 or l3s with `neigh proxy`.
 
 use crate::addr::{Addr, Mac};
 use crate::frame::Frame;
@@ -11,16 +11,16 @@ use crate::wire::{
     Ipv6Header, NDISC_LEN, arp_sender, arp_target, ethertype, ndisc_target,
 };
 
-/// An answer: `target` is at `mac`.
+/// A reply: `target` is at `mac`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The address that was asked for.
+    /// The address that was asked for, which is the sender of the reply.
     pub target: Addr,
-    /// Who asked; unspecified when an address is being probed.
+    /// The address of the node that asked; unspecified when it probes an address before use.
     pub asker: Addr,
-    /// Where the asker is: at the same MAC address as the target, if it is one of us.
+    /// The MAC address of the node that asked. A slave has the same one as the target.
     pub asker_mac: Mac,
-    /// Where the target is.
+    /// The target's MAC address.
     pub mac: Mac,
 }
 
@@ -30,8 +30,8 @@ pub const ADVERTISEMENT_HEAD: usize = ETH_HLEN + IPV6_HLEN;
 pub const ADVERTISEMENT_LEN: usize = ADVERTISEMENT_HEAD + NDISC_LEN;
 
 impl Reply {
-    /// The answer to a frame that has been found to ask. Read again from where questions are, since to hand it over would
-    /// take too much of the kernel's stack; one behind extension headers is not answered.
+    /// The reply to a frame that has been found to be a request or solicitation. It is read from the frame again: a parsed
+    /// packet would take too much of an eBPF program's stack. `None` for a solicitation behind extension headers.
     #[inline(always)]
     pub fn to(frame: &impl Frame, mac: Mac) -> Option<Self> {
         let eth = Ethernet::parse(frame)?;
@@ -45,7 +45,7 @@ impl Reply {
         Some(Self { target, asker, asker_mac: eth.src, mac })
     }
 
-    /// The ARP reply; `None` if the question was about IPv6.
+    /// The frame with the ARP reply; `None` for an IPv6 address.
     #[inline(always)]
     pub fn arp(&self) -> Option<[u8; ARP_LEN]> {
         let (sender, target) = (self.target.as_v4()?, self.asker.as_v4()?);
@@ -54,7 +54,7 @@ impl Reply {
         Some(reply.frame(self.asker_mac))
     }
 
-    /// The neighbour advertisement (RFC 4861, 4.4): solicited, or to all nodes when the asker has no address yet.
+    /// The frame with the neighbour advertisement (RFC 4861, 4.4): solicited, or to all nodes if the asker has no address yet.
     pub fn advertisement(&self) -> [u8; ADVERTISEMENT_LEN] {
         let mut frame = [0; ADVERTISEMENT_LEN];
         frame[..ADVERTISEMENT_HEAD].copy_from_slice(&self.advertisement_head());
@@ -69,27 +69,27 @@ impl Reply {
         let mut head = [0; ADVERTISEMENT_HEAD];
         let (ethernet, packet) = head.split_at_mut(ETH_HLEN);
         Ethernet { dst, src: self.mac, ethertype: ethertype::IPV6 }.write(ethernet);
-        let (src, dst) = (self.target, self.heard_by());
+        let (src, dst) = (self.target, self.destination());
         let (payload_len, next_header, hop_limit) = (NDISC_LEN as u16, ICMPV6, u8::MAX);
         Ipv6Fields { payload_len, next_header, hop_limit, src, dst }.write(packet);
         head
     }
 
-    /// Its ICMPv6 message, with the option that says where the target is.
+    /// Its ICMPv6 message, with the option that has the target's MAC address.
     #[inline(always)]
     pub fn advertisement_message(&self) -> [u8; NDISC_LEN] {
-        let (dst, solicited) = (self.heard_by(), !self.is_probe());
+        let (dst, solicited) = (self.destination(), !self.is_probe());
         AdvertisementFields { target: self.target, target_mac: self.mac, dst, solicited }.message()
     }
 
-    /// Whether the asker has no address yet, but probes the one it wants.
+    /// Whether the asker has no address yet and probes the target.
     #[inline(always)]
     fn is_probe(&self) -> bool {
         self.asker == Addr::UNSPECIFIED_6
     }
 
     #[inline(always)]
-    fn heard_by(&self) -> Addr {
+    fn destination(&self) -> Addr {
         const ALL_NODES: Addr = Addr([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         if self.is_probe() { ALL_NODES } else { self.asker }
     }

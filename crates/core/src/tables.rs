@@ -28,7 +28,7 @@ pub trait Tables {
     /// The slaves that have joined `group`; `None` if none has.
     fn members(&self, group: Group) -> Option<&Members>;
 
-    /// The slave that sent the broadcast with this [digest](crate::digest) a moment ago.
+    /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
 }
 

@@ -24,19 +24,19 @@ use std::process::ExitCode;
 use store::Store;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use usage::{Settings, Wish};
+use usage::{Settings, Request};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     match usage::read(&words) {
-        Ok(Wish::Serve(settings)) => status(serve(&settings)),
-        Ok(Wish::Agent) => status(ipvl_control::run_agent(ipvl_control::Term::WhileNeeded).map_err(Error::from)),
-        Ok(Wish::Tell(text)) => {
+        Ok(Request::Serve(settings)) => status(serve(&settings)),
+        Ok(Request::Agent) => status(ipvl_control::run_agent(ipvl_control::Term::WhileNeeded).map_err(Error::from)),
+        Ok(Request::Tell(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Err(complaint) => {
-            eprintln!("ipvl-docker: {complaint}; try --help");
+        Err(problem) => {
+            eprintln!("ipvl-docker: {problem}; try --help");
             ExitCode::from(2)
         }
     }

@@ -20,14 +20,14 @@ usage: ipvl-docker [OPTION...]
   ipvl-docker agent: what `ipvl agent` does
 ";
 
-/// What is wished.
+/// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// To serve dockerd.
+pub enum Request {
+    /// Serve dockerd.
     Serve(Settings),
-    /// To be the agent.
+    /// Run as the agent.
     Agent,
-    /// To be told something.
+    /// Print a text.
     Tell(String),
 }
 
@@ -43,7 +43,7 @@ pub struct Settings {
 }
 
 /// Reads the command line; what is wrong with it.
-pub fn read(words: &[String]) -> Result<Wish, String> {
+pub fn read(words: &[String]) -> Result<Request, String> {
     let mut settings = Settings { socket: SOCKET.into(), state: STATE.into(), stale: STALE };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -52,13 +52,13 @@ pub fn read(words: &[String]) -> Result<Wish, String> {
             "--socket" => settings.socket = value()?.into(),
             "--state" => settings.state = value()?.into(),
             "--stale" => settings.stale = seconds(value()?)?,
-            "--help" => return Ok(Wish::Tell(HELP.to_owned())),
-            "--version" => return Ok(Wish::Tell(format!("ipvl-docker {}\n", env!("CARGO_PKG_VERSION")))),
-            "agent" => return Ok(Wish::Agent),
+            "--help" => return Ok(Request::Tell(HELP.to_owned())),
+            "--version" => return Ok(Request::Tell(format!("ipvl-docker {}\n", env!("CARGO_PKG_VERSION")))),
+            "agent" => return Ok(Request::Agent),
             other => return Err(format!("there is no option {other}")),
         }
     }
-    Ok(Wish::Serve(settings))
+    Ok(Request::Serve(settings))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -69,16 +69,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Result<Wish, String> {
+    fn of(line: &str) -> Result<Request, String> {
         read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn the_command_line_is_understood_or_refused() {
         let expected = Settings { socket: "/s".into(), state: "/d".into(), stale: Duration::from_secs(3) };
-        assert_eq!(of("--socket /s --state /d --stale 3"), Ok(Wish::Serve(expected)));
-        assert_eq!(of("agent"), Ok(Wish::Agent));
-        assert!(matches!(of("--version"), Ok(Wish::Tell(text)) if text.starts_with("ipvl-docker ")));
+        assert_eq!(of("--socket /s --state /d --stale 3"), Ok(Request::Serve(expected)));
+        assert_eq!(of("agent"), Ok(Request::Agent));
+        assert!(matches!(of("--version"), Ok(Request::Tell(text)) if text.starts_with("ipvl-docker ")));
         assert_eq!(of("--socket"), Err("--socket needs a value".to_owned()));
         assert_eq!(of("--stale x"), Err("x is no number of seconds".to_owned()));
         assert_eq!(of("-x"), Err("there is no option -x".to_owned()));

@@ -5,8 +5,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, CachedNexthop, Counters, DropKey, NEXTHOPS_LEN, NexthopKey, SLOT_CACHE_LEN, Sent,
-    SlotCacheEntry,
+    ADDR_CACHE_BITS, AddrCacheEntry, CachedNexthop, Counters, DropKey, MAX_REASONS, NEXTHOPS_LEN, NexthopKey,
+    SLOT_CACHE_LEN, Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;
 use ipvl_core::*;

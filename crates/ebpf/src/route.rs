@@ -7,7 +7,11 @@
 
 use crate::ctx::{PacketCtx, redirect, store};
 use crate::maps::Maps;
-use aya_ebpf::bindings::{bpf_fib_lookup as FibLookup, bpf_redir_neigh as NextHop};
+use aya_ebpf::bindings::{
+    BPF_FIB_LKUP_RET_BLACKHOLE, BPF_FIB_LKUP_RET_FRAG_NEEDED, BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NO_NEIGH,
+    BPF_FIB_LKUP_RET_NOT_FWDED, BPF_FIB_LKUP_RET_PROHIBIT, BPF_FIB_LKUP_RET_SUCCESS, BPF_FIB_LKUP_RET_UNREACHABLE,
+    bpf_fib_lookup as FibLookup, bpf_redir_neigh as NextHop,
+};
 use aya_ebpf::helpers::generated::{bpf_fib_lookup, bpf_redirect_neigh};
 use core::mem::transmute;
 use core::ptr::null_mut;
@@ -48,12 +52,12 @@ pub fn by_table(ctx: &PacketCtx) -> RouteOutcome {
     let Some(key) = RouteLookup::of(ctx.skb) else { return RouteOutcome::refused(Reason::Truncated, 0) };
     let mut fib = fib_params(&key, ctx.skb.ifindex());
     match look_up(ctx, &key, &mut fib).map_err(Verdict::action) {
-        Ok(answer) => {
+        Ok(way_out) => {
             ctx.count_sent();
             cache_nexthop(ctx, &port, &fib);
-            RouteOutcome(match answer {
-                RouteAnswer::NextHop => redirect_neigh(&port, fib.ifindex, Some(next_hop(&fib))),
-                RouteAnswer::NotAsked => redirect_neigh(&port, port.master, None),
+            RouteOutcome(match way_out {
+                WayOut::NextHop => redirect_neigh(&port, fib.ifindex, Some(next_hop(&fib))),
+                WayOut::Master => redirect_neigh(&port, port.master, None),
             } as u32)
         }
         // SAFETY: both halves of this union are the same two bytes; the kernel wrote the MTU there if the packet exceeds it.
@@ -106,13 +110,29 @@ pub fn on_link(ctx: &PacketCtx) -> i32 {
 }
 
 #[inline(always)]
-fn look_up(ctx: &PacketCtx, key: &RouteLookup, fib: &mut FibLookup) -> Result<RouteAnswer, Verdict> {
+fn look_up(ctx: &PacketCtx, key: &RouteLookup, fib: &mut FibLookup) -> Result<WayOut, Verdict> {
     if !key.is_for_table() {
-        return Ok(RouteAnswer::NotAsked);
+        return Ok(WayOut::Master);
     }
     // SAFETY: a valid context, and a structure of the stated size.
     let answer = unsafe { bpf_fib_lookup(ctx.skb.raw().cast(), fib, size_of::<FibLookup>() as i32, 0) };
-    key.outcome(answer as i64)
+    key.outcome(route_answer(answer as u32))
+}
+
+/// What a result of `bpf_fib_lookup` means (`BPF_FIB_LKUP_RET_*`).
+#[inline(always)]
+fn route_answer(result: u32) -> RouteAnswer {
+    match result {
+        BPF_FIB_LKUP_RET_SUCCESS | BPF_FIB_LKUP_RET_NO_NEIGH => RouteAnswer::NextHop,
+        BPF_FIB_LKUP_RET_BLACKHOLE => RouteAnswer::Blackhole,
+        BPF_FIB_LKUP_RET_UNREACHABLE => RouteAnswer::Unreachable,
+        BPF_FIB_LKUP_RET_PROHIBIT => RouteAnswer::Prohibit,
+        BPF_FIB_LKUP_RET_NOT_FWDED => RouteAnswer::NoRoute,
+        BPF_FIB_LKUP_RET_FWD_DISABLED => RouteAnswer::NotForwarding,
+        BPF_FIB_LKUP_RET_FRAG_NEEDED => RouteAnswer::TooBig,
+        // Lightweight tunnels, and errors of the call itself.
+        _ => RouteAnswer::Unsupported,
+    }
 }
 
 /// The parameters of `bpf_fib_lookup` for a packet received by the device `input`.

@@ -1,6 +1,8 @@
 //! Who makes the slaves of a lab? ipvl, or the kernel's own driver, with the same words for both.
 
-use crate::lab::ipvl_path;
+use std::path::PathBuf;
+
+use crate::pcap::profile_directory;
 
 /// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx;
 /// to `veth` or `netkit` for slaves of that kind.
@@ -61,6 +63,12 @@ impl Driver {
             Self::Netkit => &["env", "IPVL_BACKEND=netkit"],
         }
     }
+}
+
+/// The `ipvl` under test: `$IPVL`, or the one that cargo built beside this test.
+#[must_use]
+pub fn ipvl_path() -> PathBuf {
+    std::env::var_os("IPVL").map_or_else(|| profile_directory().join("ipvl"), PathBuf::from)
 }
 
 /// After `type ipvlan`, what only ipvl knows is left out.

@@ -2,29 +2,15 @@
 //! namespaces for the slaves.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::addresses::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, MASTER_MAC};
 use crate::driver::Driver;
 use crate::netns::{Netns, Output};
 use crate::packet::Mac;
-use crate::pcap::profile_directory;
 use crate::port::Port;
+use crate::rest::Rest;
 use crate::wait::wait_until;
-
-/// The MAC address of the master, and so of every slave.
-pub const MASTER_MAC: Mac = [2, 0, 0, 0, 0, 1];
-/// The MAC address of the machine outside.
-pub const EXT_MAC: Mac = [2, 0, 0, 0, 0, 0xfe];
-/// The host's own address, on the master (/24).
-pub const HOST_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-/// The outside machine's address (/24).
-pub const EXT_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
-/// The host's own address, on the master (/64).
-pub const HOST_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
-/// The outside machine's address (/64).
-pub const EXT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x254);
 
 /// How long a device may take until it has a carrier, or IPv6.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,17 +88,17 @@ impl Lab {
         self.ext.port("eth0")
     }
 
+    /// By what a test knows that all it sent has come to rest.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest::new(&self.ext)
+    }
+
     /// True if a ping from one namespace to an address is answered.
     #[track_caller]
     pub fn pings(&self, from: &Netns, to: &str) -> bool {
         from.exec(["ping", "-n", "-q", "-c", "1", "-W", "1", to]).ok
     }
-}
-
-/// The `ipvl` under test: `$IPVL`, or the one that cargo built beside this test.
-#[must_use]
-pub fn ipvl_path() -> PathBuf {
-    std::env::var_os("IPVL").map_or_else(|| profile_directory().join("ipvl"), PathBuf::from)
 }
 
 fn address_add<'a>(address: &'a str, device: &'a str) -> Vec<&'a str> {

@@ -3,6 +3,7 @@
 //! A test starts with [`require_root!`], builds a [`Lab`], injects with a [`Port`] and says what must come out.
 //! Nothing here touches a device outside the namespaces it made, and dropping removes them.
 
+mod addresses;
 mod driver;
 mod frame;
 mod history;
@@ -12,15 +13,18 @@ pub mod packet;
 mod pcap;
 mod port;
 mod require;
+mod rest;
 mod sys;
 mod wait;
 
-pub use driver::Driver;
+pub use addresses::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, MASTER_MAC};
+pub use driver::{Driver, ipvl_path};
 pub use frame::Frame;
-pub use lab::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, MASTER_MAC, ipvl_path};
+pub use lab::Lab;
 pub use netns::{Netns, Output};
 pub use packet::Mac;
 pub use port::Port;
 pub use require::{kernel_is_at_least, requires_device, requires_kernel, requires_root};
+pub use rest::{MARKER, Pinned, Rest};
 pub use sys::segment;
 pub use wait::wait_until;

@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::history;
-use crate::port::Port;
 
 /// Every name starts so; the process id follows, so that what a killed run left can be told and removed.
 const PREFIX: &str = "ipvlt";
@@ -104,12 +103,6 @@ impl Netns {
         history::note(format!("{}# sysctl {key}={value}", self.name));
         self.within(|| fs::write(format!("/proc/sys/{key}"), value))
             .unwrap_or_else(|error| panic!("sysctl {key}={value}: {error}"));
-    }
-
-    /// Opens a device for sending frames and catching those that arrive.
-    #[must_use]
-    pub fn port(&self, device: &str) -> Port {
-        Port::open(self, device)
     }
 
     fn path(&self) -> String {

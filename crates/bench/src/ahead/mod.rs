@@ -83,7 +83,7 @@ pub fn promises(file: &File) -> io::Result<()> {
     let between = || Splice::between(&cgroup, network.place(0), network.place(1));
     let mut found = Vec::new();
     for v6 in [false, true] {
-        let ends = Path::Siblings.ends(&network, v6);
+        let ends = network.ends(Path::Siblings, v6);
         let mut note = |promise: &str, stack: Finding, sockets: Finding| {
             found.push(json!({ "promise": promise, "v6": v6, "stack": stack.err(), "sockets": sockets.err() }));
         };

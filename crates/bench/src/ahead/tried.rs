@@ -72,13 +72,13 @@ impl Tried {
             let to: IpAddr = if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
             return Ends { client: self.network.place(0), server: self.network.place(0), to };
         }
-        Path::Siblings.ends(&self.network, v6)
+        self.network.ends(Path::Siblings, v6)
     }
 
     /// From slave to outside, if that is any different from the usual.
     pub fn outwards(&self, v6: bool) -> Option<Ends<'_>> {
         let whole = self.name.starts_with(MEASURE) || self.name.starts_with("ipvl");
-        (whole && self.way != Way::Sockets).then(|| Path::Out.ends(&self.network, v6))
+        (whole && self.way != Way::Sockets).then(|| self.network.ends(Path::Out, v6))
     }
 
     /// What must be there while it is measured.

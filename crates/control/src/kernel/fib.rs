@@ -2,13 +2,13 @@
 
 use crate::error::Result;
 use crate::kernel::bpf;
-use ipvl_core::{Addr, RouteLookup};
+use ipvl_core::{Addr, RouteAnswer, RouteLookup};
 
 /// What the kernel answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FibAnswer {
-    /// `BPF_FIB_LKUP_RET_*`.
-    pub code: i64,
+    /// What the routing table says.
+    pub route: RouteAnswer,
     /// The link that the route leads out of.
     pub oif: u32,
     /// The next hop: a gateway, or the destination itself.
@@ -38,11 +38,25 @@ pub fn look_up(key: &RouteLookup, input: u32) -> Result<FibAnswer> {
     let answer = &frame[HEADER..];
     let word = |at: usize| u32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
     Ok(FibAnswer {
-        code: code.cast_signed().into(),
+        route: route_answer(code),
         oif: word(IFINDEX),
         next_hop: next_hop(answer),
         mtu: u16::from_ne_bytes([answer[TOT_LEN], answer[TOT_LEN + 1]]),
     })
+}
+
+/// What a result of `bpf_fib_lookup` means (`BPF_FIB_LKUP_RET_*`), as the program at the host ends reads it.
+fn route_answer(result: u32) -> RouteAnswer {
+    match result {
+        0 | 7 => RouteAnswer::NextHop,
+        1 => RouteAnswer::Blackhole,
+        2 => RouteAnswer::Unreachable,
+        3 => RouteAnswer::Prohibit,
+        4 => RouteAnswer::NoRoute,
+        5 => RouteAnswer::NotForwarding,
+        8 => RouteAnswer::TooBig,
+        _ => RouteAnswer::Unsupported,
+    }
 }
 
 /// As the program at the host ends fills them.

@@ -40,8 +40,8 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         }
     }
 
-    /// To a sibling on a direct path. IP packets from or to an l3s slave pass the host's stack, unless the slave allows the
-    /// direct path; then both slaves need host access.
+    /// To a sibling on a direct path. If one of the two is an l3s slave that does not allow that path, IP packets pass the
+    /// host's stack instead, for which both need host access.
     #[inline(always)]
     pub fn to_sibling(&self, to: Slot, sibling: Slave) -> Result<Verdict, Verdict> {
         let slave = self.sender.slave;

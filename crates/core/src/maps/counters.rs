@@ -1,5 +1,6 @@
 //! What do the eBPF programs count, and what do they note about frames that they sent?
 
+use crate::verdict::Reason;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One slave's traffic: the per-CPU value of the map `STATS`.
@@ -19,6 +20,12 @@ pub struct Counters {
     pub rx_bytes: u64,
 }
 
+/// How many reasons for a drop can have a counter for each slot, in the map `DROPS`.
+pub const MAX_REASONS: u32 = 32;
+
+const _: () =
+    assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");
+
 /// The key of the per-CPU map `DROPS`; its value is a `u64`, the number of drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -29,7 +36,7 @@ pub struct DropKey {
     pub reason: u32,
 }
 
-/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest).
+/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Sent {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::common::{Probe, exec, run};
 
-/// As in `live.rs`: while the slave's stack and the table are of two minds about who resolves neighbours.
+/// As in `live.rs`: while the slave's stack and the table disagree about which of them resolves neighbours.
 const GAP: usize = 5;
 /// Longer than all changes take; the client is stopped before.
 const LONG: Duration = Duration::from_secs(60);

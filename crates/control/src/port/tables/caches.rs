@@ -43,7 +43,7 @@ impl SlotCache {
     }
 }
 
-/// The map `ADDR_CACHE`. Writers hold the lock; the programs read at any time, see [`ipvl_core::AddrCacheEntry`].
+/// The map `ADDR_CACHE`. Writers hold the lock; the programs read at any time, see [`ipvl_core::maps::AddrCacheEntry`].
 pub struct AddrCache(Array<MapData, Abi<AddrCacheEntry>>);
 
 impl AddrCache {

@@ -6,7 +6,7 @@ use crate::kernel::fib::{self, FibAnswer};
 use crate::kernel::filters::{self, ForwardChain};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::ARPHRD_NONE;
-use ipvl_core::{Action, Frame, Reason, RouteAnswer, RouteLookup, Verdict};
+use ipvl_core::{Action, Frame, Reason, RouteLookup, Verdict, WayOut};
 use std::fs;
 
 /// Where a frame is routed: at the link that it comes from.
@@ -27,9 +27,9 @@ impl Router<'_> {
             return self.unasked(&key);
         }
         let answer = fib::look_up(&key, self.input)?;
-        match key.outcome(answer.code).map_err(Verdict::action) {
-            Ok(RouteAnswer::NextHop) => self.sent(&key, &answer, Action::Route.into()),
-            Ok(RouteAnswer::NotAsked) => self.unasked(&key),
+        match key.outcome(answer.route).map_err(Verdict::action) {
+            Ok(WayOut::NextHop) => self.sent(&key, &answer, Action::Route.into()),
+            Ok(WayOut::Master) => self.unasked(&key),
             Err(Action::Drop(reason)) => Ok(Fate::dropped(reason).noting(refusal(&key, &answer))),
             Err(_) => {
                 let text = format!("passed to the host's stack, which sends fragments of {} bytes", answer.mtu);
@@ -50,9 +50,9 @@ impl Router<'_> {
             return Ok(passed.unless(Some((why, format!("sysctl net.{switch}.conf.{input}.forwarding=1")))));
         }
         let answer = fib::look_up(&key, self.input)?;
-        match key.outcome(answer.code).map_err(Verdict::action) {
-            Ok(RouteAnswer::NextHop) => self.by_stack_rules(self.sent(&key, &answer, verdict)?),
-            Ok(RouteAnswer::NotAsked) => self.by_stack_rules(passed),
+        match key.outcome(answer.route).map_err(Verdict::action) {
+            Ok(WayOut::NextHop) => self.by_stack_rules(self.sent(&key, &answer, verdict)?),
+            Ok(WayOut::Master) => self.by_stack_rules(passed),
             Err(Action::Drop(reason)) => {
                 let why = format!("the host's stack refuses it as {reason}:{}", reason.meaning());
                 let obstacle = (why, super::fate::remedy(reason).to_owned());
@@ -148,7 +148,7 @@ fn question(key: &RouteLookup) -> String {
 
 /// The table's answer, if that is not a next hop.
 fn refusal(key: &RouteLookup, answer: &FibAnswer) -> String {
-    let text = match key.outcome(answer.code).map_err(Verdict::action) {
+    let text = match key.outcome(answer.route).map_err(Verdict::action) {
         Err(Action::Drop(Reason::TooBig)) => format!("at most {} bytes, and this has {}", answer.mtu, key.len),
         Err(Action::Host) => format!("at most {} bytes; this has {}, and may be fragmented", answer.mtu, key.len),
         Err(Action::Drop(reason)) => reason.name().to_owned(),
