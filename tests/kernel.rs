@@ -7,6 +7,8 @@
 mod agreement;
 #[path = "kernel/devices.rs"]
 mod devices;
+#[path = "kernel/explained.rs"]
+mod explained;
 #[path = "kernel/programs.rs"]
 mod programs;
 

@@ -42,6 +42,13 @@ impl Devices {
         self.host_ends[slot.0 as usize]
     }
 
+    /// Adds routes, in the words of `ip route add`.
+    pub fn routes(&self, routes: &[&str]) {
+        for route in routes {
+            self.netns.run("ip route add".split(' ').chain(route.split(' ')));
+        }
+    }
+
     /// Runs `work` where these devices are.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.netns.within(work)

@@ -55,7 +55,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "no host access, no host",
         row: "C4",
-        explains: |m| m.refused(&["no-host-access"]) && m.kernel.only(&["host"]),
+        explains: |m| m.refused(&["no-host-access", "undeclared"]) && m.kernel.only(&["host"]),
     },
     Rule {
         name: "no host access, no host, whatever it is",

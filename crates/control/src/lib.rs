@@ -23,6 +23,7 @@ pub use model::*;
 pub use read::doctor::doctor;
 pub use read::explain::{Explanation, explain};
 pub use read::monitor::Monitor;
+pub use read::next_hop::{NextHop, next_hop};
 pub use read::view::{addresses, links, statistics};
 pub use refusal::Refusal;
 pub use slave::declare::{declare, withdraw};

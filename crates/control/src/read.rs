@@ -2,8 +2,9 @@
 
 mod degraded;
 pub(crate) mod doctor;
-pub(crate) mod explain;
+pub mod explain;
 pub(crate) mod monitor;
+pub(crate) mod next_hop;
 pub(crate) mod record;
 pub mod snapshot;
 mod table;

@@ -121,7 +121,8 @@ fn cause(reason: Reason) -> Option<Cause> {
         | Reason::FloodLimit
         | Reason::CloneFailed
         | Reason::Reflected
-        | Reason::ActionFailed => None,
+        | Reason::ActionFailed
+        | Reason::Undeclared => None,
     }
 }
 

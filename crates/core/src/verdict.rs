@@ -233,7 +233,7 @@ reasons! {
     Private = 10, "private";
     /// The slave that owns the address is down.
     SlaveDown = 11, "slave-down";
-    /// It needs the host's stack (it is for the host, an l3s sibling or an unknown address), and there is no host access.
+    /// It needs the host's stack (it is for the host or an l3s sibling), and there is no host access.
     NoHostAccess = 12, "no-host-access";
     /// It would go back to the slave that sent it.
     OwnFrame = 13, "own-frame";
@@ -261,6 +261,8 @@ reasons! {
     Reflected = 24, "reflected";
     /// The kernel refused what the verdict asked for.
     ActionFailed = 25, "action-failed";
+    /// An l2 slave sent it to the shared MAC address, and neither a slave nor the host owns its destination.
+    Undeclared = 26, "undeclared";
 }
 
 impl fmt::Display for Reason {

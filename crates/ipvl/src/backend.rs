@@ -2,6 +2,6 @@
 
 pub use ipvl_control::apply::{carry_out, missing_masters, observe, plan, read, schema};
 pub use ipvl_control::{
-    Error, Explanation, Monitor, add, addresses, declare, delete_all, doctor, explain, links, run_agent, set,
-    statistics, withdraw,
+    Error, Explanation, Monitor, NextHop, add, addresses, declare, delete_all, doctor, explain, links, next_hop,
+    run_agent, set, statistics, withdraw,
 };

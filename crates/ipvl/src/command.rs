@@ -22,7 +22,7 @@ pub enum Command {
     Stats { name: Option<String> },
     Monitor(Watch),
     Explain(Question),
-    Doctor,
+    Doctor { slave: Option<String> },
     Agent(Term),
     Apply(Application),
     Schema,

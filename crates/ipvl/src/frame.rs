@@ -1,6 +1,7 @@
 //! Which frame is meant by what was said of it? What was not said follows from the slaves and their addresses.
 
-use crate::command::{Description, Frame, Question, Way};
+use crate::backend::NextHop;
+use crate::command::{Description, Frame, Protocol, Question, Way};
 use crate::packet::{ETHERNET, Packet};
 use ipvl_control::{AddressEntry, AddressStatus, Link};
 use ipvl_core::{Addr, Mac, Mode};
@@ -26,14 +27,20 @@ const STRANGER_4: Addr = Addr::v4([192, 0, 2, 1]);
 const STRANGER_6: Addr = Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /// The frame's bytes, as the device sends or receives them.
-pub fn bytes(question: &Question, links: &[Link], addresses: &[AddressEntry]) -> Result<Vec<u8>, FrameError> {
+/// `next` is what the slave's own stack does with such a packet, if it was asked.
+pub fn bytes(
+    question: &Question,
+    links: &[Link],
+    addresses: &[AddressEntry],
+    next: Option<&NextHop>,
+) -> Result<Vec<u8>, FrameError> {
     let name = &question.device;
     match (&question.frame, question.way) {
         (Frame::Bytes(bytes), _) => Ok(bytes.clone()),
         (Frame::Described(description), Way::From) => {
             let link = links.iter().find(|link| link.name == *name || link.host_end.1 == *name);
             let link = link.ok_or_else(|| FrameError::NotASlave { name: name.clone() })?;
-            Ok(sent(description, link, addresses)?.bytes())
+            Ok(sent(description, link, addresses, next)?.bytes())
         }
         (Frame::Described(description), Way::In) => {
             let link = links.iter().find(|link| link.master.1 == *name);
@@ -43,14 +50,33 @@ pub fn bytes(question: &Question, links: &[Link], addresses: &[AddressEntry]) ->
     }
 }
 
-fn sent(description: &Description, link: &Link, addresses: &[AddressEntry]) -> Result<Packet, FrameError> {
+/// The destination about which the slave's own stack is to be asked: a single host, and its MAC address was not given.
+pub fn routed(question: &Question) -> Option<Addr> {
+    match &question.frame {
+        Frame::Described(Description { to, dst_mac: None, protocol, .. })
+            if question.way == Way::From && Packet::group_mac(*protocol, *to).is_none() =>
+        {
+            (*protocol != Protocol::Arp && *protocol != Protocol::Ns).then_some(*to)
+        }
+        _ => None,
+    }
+}
+
+fn sent(
+    description: &Description,
+    link: &Link,
+    addresses: &[AddressEntry],
+    next: Option<&NextHop>,
+) -> Result<Packet, FrameError> {
     let src_mac = description.src_mac.unwrap_or(link.mac);
-    let src = match description.src {
+    let src = match description.src.or(next.and_then(|next| next.source)) {
         Some(src) => src,
         None => own_address(description.to, link, addresses)?,
     };
-    let neighbour = || if shares_mac(description.to, link, addresses) { link.mac } else { STRANGER_MAC };
-    Ok(packet(description, src_mac, src, neighbour))
+    let hop = next.map_or(description.to, |next| next.addr);
+    let assumed = || if shares_mac(hop, link, addresses) { link.mac } else { STRANGER_MAC };
+    let known = next.and_then(|next| next.mac).filter(|_| link.mode == Mode::L2);
+    Ok(packet(description, src_mac, src, || known.unwrap_or_else(assumed)))
 }
 
 /// At a master without Ethernet (tun, wireguard) frames start with IP.

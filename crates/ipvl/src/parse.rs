@@ -141,7 +141,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
         ("monitor", _) => watch(&given).map(Command::Monitor),
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
-        ("doctor", _) => Ok(Command::Doctor),
+        ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
         ("apply", _) => application(&given),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),

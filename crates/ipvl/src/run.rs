@@ -88,7 +88,7 @@ fn one(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Stats { name } => show_statistics(name, style),
         Command::Monitor(watch) => monitor(&watch, options.timestamp, style),
         Command::Explain(question) => explain(&question, style),
-        Command::Doctor => examine(style),
+        Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
         Command::Apply(application) => apply::run(&application),
         Command::Schema => show(&backend::schema()),
@@ -147,12 +147,22 @@ fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<
 }
 
 fn explain(question: &Question, style: Style) -> Result<(), Failure> {
-    let bytes = frame::bytes(question, &backend::links()?, &backend::addresses()?)?;
-    show(&render::explanation(&backend::explain(&question.device, &bytes)?, style))
+    let (links, addresses) = (backend::links()?, backend::addresses()?);
+    let is_slave = links.iter().any(|link| is_meant(link, &question.device));
+    let routed = frame::routed(question).filter(|_| is_slave);
+    // A slave that cannot be entered is explained as far as the tables go.
+    let next = routed.and_then(|to| backend::next_hop(&question.device, to).ok().flatten());
+    let bytes = frame::bytes(question, &links, &addresses, next.as_ref())?;
+    let explanation = backend::explain(&question.device, &bytes)?;
+    let explanation = match next {
+        Some(next) => explanation.behind(next),
+        None => explanation,
+    };
+    show(&render::explanation(&explanation, style))
 }
 
-fn examine(style: Style) -> Result<(), Failure> {
-    let findings = backend::doctor();
+fn examine(slave: Option<&str>, style: Style) -> Result<(), Failure> {
+    let findings = backend::doctor(slave)?;
     show(&render::findings(&findings, style))?;
     match findings.iter().any(|finding| finding.severity == Severity::Bad) {
         true => Err(Failure::Told),

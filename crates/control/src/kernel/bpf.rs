@@ -39,8 +39,11 @@ pub struct ProgInfo {
     pub map_ids: Vec<u32>,
 }
 
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_ATTACH: i32 = 8;
 const BPF_PROG_DETACH: i32 = 9;
+const BPF_PROG_TEST_RUN: i32 = 10;
 const BPF_PROG_GET_FD_BY_ID: i32 = 13;
 const BPF_MAP_GET_FD_BY_ID: i32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
@@ -111,6 +114,54 @@ pub fn prog_info(program: impl AsFd) -> Result<ProgInfo> {
     let name = String::from_utf8_lossy(name).into_owned();
     let map_ids = map_ids[..MAX_MAPS.min(info.map_count as usize)].to_vec();
     Ok(ProgInfo { id: info.id, name, tag: info.tag, map_ids })
+}
+
+/// Loads a program for a TC hook from its instructions.
+pub fn prog_load(instructions: &[[u8; 8]]) -> Result<OwnedFd> {
+    let license = c"GPL".to_bytes_with_nul();
+    let (insns, license) = (instructions.as_ptr().addr() as u64, license.as_ptr().addr() as u64);
+    let kind = BPF_PROG_TYPE_SCHED_CLS;
+    let attr = LoadAttr { kind, count: instructions.len() as u32, insns, license, ..LoadAttr::new_zeroed() };
+    let fd = bpf(BPF_PROG_LOAD, &attr).map_err(failed("load", "a bpf program".to_owned()))?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Runs a program for a TC hook on a frame, which it may change; its return value.
+pub fn prog_test_run(program: impl AsFd, frame: &mut [u8]) -> Result<u32> {
+    let (given, length) = (frame.to_vec(), frame.len() as u32);
+    let mut attr = TestAttr { prog: raw(&program), size_in: length, size_out: length, ..TestAttr::new_zeroed() };
+    (attr.data_in, attr.data_out) = (given.as_ptr().addr() as u64, address(frame));
+    // SAFETY: `given` and `frame` live past the call and are as long as we say; `frame` is writable.
+    let result = unsafe { bpf_mut(BPF_PROG_TEST_RUN, &mut attr) };
+    result.map(|_| attr.retval).map_err(failed("run", "a bpf program".to_owned()))
+}
+
+/// `union bpf_attr`, as `BPF_PROG_LOAD` reads it.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct LoadAttr {
+    kind: u32,
+    count: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+}
+
+/// The same for `BPF_PROG_TEST_RUN`.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct TestAttr {
+    prog: u32,
+    retval: u32,
+    size_in: u32,
+    size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
 }
 
 /// `union bpf_attr`, as `BPF_PROG_ATTACH` and `BPF_PROG_DETACH` read it.

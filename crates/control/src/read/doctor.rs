@@ -1,13 +1,22 @@
 //! What can this kernel do, what is wrong here, and what is to be done about it?
 
-use crate::kernel::netlink::{LinkInfo, Netlink};
+mod drops;
+mod finding;
+mod inside;
+mod place;
+mod slave;
+
+use crate::error::{Result, refused};
+use crate::kernel::netlink::Netlink;
 use crate::kernel::single;
-use crate::model::{Backend, Finding, Link, Severity};
+use crate::model::{AddressEntry, AddressStatus, Backend, Finding, Link};
 use crate::port::hook::Hook;
 use crate::port::object;
-use crate::read::degraded::remedy;
 use crate::read::view;
+use crate::refusal::Refusal;
 use crate::slave::agent_client;
+use finding::{bad, good, limited};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -16,14 +25,47 @@ const BPF_JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 const FORCE_FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/force_forwarding";
 const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
-/// Checks everything. A check that fails is a finding too.
-pub fn doctor() -> Vec<Finding> {
-    let mut findings = vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()];
-    match view::links() {
-        Ok(links) => findings.extend(links.iter().flat_map(slave)),
-        Err(error) => findings.push(bad("slaves", &format!("cannot be read: {error}"), "run this as root")),
+/// Checks everything, of the slaves only the one of this name if there is one. A check that fails is a finding too.
+pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
+    if let Some(finding) = place::permissions() {
+        return Ok(vec![finding]);
     }
-    findings
+    let netlink = Netlink::open()?;
+    let mut links = view::links()?;
+    if let Some(name) = name {
+        links.retain(|link| link.name == name || link.host_end.1 == name);
+        if links.is_empty() {
+            return Err(refused("examine", name, Refusal::NoSlave));
+        }
+    }
+    let mut findings = vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()];
+    findings.extend(place::slaves_of_others(&netlink)?);
+    findings.extend(examine(&netlink, &links)?);
+    Ok(findings)
+}
+
+/// The findings about slaves and their masters.
+fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
+    let addresses = view::addresses()?;
+    let mut findings = Vec::new();
+    let masters: BTreeSet<&(u32, String)> = links.iter().map(|link| &link.master).collect();
+    for master in &masters {
+        findings.extend(slave::master(netlink, master)?);
+    }
+    for link in links {
+        let is_declared =
+            |entry: &AddressEntry| entry.slave.as_ref() == Some(&link.name) && entry.status == AddressStatus::Declared;
+        findings.extend(slave::slave(netlink, link, &addresses)?);
+        // What cannot be entered is in `link.degraded` already.
+        findings.extend(inside::inside(netlink, link, addresses.iter().any(is_declared)).unwrap_or_default());
+    }
+    findings.extend(slave::rules(links));
+    if !links.is_empty() {
+        let host_ends = links.iter().map(|link| link.host_end.0);
+        let counters: Vec<u32> = host_ends.chain(masters.iter().map(|master| master.0)).collect();
+        findings.extend(drops::growing(&counters)?);
+    }
+    Ok(findings)
 }
 
 fn programs() -> Finding {
@@ -93,39 +135,6 @@ fn agent() -> Finding {
     }
 }
 
-/// The findings about one slave.
-fn slave(link: &Link) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = link.degraded.iter().map(|text| bad(&link.name, text, remedy(text))).collect();
-    if let Some(upper) = upper(link) {
-        let text = format!("it belongs to {upper}, which sends frames with MAC addresses or tags that are dropped");
-        findings.push(limited(&link.name, &text, "use a macvlan or a bridge for that"));
-    }
-    findings
-}
-
-/// The bridge or bond that the slave belongs to, if that can be read.
-fn upper(link: &Link) -> Option<String> {
-    let netlink = Netlink::open().ok()?;
-    let device: LinkInfo = netlink.link(link.ifindex, link.netnsid).ok()??;
-    netlink.link(device.master?, link.netnsid).ok()?.map(|upper| upper.name)
-}
-
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
-fn good(subject: &str, text: &str) -> Finding {
-    finding(Severity::Good, subject, text, "")
-}
-
-fn limited(subject: &str, text: &str, remedy: &str) -> Finding {
-    finding(Severity::Limited, subject, text, remedy)
-}
-
-fn bad(subject: &str, text: &str, remedy: &str) -> Finding {
-    finding(Severity::Bad, subject, text, remedy)
-}
-
-fn finding(severity: Severity, subject: &str, text: &str, remedy: &str) -> Finding {
-    Finding { severity, subject: subject.to_owned(), text: text.to_owned(), remedy: remedy.to_owned() }
 }

@@ -1,48 +1,116 @@
 //! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
+mod fate;
+mod route;
+
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
+use crate::read::next_hop::NextHop;
 use crate::read::snapshot::Snapshot;
 use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use ipvl_core::{Action, Flood, FloodThen, FloodTo, Owner, OwnerEntry, Slot, Tables, Verdict};
+use fate::Fate;
+pub(super) use fate::{obstacle, remedy};
+use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, Owner, OwnerEntry, Slot, Tables, Verdict};
+use route::Router;
 use std::collections::BTreeMap;
 
 /// A verdict with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What happens to the frame.
+    /// What becomes of the frame, after the host's routing table was asked.
     pub verdict: Verdict,
-    /// The questions to the tables on which the decision rests, with the answers.
+    /// The questions to the tables, and to the kernel after them, on which the outcome rests, with the answers.
     pub questions: Vec<String>,
-    /// The verdict in a sentence.
+    /// The outcome in a sentence.
     pub text: String,
+    /// Why the kernel does not carry the verdict out; none if nothing is known to stand in its way.
+    pub lost: Option<String>,
+    /// What to do if the frame does not arrive; else empty.
+    pub remedy: String,
+}
+
+impl Explanation {
+    /// The same for a packet that the slave's own stack sends to this next hop, if it sends it.
+    pub fn behind(self, next: NextHop) -> Self {
+        let questions = next.notes.into_iter().chain(self.questions).collect();
+        match next.silent {
+            Some((why, remedy)) => {
+                Self { questions, text: format!("not sent: {why}"), lost: Some(why), remedy, ..self }
+            }
+            None => Self { questions, ..self },
+        }
+    }
+}
+
+/// Where a frame is looked at.
+pub struct Place<'a> {
+    /// A connection to the master's netns.
+    pub netlink: &'a Netlink,
+    /// The master.
+    pub master: u32,
+    /// The host end and the slot of the slave that sends it; none if the master receives it.
+    pub source: Option<(u32, Slot)>,
 }
 
 /// What happens to a frame that a slave sends or a master receives; `device` is the name of one of them.
 pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let netlink = Netlink::open()?;
-    let (port, slot) = find_port(&netlink, device)?;
-    let snapshot = Snapshot::read(&port)?;
-    let tables = Trace::new(&snapshot, names(&netlink, &port)?);
-    let verdict = match slot {
-        Some(slot) => ipvl_core::egress(&frame, &tables, Some(slot)),
-        None => ipvl_core::ingress(&frame, &tables),
-    };
-    let text = sentence(verdict, frame, &tables);
-    Ok(Explanation { verdict, text, questions: tables.questions() })
+    let (port, source) = find_port(&netlink, device)?;
+    let names = names(&netlink, &port)?;
+    let place = Place { netlink: &netlink, master: port.master, source };
+    explain_at(&place, &Snapshot::read(&port)?, names, &frame)
 }
 
-fn find_port(netlink: &Netlink, device: &str) -> Result<(Port, Option<Slot>)> {
+/// The same, by these tables; slaves are called by `names`.
+pub fn explain_at(
+    place: &Place<'_>,
+    snapshot: &Snapshot,
+    names: BTreeMap<Slot, String>,
+    frame: &impl Frame,
+) -> Result<Explanation> {
+    let tables = Trace::new(snapshot, names);
+    let verdict = match place.source {
+        Some((_, slot)) => ipvl_core::egress(frame, &tables, Some(slot)),
+        None => ipvl_core::ingress(frame, &tables),
+    };
+    let text = sentence(verdict, frame, &tables);
+    let owner = ipvl_core::destination(frame).map(|dst| snapshot.owner(dst));
+    let Fate { verdict, notes, text, lost, remedy } = fate(Fate::of(verdict, text), frame, place, owner)?;
+    let questions = tables.questions().into_iter().chain(notes).collect();
+    Ok(Explanation { verdict, questions, text, lost, remedy })
+}
+
+/// What the kernel does with the frame after the decision; `owner` is that of its destination.
+fn fate(decided: Fate, frame: &impl Frame, place: &Place<'_>, owner: Option<Owner>) -> Result<Fate> {
+    let input = place.source.map_or(place.master, |(host_end, _)| host_end);
+    let router = Router { netlink: place.netlink, master: place.master, input };
+    let leaves = || obstacle(place.netlink, place.master);
+    Ok(match (decided.verdict.action(), owner) {
+        (Action::Route, _) => router.by_program(frame)?,
+        (Action::Wire | Action::OnLink, _) => decided.unless(leaves()?),
+        (Action::Host, Some(Owner::Slave(_))) => router.by_stack(frame)?,
+        (Action::Host, Some(Owner::Nobody)) if place.source.is_some() => router.by_stack(frame)?,
+        (Action::Drop(reason), _) => Fate::dropped(reason),
+        (Action::Flood(Flood { then: FloodThen::Wire | FloodThen::WireAndHost, .. }), _) => match leaves()? {
+            Some((why, remedy)) => Fate { remedy, text: format!("{}; but {why}", decided.text), ..decided },
+            None => decided,
+        },
+        _ => decided,
+    })
+}
+
+/// The port, and for a slave its host end and slot.
+fn find_port(netlink: &Netlink, device: &str) -> Result<(Port, Option<(u32, Slot)>)> {
     if let Ok(link) = find::link(netlink, device)
         && let Some(port) = Port::find(netlink, link.ifindex)?
     {
         return Ok((port, None));
     }
     match find::slave(netlink, device) {
-        Ok(found) => Ok((found.port, Some(found.slot))),
+        Ok(found) => Ok((found.port, Some((found.host_end.ifindex, found.slot)))),
         Err(_) => Err(refused("explain what happens at", device, Refusal::NoSlave)),
     }
 }
@@ -57,7 +125,7 @@ fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
     Ok(names)
 }
 
-fn sentence(verdict: Verdict, frame: &[u8], tables: &Trace<'_>) -> String {
+fn sentence(verdict: Verdict, frame: &impl Frame, tables: &Trace<'_>) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("delivered to {}", tables.name(slot)),
         Action::Flood(flood) => {
@@ -83,8 +151,8 @@ fn recipients(to: FloodTo, tables: &Trace<'_>) -> String {
 }
 
 /// The group that a slave must have joined to get a copy.
-fn joined(flood: Flood, frame: &[u8], tables: &Trace<'_>) -> String {
-    match flood.group(&frame).filter(|_| flood.to != FloodTo::Nobody) {
+fn joined(flood: Flood, frame: &impl Frame, tables: &Trace<'_>) -> String {
+    match flood.group(frame).filter(|_| flood.to != FloodTo::Nobody) {
         Some(group) => {
             tables.members(group);
             format!(" and have joined {}", group.mac)

@@ -86,6 +86,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
             Owner::Host | Owner::Nobody if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
             Owner::Host | Owner::Nobody if self.is_unknown() && !self.sender.slave.host() => Err(Reason::NotIp.into()),
+            Owner::Nobody if !self.sender.slave.host() => Err(Reason::Undeclared.into()),
             Owner::Host | Owner::Nobody => self.to_host(),
         }
     }

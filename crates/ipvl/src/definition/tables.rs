@@ -194,8 +194,9 @@ const EXPLAIN: Object = Object {
     name: "explain",
     aliases: &[],
     about: "say what becomes of a frame, and why",
-    text: &["Runs the decision that the kernel runs, on the tables as they are now. Nothing is sent. The frame is \
-         described (a ping by default), or given in hexadecimal from its Ethernet header on."],
+    text: &["Runs the decision that the kernel runs, on the tables as they are now. Then asks the \
+         kernel what follows: the host's routing table, the next hop, the state of the master. Nothing is sent. The \
+         frame is described (a ping by default), or given in hexadecimal from its Ethernet header on."],
     commands: &[
         Verb { name: "from", aliases: &[], about: "A frame that a slave sends.", words: EXPLAIN_FROM },
         Verb { name: "in", aliases: &[], about: "A frame that a master receives.", words: EXPLAIN_IN },
@@ -245,10 +246,12 @@ const DOCTOR: Object = Object {
     aliases: &[],
     about: "look for what is missing or in the way",
     text: &["Looks at the kernel and at every slave, and says what to do. Ends with status 1 if something is broken."],
-    commands: &[Verb { name: "", aliases: &[], about: "Prints one finding a line.", words: &[] }],
-    examples: &[("ipvl doctor", "Is all well?")],
+    commands: &[Verb { name: "", aliases: &[], about: "Prints one finding a line.", words: DOCTOR_WORDS }],
+    examples: &[("ipvl doctor", "Is all well?"), ("ipvl doctor ipvl0", "Is all well with ipvl0?")],
     hidden: false,
 };
+
+const DOCTOR_WORDS: &[Word] = &[bare("dev", Value::Slave, "Only this slave, its master and the kernel.")];
 
 const AGENT: Object = Object {
     name: "agent",

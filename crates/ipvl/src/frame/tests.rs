@@ -26,37 +26,37 @@ fn the_source_is_the_slaves_own_of_the_same_family_and_scope() {
 #[test]
 fn a_slave_without_an_address_must_be_told_one() {
     let question = question(Way::From, "s0", description("10.0.0.99"));
-    let error = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[]).unwrap_err();
+    let error = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[], None).unwrap_err();
     assert_eq!(error, FrameError::NoSource { slave: "s0".to_owned(), family: "IPv4" });
     let src = Some(addr("10.0.0.7"));
     let told = Question { frame: Frame::Described(Description { src, ..description("10.0.0.99") }), ..question };
-    assert_eq!(bytes(&told, &[link(Mode::L2, MASTER_MAC)], &[]).unwrap()[26..30], [10, 0, 0, 7]);
+    assert_eq!(bytes(&told, &[link(Mode::L2, MASTER_MAC)], &[], None).unwrap()[26..30], [10, 0, 0, 7]);
 }
 
 #[test]
 fn what_a_master_receives_is_for_its_mac_from_a_stranger() {
     let question = question(Way::In, "eth0", description("10.0.0.10"));
-    let frame = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[]).unwrap();
+    let frame = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[], None).unwrap();
     assert_eq!((dst_mac(&frame), &frame[6..12]), (MASTER_MAC.0, &STRANGER_MAC.0[..]));
     assert_eq!(frame[26..30], STRANGER_4.0[12..]);
     let tun = Link { master_is_ip: true, ..link(Mode::L3, MASTER_MAC) };
-    let tun = bytes(&question, &[tun], &[]).unwrap();
+    let tun = bytes(&question, &[tun], &[], None).unwrap();
     assert_eq!(tun, frame[ETHERNET..]);
 }
 
 #[test]
 fn unknown_devices_are_named() {
     let name = "s9".to_owned();
-    let from = bytes(&question(Way::From, "s9", description("10.0.0.1")), &[], &[]);
+    let from = bytes(&question(Way::From, "s9", description("10.0.0.1")), &[], &[], None);
     assert_eq!(from, Err(FrameError::NotASlave { name: name.clone() }));
-    let into = bytes(&question(Way::In, "s9", description("10.0.0.1")), &[], &[]);
+    let into = bytes(&question(Way::In, "s9", description("10.0.0.1")), &[], &[], None);
     assert_eq!(into, Err(FrameError::NotAMaster { name }));
 }
 
 fn sent(to: &str, mode: Mode) -> Vec<u8> {
     let own = ["fe80::10", "10.0.0.10", "fd00::10"].map(|own| entry(own, "s0"));
     let addresses = own.into_iter().chain([entry("10.0.0.11", "s1")]).collect::<Vec<_>>();
-    bytes(&question(Way::From, "s0", description(to)), &[link(mode, MASTER_MAC)], &addresses).unwrap()
+    bytes(&question(Way::From, "s0", description(to)), &[link(mode, MASTER_MAC)], &addresses, None).unwrap()
 }
 
 fn dst_mac(frame: &[u8]) -> [u8; 6] {

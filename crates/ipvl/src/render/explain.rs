@@ -5,12 +5,24 @@ use crate::backend::Explanation;
 use ipvl_core::{Action, Verdict};
 use serde_json::json;
 
-/// What was looked up on the way, and what came of it.
+/// What was looked up on the way, what came of it, and what to do if the frame does not arrive.
 pub fn explanation(explanation: &Explanation, style: Style) -> String {
-    let Explanation { verdict, questions, text } = explanation;
+    let Explanation { verdict, questions, text, lost, remedy } = explanation;
+    let remedy_text = if remedy.is_empty() { String::new() } else { format!(" To do: {remedy}") };
+    let stop = if remedy.is_empty() || text.ends_with('.') { "" } else { "." };
+    let last = format!("{text}{stop}{remedy_text}\n");
     style.print(
-        || questions.iter().map(|question| format!("    {question}\n")).chain([format!("{text}\n")]).collect(),
-        || json!({ "verdict": word(*verdict), "reason": reason(*verdict), "questions": questions, "text": text }),
+        || questions.iter().map(|question| format!("    {question}\n")).chain([last]).collect(),
+        || {
+            json!({
+                "verdict": word(*verdict),
+                "reason": reason(*verdict),
+                "questions": questions,
+                "text": text,
+                "lost": lost,
+                "remedy": remedy,
+            })
+        },
     )
 }
 

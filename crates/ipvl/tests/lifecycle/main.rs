@@ -10,6 +10,8 @@ mod common;
 mod conflicts;
 mod crowd;
 mod direct;
+mod examining;
+mod explaining;
 mod flags;
 mod guest;
 mod guest_addresses;

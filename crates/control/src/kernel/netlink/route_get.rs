@@ -1,0 +1,71 @@
+//! Which route do packets to an address take?
+
+use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about};
+use super::uapi::*;
+use super::wire::{Message, Reply, attributes};
+use crate::error::Result;
+use ipvl_core::Addr;
+
+/// `struct rtmsg`.
+const RTMSG: usize = 12;
+
+/// The route that the kernel chose for its own packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChosenRoute {
+    /// The link that it leads out of.
+    pub oif: u32,
+    /// The next hop; none if the destination is on the link.
+    pub gateway: Option<Addr>,
+    /// The source address that it suggests.
+    pub source: Option<Addr>,
+    /// `RTN_*`.
+    pub kind: u8,
+}
+
+impl ChosenRoute {
+    /// Whether the address belongs to this netns.
+    pub fn is_local(&self) -> bool {
+        self.kind == RTN_LOCAL
+    }
+}
+
+impl Netlink {
+    /// The route of this netns to `dst`, for packets from `src` and out of `oif` if these are given; none if there is no route,
+    /// or one that refuses the packet.
+    pub fn route_to(&self, dst: Addr, src: Option<Addr>, oif: Option<u32>) -> Result<Option<ChosenRoute>> {
+        let (family, bytes) = family_and_bytes(dst);
+        let bits = bytes.len() as u8 * 8;
+        let header = [family, bits, src.map_or(0, |_| bits), 0, RT_TABLE_UNSPEC, 0, 0, 0, 0, 0, 0, 0];
+        let message = Message::new(RTM_GETROUTE, NLM_F_ACK, &header)
+            .bytes(RTA_DST, &bytes)
+            .option(src, |m, src| m.bytes(RTA_SRC, &family_and_bytes(src).1))
+            .option(oif, |m, oif| m.u32(RTA_OIF, oif));
+        let mut found = None;
+        match self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = parse(reply)) {
+            Err(error) if is_refusal(error.errno()) => Ok(None),
+            other => other.map(|()| found.filter(|route| matches!(route.kind, RTN_UNICAST | RTN_LOCAL))),
+        }
+    }
+}
+
+/// Whether the kernel says that there is no route, or a blackhole (EINVAL), unreachable or prohibit route.
+fn is_refusal(errno: Option<i32>) -> bool {
+    matches!(errno, Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL | libc::ENODEV))
+}
+
+fn parse(reply: Reply<'_>) -> Option<ChosenRoute> {
+    let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
+    let mut route = ChosenRoute { oif: 0, gateway: None, source: None, kind: header[7] };
+    for attribute in attributes(rest) {
+        match attribute.kind {
+            RTA_OIF => route.oif = attribute.u32(),
+            RTA_GATEWAY => route.gateway = addr(attribute.value),
+            // `struct rtvia`: the family, then the address.
+            RTA_VIA => route.gateway = attribute.value.get(2..).and_then(addr),
+            RTA_PREFSRC => route.source = addr(attribute.value),
+            _ => {}
+        }
+    }
+    Some(route)
+}

@@ -1,0 +1,116 @@
+//! What is wrong with a slave, seen from its master's netns?
+
+use super::finding::{bad, limited};
+use crate::error::Result;
+use crate::kernel::filters;
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::model::{AddressEntry, AddressStatus, Finding, Link};
+use crate::read::degraded::remedy;
+use crate::read::explain::obstacle;
+use ipvl_core::Mode;
+use std::fs;
+
+/// The findings about one slave; `addresses` is the address table.
+pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Vec<Finding>> {
+    let name = &link.name;
+    let mut findings: Vec<Finding> = link.degraded.iter().map(|text| bad(name, text, remedy(text))).collect();
+    findings.extend(upper(netlink, link).map(|upper| {
+        let text = format!("it belongs to {upper}, which sends frames with MAC addresses or tags that are dropped");
+        limited(name, &text, "use a macvlan or a bridge for that")
+    }));
+    findings.extend(addresses.iter().filter(|entry| is_of(entry, link)).filter_map(conflict));
+    if link.degraded.is_empty() && link.is_up() && !link.has_carrier() {
+        let text = format!(
+            "it is up and has no carrier: {} is down or has none, or the agent has not seen it yet",
+            link.master.1
+        );
+        findings.push(bad(name, &text, &format!("ip link set dev {} up; ipvl agent, if none runs", link.master.1)));
+    }
+    if reaches_host(link) {
+        findings.extend(not_forwarding(link));
+    } else if link.mode == Mode::L3 {
+        findings.extend(no_way_out(netlink, link, addresses)?);
+    }
+    Ok(findings)
+}
+
+/// The findings about one master.
+pub fn master(netlink: &Netlink, (ifindex, name): &(u32, String)) -> Result<Vec<Finding>> {
+    let blocked = netlink.link(*ifindex, None)?.and_then(|_| obstacle(netlink, *ifindex).ok().flatten());
+    let told = blocked.map(|(why, remedy)| bad(name, &format!("{why}: its slaves reach only each other"), &remedy));
+    Ok(told.into_iter().collect())
+}
+
+/// What the host's rules may do to slaves that its stack forwards for.
+pub fn rules(links: &[Link]) -> Vec<Finding> {
+    let Some(link) = links.iter().find(|link| reaches_host(link)) else { return Vec::new() };
+    let chains = filters::forward_chains().unwrap_or_default();
+    let told = chains.into_iter().filter(|chain| chain.drops).map(|chain| {
+        let (table, chain) = (chain.table, chain.name);
+        let text =
+            format!("chain {chain} of table {table} has policy drop, and the host's stack forwards for {}", link.name);
+        let rule = format!(
+            "is there a rule that accepts it? nft add rule {table} {chain} iifname '\"ipvlh*\"' accept, and oifname"
+        );
+        limited("forward", &text, &rule)
+    });
+    told.collect()
+}
+
+fn reaches_host(link: &Link) -> bool {
+    link.host || link.mode == Mode::L3s
+}
+
+fn is_of(entry: &AddressEntry, link: &Link) -> bool {
+    entry.slave.as_ref() == Some(&link.name) && entry.master == link.master.1
+}
+
+fn conflict(entry: &AddressEntry) -> Option<Finding> {
+    let (name, owner) = (entry.slave.as_deref()?, entry.owner.as_deref().unwrap_or("?"));
+    (entry.status == AddressStatus::Conflict).then(|| {
+        let text = format!(
+            "{} is on its device, but belongs to {owner}, which had it first: {name} gets no traffic for it",
+            entry.addr
+        );
+        bad(
+            name,
+            &text,
+            &format!("give one of the two another address: ip -n NETNS addr del {} dev {name}", entry.addr),
+        )
+    })
+}
+
+/// The switches without which the host's stack does not forward for a slave.
+fn not_forwarding(link: &Link) -> Option<Finding> {
+    let devices = [&link.host_end.1, &link.master.1];
+    let off = devices.into_iter().find(|device| {
+        let path = format!("/proc/sys/net/ipv4/conf/{device}/forwarding");
+        fs::read_to_string(path).is_ok_and(|text| text.trim() == "0")
+    })?;
+    let text = format!("it uses the host's stack, which does not forward what {off} receives");
+    Some(bad(&link.name, &text, &format!("sysctl net.ipv4.conf.{off}.forwarding=1")))
+}
+
+/// Whether the host has no default route for a family in which an l3 slave has an address.
+fn no_way_out(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Vec<Finding>> {
+    let (v4, v6) = netlink.has_default_routes()?;
+    let own = || addresses.iter().filter(|entry| is_of(entry, link) && !entry.addr.is_link_local());
+    let has = |is_v4: bool| own().any(|entry| entry.addr.as_v4().is_some() == is_v4);
+    let told = [(v4, true, "IPv4"), (v6, false, "IPv6")].into_iter().filter(|(there, is_v4, _)| !there && has(*is_v4));
+    Ok(told
+        .map(|(_, is_v4, family)| {
+            let text = format!("it is routed by the host's table, which has no {family} default route");
+            let fix = match is_v4 {
+                true => "ip route add default via ROUTER, on the host",
+                false => "ip -6 route add default via ROUTER; a host that forwards needs accept_ra=2 to learn it",
+            };
+            limited(&link.name, &text, fix)
+        })
+        .collect())
+}
+
+/// The bridge or bond that the slave belongs to, if that can be read.
+fn upper(netlink: &Netlink, link: &Link) -> Option<String> {
+    let device: LinkInfo = netlink.link(link.ifindex, link.netnsid).ok()??;
+    netlink.link(device.master?, link.netnsid).ok()?.map(|upper| upper.name)
+}

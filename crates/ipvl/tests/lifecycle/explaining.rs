@@ -1,0 +1,96 @@
+//! Does `ipvl explain` say what becomes of a packet after the decision: routes, next hops, the master's state?
+
+use ipvl_testbed::{Lab, require_root};
+
+use crate::common::{pings_now, run, soon};
+
+/// A destination behind the outside machine.
+const FAR: &str = "198.51.100.7";
+
+/// A slave in this mode whose own stack sends everything out.
+fn lab(mode: &str) -> Lab {
+    let lab = Lab::new(1);
+    lab.add_slave(0, &format!("mode {mode}"), &["10.0.0.10/24"]);
+    let way = if mode == "l2" { "via 10.0.0.254" } else { "dev ipvl0" };
+    run(&lab.slaves[0], &format!("ip route add default {way}"));
+    lab
+}
+
+#[track_caller]
+fn says(lab: &Lab, question: &str, expected: &str) {
+    let explained = lab.ipvl(&format!("explain from ipvl0 to {question}"));
+    let last = explained.lines().last().unwrap_or_default();
+    assert!(last.contains(expected), "{question}: not {expected:?} but\n{explained}");
+}
+
+#[track_caller]
+fn dropped(lab: &Lab, reason: &str) {
+    pings_now(&lab.slaves[0], FAR);
+    assert!(lab.ipvl("stats dev ipvl0").contains(reason), "{reason}: {}", lab.ipvl("stats dev ipvl0"));
+}
+
+#[test]
+fn for_l3_the_hosts_routing_table_is_asked_as_the_program_does() {
+    require_root!();
+    let lab = lab("l3");
+    says(&lab, FAR, "dropped as no-route");
+    dropped(&lab, "no-route");
+    run(&lab.host, "ip route add default via 10.0.0.254");
+    says(&lab, FAR, "sent out of eth0 by the host's routing table");
+    for (kind, reason) in [("blackhole", "blackhole"), ("unreachable", "unreachable"), ("prohibit", "prohibit")] {
+        run(&lab.host, &format!("ip route add {kind} {FAR}"));
+        says(&lab, FAR, &format!("dropped as {reason}"));
+        dropped(&lab, reason);
+        run(&lab.host, &format!("ip route del {kind} {FAR}"));
+    }
+    run(&lab.host, &format!("ip route add {FAR} via 10.0.0.254 mtu lock 600"));
+    says(&lab, &format!("{FAR} len 1000"), "sends fragments of 600 bytes");
+    says(&lab, FAR, "sent out of eth0");
+    run(&lab.host, "ip link set eth0 down");
+    says(&lab, FAR, "dropped as no-route");
+}
+
+#[test]
+fn a_master_that_is_down_sends_nothing() {
+    require_root!();
+    let lab = lab("l2");
+    says(&lab, FAR, "sent out of the master");
+    run(&lab.ext, "ip link set eth0 down");
+    soon("the loss of the carrier is told", || {
+        lab.ipvl(&format!("explain from ipvl0 to {FAR} dst-mac 00:00:5e:00:53:01")).contains("eth0 has no carrier")
+    });
+    run(&lab.host, "ip link set eth0 down");
+    says(&lab, &format!("{FAR} dst-mac 00:00:5e:00:53:01"), "lost: eth0 is down. To do: ip link set dev eth0 up");
+}
+
+#[test]
+fn the_slaves_own_routes_and_neighbours_are_asked() {
+    require_root!();
+    let lab = Lab::new(2);
+    for n in 0..2 {
+        lab.add_slave(n, "mode l2", &[&format!("10.0.0.1{n}/24")]);
+    }
+    says(&lab, FAR, "not sent: ipvl0's own stack has no route");
+    run(&lab.slaves[0], &format!("ip route add {FAR} via 10.0.0.11"));
+    says(&lab, FAR, "dropped as undeclared");
+    pings_now(&lab.slaves[0], FAR);
+    assert!(lab.ipvl("stats dev ipvl0").contains("undeclared"), "{}", lab.ipvl("stats dev ipvl0"));
+    lab.ipvl(&format!("addr add {FAR} dev ipvl1"));
+    says(&lab, FAR, "delivered to ipvl1");
+    let unresolved = lab.ipvl("explain from ipvl0 to 10.0.0.99");
+    assert!(unresolved.contains("unresolved"), "{unresolved}");
+}
+
+#[test]
+fn for_l3s_the_hosts_forward_rules_are_named() {
+    require_root!();
+    let lab = lab("l3s");
+    run(&lab.host, "ip route add default via 10.0.0.254");
+    says(&lab, FAR, "unless the host's FORWARD rules drop it");
+    lab.host.run(["nft", "add", "table", "inet", "t"]);
+    lab.host.run(["nft", "add", "chain", "inet", "t", "f", "{ type filter hook forward priority 0 ; policy drop ; }"]);
+    let explained = lab.ipvl(&format!("explain from ipvl0 to {FAR}"));
+    assert!(explained.contains("chain f of table inet t has policy drop"), "{explained}");
+    run(&lab.host, "sysctl -qw net.ipv4.conf.all.forwarding=0");
+    says(&lab, FAR, "lost: the host's stack does not forward what ipvlh");
+}
