@@ -90,7 +90,7 @@ impl<'a> Meeting<'a> {
     }
 
     pub fn question(&self) -> bool {
-        self.packet().is_some_and(|packet| packet.is_question())
+        self.packet().is_some_and(|packet| packet.is_solicitation())
     }
 
     pub fn source(&self) -> Option<Addr> {
