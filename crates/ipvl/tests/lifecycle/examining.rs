@@ -1,6 +1,6 @@
 //! Does `ipvl doctor` name what is wrong with a slave, as far as that can be seen from its host?
 
-use ipvl_testbed::{Lab, Output, require_root};
+use ipvl_testbed::{Lab, Output, require_device, require_root};
 
 use crate::common::{exec, kill_agent, run, shell, soon};
 
@@ -70,7 +70,7 @@ fn a_duplicate_address_is_named() {
 fn drops_that_grow_are_named_with_their_reasons() {
     require_root!();
     let lab = lab(&["l2", "l2"]);
-    run(&lab.slaves[0], &format!("ip neigh replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev ipvl0"));
+    run(&lab.slaves[0], "ip neigh replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev ipvl0");
     names_while(&lab, &pinging("10.0.0.1"), "dropped in 200 ms as no-host-access");
     run(&lab.slaves[0], "ip route add 198.51.100.0/24 via 10.0.0.11");
     names_while(&lab, &pinging("198.51.100.7"), "dropped in 200 ms as undeclared");
@@ -81,6 +81,13 @@ fn drops_that_grow_are_named_with_their_reasons() {
     run(&lab.slaves[0], "ip addr add 203.0.113.9/32 dev lo");
     run(&lab.slaves[0], &format!("ip neigh replace {OUTSIDE} lladdr 02:00:00:00:00:99 dev ipvl0"));
     names_while(&lab, &pinging(&format!("-I 203.0.113.9 {OUTSIDE}")), "dropped in 200 ms as not-owned");
+}
+
+#[test]
+fn tagged_frames_are_named() {
+    require_root!();
+    require_device!("vlan id 5");
+    let lab = lab(&["l2"]);
     run(&lab.slaves[0], "ip link add link ipvl0 name v5 type vlan id 5");
     run(&lab.slaves[0], "ip addr add 10.5.0.1/24 dev v5");
     run(&lab.slaves[0], "ip link set v5 up");
@@ -108,7 +115,7 @@ fn a_master_that_is_down_and_missing_routes_are_named() {
     require_root!();
     let lab = lab(&["l2"]);
     names(&lab, "has no IPv4 default route");
-    run(&lab.slaves[0], &format!("ip route add default via 10.0.0.99"));
+    run(&lab.slaves[0], "ip route add default via 10.0.0.99");
     exec(&lab.slaves[0], "ping -n -q -c 1 -W 4 198.51.100.7");
     names_as_bad(&lab, "its router 10.0.0.99 does not answer");
     run(&lab.host, "ip link set eth0 down");
