@@ -18,7 +18,7 @@ pub fn status(call: &Call, network: &Network) -> Result<(), Failure> {
     // An agent that does not run is started, and one slave that ails is no other's harm.
     let concerns = |finding: &Finding| ["programs", "hook"].contains(&finding.subject.as_str());
     let is_bad = |finding: &Finding| finding.severity == Severity::Bad && concerns(finding);
-    let bad = ipvl_control::doctor().into_iter().find(is_bad);
+    let bad = ipvl_control::kernel_findings().into_iter().find(is_bad);
     if let Some(finding) = bad {
         let text = format!("{}: {}", finding.subject, finding.text);
         return Err(Failure::new(Code::NotAvailable, text).with_details(finding.remedy));

@@ -20,7 +20,7 @@ pub use attach::{
 pub use error::{Error, Result};
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;
-pub use read::doctor::doctor;
+pub use read::doctor::{doctor, kernel_findings};
 pub use read::explain::{Explanation, explain};
 pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};

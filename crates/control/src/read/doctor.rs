@@ -38,10 +38,15 @@ pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
             return Err(refused("examine", name, Refusal::NoSlave));
         }
     }
-    let mut findings = vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()];
+    let mut findings = kernel_findings();
     findings.extend(place::slaves_of_others(&netlink)?);
     findings.extend(examine(&netlink, &links)?);
     Ok(findings)
+}
+
+/// The findings about this kernel and the agent.
+pub fn kernel_findings() -> Vec<Finding> {
+    vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()]
 }
 
 /// The findings about slaves and their masters.

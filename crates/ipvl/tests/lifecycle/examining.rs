@@ -1,6 +1,6 @@
 //! Does `ipvl doctor` name what is wrong with a slave, as far as that can be seen from its host?
 
-use ipvl_testbed::{Lab, Output, require_root};
+use ipvl_testbed::{Lab, Output, require_device, require_root};
 
 use crate::common::{exec, kill_agent, run, shell, soon};
 
@@ -42,7 +42,7 @@ fn names_while(lab: &Lab, sends: &str, expected: &str) {
     let text = format!("{sends} >/dev/null 2>&1 & echo $!");
     let pid = shell(&lab.slaves[0], &text).stdout;
     names(lab, expected);
-    exec(&lab.slaves[0], &format!("kill {}", pid.trim()));
+    shell(&lab.slaves[0], &format!("kill {}", pid.trim()));
 }
 
 fn pinging(to: &str) -> String {
@@ -70,7 +70,7 @@ fn a_duplicate_address_is_named() {
 fn drops_that_grow_are_named_with_their_reasons() {
     require_root!();
     let lab = lab(&["l2", "l2"]);
-    run(&lab.slaves[0], &format!("ip neigh replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev ipvl0"));
+    run(&lab.slaves[0], "ip neigh replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev ipvl0");
     names_while(&lab, &pinging("10.0.0.1"), "dropped in 200 ms as no-host-access");
     run(&lab.slaves[0], "ip route add 198.51.100.0/24 via 10.0.0.11");
     names_while(&lab, &pinging("198.51.100.7"), "dropped in 200 ms as undeclared");
@@ -79,10 +79,19 @@ fn drops_that_grow_are_named_with_their_reasons() {
     names_while(&lab, &pinging("10.0.0.11"), "dropped in 200 ms as private");
     lab.set_slave(0, "type ipvlan guard strict");
     run(&lab.slaves[0], "ip addr add 203.0.113.9/32 dev lo");
+    run(&lab.slaves[0], &format!("ip neigh replace {OUTSIDE} lladdr 02:00:00:00:00:99 dev ipvl0"));
     names_while(&lab, &pinging(&format!("-I 203.0.113.9 {OUTSIDE}")), "dropped in 200 ms as not-owned");
+}
+
+#[test]
+fn tagged_frames_are_named() {
+    require_root!();
+    require_device!("vlan id 5");
+    let lab = lab(&["l2"]);
     run(&lab.slaves[0], "ip link add link ipvl0 name v5 type vlan id 5");
     run(&lab.slaves[0], "ip addr add 10.5.0.1/24 dev v5");
     run(&lab.slaves[0], "ip link set v5 up");
+    run(&lab.slaves[0], "ip neigh replace 10.5.0.2 lladdr 02:00:00:00:00:99 dev v5");
     names_while(&lab, &pinging("10.5.0.2"), "dropped in 200 ms as tagged");
 }
 
@@ -92,7 +101,13 @@ fn a_locked_mtu_is_named_while_packets_exceed_it() {
     let lab = lab(&["l3"]);
     run(&lab.slaves[0], "ip route add default dev ipvl0");
     run(&lab.host, &format!("ip route add 198.51.100.7 via {OUTSIDE} mtu lock 600"));
-    names_while(&lab, &pinging("-M probe -s 1000 198.51.100.7"), "dropped in 200 ms as too-big");
+    // A stack that does not learn the path's MTU from the ICMP error goes on as before.
+    for words in
+        ["table ip t", "chain ip t i { type filter hook input priority 0 ; }", "rule ip t i ip protocol icmp drop"]
+    {
+        lab.slaves[0].run(["nft", "add", words]);
+    }
+    names_while(&lab, &pinging("-M do -s 1000 198.51.100.7"), "dropped in 200 ms as too-big");
 }
 
 #[test]
@@ -100,7 +115,7 @@ fn a_master_that_is_down_and_missing_routes_are_named() {
     require_root!();
     let lab = lab(&["l2"]);
     names(&lab, "has no IPv4 default route");
-    run(&lab.slaves[0], &format!("ip route add default via 10.0.0.99"));
+    run(&lab.slaves[0], "ip route add default via 10.0.0.99");
     exec(&lab.slaves[0], "ping -n -q -c 1 -W 4 198.51.100.7");
     names_as_bad(&lab, "its router 10.0.0.99 does not answer");
     run(&lab.host, "ip link set eth0 down");
@@ -122,7 +137,9 @@ fn host_access_without_forwarding_and_forward_rules_that_drop_are_named() {
     lab.host.run(["nft", "add", "table", "inet", "t"]);
     lab.host.run(["nft", "add", "chain", "inet", "t", "f", "{ type filter hook forward priority 0 ; policy drop ; }"]);
     names(&lab, "chain f of table inet t has policy drop");
-    run(&lab.host, "sysctl -qw net.ipv4.conf.all.forwarding=0");
+    for value in ["1", "0"] {
+        lab.host.sysctl("net/ipv4/conf/all/forwarding", value);
+    }
     names_as_bad(&lab, "does not forward what");
 }
 
@@ -130,9 +147,9 @@ fn host_access_without_forwarding_and_forward_rules_that_drop_are_named() {
 fn a_netns_that_forwards_undeclared_is_named() {
     require_root!();
     let lab = lab(&["l2"]);
-    run(&lab.slaves[0], "ip link add d0 type dummy");
+    run(&lab.slaves[0], "ip link add d0 type veth peer name d1");
     run(&lab.slaves[0], "ip link set d0 up");
-    run(&lab.slaves[0], "sysctl -qw net.ipv4.ip_forward=1");
+    lab.slaves[0].sysctl("net/ipv4/ip_forward", "1");
     names(&lab, "forwards, and nothing is declared for it");
     lab.ipvl("addr add 198.51.100.0/24 dev ipvl0");
     assert!(!lab.try_ipvl("doctor").stdout.contains("nothing is declared"));

@@ -91,6 +91,8 @@ fn for_l3s_the_hosts_forward_rules_are_named() {
     lab.host.run(["nft", "add", "chain", "inet", "t", "f", "{ type filter hook forward priority 0 ; policy drop ; }"]);
     let explained = lab.ipvl(&format!("explain from ipvl0 to {FAR}"));
     assert!(explained.contains("chain f of table inet t has policy drop"), "{explained}");
-    run(&lab.host, "sysctl -qw net.ipv4.conf.all.forwarding=0");
+    for value in ["1", "0"] {
+        lab.host.sysctl("net/ipv4/conf/all/forwarding", value);
+    }
     says(&lab, FAR, "lost: the host's stack does not forward what ipvlh");
 }

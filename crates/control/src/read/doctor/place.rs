@@ -4,6 +4,7 @@ use super::finding::bad;
 use crate::error::Result;
 use crate::kernel::netlink::Netlink;
 use crate::model::Finding;
+use crate::port::host_end::HostEnd;
 use crate::slave::find;
 use std::fs;
 
@@ -23,7 +24,8 @@ pub fn permissions() -> Option<Finding> {
 
 /// The slaves in this netns of masters in another one: from here only their own ends can be seen.
 pub fn slaves_of_others(netlink: &Netlink) -> Result<Vec<Finding>> {
-    let away = netlink.links(None)?.into_iter().filter(|link| link.link_netnsid.is_some());
+    let links = netlink.links(None)?.into_iter();
+    let away = links.filter(|link| link.link_netnsid.is_some() && HostEnd::of(link).is_none());
     let found = away.filter_map(|link| Some((find::master_of(netlink, &link)?, link.name)));
     let told = found.map(|(master, name)| {
         let text =
