@@ -3,6 +3,8 @@
 mod carry_out;
 mod fault;
 mod file;
+mod link_schema;
+mod link_table;
 mod namespaces;
 mod observe;
 mod plan;

@@ -3,9 +3,11 @@
 mod l2;
 mod l3;
 
-use crate::abi::{Flag, Mode, PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::frame::{Frame, Tables};
 use crate::guard::Sender;
+use crate::options::{Flag, Mode};
+use crate::slave::Slave;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{Ethernet, HEADER_LEN, Packet, Protocol, ethertype};
 

@@ -4,10 +4,12 @@
 //! and the whole decision is made. Where something is said, it is what the whole decision would say: a property test
 //! holds the two together. Every comparison is between machine words, for this runs for every packet.
 
-use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::addr::{Mac, Words};
 use crate::frame::{Frame, Tables};
+use crate::options::{Flag, Guard, Mode};
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{HEADER_LEN, ethertype, plain_checksum_holds};
 

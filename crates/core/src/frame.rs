@@ -1,9 +1,10 @@
 //! What may a decision ask about a frame and about the world?
 
-use crate::abi::{PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::addr::{Addr, Words};
 use crate::group::{Group, Members};
 use crate::owner::Owner;
+use crate::slave::Slave;
 
 /// The bytes of a frame, and what the kernel knows about it besides.
 pub trait Frame {

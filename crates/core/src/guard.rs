@@ -1,9 +1,11 @@
 //! May this slave claim this address?
 
-use crate::abi::{Guard, Slave, Slot};
+use crate::abi::Slot;
 use crate::addr::Addr;
 use crate::frame::Tables;
+use crate::options::Guard;
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::verdict::Reason;
 use crate::wire::{NeighbourMessage, Packet};
 

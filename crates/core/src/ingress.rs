@@ -1,9 +1,11 @@
 //! What becomes of a frame that the master receives?
 
-use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
+use crate::abi::{PortEntry, Slot, WIRE};
 use crate::digest::digest;
 use crate::frame::{Frame, Tables};
+use crate::options::{Flag, Mode};
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::{Ethernet, HEADER_LEN, Packet};
 

@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod link;
 mod news;
+mod options;
 mod plan;
 mod stats;
 

@@ -1,7 +1,7 @@
 //! What must be done so that a slave is as it should be? Desired and observed in, steps out; nothing is touched here.
 
 use crate::slave::routes::{self, Prefix, Route, Vrf};
-use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, PortEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, PortEntry, Slave, Slot, State};
 use std::collections::BTreeSet;
 
 /// A slave and its host end as they are.
@@ -115,11 +115,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let (port, slave) = (desired.port, desired.slave);
     let up = observed.up && desired.master_running && !port.has(PortEntry::MASTER_GONE);
     // What it had joined before it went down may not be what it has joined now.
-    let all_groups = slave.config().all_groups || up && !slave.up();
+    let all_groups = slave.state().all_groups || up && !slave.up();
     // A tap device is sent to by its queue in any case.
     let queued = observed.host_end_queued && !observed.tap;
-    let config = SlaveConfig { up, local: observed.local, all_groups, queued, ..slave.config() };
-    let updated = Slave::new(slave.host_end, config);
+    let updated = slave.with_state(State { up, local: observed.local, queued, all_groups });
     let inside = inside(desired, observed);
     let mut addrs: BTreeSet<Addr> =
         observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
@@ -220,18 +219,19 @@ fn full_len(addr: Addr) -> u8 {
 mod tests {
     use super::*;
     use crate::kernel::netlink::RouteInfo;
+    use ipvl_core::{HostAccess, Options};
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
     fn desired(mode: Mode, up: bool) -> Desired {
-        let config = SlaveConfig { mode, up, ..SlaveConfig::DEFAULT };
+        let options = Options { mode, ..Options::DEFAULT };
         let port = PortEntry { mac: MAC, mtu: 1500, ..PortEntry::default() };
         Desired {
             port,
             master_running: true,
             vrf: None,
             old_mtu: 1500,
-            slave: Slave::new(9, config),
+            slave: Slave::new(9, options, State { up, ..State::default() }),
             slot: Slot(4),
             declared: BTreeSet::new(),
         }
@@ -359,7 +359,8 @@ mod tests {
     #[test]
     fn a_tap_device_has_a_guests_addresses_and_is_left_alone() {
         let mut wish = desired(Mode::L2, true);
-        wish.slave = Slave::new(9, SlaveConfig { host: true, local: true, ..wish.slave.config() });
+        wish.slave = wish.slave.with_options(Options { host: HostAccess::On, ..wish.slave.options() });
+        wish.slave = wish.slave.with_state(State { local: true, ..wish.slave.state() });
         let (guest, net) = (Addr::v4([10, 0, 0, 7]), (Addr::v4([10, 1, 0, 0]), 16));
         wish.declared = BTreeSet::from([(guest, 32), net]);
         let addrs = BTreeSet::new();

@@ -12,7 +12,7 @@ use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{Addr, Mac, OwnerEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, Mac, OwnerEntry, Slot, State};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
@@ -95,7 +95,7 @@ impl Agent {
         let entry = plan.slave.unwrap_or(desired.slave);
         let hearing = hearing(&slave, place, entry, !desired.declared.is_empty());
         // Whoever is answered for may have got or lost an address.
-        let unsettled = entry.config().all_groups || hearing.answered_for;
+        let unsettled = entry.state().all_groups || hearing.answered_for;
         if self.registry.set_hearing(host_end, hearing) || unsettled {
             self.dirty.groups.insert(host_end);
         }
@@ -184,9 +184,8 @@ impl Agent {
         if now.host_end != slave.host_end {
             return Ok(());
         }
-        let (now, ours) = (now.config(), slave.config());
-        let config = SlaveConfig { all_groups: ours.all_groups || now.all_groups, ..now.found_as(ours) };
-        port.maps.set_slave(slot, Slave::new(slave.host_end, config))
+        let all_groups = slave.state().all_groups || now.state().all_groups;
+        port.maps.set_slave(slot, now.with_state(State { all_groups, ..slave.state() }))
     }
 
     /// Makes the table agree with the slave's device. Who came first keeps an address.

@@ -10,7 +10,7 @@ use crate::port::host_end::owner_of;
 use crate::read::view::{Known, known_slaves, readable_peer};
 use crate::slave::find;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, OwnerEntry, SlaveConfig};
+use ipvl_core::{Addr, Options, OwnerEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `IFA_F_PERMANENT`: neither DHCP's nor a router's.
@@ -49,7 +49,7 @@ pub struct Present {
     /// The host end's ifindex and name.
     pub host_end: (u32, String),
     /// Mode, flag, guard and the like, as they were asked for.
-    pub config: SlaveConfig,
+    pub options: Options,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -112,7 +112,7 @@ fn present(netlink: &Netlink, known: &Known) -> Result<Present> {
         backend: Backend::of(host_end),
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
-        config: slave.config(),
+        options: slave.options(),
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,

@@ -155,14 +155,8 @@ fn compare(wish: &Wish, was: &Present, observed: &Observed) -> Result<Difference
 }
 
 fn change(Wish { spec, name, netns, .. }: &Wish, was: &Present) -> Change {
-    let config = was.config;
     Change {
-        mode: (spec.mode != config.mode).then_some(spec.mode),
-        flag: (spec.flag != config.flag).then_some(spec.flag),
-        guard: (spec.guard != config.guard).then_some(spec.guard),
-        host: (spec.host != config.host).then_some(spec.host),
-        neigh_proxy: (spec.neigh_proxy != config.proxied).then_some(spec.neigh_proxy),
-        siblings_direct: (spec.siblings_direct != config.direct).then_some(spec.siblings_direct),
+        options: was.options.change_to(spec.options),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),

@@ -1,10 +1,10 @@
 //! What do files ask for, all together? Read, checked by itself, and not yet compared with what is there.
 
 use super::fault::{Fault, Place, Wrong};
-use super::file::{File, Link};
-use super::value::{NeighWord, NetnsName, SiblingsWord};
+use super::file::{DeviceTable, File, Link};
+use super::value::NetnsName;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
-use ipvl_core::Addr;
+use ipvl_core::{Addr, Options};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave that is to be.
@@ -99,7 +99,7 @@ fn table_and_key(path: &str) -> (Option<String>, Option<String>) {
     }
 }
 
-fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
+fn wish(file: &str, number: usize, Link { device: link, options }: Link) -> Result<Wish, Fault> {
     let table = Some(format!("[[link]] {number} \"{}\"", link.name.0));
     let place = Place { file: file.to_owned(), line: None, table, key: None };
     check_kind(&link).map_or(Ok(()), |(key, wrong)| Err(Fault::new(place.at(key), wrong)))?;
@@ -112,12 +112,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
     let spec = LinkSpec {
         master: link.master.0,
         name: Some(link.name.0.clone()),
-        mode: link.mode.into(),
-        flag: link.flag.into(),
-        guard: link.guard.into(),
-        host: link.host,
-        neigh_proxy: link.neigh == NeighWord::Proxy,
-        siblings_direct: link.siblings == SiblingsWord::Direct,
+        options: Options::DEFAULT.changed(options),
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
@@ -130,7 +125,7 @@ fn wish(file: &str, number: usize, link: Link) -> Result<Wish, Fault> {
 }
 
 /// What does not go with the kind of device, and why.
-fn check_kind(link: &Link) -> Option<(&'static str, Wrong)> {
+fn check_kind(link: &DeviceTable) -> Option<(&'static str, Wrong)> {
     match Kind::from(link.kind) {
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", Wrong::TapStays)),
         Kind::Ipvtap if link.backend.is_some() => Some(("backend", Wrong::OnlyPair)),

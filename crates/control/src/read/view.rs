@@ -25,7 +25,7 @@ pub fn links() -> Result<Vec<Link>> {
         let nsid = known.host_end.link_netnsid;
         let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| netns::name_of(&netlink, id)).clone());
         let degraded = degraded(&known, &device).map(|(why, _)| why.to_owned());
-        let all_groups = known.slave.mode() == Mode::L2 && known.slave.config().all_groups;
+        let all_groups = known.slave.mode() == Mode::L2 && known.slave.state().all_groups;
         let (degraded, groups) = (degraded.into_iter().collect(), known.groups.clone());
         links.push(Link { degraded, groups, all_groups, ..link(&known, &device, netns) });
     }
@@ -141,15 +141,10 @@ pub(crate) fn link(known: &Known, device: &LinkInfo, netns: Option<String>) -> L
         txqlen: device.txqlen,
         qdisc: device.qdisc.clone(),
         mac: device.mac.unwrap_or(Mac([0; 6])),
-        mode: entry.mode(),
-        flag: entry.flag(),
-        guard: entry.guard(),
-        host: entry.host(),
-        neigh_proxy: entry.config().proxied,
-        siblings_direct: entry.config().direct,
+        options: entry.options_in_effect(),
         groups: Vec::new(),
         all_groups: false,
-        queue: entry.config().queued.then(|| host_end.qdisc.clone()),
+        queue: entry.state().queued.then(|| host_end.qdisc.clone()),
         degraded: Vec::new(),
         detail: device.detail.clone(),
     }

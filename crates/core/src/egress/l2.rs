@@ -1,8 +1,9 @@
 //! Where does an l2 slave's frame go? Its own stack has done everything; frames are switched.
 
 use super::{Outgoing, SiblingPath};
-use crate::abi::{Flag, Mode, PortEntry};
+use crate::abi::PortEntry;
 use crate::frame::{Frame, Tables};
+use crate::options::{Flag, Mode};
 use crate::owner::Owner;
 use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
 use crate::wire::Protocol;

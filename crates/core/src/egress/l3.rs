@@ -1,8 +1,8 @@
 //! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
 
 use super::{Outgoing, SiblingPath};
-use crate::abi::Mode;
 use crate::frame::{Frame, Tables};
+use crate::options::Mode;
 use crate::owner::Owner;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{HEADER_LEN, Protocol, checksum_holds};

@@ -1,6 +1,6 @@
 //! How is a change told? As `ip monitor` tells it, a line for each thing that is not as it was.
 
-use super::{Style, addr, link};
+use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
 use ipvl_control::kernel::sys::{LocalTime, local_time};
@@ -58,7 +58,7 @@ fn text(news: &News) -> String {
         News::LinkDeleted(link) => format!("Deleted {}", described(link)),
         News::LinkChanged { what, old, new } => {
             let (was, is) = (in_words(value(*what, old)), in_words(value(*what, new)));
-            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.word())
+            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.name())
         }
         News::AddressAdded(entry) => addr::text(entry),
         News::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
@@ -77,7 +77,7 @@ fn json(news: &News) -> Value {
         News::LinkDeleted(link) => of_link("delete", link),
         News::LinkChanged { what, old, new } => {
             let mut all = of_link("change", new);
-            (all["what"], all["old"], all["new"]) = (json!(what.word()), value(*what, old), value(*what, new));
+            (all["what"], all["old"], all["new"]) = (json!(what.name()), value(*what, old), value(*what, new));
             all
         }
         News::AddressAdded(entry) => of_address("add", entry),
@@ -117,12 +117,7 @@ fn value(what: Property, link: &Link) -> Value {
         Property::Carrier => json!(link.has_carrier()),
         Property::Mtu => json!(link.mtu),
         Property::Address => json!(link.mac.to_string()),
-        Property::Mode => json!(link.mode.word()),
-        Property::Flag => json!(link.flag.word()),
-        Property::Guard => json!(link.guard.word()),
-        Property::Host => json!(link.host),
-        Property::Neigh => json!(super::link::neigh(link)),
-        Property::Siblings => json!(super::link::siblings(link.siblings_direct)),
+        Property::Option(key) => options::in_json(key.entry(), link.options),
         Property::Degraded => json!(link.degraded.first()),
     }
 }

@@ -69,7 +69,7 @@ impl Watched {
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
         let told = alias_event::told(host_end);
         if let Some(entry) = told.filter(|_| told != self.told) {
-            self.known.slave = alias_event::merged(self.known.slave, entry);
+            self.known.slave = self.known.slave.with_options(entry.options());
         }
         self.told = told;
         self.known.host_end = host_end.clone();
