@@ -12,9 +12,10 @@ mod programs;
 
 use devices::{Devices, MASTER, sent};
 use ipvl_control::read::snapshot::Snapshot;
-use ipvl_core::wire::HEADER_LEN;
+use ipvl_core::maps::DropKey;
+use ipvl_core::wire::ETH_HLEN;
 use ipvl_core::{
-    Action, DropKey, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Then, Verdict, WIRE, digest, egress, icmp_error_v4,
+    Action, FloodThen, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Verdict, WIRE, digest, egress, icmp_error_v4,
     icmp_error_v6, ingress,
 };
 use ipvl_testbed::{require_kernel, require_root};
@@ -170,7 +171,7 @@ impl Tried<'_> {
         let Action::Flood(flood) = self.native.action() else { return BTreeMap::new() };
         let slaves =
             audience(flood, &self.case.frame, self.snapshot).into_iter().map(|Slot(slot)| SLAVES[slot as usize]);
-        let wire = (flood.then == Then::WireAndHost).then_some(MASTER);
+        let wire = (flood.then == FloodThen::WireAndHost).then_some(MASTER);
         slaves.chain(wire).map(|name| (name.to_owned(), 1)).collect()
     }
 
@@ -189,7 +190,7 @@ impl Tried<'_> {
 
     fn complaint(&self, reason: Reason) -> Vec<u8> {
         let (frame, port, nobody) = (&self.case.frame, &self.snapshot.port, Router::default());
-        let quoted = |head: &[u8], len: usize| [head, &frame.data[HEADER_LEN..HEADER_LEN + len]].concat();
+        let quoted = |head: &[u8], len: usize| [head, &frame.data[ETH_HLEN..ETH_HLEN + len]].concat();
         icmp_error_v4(frame, reason, port.mtu, port.mac, &nobody)
             .map(|head| quoted(&head, QUOTE_4))
             .or_else(|| icmp_error_v6(frame, reason, port.mtu, port.mac, &nobody).map(|head| quoted(&head, QUOTE_6)))

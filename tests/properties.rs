@@ -1,8 +1,11 @@
 //! What holds for any frame among any slaves?
 
-use ipvl_control::read::snapshot::{Asked, Bytes, Snapshot};
-use ipvl_core::wire::{Ethernet, HEADER_LEN, Packet};
-use ipvl_core::{Action, Flag, FloodTo, Group, Guard, Lookup, Mode, Owner, PortEntry, Reply, Slot, Tables, Verdict};
+use ipvl_control::read::snapshot::{Bytes, Snapshot};
+use ipvl_control::read::trace::Trace;
+use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet};
+use ipvl_core::{
+    Action, Flag, FloodTo, Group, Guard, Mode, Owner, PortEntry, Reply, RouteLookup, Slot, Tables, Verdict,
+};
 use ipvl_core::{destination, digest, egress, fastpath, ingress};
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::audience;
@@ -20,7 +23,7 @@ proptest! {
         ingress(&frame, &snapshot);
         digest(&frame);
         destination(&frame);
-        Lookup::of(&frame);
+        RouteLookup::of(&frame);
         if let Some(reply) = Reply::to(&frame, snapshot.port.mac) {
             reply.arp();
             reply.advertisement();
@@ -92,7 +95,7 @@ proptest! {
     fn nobody_gets_a_group_that_it_has_not_joined(world in world(), frame in frame(), source in source()) {
         let snapshot = world.snapshot();
         prop_assume!(world.joined.is_some());
-        let Some(group) = Group::of(&frame) else { return Ok(()) };
+        let Some(group) = Ethernet::parse(&frame).and_then(|eth| Group::of(eth.dst)) else { return Ok(()) };
         for verdict in [egress(&frame, &snapshot, source), ingress(&frame, &snapshot)] {
             let Action::Flood(flood) = verdict.action() else { continue };
             for to in recipients(verdict, &frame, &snapshot) {
@@ -107,7 +110,7 @@ proptest! {
         let snapshot = world.snapshot();
         let verdict = egress(&frame, &snapshot, source);
         let foreign = Ethernet::parse(&frame).is_none_or(|eth| eth.is_tagged() || eth.src != snapshot.port.mac);
-        let foreign = if snapshot.port.has(PortEntry::IP_ONLY) { frame.data.len() < HEADER_LEN } else { foreign };
+        let foreign = if snapshot.port.has(PortEntry::IP_ONLY) { frame.data.len() < ETH_HLEN } else { foreign };
         if foreign || frame.vlan.is_some() {
             prop_assert!(is_drop(verdict), "{:?}", verdict);
         }
@@ -132,7 +135,7 @@ proptest! {
         let verdict = egress(&frame, &snapshot, Some(slot));
         let to_host = match verdict.action() {
             Action::Host => packet(&frame).is_none_or(|packet| snapshot.owner(packet.dst) == Owner::Host || packet.len <= snapshot.port.mtu),
-            Action::Flood(flood) => !matches!(flood.then, ipvl_core::Then::Wire | ipvl_core::Then::Nowhere),
+            Action::Flood(flood) => !matches!(flood.then, ipvl_core::FloodThen::Wire | ipvl_core::FloodThen::Nowhere),
             _ => false,
         };
         prop_assert!(!to_host, "{:?}", verdict);
@@ -154,7 +157,7 @@ proptest! {
     #[test]
     fn who_writes_down_the_questions_gets_the_same_answer(world in world(), frame in frame(), source in source()) {
         let snapshot = world.snapshot();
-        let asked = Asked::new(&snapshot, BTreeMap::new());
+        let asked = Trace::new(&snapshot, BTreeMap::new());
         prop_assert_eq!(egress(&frame, &asked, source), egress(&frame, &snapshot, source));
         prop_assert_eq!(ingress(&frame, &asked), ingress(&frame, &snapshot));
     }
@@ -201,7 +204,7 @@ fn reflected(frame: &Bytes, snapshot: &mut Snapshot, from: Slot, padded: bool) -
 
 fn packet(frame: &Bytes) -> Option<Packet> {
     let eth = Ethernet::parse(frame)?;
-    Packet::parse(frame, HEADER_LEN, eth.ethertype).ok()
+    Packet::parse(frame, eth.ethertype).ok()
 }
 
 fn is_drop(verdict: Verdict) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::names::SLAVES;
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
-use ipvl_core::{Action, Flood, Reason, Slot, Tables, Then, Verdict};
+use ipvl_core::{Action, Flood, FloodThen, Reason, Slot, Tables, Verdict};
 
 /// What a scenario expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +70,12 @@ fn name(slot: Slot) -> &'static str {
     SLAVES.get(slot.0 as usize).copied().unwrap_or("?")
 }
 
-fn then(then: Then) -> &'static str {
+fn then(then: FloodThen) -> &'static str {
     match then {
-        Then::Wire => "wire",
-        Then::WireAndHost => "wire+host",
-        Then::Host => "host",
-        Then::Nowhere => "nothing",
+        FloodThen::Wire => "wire",
+        FloodThen::WireAndHost => "wire+host",
+        FloodThen::Host => "host",
+        FloodThen::Nowhere => "nothing",
     }
 }
 

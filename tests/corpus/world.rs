@@ -2,9 +2,10 @@
 
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
+use ipvl_core::maps::ABI_VERSION;
 use ipvl_core::{
-    ABI_VERSION, Addr, Flag, Group, Guard, HostAccess, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry,
-    Siblings, Slave, Slot, State,
+    Addr, Flag, Group, Guard, HostAccess, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry, Siblings, Slave,
+    Slot, State,
 };
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;

@@ -5,10 +5,7 @@ use ipvl_core::{Reason, Slot};
 use ipvl_testbed::packet::{Link, udp};
 use ipvl_testbed::{Frame, Lab, MASTER_MAC, Netns, Port};
 use std::net::IpAddr;
-use std::time::Duration;
 
-/// Long enough for a frame that would come, to come.
-pub const QUIET: Duration = Duration::from_millis(50);
 /// A network that is only reached through routers.
 pub const FAR: &str = "198.51.100.9";
 /// The same in IPv6.
@@ -61,7 +58,7 @@ pub fn reaches(lab: &Lab, wire: &mut Port, to: &str, expected: bool) {
     if expected {
         wire.expect(&format!("the datagram to {to}"), is_datagram(from, to));
     } else {
-        wire.expect_none(&format!("the datagram to {to}"), QUIET, is_datagram(from, to));
+        wire.expect_none(&format!("the datagram to {to}"), &lab.rest(), is_datagram(from, to));
     }
 }
 

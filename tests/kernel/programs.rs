@@ -3,13 +3,12 @@
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use aya::programs::{ProgramInfo, SchedClassifier, TestRun, TestRunOptions, loaded_programs};
-use ipvl_control::kernel::sys;
+use ipvl_control::kernel::bpf;
 use ipvl_control::port::object::{self, Program};
 use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
-use ipvl_core::{
-    Addr, Counters, DropKey, Group, Members, Owner, OwnerEntry, PortEntry, Sent, Slave, Slot, Verdict, WIRE,
-};
+use ipvl_core::maps::{Counters, DropKey, Sent};
+use ipvl_core::{Addr, Group, Members, Origin, Owner, OwnerEntry, PortEntry, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 
@@ -98,11 +97,11 @@ impl Programs {
         }
         for (slot, slave) in &snapshot.slaves {
             self.ids.insert(slave.host_end, Abi(*slot), 0).expect("write SLOT_BY_IFINDEX");
-            self.slot_cache.put(slave.host_end, *slot).expect("write SLOT_CACHE");
+            self.slot_cache.insert(slave.host_end, *slot).expect("write SLOT_CACHE");
         }
         for (addr, owner) in &snapshot.owners {
             self.addrs.insert(Abi(*addr), Abi(entry(*owner)), 0).expect("write ADDRS");
-            self.addr_cache.put(*addr, entry(*owner)).expect("write ADDR_CACHE");
+            self.addr_cache.insert(*addr, entry(*owner)).expect("write ADDR_CACHE");
         }
         for (addr, len, owner) in &snapshot.prefixes {
             self.prefixes.insert(&Key::new((*len).into(), Abi(*addr)), Abi(entry(*owner)), 0).expect("write PREFIXES");
@@ -148,11 +147,11 @@ impl Programs {
 
     fn forget(&mut self) {
         for host_end in self.ids.keys().flatten().collect::<Vec<_>>() {
-            self.slot_cache.take_out(host_end).expect("clear SLOT_CACHE");
+            self.slot_cache.remove(host_end).expect("clear SLOT_CACHE");
             self.ids.remove(&host_end).expect("clear SLOT_BY_IFINDEX");
         }
         for addr in self.addrs.keys().flatten().collect::<Vec<_>>() {
-            self.addr_cache.take_out(addr.0).expect("clear ADDR_CACHE");
+            self.addr_cache.remove(addr.0).expect("clear ADDR_CACHE");
             self.addrs.remove(&addr).expect("clear ADDRS");
         }
         for key in self.prefixes.keys().flatten().collect::<Vec<_>>() {
@@ -208,12 +207,11 @@ fn run(program: &SchedClassifier, frame: &Bytes, ifindex: u32) -> Option<Outcome
 }
 
 fn entry(owner: Owner) -> OwnerEntry {
-    let slot = match owner {
-        Owner::Slave(slot) => slot.0,
-        Owner::Host => OwnerEntry::HOST,
-        Owner::Nobody => panic!("nobody is in no table"),
-    };
-    OwnerEntry { slot, declared: 0 }
+    match owner {
+        Owner::Slave(slot) => OwnerEntry::slave(slot, Origin::Device),
+        Owner::Host => OwnerEntry::host(),
+        Owner::Nobody => panic!("an address without an owner is in no table"),
+    }
 }
 
 fn classifier(program: &Program) -> SchedClassifier {
@@ -223,7 +221,7 @@ fn classifier(program: &Program) -> SchedClassifier {
 }
 
 fn maps(slave_xmit: &Program, master_rx: &Program) -> BTreeMap<String, MapData> {
-    let ids = [slave_xmit, master_rx].into_iter().flat_map(|p| sys::prog_info(&p.fd).expect("describe").map_ids);
+    let ids = [slave_xmit, master_rx].into_iter().flat_map(|p| bpf::prog_info(&p.fd).expect("describe").map_ids);
     let data = ids.map(|id| MapData::from_id(id).expect("open a map"));
     data.map(|data| (data.info().expect("describe a map").name_as_str().unwrap_or_default().to_owned(), data)).collect()
 }

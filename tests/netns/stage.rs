@@ -8,8 +8,8 @@ use crate::scenario::Case;
 use crate::world::World;
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
-use ipvl_core::{Addr, Group, Mode, OPTIONS, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE};
-use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, Mac, Port, kernel_is_at_least, wait_until};
+use ipvl_core::{Addr, Group, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE};
+use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, Port, Rest, kernel_is_at_least, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::thread::sleep;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How many slaves a world can have here.
 pub const PLACES: usize = 8;
 /// What the host's stack can get: IPv4, ARP, IPv6, and what scenarios send that is none of these.
-const PROTOCOLS: [u16; 5] = [0x0800, 0x0806, 0x86dd, 0x88b5, 0x8808];
+const PROTOCOLS: [u16; 5] = [0x0800, 0x0806, 0x86dd, MARKER, 0x8808];
 /// To whom no frame of the link belongs: its MAC address is another's, or its tag.
 const OTHER_HOST: u8 = 3;
 /// The tables must be true after this.
@@ -34,6 +34,10 @@ pub struct Stage {
     wire: Port,
     stack: Vec<Port>,
     slaves: Vec<Port>,
+    /// The other ends of the slaves, if the driver makes pairs, and of the wire.
+    ends: Vec<Port>,
+    master: Port,
+    rest: Rest,
     /// What each slave was last told to be.
     roles: Vec<String>,
     declared: BTreeSet<String>,
@@ -58,10 +62,13 @@ impl Stage {
             lab.slaves[place].sysctl(&format!("net/ipv6/conf/{name}/keep_addr_on_down"), "1");
         }
         let slaves = (0..PLACES).map(|place| lab.slaves[place].port(&device(place))).collect();
+        let pairs = if driver == Driver::Kernel { 0 } else { PLACES };
+        let ends = (0..pairs).map(|place| lab.host.port(&format!("ipvlh{place}"))).collect();
+        let (master, rest) = (lab.host.port("eth0"), lab.rest());
         let stack = PROTOCOLS.map(|protocol| Port::open_stack(&lab.host, protocol)).into();
         let (wire, port) = (lab.wire(), (driver != Driver::Kernel).then(|| find_port(&lab)));
         let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
-        Self { port, wire, stack, slaves, roles, declared, joined, greedy: None, lab }
+        Self { port, wire, stack, slaves, ends, master, rest, roles, declared, joined, greedy: None, lab }
     }
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
@@ -110,6 +117,23 @@ impl Stage {
         self.lab.host.run(["ip", "neigh", "replace", address, "lladdr", &mac, "dev", "eth0", "nud", "permanent"]);
     }
 
+    /// Returns when what was sent is seen by all who will ever see it.
+    ///
+    /// First it comes to [`Rest`]. Then each observer gets a marker of its own, through the same device and into the same
+    /// socket as all that it sees: the slaves from their host ends, the outside from the master, the host's stack from
+    /// outside, for what is no IP is the host's in every world. The marker left last and on the same CPUs, so what the
+    /// observer has not seen before it will not come; and an observer who sees nothing any more does not go unnoticed. A
+    /// slave that is down gets no marker, as it gets nothing else.
+    pub fn settle(&mut self) {
+        self.rest.wait();
+        let places = self.listening().map(|place| (SLAVES[place], self.ends[place].mark()));
+        let markers: Vec<_> = places.chain([("ext", self.master.mark()), ("host", self.wire.mark())]).collect();
+        for (name, marker) in markers {
+            let seen = self.sightings(name, PATIENCE, |frame| frame.bytes == marker);
+            assert!(seen == 1, "{name} sees its marker {seen} times");
+        }
+    }
+
     /// Forgets what was seen so far.
     pub fn clear(&mut self) {
         self.ports().into_iter().for_each(|(_, port)| port.clear());
@@ -121,7 +145,7 @@ impl Stage {
         let mut ports: Vec<_> = self.ports().into_iter().filter(|(observer, _)| *observer == name).collect();
         let deadline = Instant::now() + patience;
         loop {
-            let seen: usize = ports.iter_mut().map(|(_, port)| port.count(Duration::ZERO, counts)).sum();
+            let seen: usize = ports.iter_mut().map(|(_, port)| port.count(counts)).sum();
             if seen > 0 || Instant::now() >= deadline {
                 return seen;
             }
@@ -189,7 +213,22 @@ impl Stage {
         let port = self.port.as_ref()?;
         let wanted = wanted(world);
         let found = found(port, world);
-        (wanted != found).then(|| format!("the tables say {found:?}, not {wanted:?}"))
+        if wanted != found {
+            return Some(format!("the tables say {found:?}, not {wanted:?}"));
+        }
+        // The last thing to come up, and by then the tables say that it has.
+        self.listening().find(|place| !self.host_end_is_up(*place)).map(|place| format!("ipvlh{place} is down"))
+    }
+
+    fn host_end_is_up(&self, place: usize) -> bool {
+        let name = format!("ipvlh{place}");
+        let read = || Netlink::open()?.link_by_name(&name, None);
+        self.lab.host.within(read).expect("read a link").is_some_and(|link| link.is_up())
+    }
+
+    /// The places whose slaves are up and have a host end.
+    fn listening(&self) -> impl Iterator<Item = usize> {
+        (0..self.ends.len()).filter(|place| !self.roles[*place].starts_with(DOWN))
     }
 }
 
@@ -290,7 +329,11 @@ fn role(world: &World, place: usize) -> String {
     format!("{up} type ipvlan {}", option_words(member.options()))
 }
 
+/// As ip(8) has it, a flag stands alone.
 fn option_words(options: Options) -> String {
-    let words = OPTIONS.iter().map(|entry| format!("{} {}", entry.name, options.word(entry.key)));
+    let words = OPTIONS.iter().map(|entry| match entry.key {
+        OptionKey::Flag => options.flag.word().to_owned(),
+        key => format!("{} {}", entry.name, options.word(key)),
+    });
     words.collect::<Vec<_>>().join(" ")
 }

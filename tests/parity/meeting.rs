@@ -3,7 +3,7 @@
 use crate::identity::header_is_sound;
 use crate::recorder::Record;
 use ipvl_control::read::snapshot::Bytes;
-use ipvl_core::wire::{HEADER_LEN, Packet};
+use ipvl_core::wire::Packet;
 use ipvl_core::{Addr, Flag, Mode, Owner, Slot, Tables, WIRE, egress, ingress};
 use ipvl_testbed::MASTER_MAC;
 use ipvl_tests::names::SLAVES;
@@ -86,7 +86,7 @@ impl<'a> Meeting<'a> {
     }
 
     pub fn packet(&self) -> Option<Packet> {
-        Packet::parse(&self.frame, HEADER_LEN, self.kind()).ok()
+        Packet::parse(&self.frame, self.kind()).ok()
     }
 
     pub fn question(&self) -> bool {

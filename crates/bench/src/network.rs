@@ -4,7 +4,7 @@
 use crate::bytecode::{self, Target};
 use crate::candidate::{Backend, Bare, Candidate};
 use crate::netkit;
-use ipvl_control::kernel::sys::{AttachType, prog_attach};
+use ipvl_control::kernel::bpf::{AttachType, prog_attach};
 use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, Netns, ipvl_path, wait_until};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;

@@ -4,7 +4,7 @@
 use crate::crowd::{ADDRESSES, Crowd, Maker};
 use crate::load::Load;
 use crate::results::Results;
-use ipvl_control::kernel::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_control::kernel::bpf::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
 use ipvl_testbed::{EXT_MAC, EXT_V4, packet, wait_until};
 use std::env;
 use std::fs;

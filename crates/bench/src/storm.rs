@@ -89,7 +89,8 @@ fn watch(crowd: &Crowd, storms: bool) -> Seen {
         let exchanges = exchanges(a, b, SocketAddr::new(to, 5000), LASTS / 2);
         let stream = stream(a, b, SocketAddr::new(to, 5001), LASTS / 2);
         over.store(true, Relaxed);
-        let heard = ear.count(LOST * 5, |frame| frame.bytes == question || frame.contains(&question[14..42])) as u64;
+        thread::sleep(LOST * 5);
+        let heard = ear.count(|frame| frame.bytes == question || frame.contains(&question[14..42])) as u64;
         let (asked, stormed) = (asked.load(Relaxed), stormed.load(Relaxed));
         Seen { seconds: LASTS.as_secs_f64() / 2.0, exchanges, stream, asked, heard, stormed }
     })

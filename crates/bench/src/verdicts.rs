@@ -6,7 +6,7 @@ use crate::candidate::{Backend, Candidate};
 use crate::network::Network;
 use crate::results::Results;
 use crate::sys;
-use ipvl_control::kernel::sys::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_control::kernel::bpf::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
 use ipvl_testbed::packet::{Link, udp};
 use ipvl_testbed::{EXT_MAC, HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;

@@ -93,7 +93,7 @@ impl<'a> Slave<'a> {
             routes: routes(&chosen),
             ..self.wanted.clone()
         };
-        let got = beside_master(self.call, self.network, || ipvl_control::endow(&wanted))?;
+        let got = beside_master(self.call, self.network, || ipvl_control::assign_addresses(&wanted))?;
         let ips = chosen.ips.iter().map(|ip| Ip { interface: Some(0), ..*ip }).collect();
         Ok(Outcome { interfaces: interfaces(call, self.network, &got), ips, routes: chosen.routes })
     }

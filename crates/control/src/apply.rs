@@ -1,20 +1,19 @@
 //! How do slaves come to be as files say? Files in, a plan out, which is shown or carried out.
 
+mod actual;
 mod carry_out;
-mod fault;
+mod config_error;
+mod desired;
 mod file;
 mod link_schema;
 mod link_table;
 mod namespaces;
-mod observe;
 mod plan;
-mod raw;
 mod value;
-mod wish;
 
+pub use actual::{ActualLink, ActualState, missing_masters, observe};
 pub use carry_out::carry_out;
-pub use fault::{Fault, Place, Wrong};
+pub use config_error::{ConfigError, ErrorKind, Location};
+pub use desired::{DesiredLink, DesiredState, read};
 pub use file::{File, schema};
-pub use observe::{Observed, Present, missing_masters, observe};
-pub use plan::{Difference, Drift, Plan, Step, plan};
-pub use wish::{Wish, Wishes, read};
+pub use plan::{AddrDiff, Difference, Plan, Step, plan};

@@ -1,29 +1,29 @@
-//! What can go wrong while the kernel is told something, and what is to be done about it?
+//! What can go wrong, with which operation on which object?
 
 use crate::refusal::Refusal;
 use std::io;
 
-/// What went wrong, with the operation and the object it was about.
+/// A failure, with its operation and its object.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a netlink request.
     #[error("cannot {op} {object}: {source}{}", hint(extack))]
     Netlink {
-        /// What was asked, as a verb phrase: `create veth`.
+        /// The operation, as a verb phrase: `create veth`.
         op: &'static str,
-        /// Of which object.
+        /// Its object.
         object: String,
         /// The kernel's errno.
         source: io::Error,
-        /// The kernel's own words, where it has any.
+        /// The kernel's own message, if it sent one.
         extack: Option<String>,
     },
     /// The kernel refused a `bpf(2)` call.
     #[error("cannot {op} {object}: {source}")]
     Bpf {
-        /// What was asked, as a verb phrase: `attach program to`.
+        /// The operation, as a verb phrase: `attach program to`.
         op: &'static str,
-        /// Of which object.
+        /// Its object.
         object: String,
         /// The kernel's errno.
         source: io::Error,
@@ -35,64 +35,70 @@ pub enum Error {
         op: &'static str,
         /// Its name, path or pid.
         object: String,
-        /// Why.
+        /// The kernel's errno.
         source: io::Error,
     },
-    /// Another process has what only one may have, and does not give it back.
+    /// Another process holds what only one process may hold.
     #[error("{object} is held by process {pid} of user {uid}; wait for it to end, or end it, then try again")]
     Held {
         /// What is held.
         object: String,
-        /// By whom; 0 where that process is outside of our pid namespace.
+        /// The process; 0 if it is outside of our pid namespace.
         pid: u32,
-        /// That process's effective user.
+        /// Its effective user.
         uid: u32,
     },
     /// ipvl itself refused, before anything was changed.
     #[error("cannot {op} {object}: {refusal}")]
     Refused {
-        /// What was asked.
+        /// The operation.
         op: &'static str,
-        /// Of which object.
+        /// Its object.
         object: String,
-        /// Why not.
+        /// The reason.
         refusal: Refusal,
     },
-    /// A map or a program cannot be made or used.
+    /// A map or a program cannot be loaded or used.
     #[error("cannot {op} {object}: {}", root(.source.as_ref()))]
     Ebpf {
-        /// What was asked.
+        /// The operation.
         op: &'static str,
-        /// Of which object.
+        /// Its object.
         object: String,
-        /// The library's words, the kernel's at the end.
+        /// The library's error, with the kernel's as its cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The agent did not do what it was asked.
-    #[error("the agent cannot bring {object} into order: {answer}")]
+    /// No agent runs, and none can be started.
+    #[error("there is no agent: {reason}")]
+    NoAgent {
+        /// Why.
+        reason: &'static str,
+    },
+    /// The agent did not do what it was asked to do.
+    #[error("the agent cannot set up {object}: {answer}")]
     Agent {
-        /// Which slave.
+        /// The slave.
         object: String,
-        /// Its own words.
+        /// The agent's answer.
         answer: String,
     },
-    /// A file or a socket.
+    /// A file or a socket cannot be used.
     #[error("cannot {op} {object}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         op: &'static str,
-        /// With which object.
+        /// Its object.
         object: String,
-        /// Why it failed.
+        /// The kernel's errno.
         source: io::Error,
     },
 }
 
-/// What everything in this crate returns.
+/// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The kernel's errno, if it was the kernel who refused.
+    /// The kernel's errno, or the one that stands for a refusal.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Netlink { source, .. }
@@ -100,11 +106,11 @@ impl Error {
             | Self::Netns { source, .. }
             | Self::Io { source, .. } => source.raw_os_error(),
             Self::Refused { refusal, .. } => Some(refusal.errno()),
-            Self::Held { .. } | Self::Ebpf { .. } | Self::Agent { .. } => None,
+            Self::Held { .. } | Self::Ebpf { .. } | Self::NoAgent { .. } | Self::Agent { .. } => None,
         }
     }
 
-    /// The same, about what a person called the object.
+    /// The same error, with the object's name as the user gave it.
     pub(crate) fn about(mut self, name: &str) -> Self {
         if let Self::Netlink { object, .. } = &mut self {
             name.clone_into(object);
@@ -117,23 +123,23 @@ impl Error {
         self.errno() == Some(libc::EEXIST)
     }
 
-    /// Whether there is no room just now.
+    /// Whether a queue is full, which may pass.
     pub fn is_full(&self) -> bool {
         self.errno() == Some(libc::EAGAIN)
     }
 
-    /// Whether the object is gone, or never was.
+    /// Whether the object does not exist, or no longer.
     pub fn is_gone(&self) -> bool {
         matches!(self.errno(), Some(libc::ENODEV | libc::ENOENT | libc::ESRCH | libc::ENXIO | libc::EADDRNOTAVAIL))
     }
 }
 
-/// Names the operation and the object of a plain I/O error.
+/// An [`Error::Io`] from an I/O error.
 pub(crate) fn io_error<O: Into<String>>(op: &'static str, object: O) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { op, object: object.into(), source }
 }
 
-/// An `Error::Ebpf` out of what aya says.
+/// An [`Error::Ebpf`] from an error of aya.
 pub(crate) fn ebpf<E: std::error::Error + Send + Sync + 'static>(
     op: &'static str,
     object: impl Into<String>,
@@ -142,12 +148,12 @@ pub(crate) fn ebpf<E: std::error::Error + Send + Sync + 'static>(
     move |source| Error::Ebpf { op, object, source: Box::new(source) }
 }
 
-/// An `Error::Refused`.
+/// An [`Error::Refused`].
 pub(crate) fn refused(op: &'static str, object: impl Into<String>, refusal: Refusal) -> Error {
     Error::Refused { op, object: object.into(), refusal }
 }
 
-/// An error and what caused it, down to the kernel's.
+/// An error and all its causes, down to the kernel's.
 fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,6 +1,7 @@
-//! How is the kernel talked to? Netlink, `bpf(2)`, namespaces, locks: what knows nothing of ports and slaves.
+//! How are the kernel's interfaces used? Netlink, `bpf(2)`, namespaces, locks; nothing here knows of ports and slaves.
 
-pub(crate) mod bpf;
+pub mod bpf;
+pub mod finder;
 pub mod lock;
 pub(crate) mod multicast;
 pub mod netlink;

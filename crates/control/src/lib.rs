@@ -1,4 +1,4 @@
-//! What must the kernel be told, and how is it told? Everything that writes to it goes through this crate.
+//! How is ipvl set up in the kernel? All that reads and changes its devices, maps and programs is in this crate.
 #![warn(missing_docs)]
 
 mod agent;
@@ -15,7 +15,9 @@ mod slave;
 pub mod text;
 
 pub use agent::{Term, run_agent};
-pub use attach::{Attached, Attachment, Device, attach, attach_all, attached, detach, device, endow, hand_over, limit};
+pub use attach::{
+    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over, limit,
+};
 pub use error::{Error, Result};
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;

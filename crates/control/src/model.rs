@@ -1,6 +1,7 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
-use ipvl_core::{Addr, Counters, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
+use ipvl_core::maps::Counters;
+use ipvl_core::{Addr, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -31,6 +32,16 @@ pub enum Backend {
     Netkit,
 }
 
+impl Backend {
+    /// What the kernel calls such a device.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Veth => "veth",
+            Self::Netkit => "netkit",
+        }
+    }
+}
+
 /// What `type ipvtap` has besides: who may open the tap device, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {
@@ -58,7 +69,7 @@ pub struct LinkSpec {
     pub master: String,
     /// The slave's name; by default the first free `ipvl%d`, or `ipvtap%d`.
     pub name: Option<String>,
-    /// Mode, flag and the like.
+    /// Mode, flag and the other options.
     pub options: Options,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
@@ -73,7 +84,7 @@ pub struct LinkSpec {
 }
 
 impl LinkSpec {
-    /// A slave of this master, of which nothing else was said.
+    /// A slave of this master, with all else by default.
     pub fn of(master: impl Into<String>) -> Self {
         Self {
             master: master.into(),
@@ -91,7 +102,7 @@ impl LinkSpec {
 /// A change to a slave: `link set NAME ...`. What is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Mode, flag and the like.
+    /// Mode, flag and the other options.
     pub options: OptionsChange,
     /// In bytes.
     pub mtu: Option<u32>,
@@ -138,7 +149,7 @@ pub struct Link {
     pub qdisc: String,
     /// The slave's MAC address.
     pub mac: Mac,
-    /// Mode, flag and the like; in l3s host access is on, whatever was asked for.
+    /// Mode, flag and the other options. In l3s host access is on, whatever was asked for.
     pub options: Options,
     /// The multicast groups that it has joined and gets, in l2.
     pub groups: Vec<Mac>,
@@ -184,27 +195,27 @@ pub struct Detail {
     pub gro_ipv4_max_size: u32,
 }
 
-/// Something that happened, as `ipvl monitor` tells it.
+/// A change, as `ipvl monitor` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// A slave is there that was not.
+pub enum MonitorEvent {
+    /// A new slave.
     LinkAdded(Box<Link>),
-    /// A slave is gone; what it was.
+    /// A slave is gone; its last state.
     LinkDeleted(Box<Link>),
-    /// Something about a slave is not as it was.
+    /// A property of a slave changed.
     LinkChanged {
-        /// What it is that changed.
+        /// The property.
         what: Property,
         /// The slave as it was.
         old: Box<Link>,
         /// The slave as it is.
         new: Box<Link>,
     },
-    /// The table has a line that it had not.
+    /// A new line of the address table.
     AddressAdded(AddressEntry),
-    /// It no longer has this line.
+    /// A line of the address table is gone.
     AddressDeleted(AddressEntry),
-    /// The kernel had more to say than it could keep; what follows is what is different.
+    /// The kernel had no room for all events. The differences follow.
     Lost,
 }
 
@@ -223,7 +234,7 @@ pub enum Property {
 }
 
 impl Property {
-    /// What of two pictures of a slave is not the same, in the order in which it is told.
+    /// The properties that differ, in the order in which they are reported.
     pub fn differing(old: &Link, new: &Link) -> Vec<Self> {
         let options = OPTIONS.iter().map(|entry| Self::Option(entry.key));
         let all = Self::OF_DEVICE.into_iter().chain(options).chain([Self::Degraded]);
@@ -260,14 +271,14 @@ impl Property {
     }
 }
 
-/// How an address came into the table.
+/// How an address comes to be in the table, and whether the slave owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is on the slave's device.
+pub enum AddressStatus {
+    /// The slave owns it, as it is on the slave's device.
     Device,
-    /// `ipvl addr add`.
+    /// The slave owns it by `ipvl addr add`.
     Declared,
-    /// It is on the slave's device, but another owns it: it gets no traffic.
+    /// It is on the slave's device, but another slave or the host owns it: the slave gets no traffic for it.
     Conflict,
 }
 
@@ -282,8 +293,8 @@ pub struct AddressEntry {
     pub slave: Option<String>,
     /// The master's name.
     pub master: String,
-    /// How it came here.
-    pub origin: Origin,
+    /// How it comes to be here.
+    pub status: AddressStatus,
     /// For a conflict: who owns the address, a slave's name or `host`.
     pub owner: Option<String>,
 }

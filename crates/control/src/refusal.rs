@@ -1,10 +1,10 @@
-//! Which wishes does ipvl itself refuse, with which errno, and what is to be done instead?
+//! What does ipvl itself refuse, with which errno, and what can the user do instead?
 
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
 
-/// A wish that would be wrong, seen before anything was changed.
+/// Why a request was refused, before anything was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no link of that name.
@@ -19,17 +19,17 @@ pub enum Refusal {
     Ambiguous,
     /// The master is the loopback device.
     Loopback,
-    /// The master is a VRF device, which frames do not pass.
+    /// The master is a VRF device: frames do not pass through it.
     IsVrf,
     /// The master is neither Ethernet nor plain IP.
     NotEthernet(u16),
-    /// The master carries no Ethernet header, and the mode needs one.
+    /// The master has no Ethernet header, and the mode needs one.
     NeedsEthernet(Mode),
-    /// The master carries no Ethernet header, and what comes from a tap device has one.
+    /// The master has no Ethernet header, and frames from a tap device have one.
     TapNeedsEthernet,
-    /// A tap device cannot be in another netns than its master.
+    /// A tap device must be in its master's netns.
     TapStays,
-    /// The kernel, or whoever made this container, offers no tun devices.
+    /// The kernel or this container has no tun devices.
     NoTun,
     /// There is no user or group of that name.
     NoAccount(String),
@@ -37,53 +37,56 @@ pub enum Refusal {
     IsSlave(String),
     /// The link is a host end.
     IsHostEnd,
-    /// The MTU is out of what any ipvlan may have, or above the master's.
+    /// The MTU is smaller than an ipvlan's can be, or larger than the master's.
     Mtu {
-        /// What was asked for, in bytes.
+        /// The MTU asked for, in bytes.
         mtu: u32,
-        /// The most that is possible.
+        /// The largest that is possible.
         max: u32,
     },
     /// A MAC address was given that is not the master's.
     ForeignMac(Mac),
     /// The master has as many slaves as there can be.
     Full,
-    /// Host access in IPv6 needs the host to forward, and this kernel can only do so for all interfaces at once.
+    /// Host access in IPv6 needs forwarding, which this kernel can only switch on for all interfaces at once.
     NeedsForwarding,
-    /// Somebody else has the address.
+    /// Another slave or the host owns the address.
     AddressInUse {
         /// The address.
         addr: Addr,
         /// A slave's name, or `host`.
         owner: String,
     },
-    /// Somebody asks twice for what there is one of.
+    /// The owner has a slave already.
     Attached,
-    /// The words for whose a slave is cannot be kept.
-    UnfitOwner,
-    /// An address that no device can have, or a length that its family does not know.
+    /// The text that names a slave's owner cannot be kept.
+    UnfitOwner {
+        /// The most bytes that it may have.
+        most: usize,
+    },
+    /// No device can have the address, or the length is too large for its family.
     UnfitAddress {
         /// The address.
         addr: Addr,
         /// The length in bits.
         prefix_len: u8,
     },
-    /// The address or prefix is not declared there.
+    /// The address or prefix is not declared for this slave.
     NotDeclared(Addr),
     /// The programs on the master are of another version.
     OtherVersion {
-        /// Theirs.
+        /// The version of the programs.
         theirs: u32,
-        /// Ours.
+        /// The version of this command.
         ours: u32,
     },
-    /// A program on the master has the name of ours, and is none that this version of us made.
+    /// A program on the master has the name of one of ours, but another layout.
     ForeignProgram,
-    /// The kernel cannot make a device that a master should be, without this module.
+    /// The kernel needs this module to make such a master.
     NoModule(&'static str),
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
-    /// The kernel has no netkit, which was asked for.
+    /// The kernel has no netkit, which was requested.
     NoNetkit(String),
 }
 
@@ -94,7 +97,7 @@ impl Refusal {
             Self::NoLink | Self::NoSlave => libc::ENODEV,
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
-            Self::UnfitOwner | Self::UnfitAddress { .. } => libc::EINVAL,
+            Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
             Self::Ambiguous => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
@@ -109,7 +112,7 @@ impl Refusal {
         }
     }
 
-    /// The errno in the words of the C library, without its number.
+    /// The C library's text for the errno, without the number.
     fn errno_text(&self) -> String {
         let text = io::Error::from_raw_os_error(self.errno()).to_string();
         text.split(" (os error").next().unwrap_or_default().to_owned()
@@ -125,15 +128,15 @@ impl fmt::Display for Refusal {
         write!(f, "{}: ", self.errno_text())?;
         match self {
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
-            Self::NoDefaultRoute => f.write_str("there is no default route whose link it could be; name the master"),
+            Self::NoDefaultRoute => f.write_str("there is no default route, whose link would be the master; name the master"),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
             Self::Ambiguous => f.write_str(
-                "slaves in several network namespaces have that name; use the name of the one's host end, which `ipvl \
-                 link` shows",
+                "slaves in several network namespaces have that name; use the name of the slave's host end, which \
+                 `ipvl link` shows",
             ),
             Self::Loopback => f.write_str("the loopback device cannot be a master"),
-            Self::IsVrf => f.write_str("a VRF cannot be a master, only the devices that belong to it"),
+            Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
             Self::NotEthernet(kind) => write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind})"),
             Self::NeedsEthernet(mode) => {
                 let mode = format!("{mode:?}").to_lowercase();
@@ -155,26 +158,23 @@ impl fmt::Display for Refusal {
             Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
-            Self::Attached => f.write_str("it has its slave already; take that back first"),
-            Self::UnfitOwner => {
-                let most = crate::port::host_end::LONGEST_OWNER;
-                write!(f, "an owner is 1 to {most} bytes without control characters")
-            }
+            Self::Attached => f.write_str("it has its slave already; detach that first"),
+            Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
             Self::UnfitAddress { addr, prefix_len } => {
                 write!(f, "{addr}/{prefix_len} is no address that a device can have")
             }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => {
-                write!(f, "the programs at work are of version {theirs}, this command is of {ours}; use theirs")
+                write!(f, "the loaded programs have version {theirs}, this command has {ours}; use the command of that version")
             }
             Self::ForeignProgram => f.write_str(
-                "a program there has the name of ours, but was not made by this version of ipvl; use the version that \
-                 made it, or take it off the link",
+                "a program there has the name of one of ours, but this version of ipvl did not load it; use the version \
+                 that did, or detach the program",
             ),
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
-            Self::NoNetkit(kernel) => write!(f, "the kernel ({kernel}) has no netkit (6.7, NETKIT); take backend veth"),
+            Self::NoNetkit(kernel) => write!(f, "the kernel ({kernel}) has no netkit (Linux 6.7, CONFIG_NETKIT); use backend veth"),
             Self::NoHook(kernel) => {
-                write!(f, "the kernel ({kernel}) has no tcx and no clsact; needs 5.10 or newer with NET_CLS_ACT")
+                write!(f, "the kernel ({kernel}) has neither tcx nor clsact; ipvl needs Linux 5.10 with CONFIG_NET_CLS_ACT")
             }
         }
     }

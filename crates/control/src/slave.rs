@@ -45,16 +45,16 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
         }
     }
     drop(lock);
-    let host_ends: Vec<u32> = adding.made.iter().map(|slave| slave.host_end).collect();
+    let host_ends: Vec<u32> = adding.added.iter().map(|slave| slave.host_end).collect();
     if let Err(error) = agent_client::sync(&host_ends) {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         adding.undo();
         return Err(error);
     }
-    Ok(adding.made.into_iter().map(|slave| slave.name).collect())
+    Ok(adding.added.into_iter().map(|slave| slave.name).collect())
 }
 
-/// Changes a slave. What concerns its own netns is done by the agent.
+/// Changes a slave. The agent changes what is in the slave's own netns.
 pub fn set(name: &str, change: &Change) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
@@ -62,13 +62,13 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     let master = found.master_link(&netlink)?;
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
     mtu.map_err(|refusal| refused("change", name, refusal))?;
-    if change.netns.is_some() && find::is_tap(&found.host_end) {
+    if change.netns.is_some() && host_end::is_tap(&found.host_end) {
         return Err(refused("move", name, Refusal::TapStays));
     }
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
     let before = found.port.maps.slave(found.slot)?;
     reconfigure(&netlink, &mut found, &master, change)?;
-    found.port.relax(&netlink)?;
+    found.port.stop_forwarding_if_unused(&netlink)?;
     drop(lock);
     let done = agent_client::sync(&[found.host_end.ifindex])
         .and_then(|()| change_device(&netlink, &found, change, netns.as_ref().map(|fd| fd.as_fd())));
@@ -78,17 +78,17 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     done.map_err(|error| error.about(name))
 }
 
-/// Takes back a change of which another part failed.
+/// Undoes a change of the entry after another part of the change has failed.
 fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let undone = found.port.maps.slave(found.slot)?.with_options(before.options());
     found.port.maps.set_slave(found.slot, undone)?;
-    alias_event::tell(&Netlink::open()?, found.described(), undone);
+    alias_event::publish(&Netlink::open()?, found.described(), undone);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
 
-/// What `ip link set` would do in the slave's netns.
+/// Changes the slave's device as `ip link set` would in the slave's netns.
 fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Option<BorrowedFd<'_>>) -> Result<()> {
     let device =
         LinkChange { up: change.up, name: change.name.as_deref(), mtu: change.mtu, netns, ..LinkChange::default() };
@@ -98,18 +98,18 @@ fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Optio
     found.in_its_netns(netlink, |there, ifindex| there.set_link(ifindex, &device))
 }
 
-/// Slaves in the making, by one call.
+/// The slaves that one call makes.
 pub(crate) struct Adding {
     pub(crate) netlink: Netlink,
-    /// How many there will be.
+    /// How many slaves the call makes.
     count: usize,
     hook: Hook,
     pub(crate) ports: BTreeMap<u32, Port>,
-    pub(crate) made: Vec<Made>,
+    pub(crate) added: Vec<Added>,
 }
 
-/// One that is made.
-pub(crate) struct Made {
+/// A slave that was made.
+pub(crate) struct Added {
     pub(crate) name: String,
     pub(crate) host_end: u32,
     pub(crate) slot: Slot,
@@ -119,7 +119,7 @@ pub(crate) struct Made {
 impl Adding {
     pub(crate) fn new(count: usize) -> Result<Self> {
         let (netlink, hook) = (Netlink::open()?, Hook::choose_for(count));
-        Ok(Self { netlink, count, hook, ports: BTreeMap::new(), made: Vec::new() })
+        Ok(Self { netlink, count, hook, ports: BTreeMap::new(), added: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, spec: &LinkSpec, owner: Option<&str>) -> Result<()> {
@@ -129,42 +129,42 @@ impl Adding {
         let backend = self.backend(spec).map_err(|refusal| refused("add", object(), refusal))?;
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
         let port = match self.ports.entry(master.ifindex) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(Port::ensure(&self.netlink, &master)?),
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master)?),
         };
-        let whose = Whose { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
-        let made = equip(&self.netlink, self.hook, &whose, &master, port)?;
-        self.made.push(made);
+        let request = Request { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
+        self.added.push(create(&self.netlink, self.hook, &request, &master, port)?);
         Ok(())
     }
 
-    /// Of a tap device, which is no pair, it does not matter.
+    /// The kind of pair to make; for a tap device, which is no pair, it does not matter.
     fn backend(&self, spec: &LinkSpec) -> std::result::Result<Backend, Refusal> {
         if spec.tap.is_some() { Ok(Backend::Veth) } else { Backend::choose(spec.backend, self.count) }
     }
 
-    /// The way back of a call that failed; what cannot be undone now, the agent or the next command undoes.
+    /// Removes the slaves again after the call has failed. What cannot be removed now, the agent or the next command
+    /// removes.
     pub(crate) fn undo(&mut self) {
-        for slave in &self.made {
+        for slave in &self.added {
             if let Some(port) = self.ports.get_mut(&slave.master) {
                 discard(&self.netlink, port, slave.host_end, slave.slot);
             }
         }
         for port in self.ports.values_mut() {
-            let _ = port.retire(&self.netlink);
+            let _ = port.detach_if_unused(&self.netlink);
         }
     }
 }
 
-/// A slave to make, whose, of what, and where.
-struct Whose<'a> {
+/// A slave to make: with which options, for which owner, of which kind of device, and in which netns.
+struct Request<'a> {
     spec: &'a LinkSpec,
     owner: Option<&'a str>,
     backend: Backend,
     netns: Option<BorrowedFd<'a>>,
 }
 
-/// Whether such a slave could be made, as far as that can be known without making it.
+/// Checks whether such a slave could be made, as far as that can be known without making it.
 pub fn probe(spec: &LinkSpec) -> Result<()> {
     let netlink = Netlink::open()?;
     let master = find::link(&netlink, &spec.master);
@@ -203,58 +203,58 @@ fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
     if (MIN_MTU..=max).contains(&mtu) { Ok(mtu) } else { Err(Refusal::Mtu { mtu, max }) }
 }
 
-/// Makes the device, attaches the program, and writes the table; the host end of a pair stays down until the agent has
-/// seen to the slave's link-local address.
-fn equip(netlink: &Netlink, hook: Hook, wanted: &Whose<'_>, master: &LinkInfo, port: &mut Port) -> Result<Made> {
-    let Whose { spec, owner, netns, .. } = *wanted;
+/// Makes a slave: its devices, its program and its entry. The host end of a pair stays down until the agent has set the
+/// slave's link-local address.
+fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInfo, port: &mut Port) -> Result<Added> {
+    let Request { spec, owner, netns, .. } = *request;
     let state = State { local: netns.is_none(), all_groups: true, ..State::default() };
     let slave = |host_end| Slave::new(host_end, spec.options, state);
     if slave(0).host() {
-        // What an engine's slave needs to meet the host is not forwarded; in l3s all of it is.
+        // An engine's slave reaches the host itself without forwarding. In l3s everything is forwarded.
         let all_or_nothing = owner.is_none() || spec.options.mode == Mode::L3s;
         sysctl::start_forwarding(&master.name, &mut port.maps, all_or_nothing)?;
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
     let alias = host_end::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
-    let born = bear(netlink, wanted, master, &alias)?;
-    let host_end = born.host_end;
+    let devices = create_devices(netlink, request, master, &alias)?;
+    let host_end = devices.host_end;
     let done = install(netlink, hook, port, host_end, slave(host_end), slot);
-    if let Err(error) = done.and_then(|()| born.tap.map_or(Ok(()), NewTap::keep)) {
+    if let Err(error) = done.and_then(|()| devices.tap.map_or(Ok(()), NewTap::keep)) {
         discard(netlink, port, host_end, slot);
         return Err(error);
     }
     let name = match &spec.name {
         Some(name) => name.clone(),
-        None => find::peer(netlink, host_end)?.map_or_else(|| format!("link {}", born.slave), |link| link.name),
+        None => find::peer(netlink, host_end)?.map_or_else(|| format!("link {}", devices.slave), |link| link.name),
     };
-    Ok(Made { name, host_end, slot, master: master.ifindex })
+    Ok(Added { name, host_end, slot, master: master.ifindex })
 }
 
-/// A slave's devices, down.
-struct Born {
+/// The devices of a new slave, all of them down.
+struct NewDevices {
     host_end: u32,
     slave: u32,
     tap: Option<NewTap>,
 }
 
-fn bear(netlink: &Netlink, wanted: &Whose<'_>, master: &LinkInfo, alias: &str) -> Result<Born> {
-    let Whose { spec, backend, netns, .. } = *wanted;
+fn create_devices(netlink: &Netlink, request: &Request<'_>, master: &LinkInfo, alias: &str) -> Result<NewDevices> {
+    let Request { spec, backend, netns, .. } = *request;
     let (mac, mtu) = (master.mac.unwrap_or(Mac([2, 0, 0, 0, 0, 1])), spec.mtu.unwrap_or(master.mtu));
     let name = spec.name.as_deref();
     if let Some(tap) = &spec.tap {
         let spec = TapSpec { name, mac, mtu, alias, tap };
-        let tap = unless_taken(netlink, name, || NewTap::create(netlink, &spec))?;
-        return Ok(Born { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
+        let tap = or_tidy_and_retry(netlink, name, || NewTap::create(netlink, &spec))?;
+        return Ok(NewDevices { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
     }
     let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.options.mode != Mode::L2);
     let (alias, largest) = (Some(alias), Some(&master.detail));
     let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias, largest, netns };
-    let (host_end, slave) = unless_taken(netlink, name, || netlink.add_pair(&spec))?;
-    Ok(Born { host_end, slave, tap: None })
+    let (host_end, slave) = or_tidy_and_retry(netlink, name, || netlink.add_pair(&spec))?;
+    Ok(NewDevices { host_end, slave, tap: None })
 }
 
-/// Once more if the name is taken, for it may be by what a killed command left.
-fn unless_taken<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -> Result<T>) -> Result<T> {
+/// Makes a device. If its name is taken, perhaps by what a killed command left, tidies up and tries once more.
+fn or_tidy_and_retry<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -> Result<T>) -> Result<T> {
     match make() {
         Err(error) if error.is_exists() => {
             tidy::tidy(netlink, &mut tidy::ports(netlink)?)?;
@@ -267,24 +267,26 @@ fn unless_taken<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -> Res
     }
 }
 
+/// Prepares a new host end, attaches its program, and writes the slave's entry.
 fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave: Slave, slot: Slot) -> Result<()> {
     netlink.set_link(host_end, &LinkChange { noarp: Some(true), ..LinkChange::default() })?;
     let gone = || refused("find again", format!("link {host_end}"), Refusal::NoLink);
     let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
     sysctl::prepare_host_end(&link.name, slave)?;
-    // The agent raises what is in the table: not before it has its program.
+    // The agent sets a host end up as soon as its entry is in the table, so the program must be there before.
     port.attach(netlink, hook, &link)?;
-    port.maps.occupy(slot, slave)?;
-    alias_event::tell(netlink, HostEnd { master: port.master, slot }, slave);
+    port.maps.insert_slave(slot, slave)?;
+    alias_event::publish(netlink, HostEnd { master: port.master, slot }, slave);
     Ok(())
 }
 
+/// Removes what was made of a slave.
 fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
     let _ = netlink.delete_link(host_end);
-    let _ = port.vacate(netlink, &[(host_end, slot)]);
+    let _ = port.remove_slaves(netlink, &[(host_end, slot)]);
 }
 
-/// The one atomic write.
+/// Changes a slave's options, by one write that no packet sees half of.
 fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: &Change) -> Result<()> {
     let old = found.port.maps.slave(found.slot)?;
     let slave = old.with_options(old.options().changed(change.options));
@@ -298,15 +300,15 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
         sysctl::prepare_host_end(&found.host_end.name, slave)?;
     }
     if slave.host() && !old.host() && old.up() && !old.local() {
-        routes::prepare(netlink, &found.port.maps, old.host_end, found.slot)?;
+        routes::add_all(netlink, &found.port.maps, old.host_end, found.slot)?;
     }
     match (slave.mode() == Mode::L2) == (old.mode() == Mode::L2) {
         _ if slave == old => {}
         true => found.port.maps.set_slave(found.slot, slave)?,
-        false => switch(netlink, found, slave)?,
+        false => change_mode(netlink, found, slave)?,
     }
     if slave != old {
-        alias_event::tell(netlink, found.described(), slave);
+        alias_event::publish(netlink, found.described(), slave);
     }
     if old.host() && !slave.host() {
         sysctl::prepare_host_end(&found.host_end.name, slave)?;
@@ -314,13 +316,13 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
     Ok(())
 }
 
-/// Writes a new mode to the table and to the slave's device, one right after the other: in between, its stack and we are
-/// of two minds about who resolves neighbours. What fails on the device, the agent tries again and reports.
-fn switch(netlink: &Netlink, found: &mut Found, slave: Slave) -> Result<()> {
+/// Writes a new mode to the table and to the slave's device, one right after the other: in between, the slave's stack and
+/// the table disagree about which of them resolves neighbours. If the device refuses, the agent tries again and reports.
+fn change_mode(netlink: &Netlink, found: &mut Found, slave: Slave) -> Result<()> {
     let place = found.place(netlink);
-    let is_tap = find::is_tap(&found.host_end);
+    let is_tap = host_end::is_tap(&found.host_end);
     let Found { port, slot, .. } = found;
-    // A tap device's own ARP is always off: who is behind it resolves for himself.
+    // ARP is always off on a tap device: the guest behind it resolves neighbours itself.
     let Some(place) = place.ok().filter(|_| !is_tap) else { return port.maps.set_slave(*slot, slave) };
     let noarp = LinkChange { noarp: Some(slave.mode() != Mode::L2), ..LinkChange::default() };
     place.enter(netlink, |there, ifindex| {

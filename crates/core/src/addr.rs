@@ -1,6 +1,5 @@
-//! What is an address here? MAC addresses, and IP addresses of both families as one kind of key.
+//! What is an address? MAC addresses, and IP addresses of both families as one type.
 
-use crate::abi::ADDR_CACHE_BITS;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -16,7 +15,7 @@ impl Mac {
     /// The broadcast address.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
-    /// Whether it is that one. As two words: byte by byte it would take six comparisons for every packet.
+    /// Whether the two are equal. They are compared as two words, since byte by byte takes six comparisons for each packet.
     #[inline(always)]
     pub fn is(self, other: Self) -> bool {
         self.words() == other.words()
@@ -34,7 +33,7 @@ impl Mac {
         self.0[0] & 1 != 0
     }
 
-    /// Whether the address is missing.
+    /// Whether all bytes are zero: the device has no MAC address.
     #[inline(always)]
     pub fn is_zero(self) -> bool {
         self.0 == [0; 6]
@@ -48,7 +47,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// An IP address as the tables know it: 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+/// An IP address as the tables have it: 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
 )]
@@ -75,13 +74,13 @@ impl Addr {
         (self.0[..12] == Self::UNSPECIFIED_4.0[..12]).then_some([a, b, c, d])
     }
 
-    /// Whether a host without an address uses this as its source.
+    /// Whether it is one of the two unspecified addresses, which a host without an address uses as its source.
     #[inline(always)]
     pub fn is_unspecified(self) -> bool {
         self == Self::UNSPECIFIED_4 || self == Self::UNSPECIFIED_6
     }
 
-    /// Whether the address names a group: IPv4 multicast and limited broadcast, IPv6 multicast.
+    /// Whether it is the address of a group: IPv4 multicast or limited broadcast, IPv6 multicast.
     #[inline(always)]
     pub fn is_group(self) -> bool {
         match self.as_v4() {
@@ -90,13 +89,13 @@ impl Addr {
         }
     }
 
-    /// Whether it means something on one link only (IPv6).
+    /// Whether it is an IPv6 link-local address, `fe80::/10`.
     #[inline(always)]
     pub fn is_link_local(self) -> bool {
         self.0[0] == 0xfe && self.0[1] & 0xc0 == 0x80
     }
 
-    /// The address as the standard library has it.
+    /// The address in the standard library's type.
     pub fn ip(self) -> IpAddr {
         match self.as_v4() {
             Some(ip) => IpAddr::V4(Ipv4Addr::from(ip)),
@@ -105,7 +104,7 @@ impl Addr {
     }
 }
 
-/// An [`Addr`] as two machine words, in its own byte order: what is done for every packet is done with these.
+/// An [`Addr`] as two machine words, in its own byte order. The fast path compares addresses in this form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
     /// The first eight bytes.
@@ -134,14 +133,6 @@ impl Words {
             0 => self.low >> 32 & 0xf0 == 0xe0 || self.low >> 32 == 0xffff_ffff,
             high => high & 0xff == 0xff,
         }
-    }
-
-    /// Where the address would be in the map `ADDR_CACHE`. The multiplication spreads neighbouring addresses evenly (Knuth, The
-    /// Art of Computer Programming 3, 6.4).
-    #[inline(always)]
-    pub fn cache_index(self) -> u32 {
-        const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
-        ((self.high ^ self.low).wrapping_mul(PHI) >> (64 - ADDR_CACHE_BITS)) as u32
     }
 }
 

@@ -1,35 +1,25 @@
-//! Which frames can be decided at a glance? Ordinary IP packets from one address to another: nearly all that there are.
+//! Which frames can be decided in a few comparisons? Ordinary unicast IP packets, which are nearly all.
 //!
-//! Of anything unusual (options, fragments' odd lengths, neighbour discovery, groups, tags, drops) nothing is said here,
-//! and the whole decision is made. Where something is said, it is what the whole decision would say: a property test
-//! holds the two together. Every comparison is between machine words, for this runs for every packet.
+//! For anything else (IPv4 options, inconsistent lengths, neighbour discovery, groups, tags, drops) the fast path gives no
+//! verdict, and [`crate::egress()`] or [`crate::ingress()`] decides. A verdict of the fast path is always theirs; a property
+//! test compares them. This code runs for every packet, so addresses are compared as machine words.
 
 use crate::abi::{PortEntry, Slot};
-use crate::addr::{Mac, Words};
-use crate::frame::{Frame, Tables};
+use crate::addr::Words;
+use crate::frame::Frame;
 use crate::options::{Flag, Guard, Mode};
 use crate::owner::Owner;
 use crate::slave::Slave;
+use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
-use crate::wire::{HEADER_LEN, ethertype, plain_checksum_holds};
+use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 
-const V4_HEADER: usize = 20;
-const V6_HEADER: usize = 40;
-/// The bytes that are read of a packet.
-const V4: usize = HEADER_LEN + V4_HEADER;
-const V6: usize = HEADER_LEN + V6_HEADER;
-/// Version 4, and a header of five words.
-const PLAIN_V4: u8 = 0x45;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const MAC_LEN: usize = 6;
-
-/// A verdict, and the slave that it is about if the frame is to be delivered: whoever acts on it needs not look again.
+/// A verdict, with the slave that the frame is to be delivered to, which then need not be looked up again.
 #[derive(Clone, Copy)]
 pub struct FastVerdict {
     /// What becomes of the frame.
     pub verdict: Verdict,
-    /// Who gets it; [`Slave::VACANT`] if no slave does.
+    /// The receiving slave; [`Slave::VACANT`] if there is none.
     pub to: Slave,
 }
 
@@ -45,7 +35,7 @@ impl FastVerdict {
     }
 }
 
-/// Decides on a packet from the slave in `slot`, if it is an ordinary one. See [`crate::egress()`].
+/// Decides on an ordinary packet from the slave in `slot`; `None` for any other. See [`crate::egress()`].
 #[inline(always)]
 pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<FastVerdict> {
     let slave = tables.slave(slot);
@@ -53,26 +43,26 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Fa
     if slave.is_vacant() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
-    let packet = Plain::read(frame)?;
-    if !packet.from_mac.is(port.mac) {
+    let packet = PlainPacket::read(frame)?;
+    if !packet.eth.src.is(port.mac) {
         return None;
     }
-    Sending { frame, tables, port, slot, slave }.decide(&packet)
+    FastEgress { frame, tables, port, slot, slave }.decide(&packet)
 }
 
-/// Decides on a packet from the wire, if it is an ordinary one, to the MAC address that host and slaves share, and not our
-/// own sent back. See [`crate::ingress()`].
+/// Decides on an ordinary packet from the wire to the MAC address that the host and all slaves share; `None` for any other
+/// packet and for our own, sent back by a switch. See [`crate::ingress()`].
 #[inline(always)]
 pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> {
     let port = tables.port_ref()?;
     if frame.is_loopback() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
         return None;
     }
-    let packet = Plain::read(frame)?;
-    if !packet.to_mac.is(port.mac) || packet.from_mac.is(port.mac) {
+    let packet = PlainPacket::read(frame)?;
+    if !packet.eth.dst.is(port.mac) || packet.eth.src.is(port.mac) {
         return None;
     }
-    let Owner::Slave(slot) = tables.owner_of(packet.to) else { return FastVerdict::at(Action::Host) };
+    let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     match slave.mode() {
         _ if !slave.up() => None,
@@ -81,58 +71,59 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     }
 }
 
-/// The headers of an ordinary packet.
-struct Plain {
-    to_mac: Mac,
-    from_mac: Mac,
-    from: Words,
-    to: Words,
-    /// Of the packet without its Ethernet header.
+/// What the fast path reads of an ordinary packet's headers.
+struct PlainPacket {
+    eth: Ethernet,
+    src: Words,
+    dst: Words,
+    /// Length in bytes, without the Ethernet header.
     len: u32,
 }
 
-impl Plain {
+impl PlainPacket {
+    /// `None` for any packet that is not ordinary.
     #[inline(always)]
     fn read(frame: &impl Frame) -> Option<Self> {
         if frame.vlan().is_some() {
             return None;
         }
-        let to_mac = Mac(frame.head::<V4, MAC_LEN>(0)?);
-        let from_mac = Mac(frame.head::<V4, MAC_LEN>(MAC_LEN)?);
-        let (from, to, len) = match u16::from_be_bytes(frame.head::<V4, 2>(2 * MAC_LEN)?) {
+        let eth = Ethernet::parse_plain(frame)?;
+        let (src, dst, len) = match eth.ethertype {
             ethertype::IPV4 => v4(frame)?,
             ethertype::IPV6 => v6(frame)?,
             _ => return None,
         };
-        Some(Self { to_mac, from_mac, from, to, len })
+        Some(Self { eth, src, dst, len })
     }
 }
 
+/// Source, destination and length of an IPv4 packet.
 #[inline(always)]
 fn v4(frame: &impl Frame) -> Option<(Words, Words, u32)> {
-    let [first] = frame.head::<V4, 1>(HEADER_LEN)?;
-    let len = u16::from_be_bytes(frame.head::<V4, 2>(HEADER_LEN + 2)?);
-    let from = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 12)?);
-    let to = Words::v4(frame.head::<V4, 4>(HEADER_LEN + 16)?);
-    let sound = usize::from(len) >= V4_HEADER && usize::from(len) + HEADER_LEN <= frame.len();
-    (first == PLAIN_V4 && (sound || frame.is_gso())).then_some((from, to, len.into()))
+    let ip = Ipv4Header(frame);
+    let plain = ip.is_v4_without_options()?;
+    let len = ip.total_len()?;
+    let (src, dst) = (Words::v4(ip.src()?), Words::v4(ip.dst()?));
+    let fits = usize::from(len) >= IPV4_HLEN && usize::from(len) + ETH_HLEN <= frame.len();
+    (plain && (fits || frame.is_gso())).then_some((src, dst, len.into()))
 }
 
-/// Behind TCP and UDP hides no neighbour discovery. An address that begins with zeros is unspecified, or worse.
+/// Source, destination and length of an IPv6 packet that carries TCP or UDP: it is no neighbour discovery. An address
+/// whose first half is zero may be unspecified or IPv4-mapped.
 #[inline(always)]
 fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
-    let [first] = frame.head::<V6, 1>(HEADER_LEN)?;
-    let len = u16::from_be_bytes(frame.head::<V6, 2>(HEADER_LEN + 4)?);
-    let [next] = frame.head::<V6, 1>(HEADER_LEN + 6)?;
-    let from = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 8)?, frame.head::<V6, 8>(HEADER_LEN + 16)?);
-    let to = Words::v6(frame.head::<V6, 8>(HEADER_LEN + 24)?, frame.head::<V6, 8>(HEADER_LEN + 32)?);
-    let sound = usize::from(len) + V6 <= frame.len() || frame.is_gso();
-    let plain = first >> 4 == 6 && matches!(next, TCP | UDP) && from.high != 0 && to.high != 0;
-    (plain && sound).then_some((from, to, u32::from(len) + V6_HEADER as u32))
+    let ip = Ipv6Header(frame);
+    let is_v6 = ip.is_v6()?;
+    let len = ip.payload_len()?;
+    let next = ip.next_header()?;
+    let (src, dst) = (ip.src_words()?, ip.dst_words()?);
+    let fits = usize::from(len) + ETH_HLEN + IPV6_HLEN <= frame.len() || frame.is_gso();
+    let plain = is_v6 && matches!(next, TCP | UDP) && src.high != 0 && dst.high != 0;
+    (plain && fits).then_some((src, dst, u32::from(len) + IPV6_HLEN as u32))
 }
 
-/// A packet that a slave sends.
-struct Sending<'a, F, T> {
+/// An ordinary packet's sender and its port.
+struct FastEgress<'a, F, T> {
     frame: &'a F,
     tables: &'a T,
     port: &'a PortEntry,
@@ -140,40 +131,49 @@ struct Sending<'a, F, T> {
     slave: Slave,
 }
 
-impl<F: Frame, T: Tables> Sending<'_, F, T> {
+impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     #[inline(always)]
-    fn decide(&self, packet: &Plain) -> Option<FastVerdict> {
-        if packet.to_mac.is_group() || !self.may_send(packet.from) {
+    fn decide(&self, packet: &PlainPacket) -> Option<FastVerdict> {
+        if packet.eth.dst.is_group() || !self.may_send(packet.src) {
             return None;
         }
         match self.slave.mode() {
-            Mode::L2 if packet.to_mac.is(self.port.mac) => self.meet(self.tables.owner_of(packet.to)),
+            Mode::L2 if packet.eth.dst.is(self.port.mac) => self.to_owner(self.tables.owner_of(packet.dst)),
             Mode::L2 => FastVerdict::at(Action::Wire),
-            _ if packet.to.is_group() => None,
-            mode => match self.tables.owner_of(packet.to) {
-                Owner::Nobody if mode == Mode::L3s => FastVerdict::at(Action::Host),
-                Owner::Nobody => self.route(packet),
-                known => self.meet(known),
-            },
+            Mode::L3 | Mode::L3s => self.l3(packet),
         }
     }
 
+    /// A packet from a slave in l3 or l3s.
+    #[inline(always)]
+    fn l3(&self, packet: &PlainPacket) -> Option<FastVerdict> {
+        if packet.dst.is_group() {
+            return None;
+        }
+        match self.tables.owner_of(packet.dst) {
+            Owner::Nobody if self.slave.mode() == Mode::L3s => FastVerdict::at(Action::Host),
+            Owner::Nobody => self.route(packet),
+            owner @ (Owner::Slave(_) | Owner::Host) => self.to_owner(owner),
+        }
+    }
+
+    /// Whether the slave owns the source address, or has no guard.
     #[inline(always)]
     fn may_send(&self, from: Words) -> bool {
         self.slave.guard() == Guard::Off || self.tables.owner_of(from) == Owner::Slave(self.slot)
     }
 
-    /// A sibling within reach, or the host.
+    /// To a sibling that can be reached, or to the host.
     #[inline(always)]
-    fn meet(&self, owner: Owner) -> Option<FastVerdict> {
+    fn to_owner(&self, owner: Owner) -> Option<FastVerdict> {
         match owner {
             Owner::Slave(to) if to != self.slot => self.to_sibling(to, self.tables.slave(to)),
             Owner::Host if self.slave.host() => FastVerdict::at(Action::Host),
-            _ => None,
+            Owner::Slave(_) | Owner::Host | Owner::Nobody => None,
         }
     }
 
-    /// In l3s, siblings meet in the host's stack unless both allow the direct way.
+    /// Directly, or through the host's stack if one of the two is an l3s slave that does not allow the direct path.
     #[inline(always)]
     fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<FastVerdict> {
         if self.slave.meets(sibling) {
@@ -181,14 +181,15 @@ impl<F: Frame, T: Tables> Sending<'_, F, T> {
         }
         let by_host = self.slave.meets_by_host() || sibling.meets_by_host();
         let bridged = self.slave.flag() == Flag::Bridge && sibling.flag() == Flag::Bridge;
-        let reached = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
-        if reached { FastVerdict::at(Action::Host) } else { None }
+        let reachable = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
+        if reachable { FastVerdict::at(Action::Host) } else { None }
     }
 
+    /// Out by the host's routing table, if the packet fits the MTU and, in IPv4, its header's checksum is right.
     #[inline(always)]
-    fn route(&self, packet: &Plain) -> Option<FastVerdict> {
+    fn route(&self, packet: &PlainPacket) -> Option<FastVerdict> {
         let fits = packet.len <= self.port.mtu || self.frame.is_gso();
-        let sound = packet.to.high != 0 || plain_checksum_holds(self.frame);
+        let sound = packet.dst.high != 0 || Ipv4Header(self.frame).plain_checksum_holds();
         if fits && sound { FastVerdict::at(Action::Route) } else { None }
     }
 }

@@ -1,21 +1,23 @@
-//! Who gets a copy of a flooded frame, and may its sender have that many?
+//! Which slaves get a copy of a flooded frame, and may its source have that many copies made?
 
 use crate::abi::{PortEntry, Slot, WIRE};
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::group::{Group, Members};
 use crate::options::Flag;
 use crate::slave::Slave;
-use crate::verdict::{Flood, FloodTo, Then};
+use crate::tables::Tables;
+use crate::verdict::{Flood, FloodThen, FloodTo};
+use crate::wire::Ethernet;
 
-/// One copy's share of a source's time: 32,768 copies a second, which keep a tenth of a processor busy.
+/// One source may have 32,768 copies made each second, which takes about a tenth of a CPU.
 const NANOS_PER_COPY: u64 = 1_000_000_000 / 32_768;
-/// The wire stands for many sources.
+/// The wire stands for many sources: four times as many.
 const WIRE_NANOS_PER_COPY: u64 = NANOS_PER_COPY / 4;
-/// Two seconds' worth may come at once: sixteen broadcasts to as many slaves as a master can have.
+/// A burst may have the copies of two seconds: sixteen broadcasts to the largest possible number of slaves.
 const BURST_NANOS: u64 = 2_000_000_000;
 
 impl Flood {
-    /// The slots to look at, first and one past the last.
+    /// The slots to look at: the first, and one past the last.
     #[inline(always)]
     pub fn slots(&self, port: &PortEntry) -> (u32, u32) {
         match self.to {
@@ -27,7 +29,7 @@ impl Flood {
 
     /// Which slaves get a copy of `frame`.
     #[inline(always)]
-    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> Filter<'a> {
+    pub fn filter<'a>(&self, frame: &impl Frame, tables: &'a impl Tables) -> FloodFilter<'a> {
         let (mask, want) = match self.to {
             FloodTo::Nobody => (0, 1),
             FloodTo::One(_) | FloodTo::All => Slave::L2_AND_UP,
@@ -37,24 +39,23 @@ impl Flood {
         let group = self.group(frame);
         let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
         let members = group.and_then(|group| tables.members(group));
-        Filter { mask, want, from: self.from.0, exempt, members }
+        FloodFilter { mask, want, from: self.from.0, exempt, members }
     }
 
-    /// The group that slaves must have joined to get a copy, if one. What is for one slave alone, it gets.
+    /// The group that slaves must have joined to get a copy; `None` if there is none, or if the copy is for one slave alone.
     #[inline(always)]
     pub fn group(&self, frame: &impl Frame) -> Option<Group> {
-        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(frame) }
+        if matches!(self.to, FloodTo::One(_)) { None } else { Group::of(Ethernet::parse(frame)?.dst) }
     }
 
     /// Whether the frame itself goes out of the master.
     #[inline(always)]
     pub fn reaches_wire(&self) -> bool {
-        matches!(self.then, Then::Wire | Then::WireAndHost)
+        matches!(self.then, FloodThen::Wire | FloodThen::WireAndHost)
     }
 }
 
-/// Those that can be reached only by way of the switch, given the sender's flag: vepa on either side, private on
-/// neither.
+/// Mask and value for [`FloodTo::Reflected`].
 #[inline(always)]
 fn reflected(sender: Flag) -> (u32, u32) {
     match sender {
@@ -64,41 +65,41 @@ fn reflected(sender: Flag) -> (u32, u32) {
     }
 }
 
-/// An audience as a comparison, so that looking through thousands of slaves takes one branch each.
+/// [`FloodTo`] as a comparison of bits, so that thousands of slaves are filtered with one branch each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filter<'a> {
-    /// Which bits of a slave count.
+pub struct FloodFilter<'a> {
+    /// The bits of a slave that are compared.
     pub mask: u32,
-    /// What they must be.
+    /// The value that they must have.
     pub want: u32,
     /// The slot that gets no copy: the sender's.
     pub from: u32,
-    /// Who has one of these properties needs no membership.
+    /// A slave with one of these properties gets a copy without being a member.
     pub exempt: u32,
-    /// Who has joined.
+    /// The group's members.
     pub members: Option<&'a Members>,
 }
 
-impl Filter<'_> {
+impl FloodFilter<'_> {
     /// Whether the slave in `slot` gets a copy. A vacant slot is not up.
     #[inline(always)]
     pub fn admits(&self, slot: Slot, slave: Slave) -> bool {
-        let meant = slave.matches(self.mask, self.want) && slot.0 != self.from;
-        meant && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
+        let matches = slave.matches(self.mask, self.want) && slot.0 != self.from;
+        matches && (slave.has(self.exempt) || self.members.is_some_and(|members| members.has(slot)))
     }
 }
 
-/// When a source's allowance is used up, in nanoseconds of `CLOCK_MONOTONIC`: a token bucket in one word (the generic
+/// A source's token bucket in one word: the time in nanoseconds of `CLOCK_MONOTONIC` when it will be full again (the generic
 /// cell rate algorithm, ITU-T I.371). Zero is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket(pub u64);
+pub struct TokenBucket(pub u64);
 
-impl Bucket {
-    /// The bucket after `source` has made `copies` at the time `now`; `None` if that is more than its share.
+impl TokenBucket {
+    /// The bucket after `copies` for `source` at the time `now`; `None` if it has not enough tokens.
     #[inline(always)]
     pub fn take(self, source: Slot, copies: u32, now: u64) -> Option<Self> {
-        let price = if source == WIRE { WIRE_NANOS_PER_COPY } else { NANOS_PER_COPY };
-        let after = self.0.max(now) + price * u64::from(copies);
+        let nanos = if source == WIRE { WIRE_NANOS_PER_COPY } else { NANOS_PER_COPY };
+        let after = self.0.max(now) + nanos * u64::from(copies);
         (after - now <= BURST_NANOS).then_some(Self(after))
     }
 }
@@ -110,37 +111,11 @@ mod tests {
     use crate::options::{Guard, HostAccess, Mode, Options};
     use crate::owner::Owner;
     use crate::slave::State;
+    use crate::wire::ETH_HLEN;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
 
-    struct Bytes([u8; 14]);
-
-    impl Frame for Bytes {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.0.get(offset..offset + N)?.try_into().ok()
-        }
-        fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-            self.read(offset)
-        }
-        fn vlan(&self) -> Option<u16> {
-            None
-        }
-        fn is_gso(&self) -> bool {
-            false
-        }
-        fn is_to_us(&self) -> bool {
-            false
-        }
-
-        fn is_loopback(&self) -> bool {
-            false
-        }
-    }
-
-    /// Where one group has members.
+    /// Tables in which one group has members.
     struct Joined(Members);
 
     impl Tables for Joined {
@@ -169,9 +144,9 @@ mod tests {
         Slave::new(9, options, State { up, local: true, ..State::default() })
     }
 
-    fn to(mac: [u8; 6]) -> Bytes {
-        let mut frame = Bytes([0; 14]);
-        frame.0[..6].copy_from_slice(&mac);
+    fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {
+        let mut frame = [0; ETH_HLEN];
+        Ethernet { dst: Mac(mac), src: Mac::default(), ethertype: 0 }.write(&mut frame);
         frame
     }
 
@@ -179,8 +154,8 @@ mod tests {
     fn reaches_at(mac: [u8; 6], to_whom: FloodTo, slave: Slave) -> bool {
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(2), true);
-        let flood = Flood { from: Slot(7), to: to_whom, then: Then::Nowhere };
-        flood.filter(&to(mac), &tables).admits(Slot(1), slave)
+        let flood = Flood { from: Slot(7), to: to_whom, then: FloodThen::Nowhere };
+        flood.filter(&&to(mac)[..], &tables).admits(Slot(1), slave)
     }
 
     fn reaches(to: FloodTo, slave: Slave) -> bool {
@@ -205,14 +180,14 @@ mod tests {
     #[test]
     fn a_group_is_for_who_has_joined_it() {
         let joined = slave(Mode::L2, Flag::Bridge, true);
-        let flood = Flood { from: WIRE, to: FloodTo::All, then: Then::Host };
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
         let mut tables = Joined(Members::NOBODY);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
-        let filter = flood.filter(&to_group, &tables);
+        let filter = flood.filter(&&to_group[..], &tables);
         assert!(filter.admits(Slot(1), joined) && !filter.admits(Slot(2), joined));
         let elsewhere = to([0x33, 0x33, 0, 1, 0, 3]);
-        assert!(!flood.filter(&elsewhere, &tables).admits(Slot(1), joined));
+        assert!(!flood.filter(&&elsewhere[..], &tables).admits(Slot(1), joined));
     }
 
     #[test]
@@ -236,15 +211,15 @@ mod tests {
 
     #[test]
     fn a_sender_hears_nothing_of_itself() {
-        let flood = Flood { from: Slot(1), to: FloodTo::All, then: Then::Nowhere };
+        let flood = Flood { from: Slot(1), to: FloodTo::All, then: FloodThen::Nowhere };
         let tables = Joined(Members::NOBODY);
-        assert!(!flood.filter(&to([0xff; 6]), &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
+        assert!(!flood.filter(&&to([0xff; 6])[..], &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
 
     #[test]
     fn a_source_has_two_seconds_at_once_and_its_rate_after_that() {
         let now = 5_000_000_000;
-        let mut bucket = Bucket(0);
+        let mut bucket = TokenBucket(0);
         let mut sent = 0;
         while let Some(next) = bucket.take(Slot(1), 4096, now) {
             bucket = next;

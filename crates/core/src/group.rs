@@ -1,11 +1,9 @@
-//! Which slaves have joined a multicast group, and which groups need no joining?
+//! Which slaves are members of a multicast group, and which groups need no membership?
 //!
-//! A group is its MAC address here, as it is to a device's own multicast list: two IP groups may share one.
+//! A group is identified by its MAC address, as in a device's own multicast list. Two IP groups may have the same one.
 
 use crate::abi::{MAX_SLAVES, Slot};
 use crate::addr::Mac;
-use crate::frame::Frame;
-use crate::wire::{HEADER_LEN, ICMPV6, ethertype};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const WORDS: usize = MAX_SLAVES as usize / 64;
@@ -14,7 +12,7 @@ const WORDS: usize = MAX_SLAVES as usize / 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Group {
-    /// Its MAC address.
+    /// The group's MAC address.
     pub mac: Mac,
     /// Always zero.
     reserved: [u8; 2],
@@ -28,11 +26,10 @@ impl From<Mac> for Group {
 }
 
 impl Group {
-    /// Whom the frame is for, if only those are to have it who have joined: not broadcast, and not what every station of
-    /// a link listens to (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
+    /// The group that a slave must have joined to get frames to `mac`; `None` for unicast, for broadcast and for what every
+    /// station of a link receives (`224.0.0.0/24`, RFC 4541, 2.1.2, and `ff02::1`).
     #[inline(always)]
-    pub fn of(frame: &impl Frame) -> Option<Self> {
-        let mac = Mac(frame.read::<6>(0)?);
+    pub fn of(mac: Mac) -> Option<Self> {
         let everybody = match mac.0 {
             [0x01, 0x00, 0x5e, 0, 0, _] | [0x33, 0x33, 0, 0, 0, 1] | [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => true,
             [first, ..] => first & 1 == 0,
@@ -41,26 +38,26 @@ impl Group {
     }
 }
 
-/// The value of the map `GROUPS`: a bit for each slot. A group without an entry has no member.
+/// The members of a group: the value of the map `GROUPS`, with one bit for each slot. A group without an entry has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Members {
     slots: [u64; WORDS],
-    /// Whether it was us who had the master receive the group; 0 or 1.
+    /// Whether we have made the master receive the group; 0 or 1.
     pub on_master: u64,
 }
 
 impl Members {
-    /// Nobody has joined.
+    /// No member.
     pub const NOBODY: Self = Self { slots: [0; WORDS], on_master: 0 };
 
-    /// Whether the slave in `slot` has joined.
+    /// Whether the slave in `slot` is a member.
     #[inline(always)]
     pub fn has(&self, slot: Slot) -> bool {
         self.slots[slot.0 as usize / 64 % WORDS] >> (slot.0 % 64) & 1 != 0
     }
 
-    /// The slave in `slot` has joined, or left.
+    /// Adds the slave in `slot`, or removes it.
     pub fn set(&mut self, slot: Slot, joined: bool) {
         let (word, bit) = (&mut self.slots[slot.0 as usize / 64 % WORDS], 1 << (slot.0 % 64));
         if joined { *word |= bit } else { *word &= !bit }
@@ -71,31 +68,14 @@ impl Members {
         Self { on_master: self.on_master, ..Self::NOBODY }
     }
 
-    /// Whether nobody has.
+    /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
         self.slots == [0; WORDS]
     }
 
-    /// Those who have.
+    /// The slots of all members.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..MAX_SLAVES).map(Slot).filter(|slot| self.has(*slot))
-    }
-}
-
-/// Whether a slave's frame says that it joins groups or leaves some: IGMP of any version, or a report or a farewell of
-/// MLD (RFC 2710, RFC 3810), which always comes behind a hop-by-hop header.
-#[inline(always)]
-pub fn is_membership_report(frame: &impl Frame) -> bool {
-    const IGMP: u8 = 2;
-    const HOP_BY_HOP: u8 = 0;
-    const IPV6_LEN: usize = 40;
-    let byte = |at: usize| frame.read::<1>(HEADER_LEN + at).map_or(u8::MAX, |[byte]| byte);
-    match frame.read::<2>(HEADER_LEN - 2).map(u16::from_be_bytes) {
-        Some(ethertype::IPV4) => byte(9) == IGMP,
-        Some(ethertype::IPV6) => {
-            (byte(6), byte(IPV6_LEN)) == (HOP_BY_HOP, ICMPV6) && matches!(byte(IPV6_LEN + 8), 131 | 132 | 143)
-        }
-        _ => false,
     }
 }
 

@@ -1,15 +1,15 @@
-//! May this slave claim this address?
+//! May this slave send a packet with this address?
 
 use crate::abi::Slot;
 use crate::addr::Addr;
-use crate::frame::Tables;
 use crate::options::Guard;
 use crate::owner::Owner;
 use crate::slave::Slave;
+use crate::tables::Tables;
 use crate::verdict::Reason;
 use crate::wire::{NeighbourMessage, Packet};
 
-/// A slave that sends.
+/// The slave that sends a frame, and its slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender {
     pub slot: Slot,
@@ -17,7 +17,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Refuses the packet if it claims, as its source or in what it advertises, an address that `guard` denies.
+    /// Refuses the packet if its source address, or the address that it advertises, is one that the slave's guard denies.
     #[inline(always)]
     pub fn may_send(&self, packet: &Packet, tables: &impl Tables) -> Result<(), Reason> {
         if self.slave.guard() == Guard::Off {

@@ -1,16 +1,18 @@
 //! What becomes of a frame that the master receives?
 
 use crate::abi::{PortEntry, Slot, WIRE};
+use crate::addr::Addr;
 use crate::digest::digest;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::options::{Flag, Mode};
 use crate::owner::Owner;
 use crate::slave::Slave;
-use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
-use crate::wire::{Ethernet, HEADER_LEN, Packet};
+use crate::tables::Tables;
+use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
+use crate::wire::{Ethernet, Packet};
 
-/// Decides on a frame from the wire. Whatever is not for a slave stays the host's, sound or not.
-/// Mirrors `ipvlan_handle_frame`.
+/// Decides on a frame from the wire. A frame that is not for a slave goes to the host's stack, sound or not. Mirrors
+/// `ipvlan_handle_frame`.
 #[inline(always)]
 pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Verdict {
     decide(frame, tables).into()
@@ -26,10 +28,10 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Action {
         return Packet::parse_ip(frame).map_or(Action::Host, |packet| Incoming { tables, packet }.unicast());
     }
     let Some(eth) = Ethernet::parse(frame) else { return Action::Host };
-    let Ok(packet) = Packet::parse(frame, HEADER_LEN, eth.ethertype) else { return Action::Host };
+    let Ok(packet) = Packet::parse(frame, eth.ethertype) else { return Action::Host };
     let incoming = Incoming { tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
-        (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_by_us() => Action::Answer,
+        (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_here() => Action::Answer,
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(frame),
         _ if eth.dst != port.mac && !frame.is_to_us() => Action::Host,
@@ -51,7 +53,7 @@ impl<T: Tables> Incoming<'_, T> {
     }
 
     #[inline(always)]
-    fn slave_of(&self, addr: crate::Addr) -> Option<(Slot, Slave)> {
+    fn slave_of(&self, addr: Addr) -> Option<(Slot, Slave)> {
         match self.tables.owner(addr) {
             Owner::Slave(slot) => self.in_slot(slot),
             Owner::Host | Owner::Nobody => None,
@@ -64,17 +66,18 @@ impl<T: Tables> Incoming<'_, T> {
         (!slave.is_vacant()).then_some((slot, slave))
     }
 
-    /// Mirrors `ipvlan_handle_mode_l2` and `_l3`; in l3s the host's stack routes it to the slave.
+    /// To the owner of the destination address. Mirrors `ipvlan_handle_mode_l2` and `_l3`.
     #[inline(always)]
     fn unicast(&self) -> Action {
         match self.recipient() {
-            Some((slot, slave)) => self.hand_over(slot, slave),
+            Some((slot, slave)) => self.deliver(slot, slave),
             None => Action::Host,
         }
     }
 
+    /// To a slave that is up. In l3s the host's stack routes the packet to the slave.
     #[inline(always)]
-    fn hand_over(&self, slot: Slot, slave: Slave) -> Action {
+    fn deliver(&self, slot: Slot, slave: Slave) -> Action {
         match slave.mode() {
             _ if !slave.up() => Action::Drop(Reason::SlaveDown),
             Mode::L3s => Action::Host,
@@ -83,90 +86,94 @@ impl<T: Tables> Incoming<'_, T> {
         }
     }
 
-    /// Whether it asks for the address of a slave whose own stack does not answer, and that has us do so.
+    /// Whether it asks for the address of a slave that has `neigh proxy` and is not in l2.
     #[inline(always)]
-    fn is_answered_by_us(&self) -> bool {
+    fn is_answered_here(&self) -> bool {
         self.packet.is_solicitation()
             && self.slave_of(self.packet.target).is_some_and(|(_, slave)| slave.is_answered_for())
     }
 
-    /// Broadcast and multicast: a question for a slave's address to that slave, and an IP packet to one address to
-    /// its owner alone; all else to all l2 slaves. The host has its copy.
+    /// Broadcast and multicast. A solicitation for a slave's address goes to that slave and the host, an IP packet to a
+    /// slave's unicast address to that slave alone, everything else to all l2 slaves and the host.
     #[inline(always)]
     fn group(&self) -> Action {
         if self.packet.is_solicitation() {
             return match self.slave_of(self.packet.target) {
-                Some((slot, _)) => to_host_and(WIRE, FloodTo::One(slot)),
-                None => to_host_and(WIRE, FloodTo::All),
+                Some((slot, _)) => flood(WIRE, FloodTo::One(slot)),
+                None => flood(WIRE, FloodTo::All),
             };
         }
         match self.recipient() {
-            Some((slot, slave)) if self.packet.is_ip() => self.hand_over(slot, slave),
-            _ => to_host_and(WIRE, FloodTo::All),
+            Some((slot, slave)) if self.packet.is_ip() => self.deliver(slot, slave),
+            Some(_) | None => flood(WIRE, FloodTo::All),
         }
     }
 
-    /// One of our own broadcasts that the switch sent back (802.1Qbg): to those that it has not reached yet. Who is
-    /// known to have sent it counts before whom it names, which may be a lie where the guard is off.
+    /// One of our own broadcasts that the switch sent back (802.1Qbg): to the slaves that have not received it yet. The
+    /// sender that was recorded is preferred to the one that the packet names, which may be forged where the guard is off.
     #[inline(always)]
     fn reflected_group(&self, frame: &impl Frame) -> Action {
-        let Some((from, sender)) = self.recent_sender(frame).or_else(|| self.sender()) else { return self.unsigned() };
+        let Some((from, sender)) = self.recent_sender(frame).or_else(|| self.sender()) else {
+            return self.group_of_unknown_sender();
+        };
         if sender.flag() == Flag::Private {
             return Action::Host;
         }
         if !self.packet.is_solicitation() {
-            return to_host_and(from, FloodTo::Reflected(sender.flag()));
+            return flood(from, FloodTo::Reflected(sender.flag()));
         }
         match self.slave_of(self.packet.target) {
-            None => to_host_and(from, FloodTo::Reflected(sender.flag())),
+            None => flood(from, FloodTo::Reflected(sender.flag())),
             Some((slot, slave)) if reflects(sender.flag(), slave.flag()) && slot != from => {
-                to_host_and(from, FloodTo::One(slot))
+                flood(from, FloodTo::One(slot))
             }
             Some(_) => Action::Host,
         }
     }
 
-    /// A broadcast with our MAC address that no slave has sent: the host's is as good as from outside.
+    /// A broadcast with our MAC address from none of the slaves. One from the host is treated as one from outside.
     #[inline(always)]
-    fn unsigned(&self) -> Action {
+    fn group_of_unknown_sender(&self) -> Action {
         if self.tables.owner(self.packet.src) == Owner::Host { self.group() } else { Action::Host }
     }
 
-    /// A frame of a slave to a sibling that the switch sent back. One whose sender cannot be told might be a private
-    /// slave's, so no slave gets it. What the host sent is as good as from outside.
+    /// A slave's frame to a sibling that the switch sent back. If the sender is unknown, it might be a private slave, so the
+    /// frame is dropped. One from the host is treated as one from outside.
     #[inline(always)]
     fn reflected_unicast(&self) -> Action {
         let Some((slot, slave)) = self.recipient() else { return Action::Host };
         match self.tables.owner(self.packet.src) {
-            Owner::Host => self.hand_over(slot, slave),
+            Owner::Host => self.deliver(slot, slave),
             Owner::Slave(from) if from == slot => Action::Drop(Reason::OwnFrame),
             Owner::Slave(from) if self.tables.slave(from).flag().max(slave.flag()) == Flag::Private => {
                 Action::Drop(Reason::Private)
             }
-            Owner::Slave(_) => self.hand_over(slot, slave),
+            Owner::Slave(_) => self.deliver(slot, slave),
             Owner::Nobody => Action::Drop(Reason::Reflected),
         }
     }
 
-    /// The slave that the packet itself names as its sender; a probe for an address names who wants it.
+    /// The slave that owns the packet's source address.
     #[inline(always)]
     fn sender(&self) -> Option<(Slot, Slave)> {
         self.slave_of(self.packet.src)
     }
 
+    /// The slave that was recorded as the sender of this broadcast.
     #[inline(always)]
     fn recent_sender(&self, frame: &impl Frame) -> Option<(Slot, Slave)> {
         self.in_slot(self.tables.sender_of(digest(frame))?)
     }
 }
 
-/// Whether what a slave with flag `from` says reaches one with flag `to` by way of the switch, and only so.
+/// Whether frames from a slave with flag `from` reach one with flag `to` by way of the switch and on no other path.
 #[inline(always)]
-pub(crate) fn reflects(from: Flag, to: Flag) -> bool {
+fn reflects(from: Flag, to: Flag) -> bool {
     from.max(to) == Flag::Vepa
 }
 
+/// Copies to slaves; the frame itself goes up the host's stack.
 #[inline(always)]
-fn to_host_and(from: Slot, to: FloodTo) -> Action {
-    Action::Flood(Flood { from, to, then: Then::Host })
+fn flood(from: Slot, to: FloodTo) -> Action {
+    Action::Flood(Flood { from, to, then: FloodThen::Host })
 }

@@ -1,7 +1,11 @@
 //! What becomes of a frame? All of IPVLAN's packet logic, as pure functions from bytes and tables to a verdict.
 //!
-//! The kernel runs this crate as eBPF; unit tests, the fuzzer and `ipvl explain` run the same code natively. It asks
-//! the world through two traits: [`Frame`] (the bytes) and [`Tables`] (who owns which address).
+//! The kernel runs this crate as eBPF; unit tests, the fuzzer and `ipvl explain` run the same code natively. It asks the
+//! world through two traits: [`Frame`] (the bytes) and [`Tables`] (the owners of addresses).
+//!
+//! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
+//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `guard`, `flood`, `reply`, `icmp_error`, `route`, `digest`;
+//! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -17,12 +21,13 @@ mod group;
 mod guard;
 mod icmp_error;
 mod ingress;
-mod nexthop_cache;
+pub mod maps;
 mod options;
 mod owner;
 mod reply;
 mod route;
 mod slave;
+mod tables;
 mod verdict;
 pub mod wire;
 
@@ -30,15 +35,16 @@ pub use abi::*;
 pub use addr::{Addr, Mac, Words};
 pub use digest::digest;
 pub use egress::egress;
-pub use flood::{Bucket, Filter};
-pub use frame::{Frame, Tables};
-pub use group::{Group, Members, is_membership_report};
+pub use flood::{FloodFilter, TokenBucket};
+pub use frame::Frame;
+pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::ingress;
-pub use nexthop_cache::{CachedNexthop, NEXTHOPS, NexthopKey};
 pub use options::*;
-pub use owner::{AddrCacheEntry, Owner, OwnerEntry, SlotCacheEntry};
-pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, ARP_LEN, Reply};
-pub use route::{Lookup, RouteAnswer, destination};
+pub use owner::{Origin, Owner, OwnerEntry};
+pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
+pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
 pub use slave::{Slave, State};
-pub use verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
+pub use tables::Tables;
+pub use verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
+pub use wire::is_membership_report;

@@ -4,17 +4,17 @@ use crate::abi::Slot;
 use crate::options::Flag;
 use core::fmt;
 
-/// What becomes of one frame, in one machine word. Data: somebody else acts on it.
+/// What becomes of one frame: an [`Action`], packed into one machine word.
 ///
-/// Not the enum [`Action`] itself, because whatever an enum does not use is undefined, and the kernel's verifier refuses
-/// a program that so much as copies an undefined register.
+/// It is not the enum itself because the eBPF programs pass it from function to function. The fields that a variant of an
+/// enum does not have are registers that were never written, and the verifier refuses a program that copies one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Verdict(u64);
 
-/// A [`Verdict`], taken apart.
+/// A [`Verdict`], unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// To one slave, and to nobody else.
+    /// To one slave only.
     Deliver(Slot),
     /// A copy to each of several slaves, and the frame itself where [`Flood::then`] says.
     Flood(Flood),
@@ -22,13 +22,13 @@ pub enum Action {
     Wire,
     /// Out by the host's routing table (l3).
     Route,
-    /// Straight out of the master to its destination as a neighbour, whatever the host's table says (l3, vepa).
+    /// Out of the master to its destination as a neighbour, without the host's routing table (l3, vepa).
     OnLink,
     /// Up the host's stack.
     Host,
-    /// Back to whoever sent it, a slave or somebody outside, as our own [answer](crate::Reply) to the question it asks.
+    /// Back to the slave, or the node outside, that sent it, as the [reply](crate::Reply) to what it asks.
     Answer,
-    /// Nowhere, and counted.
+    /// Dropped, and counted by its reason.
     Drop(Reason),
 }
 
@@ -42,7 +42,7 @@ const ANSWER: u64 = 7;
 const DROP: u64 = 8;
 
 impl Verdict {
-    /// The verdict as two numbers, for whoever watches the programs from outside.
+    /// The verdict as two 32-bit words, the lower half first: the size of a word in the eBPF programs' context.
     #[inline(always)]
     pub fn words(self) -> [u32; 2] {
         [self.0 as u32, (self.0 >> 32) as u32]
@@ -54,13 +54,13 @@ impl Verdict {
         Self(u64::from(low) | u64::from(high) << 32)
     }
 
-    /// What is to be done.
+    /// The action that was packed.
     #[inline(always)]
     pub fn action(self) -> Action {
         let argument = (self.0 >> 32) as u32;
         match self.0 & 0xff {
             DELIVER => Action::Deliver(Slot(argument)),
-            FLOOD => Action::Flood(Flood { from: Slot(argument), to: self.audience(), then: self.then() }),
+            FLOOD => Action::Flood(Flood { from: Slot(argument), to: self.flood_to(), then: self.then() }),
             WIRE => Action::Wire,
             ROUTE => Action::Route,
             ON_LINK => Action::OnLink,
@@ -72,17 +72,17 @@ impl Verdict {
 
     /// Where the frame itself goes after its copies, if it is a flood.
     #[inline(always)]
-    pub fn then(self) -> Then {
+    pub fn then(self) -> FloodThen {
         match self.0 >> 8 & 0xf {
-            0 => Then::Wire,
-            1 => Then::WireAndHost,
-            2 => Then::Host,
-            _ => Then::Nowhere,
+            0 => FloodThen::Wire,
+            1 => FloodThen::WireAndHost,
+            2 => FloodThen::Host,
+            _ => FloodThen::Nowhere,
         }
     }
 
     #[inline(always)]
-    fn audience(self) -> FloodTo {
+    fn flood_to(self) -> FloodTo {
         match self.0 >> 12 & 0xf {
             0 => FloodTo::Nobody,
             1 => FloodTo::All,
@@ -126,18 +126,18 @@ impl fmt::Debug for Verdict {
     }
 }
 
-/// A frame for several.
+/// A frame for several receivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {
-    /// Who sent it; that one gets no copy. [`crate::WIRE`] for the outside.
+    /// The sender, which gets no copy; [`crate::WIRE`] if it is outside.
     pub from: Slot,
     /// Which slaves get a copy.
     pub to: FloodTo,
     /// Where the frame goes after its copies.
-    pub then: Then,
+    pub then: FloodThen,
 }
 
-/// Which slaves get a copy of a flooded frame. Never one that is down, in another mode than l2, or the sender.
+/// Which slaves get a copy of a flooded frame. The sender never gets one, nor a slave that is down or not in l2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloodTo {
     /// None.
@@ -146,16 +146,16 @@ pub enum FloodTo {
     One(Slot),
     /// All: the frame comes from outside.
     All,
-    /// Those that share flag bridge with the sender.
+    /// Those with flag bridge, which the sender has too.
     Bridged,
-    /// Those that it can reach only by way of the switch, given its sender's flag: vepa on either side, private on
-    /// neither.
+    /// Those that the frame reaches only by way of the switch, given its sender's flag: one of the two has vepa, neither
+    /// has private.
     Reflected(Flag),
 }
 
 /// Where a flooded frame itself goes after its copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum FloodThen {
     /// Out of the master.
     Wire,
     /// Out of the master, and a copy up the host's stack.
@@ -195,7 +195,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The reason with this number; [`Reason::ActionFailed`] for one that a newer version gave.
+            /// The reason with this number; [`Reason::ActionFailed`] for a number that only a newer version has.
             #[inline(always)]
             pub fn from_number(number: u32) -> Self {
                 match number { $($number => Self::$name,)+ _ => Self::ActionFailed }
@@ -234,7 +234,7 @@ reasons! {
     Private = 10, "private";
     /// The slave that owns the address is down.
     SlaveDown = 11, "slave-down";
-    /// It is for the host, or by its stack for a sibling (l3s), or for nobody we know, and there is no host access.
+    /// It needs the host's stack (it is for the host, an l3s sibling or an unknown address), and there is no host access.
     NoHostAccess = 12, "no-host-access";
     /// It would go back to the slave that sent it.
     OwnFrame = 13, "own-frame";
@@ -250,15 +250,15 @@ reasons! {
     Unreachable = 18, "unreachable";
     /// A prohibit route.
     Prohibit = 19, "prohibit";
-    /// Larger than the way out allows.
+    /// It exceeds the MTU of the master or of its route.
     TooBig = 20, "too-big";
     /// The route needs something that only the host's own stack can do.
     RouteType = 21, "route-type";
-    /// The sender floods more than its share; the wire still gets the frame, its siblings do not.
+    /// The sender's limit of copies is used up; the wire still gets the frame, its siblings do not.
     FloodLimit = 22, "flood-limit";
     /// A copy could not be made.
     CloneFailed = 23, "clone-failed";
-    /// It came back from the switch, and its sender cannot be told.
+    /// It came back from the switch, and its sender is unknown.
     Reflected = 24, "reflected";
     /// The kernel refused what the verdict asked for.
     ActionFailed = 25, "action-failed";
@@ -277,10 +277,10 @@ mod tests {
     #[test]
     fn a_verdict_survives_packing() {
         let slot = Slot(4095);
-        let audiences = [FloodTo::Nobody, FloodTo::One(slot), FloodTo::All, FloodTo::Bridged];
+        let receivers = [FloodTo::Nobody, FloodTo::One(slot), FloodTo::All, FloodTo::Bridged];
         let reflected = [Flag::Bridge, Flag::Vepa, Flag::Private].map(FloodTo::Reflected);
-        let thens = [Then::Wire, Then::WireAndHost, Then::Host, Then::Nowhere];
-        let floods = audiences
+        let thens = [FloodThen::Wire, FloodThen::WireAndHost, FloodThen::Host, FloodThen::Nowhere];
+        let floods = receivers
             .into_iter()
             .chain(reflected)
             .flat_map(|to| thens.map(|then| Action::Flood(Flood { from: Slot(4096), to, then })));

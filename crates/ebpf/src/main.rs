@@ -1,31 +1,36 @@
-//! Which programs run where? One a hook: view the frame, decide, count, act. Every decision is `ipvl_core`'s.
+//! Which program runs at which hook? Each views the frame, decides, counts and acts; every decision is `ipvl_core`'s.
+//!
+//! Modules, from the top: `act`; `flood`, `route`, `rewrite`; `ctx`; `maps`, `skb`.
 #![no_std]
 #![no_main]
 
 mod act;
+mod ctx;
 mod flood;
 mod maps;
+mod rewrite;
 mod route;
 mod skb;
 
-use act::PacketCtx;
 use aya_ebpf::{macros::classifier, programs::TcContext};
+use ctx::PacketCtx;
 use ipvl_core::{Verdict, WIRE, fastpath};
 use maps::Maps;
 use skb::Skb;
 
-/// What leaves a slave: the host end's ingress. With netkit it is a hook in the slave's own sending, and the ingress is for
-/// what that hands on. One program for both: it lives as long as either is used.
+/// What a slave sends, at the host end's ingress. With netkit, it runs in the slave's own sending, and at the host end's
+/// ingress for what the first hook has deferred. Both hooks have the same program: it is loaded for as long as one of them
+/// uses it.
 #[classifier]
 pub fn slave_xmit(context: TcContext) -> i32 {
     let skb = Skb { context };
-    if let Some(slot) = skb.handed_on_to() {
-        return PacketCtx { skb: &skb, source: WIRE }.take_over(slot);
+    if let Some(slot) = skb.deferred_to() {
+        return PacketCtx { skb: &skb, source: WIRE }.act_deferred(slot);
     }
     let source = Maps.slot_of(skb.ifindex());
     let ctx = PacketCtx { skb: &skb, source };
     let action = match fastpath::egress(&skb, &Maps, source) {
-        Some(fast) => match ctx.act_at_once(fast) {
+        Some(fast) => match ctx.act_fast(fast) {
             Some(action) => return action,
             None => routed_egress(&skb),
         },
@@ -34,18 +39,18 @@ pub fn slave_xmit(context: TcContext) -> i32 {
     ctx.finish(action)
 }
 
-/// What the master receives: its ingress.
+/// What the master receives, at its ingress.
 #[classifier]
 pub fn master_rx(context: TcContext) -> i32 {
     let skb = Skb { context };
     match fastpath::ingress(&skb, &Maps) {
-        Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_at_once(fast).unwrap_or(act::HOST),
+        Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_fast(fast).unwrap_or(ctx::HOST),
         None => act_on_ingress(&skb, ingress(&skb)),
     }
 }
 
-/// The whole decision. A function of the frame alone, so that the verifier looks at it once, whatever it has learnt
-/// before; and one for each step, because all that call each other share 512 bytes of stack.
+/// The decision without the fast path. It is a function of the frame alone, so that the verifier checks it once, whatever
+/// it knows from before. Each step below is a function too: all that call each other share 512 bytes of stack.
 #[inline(never)]
 fn egress(skb: &Skb) -> Verdict {
     skb.pull();
@@ -61,7 +66,7 @@ fn act_on_egress(skb: &Skb, verdict: Verdict) -> i32 {
 #[inline(never)]
 fn routed_egress(skb: &Skb) -> i32 {
     let ctx = PacketCtx { skb, source: Maps.slot_of(skb.ifindex()) };
-    route::again(&ctx).unwrap_or_else(|| ctx.route())
+    route::by_cached_nexthop(&ctx).unwrap_or_else(|| ctx.route())
 }
 
 #[inline(never)]
@@ -75,8 +80,8 @@ fn act_on_ingress(skb: &Skb, verdict: Verdict) -> i32 {
     PacketCtx { skb, source: WIRE }.act(verdict)
 }
 
-/// Addresses, which are words, are compared by this. The compiler's own goes byte by byte and takes a hundred bytes of
-/// stack for it. Only whether they are equal is asked for here, so any order will do.
+/// Compares addresses, which are whole words. The compiler's own function compares byte by byte and takes a hundred bytes
+/// of stack. The result says only whether the bytes are equal; its sign means nothing.
 ///
 /// # Safety
 /// `n` bytes must be there on both sides.

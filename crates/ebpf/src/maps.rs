@@ -1,16 +1,22 @@
-//! Where is the state? Fifteen maps a port, and `Tables` answered from them.
+//! Where is a port's state? In fifteen maps, which `Maps` reads and writes and which answer for `Tables`.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use ipvl_core::maps::{
+    ADDR_CACHE_BITS, AddrCacheEntry, CachedNexthop, Counters, DropKey, MAX_REASONS, NEXTHOPS_LEN, NexthopKey,
+    SLOT_CACHE_LEN, Sent, SlotCacheEntry,
+};
+use ipvl_core::wire::ADDRESSES_LEN;
 use ipvl_core::*;
 
 const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
-const MAX_DROP_KEYS: u32 = SLOTS * 32;
+const MAX_DROP_KEYS: u32 = SLOTS * MAX_REASONS;
 const MAX_GROUPS: u32 = 65_536;
 const REPORTS_BYTES: u32 = 4096;
+/// How long after a broadcast a switch may still send it back.
 const REFLECTION_NANOS: u64 = 1_000_000_000;
 
 #[map]
@@ -22,7 +28,7 @@ static SLAVES: Array<Slave> = Array::with_max_entries(SLOTS, 0);
 #[map]
 static SLOT_BY_IFINDEX: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
 #[map]
-static SLOT_CACHE: Array<SlotCacheEntry> = Array::with_max_entries(ipvl_core::SLOT_CACHE, 0);
+static SLOT_CACHE: Array<SlotCacheEntry> = Array::with_max_entries(SLOT_CACHE_LEN, 0);
 #[map]
 static ADDRS: HashMap<Addr, OwnerEntry> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
@@ -38,7 +44,7 @@ static STATS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
 #[map]
 static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_DROP_KEYS, BPF_F_NO_PREALLOC);
 #[map]
-static NEXTHOPS: PerCpuArray<CachedNexthop> = PerCpuArray::with_max_entries(ipvl_core::NEXTHOPS, 0);
+static NEXTHOPS: PerCpuArray<CachedNexthop> = PerCpuArray::with_max_entries(NEXTHOPS_LEN, 0);
 #[map]
 static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
 #[map]
@@ -60,7 +66,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn slave(&self, slot: Slot) -> Slave {
-        self.occupant(slot).unwrap_or(Slave::VACANT)
+        self.slave_entry(slot).unwrap_or(Slave::VACANT)
     }
 
     #[inline(always)]
@@ -77,7 +83,7 @@ impl Tables for Maps {
     fn owner_of(&self, addr: Words) -> Owner {
         match cached_owner(addr) {
             0 => AddrCacheEntry::owner(table_owner(addr.high, addr.low)),
-            known => AddrCacheEntry::owner(known),
+            cached => AddrCacheEntry::owner(cached),
         }
     }
 
@@ -89,63 +95,66 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn sender_of(&self, digest: u64) -> Option<Slot> {
-        // SAFETY: a reader that sees a newer sender of the same bytes is as right.
+        // SAFETY: the entry may be replaced while it is read, by a newer sender of the same bytes, which is as right.
         let sent = unsafe { SENT.get(&digest) }?;
         (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(Slot(sent.slot))
     }
 }
 
 impl Maps {
-    /// The port where it is, for those who have no room on the stack for a copy, and as whom it complains.
+    /// The port, and the addresses that ICMP errors come from, both without a copy on the stack.
     #[inline(always)]
     pub fn port_and_router(&self) -> Option<(&'static PortEntry, &'static Router)> {
         Some((PORT.get(0)?, ROUTER.get(0)?))
     }
 
-    /// The slave in `slot`, vacant or not; `None` if there is no such slot.
+    /// The entry of `slot`, vacant or not; `None` if there is no such slot.
     #[inline(always)]
-    pub fn occupant(&self, slot: Slot) -> Option<Slave> {
+    pub fn slave_entry(&self, slot: Slot) -> Option<Slave> {
         SLAVES.get(slot.0).copied()
     }
 
+    /// The slot of the slave behind a host end, or [`WIRE`] if there is none.
     #[inline(always)]
     pub fn slot_of(&self, host_end: u32) -> Slot {
-        match SLOT_CACHE.get(host_end % ipvl_core::SLOT_CACHE) {
+        match SLOT_CACHE.get(host_end % SLOT_CACHE_LEN) {
             Some(cached) if cached.host_end == host_end => Slot(cached.slot),
             // SAFETY: the value is one word.
             _ => unsafe { SLOT_BY_IFINDEX.get(&host_end) }.copied().unwrap_or(WIRE),
         }
     }
 
-    /// The next hop of such a packet, if the table was asked for it a moment ago.
+    /// The cached addresses of an Ethernet header to the next hop, if there is a valid entry for `key` and a packet of `len`
+    /// bytes.
     #[inline(always)]
-    pub fn next_hop(&self, nexthop_key: &NexthopKey, len: u32) -> Option<&'static [u8; 12]> {
-        // SAFETY: the entry is this CPU's own, and nobody writes it while the program runs.
-        let known = unsafe { &*NEXTHOPS.get_ptr(nexthop_key.cache_index())? };
-        nexthop_key.is(known, now(), len).then_some(&known.macs)
+    pub fn next_hop(&self, key: &NexthopKey, len: u32) -> Option<&'static [u8; ADDRESSES_LEN]> {
+        // SAFETY: the entry is this CPU's own, and nothing writes it while the program runs.
+        let cached = unsafe { &*NEXTHOPS.get_ptr(key.cache_index())? };
+        key.matches(cached, now(), len).then_some(&cached.macs)
     }
 
-    /// Remembers it for a moment.
+    /// Caches the next hop.
     #[inline(always)]
-    pub fn remember_next_hop(&self, nexthop_key: &NexthopKey, len: u32, macs: [u8; 12]) {
-        if let Some(known) = NEXTHOPS.get_ptr_mut(nexthop_key.cache_index()) {
+    pub fn cache_next_hop(&self, key: &NexthopKey, len: u32, macs: [u8; ADDRESSES_LEN]) {
+        if let Some(entry) = NEXTHOPS.get_ptr_mut(key.cache_index()) {
             // SAFETY: as in `count_sent`.
-            unsafe { *known = nexthop_key.cached(now(), len, macs) };
+            unsafe { *entry = key.cached(now(), len, macs) };
         }
     }
 
-    /// Remembers who sent the broadcast with this digest, in case the switch sends it back.
+    /// Remembers the sender of the broadcast with this digest, in case the switch sends it back.
     #[inline(always)]
-    pub fn remember(&self, digest: u64, from: Slot) {
+    pub fn remember_sender(&self, digest: u64, from: Slot) {
         let _ = SENT.insert(&digest, &Sent { at: now(), slot: from.0, reserved: 0 }, 0);
     }
 
-    /// Tells the agent that a slave said what groups it is in. If there is no room, nobody has been listening.
+    /// Tells the agent that a slave has sent a membership report. If the ring buffer is full, no agent reads it.
     #[inline(always)]
-    pub fn report(&self, from: Slot) {
+    pub fn report_membership(&self, from: Slot) {
         let _ = REPORTS.output::<u64>(u64::from(from.0), 0);
     }
 
+    /// Counts a packet that a slave has sent.
     #[inline(always)]
     pub fn count_sent(&self, from: Slot, bytes: u32) {
         if let Some(counters) = STATS.get_ptr_mut(from.0) {
@@ -157,6 +166,7 @@ impl Maps {
         }
     }
 
+    /// Counts a packet that was delivered past a slave's host end.
     #[inline(always)]
     pub fn count_delivered(&self, to: Slot, bytes: u32) {
         if let Some(counters) = STATS.get_ptr_mut(to.0) {
@@ -168,11 +178,13 @@ impl Maps {
         }
     }
 
+    /// Counts a drop of a frame from `source`.
     #[inline(always)]
     pub fn count_drop(&self, source: Slot, reason: Reason) {
         self.count_drops(source, reason, 1);
     }
 
+    /// Counts several drops for the same reason.
     #[inline(always)]
     pub fn count_drops(&self, source: Slot, reason: Reason, drops: u64) {
         let key = DropKey { slot: source.0, reason: reason as u32 };
@@ -183,12 +195,12 @@ impl Maps {
         }
     }
 
-    /// Whether `source` may have this many more copies made.
+    /// Takes tokens for this many copies from the bucket of `source`; false if there are not enough.
     #[inline(always)]
-    pub fn allows(&self, source: Slot, copies: u32) -> bool {
+    pub fn take_tokens(&self, source: Slot, copies: u32) -> bool {
         let Some(entry) = BUCKETS.get_ptr_mut(source.0) else { return false };
-        // SAFETY: one word; two CPUs that race grant at most one flood too many.
-        let bucket = Bucket(unsafe { *entry });
+        // SAFETY: one word; two CPUs that race allow at most one flood too many.
+        let bucket = TokenBucket(unsafe { *entry });
         match bucket.take(source, copies, now()) {
             // SAFETY: as above.
             Some(after) => unsafe { *entry = after.0 },
@@ -198,20 +210,21 @@ impl Maps {
     }
 }
 
-/// Who owns `addr`, as [`AddrCacheEntry`] says it; 0 if that must be searched for. The owner is read twice, see there.
+/// The owner of `addr` as [`AddrCacheEntry::owner`] has it; 0 if it is not cached. The owner is read twice, see
+/// [`AddrCacheEntry`].
 #[inline(always)]
 fn cached_owner(addr: Words) -> u32 {
-    let Some(place) = ADDR_CACHE.get_ptr(addr.cache_index()) else { return 0 };
+    let Some(entry) = ADDR_CACHE.get_ptr(addr.cache_index()) else { return 0 };
     // SAFETY: the entry is there, and any bytes are one; its address is aligned as words are.
-    let (before, there, after) = unsafe {
-        let owner = &raw const (*place).owner;
-        let words = (&raw const (*place).addr).cast::<[u64; 2]>();
+    let (before, cached, after) = unsafe {
+        let owner = &raw const (*entry).owner;
+        let words = (&raw const (*entry).addr).cast::<[u64; 2]>();
         (owner.read_volatile(), words.read_volatile(), owner.read_volatile())
     };
-    if there == [addr.high, addr.low] && before == after { before } else { 0 }
+    if cached == [addr.high, addr.low] && before == after { before } else { 0 }
 }
 
-/// The same from the tables themselves. A function, for few packets come here.
+/// The same from the hash map and the prefixes. It is a function because few packets need it.
 #[inline(never)]
 fn table_owner(high: u64, low: u64) -> u32 {
     AddrCacheEntry::number(Maps.owner(Words { high, low }.into()))

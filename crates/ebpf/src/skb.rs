@@ -1,4 +1,4 @@
-//! What does the kernel's packet buffer say? `Frame` answered from it; the one pointer cast of the project.
+//! What does the kernel's packet buffer (`__sk_buff`) say? `Frame` for it, with the casts from addresses to pointers.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::__sk_buff;
@@ -7,17 +7,17 @@ use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
 use ipvl_core::{Frame, Slot, Verdict};
 
-/// The headers that nearly every decision reads: up to the options of a neighbour solicitation.
+/// Length of the headers that nearly every decision reads: up to the option of a neighbour solicitation.
 const HEAD: usize = 86;
 const PACKET_HOST: u32 = 0;
 const PACKET_LOOPBACK: u32 = 5;
-/// Marks a flooded frame that queues up behind its first copies; the lower half is the next slot.
+/// In the upper half of the mark: a flooded frame that was queued behind its first copies. The lower half is the next slot.
 const RESUME: u32 = 0x4950_0000;
-/// Marks what netkit's hook has decided on and the host end's ingress is to carry out; the lower half is the slot to
-/// deliver to, or `WIRE` for the host's stack.
-const HANDED_ON: u32 = 0x4951_0000;
+/// In the upper half of the mark: a frame that netkit's hook has deferred to the host end's ingress. The lower half is the
+/// slot to deliver it to, or `WIRE` for the host's stack.
+const DEFERRED: u32 = 0x4951_0000;
 
-/// What the words of the context's `cb` are for: the verdict takes two, and three come and go. The tally is one of these.
+/// The use of the five words of `cb`: two for the verdict, three for scratch, of which the last also counts failures.
 const VERDICT: usize = 0;
 const SCRATCH: usize = 2;
 const FAILURES: usize = 4;
@@ -27,12 +27,12 @@ pub struct Skb {
 }
 
 impl Skb {
-    /// Gets the headers into the linear part, where nearly always they are.
+    /// Gets the headers into the linear part of the buffer, where they nearly always are.
     #[inline(always)]
     pub fn pull(&self) {
         let head = (self.context.len() as usize).min(HEAD);
         if self.context.data() + head > self.context.data_end() {
-            // SAFETY: a valid context; on failure the reads below find less.
+            // SAFETY: a valid context; on failure reads find fewer bytes.
             unsafe { bpf_skb_pull_data(self.raw(), head as u32) };
         }
     }
@@ -54,7 +54,7 @@ impl Skb {
         unsafe { (*self.raw()).pkt_type }
     }
 
-    /// Where to go on with a flood; `None` for a frame that is here for the first time.
+    /// The slot at which a flood goes on; `None` for a frame that is here for the first time.
     #[inline(always)]
     pub fn resumed_at(&self) -> Option<u32> {
         // SAFETY: as above.
@@ -67,23 +67,25 @@ impl Skb {
         self.context.skb.set_mark(RESUME | slot);
     }
 
-    /// Whether the hook is netkit's, in the midst of the slave's sending: nothing has received the frame yet.
+    /// Whether no device has received the frame yet: the hook is netkit's, in the middle of the slave's sending.
     #[inline(always)]
     pub fn is_unreceived(&self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.raw()).ingress_ifindex == 0 }
     }
 
+    /// Where netkit's hook has deferred the frame to, see [`Skb::defer_to`].
     #[inline(always)]
-    pub fn handed_on_to(&self) -> Option<Slot> {
+    pub fn deferred_to(&self) -> Option<Slot> {
         // SAFETY: as above.
         let mark = unsafe { (*self.raw()).mark };
-        (mark & 0xffff_0000 == HANDED_ON).then_some(Slot(mark & 0xffff))
+        (mark & 0xffff_0000 == DEFERRED).then_some(Slot(mark & 0xffff))
     }
 
+    /// Marks the frame for `slot`, or for the host's stack with `WIRE`.
     #[inline(always)]
-    pub fn hand_on_to(&self, slot: Slot) {
-        self.context.skb.set_mark(HANDED_ON | slot.0);
+    pub fn defer_to(&self, slot: Slot) {
+        self.context.skb.set_mark(DEFERRED | slot.0);
     }
 
     #[inline(always)]
@@ -91,7 +93,7 @@ impl Skb {
         self.context.skb.set_mark(0);
     }
 
-    /// Shows the verdict to whoever runs the program by `BPF_PROG_TEST_RUN`.
+    /// Stores the verdict, for later steps and for tests that run the program by `BPF_PROG_TEST_RUN`.
     #[inline(always)]
     pub fn store_verdict(&self, verdict: Verdict) {
         for (place, word) in verdict.words().into_iter().enumerate() {
@@ -99,14 +101,14 @@ impl Skb {
         }
     }
 
-    /// The verdict that was shown.
+    /// The verdict that was stored.
     #[inline(always)]
     pub fn load_verdict(&self) -> Verdict {
         Verdict::from_words([self.read_word(VERDICT), self.read_word(VERDICT + 1)])
     }
 
-    /// The same words, by way of the context: the verifier forgets all that it knew of them, and so walks what follows
-    /// once and not once for each value.
+    /// The same words, written to the context and read back. The verifier then knows nothing about their values, and checks
+    /// what follows once instead of once for each value.
     #[inline(always)]
     pub fn launder<const N: usize>(&self, mut words: [u32; N]) -> [u32; N] {
         for (place, word) in words.iter_mut().enumerate() {
@@ -116,7 +118,7 @@ impl Skb {
         words
     }
 
-    /// Two words for later.
+    /// Stores two words for a later step.
     #[inline(always)]
     pub fn store_scratch(&self, words: [u32; 2]) {
         for (place, word) in words.into_iter().enumerate() {
@@ -129,7 +131,7 @@ impl Skb {
         [self.read_word(SCRATCH), self.read_word(SCRATCH + 1)]
     }
 
-    /// A number to count with.
+    /// The number of copies of a flood that failed.
     #[inline(always)]
     pub fn failures(&self) -> u32 {
         self.read_word(FAILURES)
@@ -140,7 +142,7 @@ impl Skb {
         self.write(FAILURES, failures);
     }
 
-    /// One of the context's five words that are free for use, really read.
+    /// One word of `cb`. The read is volatile, so that the compiler does not reuse what it wrote there.
     #[inline(always)]
     fn read_word(&self, place: usize) -> u32 {
         // SAFETY: the verifier allows reading this field of the context.
@@ -173,14 +175,14 @@ impl Frame for Skb {
         Some(unsafe { words(start) })
     }
 
-    /// The comparison is the same for all fields, so the compiler makes it once.
+    /// The comparison is the same for all fields of a header, so the compiler keeps one of them.
     #[inline(always)]
     fn head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let start = self.context.data();
         if start + HEAD > self.context.data_end() || offset + N > HEAD {
             return None;
         }
-        // SAFETY: the end was compared above, so that N bytes are there; of any alignment, see `words`.
+        // SAFETY: the end was compared above, so that N bytes are there; they need no alignment, see `words`.
         Some(unsafe { if N == 8 { eight(start + offset) } else { words(start + offset) } })
     }
 
@@ -225,17 +227,17 @@ impl Frame for Skb {
 #[inline(always)]
 unsafe fn eight<const N: usize>(start: usize) -> [u8; N] {
     let mut bytes = [0; N];
-    // SAFETY: the caller answers for it.
+    // SAFETY: the caller's promise.
     bytes.copy_from_slice(&unsafe { *(start as *const u64) }.to_ne_bytes());
     bytes
 }
 
-/// Reads `N` bytes in the widest steps that the packet's usual alignment (`NET_IP_ALIGN`) suggests. Byte by byte, as
-/// the compiler would have it, an address costs thirty instructions.
+/// Reads `N` bytes four at a time, then two, then one. The compiler would read byte by byte, which takes thirty
+/// instructions for an IPv6 address.
 ///
 /// # Safety
-/// `N` bytes at `start` must be there. They need no alignment: the target has no undefined behaviour for it, and where
-/// the machine minds, the verifier refuses the program.
+/// `N` bytes at `start` must be there. They need no alignment: the BPF target allows unaligned loads, and on machines
+/// without them the verifier refuses the program.
 #[inline(always)]
 unsafe fn words<const N: usize>(start: usize) -> [u8; N] {
     let mut bytes = [0; N];

@@ -3,7 +3,7 @@
 use crate::backend;
 use crate::frame::FrameError;
 use crate::usage::UsageError;
-use ipvl_control::apply::Fault;
+use ipvl_control::apply::ConfigError;
 use std::io;
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ pub enum Failure {
     #[error("{0}")]
     Frame(#[from] FrameError),
     #[error("Error: {0}. Nothing was changed.")]
-    Fault(#[from] Fault),
+    Config(#[from] ConfigError),
     #[error("Error: cannot read \"{name}\": {}. Nothing was changed.", in_words(source))]
     Unread { name: String, source: io::Error },
     #[error("Device \"{name}\" does not exist.")]
@@ -41,7 +41,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(error) => error.status(),
-            Self::Control(_) | Self::Fault(_) => 2,
+            Self::Control(_) | Self::Config(_) => 2,
             Self::Netns { .. } => 255,
             _ => 1,
         }

@@ -2,7 +2,7 @@
 
 use crate::command::{Description, Frame, Question, Way};
 use crate::packet::{ETHERNET, Packet};
-use ipvl_control::{AddressEntry, Link, Origin};
+use ipvl_control::{AddressEntry, AddressStatus, Link};
 use ipvl_core::{Addr, Mac, Mode};
 use thiserror::Error;
 
@@ -76,7 +76,7 @@ fn shares_mac(to: Addr, link: &Link, addresses: &[AddressEntry]) -> bool {
 fn own_address(to: Addr, link: &Link, addresses: &[AddressEntry]) -> Result<Addr, FrameError> {
     let own = addresses
         .iter()
-        .filter(|entry| entry.slave.as_ref() == Some(&link.name) && entry.origin == Origin::Device)
+        .filter(|entry| entry.slave.as_ref() == Some(&link.name) && entry.status == AddressStatus::Device)
         .map(|entry| entry.addr)
         .filter(|addr| is_v4(*addr) == is_v4(to));
     let family = if is_v4(to) { "IPv4" } else { "IPv6" };

@@ -2,7 +2,7 @@
 
 use crate::command::{Protocol, Shell};
 use ipvl_control::text::BACKENDS;
-use ipvl_control::{Backend, Kind, Origin, Severity};
+use ipvl_control::{AddressStatus, Backend, Kind, Severity};
 
 /// A value that has a word of its own.
 pub trait Named: Copy + PartialEq + 'static {
@@ -28,7 +28,7 @@ macro_rules! names {
 
 names! {
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
-    Origin: "device" = Device, "declared" = Declared, "conflict" = Conflict;
+    AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;

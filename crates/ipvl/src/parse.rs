@@ -142,7 +142,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("monitor", _) => watch(&given).map(Command::Monitor),
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor),
-        ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::ForGood))),
+        ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
         ("apply", _) => application(&given),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
         ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),

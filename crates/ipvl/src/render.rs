@@ -2,18 +2,18 @@
 
 mod addr;
 mod doctor;
+mod event;
 mod explain;
 mod link;
-mod news;
 mod options;
 mod plan;
 mod stats;
 
 pub use addr::addresses;
 pub use doctor::findings;
+pub use event::event;
 pub use explain::explanation;
 pub use link::links;
-pub use news::news;
 pub use plan::plan;
 pub use stats::statistics;
 

@@ -137,8 +137,8 @@ fn is_meant(link: &Link, name: &str) -> bool {
 /// Until nobody reads any more.
 fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<(), Failure> {
     let mut monitor = backend::Monitor::open()?;
-    while let Some(news) = monitor.next(io::stdout())? {
-        let text = render::news(&news, watch, timestamp, SystemTime::now(), style);
+    while let Some(event) = monitor.next(io::stdout())? {
+        let text = render::event(&event, watch, timestamp, SystemTime::now(), style);
         if !print(&text)? {
             break;
         }

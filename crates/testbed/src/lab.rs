@@ -11,6 +11,7 @@ use crate::netns::{Netns, Output};
 use crate::packet::Mac;
 use crate::pcap::profile_directory;
 use crate::port::Port;
+use crate::rest::Rest;
 use crate::wait::wait_until;
 
 /// The MAC address of the master, and so of every slave.
@@ -100,6 +101,12 @@ impl Lab {
     #[must_use]
     pub fn wire(&self) -> Port {
         self.ext.port("eth0")
+    }
+
+    /// By what a test knows that all it sent has come to rest.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest::new(&self.ext)
     }
 
     /// True if a ping from one namespace to an address is answered.

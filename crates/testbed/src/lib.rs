@@ -12,6 +12,7 @@ pub mod packet;
 mod pcap;
 mod port;
 mod require;
+mod rest;
 mod sys;
 mod wait;
 
@@ -22,5 +23,6 @@ pub use netns::{Netns, Output};
 pub use packet::Mac;
 pub use port::Port;
 pub use require::{kernel_is_at_least, requires_device, requires_kernel, requires_root};
+pub use rest::{MARKER, Pinned, Rest};
 pub use sys::segment;
 pub use wait::wait_until;

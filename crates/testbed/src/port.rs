@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::frame::Frame;
 use crate::history;
 use crate::netns::Netns;
+use crate::rest::{Rest, marker};
 use crate::{pcap, sys};
 
 /// How long a frame that must come may take; only a failing test waits this long.
@@ -69,6 +70,15 @@ impl Port {
         }
     }
 
+    /// Sends a frame out of the device that is like no other, for whoever is at its other end to know what came before it;
+    /// its bytes.
+    #[must_use]
+    pub fn mark(&self) -> Vec<u8> {
+        let marker = marker();
+        sys::send(&self.socket, &marker).unwrap_or_else(|error| panic!("{}: send a marker: {error}", self.name));
+        marker
+    }
+
     /// Has the device receive a group's frames for as long as this port lives, as a packet socket does.
     pub fn join(&self, netns: &Netns, device: &str, group: [u8; 6]) {
         let joined = netns.within(|| sys::join_group(&self.socket, sys::device_index(device)?, group));
@@ -99,12 +109,11 @@ impl Port {
         None
     }
 
-    /// Fails if a frame that `unwanted` accepts has come or comes within `time`.
-    ///
-    /// Prefer [`Port::expect_none_before`], which proves it without waiting.
+    /// Fails if a frame that `unwanted` accepts has come, once all that was sent has come to rest.
     #[track_caller]
-    pub fn expect_none(&mut self, what: &str, time: Duration, unwanted: impl Fn(&Frame) -> bool) {
-        if let Some(frame) = self.wait_for(time, unwanted) {
+    pub fn expect_none(&mut self, what: &str, rest: &Rest, unwanted: impl Fn(&Frame) -> bool) {
+        rest.wait();
+        if let Some(frame) = self.wait_for(Duration::ZERO, unwanted) {
             panic!("{}: {what} must not come, but did: {frame:?}", self.name);
         }
     }
@@ -122,9 +131,9 @@ impl Port {
         assert!(!unwanted(&first), "{}: {what} must not come, but did: {first:?}", self.name);
     }
 
-    /// How many frames that `counted` accepts come until none has come for `quiet`.
-    pub fn count(&mut self, quiet: Duration, counted: impl Fn(&Frame) -> bool) -> usize {
-        std::iter::from_fn(|| self.wait_for(quiet, &counted)).count()
+    /// How many frames that `counted` accepts have come: all of them, if the caller knows that they are at [`Rest`].
+    pub fn count(&mut self, counted: impl Fn(&Frame) -> bool) -> usize {
+        std::iter::from_fn(|| self.wait_for(Duration::ZERO, &counted)).count()
     }
 
     /// All that has come and nobody has asked for.

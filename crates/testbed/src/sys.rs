@@ -82,6 +82,14 @@ pub(crate) fn join_group(socket: &OwnedFd, index: i32, group: [u8; 6]) -> io::Re
 
 /// Sends one frame, link header included.
 pub(crate) fn send(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
+    match send_once(socket, frame) {
+        // That the device was down is said once, though it may be up again.
+        Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => send_once(socket, frame),
+        sent => sent,
+    }
+}
+
+fn send_once(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of one slice.
     let sent = unsafe { libc::send(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -92,10 +100,17 @@ pub(crate) fn receive(socket: &OwnedFd, timeout: Duration) -> io::Result<Option<
     if !timeout.is_zero() && !readable(socket, timeout)? {
         return Ok(None);
     }
-    BUFFER.with_borrow_mut(|buffer| receive_into(buffer, socket))
+    loop {
+        match BUFFER.with_borrow_mut(|buffer| receive_into(buffer, socket)).map(Some) {
+            // A device that was down says so once; the socket goes on, and so does what it has caught.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENETDOWN)) => (),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            received => return received,
+        }
+    }
 }
 
-fn receive_into(bytes: &mut [u8], socket: &OwnedFd) -> io::Result<Option<Received>> {
+fn receive_into(bytes: &mut [u8], socket: &OwnedFd) -> io::Result<Received> {
     let mut control = [0u64; CONTROL / 8];
     // SAFETY: all-zero is a valid sockaddr_ll, and a valid msghdr.
     let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { zeroed() };
@@ -109,7 +124,7 @@ fn receive_into(bytes: &mut [u8], socket: &OwnedFd) -> io::Result<Option<Receive
     // SAFETY: every pointer in the message is to a local that outlives the call, with its own length.
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
     if length < 0 {
-        return nothing_yet(io::Error::last_os_error());
+        return Err(io::Error::last_os_error());
     }
     let bytes = bytes[..length as usize].to_vec();
     let extra = auxiliary(&message);
@@ -117,18 +132,12 @@ fn receive_into(bytes: &mut [u8], socket: &OwnedFd) -> io::Result<Option<Receive
         (extra.tp_status & libc::TP_STATUS_VLAN_VALID != 0).then_some((extra.tp_vlan_tpid, extra.tp_vlan_tci))
     });
     let checksum_open = extra.is_some_and(|extra| extra.tp_status & libc::TP_STATUS_CSUMNOTREADY != 0);
-    Ok(Some(Received { bytes, pkt_type: from.sll_pkttype, vlan, checksum_open }))
+    Ok(Received { bytes, pkt_type: from.sll_pkttype, vlan, checksum_open })
 }
 
 /// Makes the kernel cut what the socket sends into datagrams of `size` bytes, as late as it can (`UDP_SEGMENT`).
 pub fn segment(socket: &UdpSocket, size: u16) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, size.into())
-}
-
-fn nothing_yet(error: io::Error) -> io::Result<Option<Received>> {
-    // A device that was down says so once; the socket goes on.
-    let harmless = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ENETDOWN));
-    if harmless { Ok(None) } else { Err(error) }
 }
 
 fn auxiliary(message: &libc::msghdr) -> Option<libc::tpacket_auxdata> {

@@ -1,42 +1,39 @@
-//! Who must hear that an address is here now? Whoever has it in a neighbour table: with the MAC of another machine, or
-//! with the one that the master had before.
+//! Which machines must be told that an address is here now? Those that have it in a neighbour table with another MAC
+//! address: that of another machine, or one that the master had before.
 //!
 //! The kernel's own driver leaves this to `arp_notify` and `ndisc_notify` in each slave.
 
-use super::Agent;
-use crate::agent::plan::Plan;
+use super::plan::SlavePlan;
+use super::state::Agent;
 use crate::error::Result;
-use ipvl_core::{ARP_LEN, Addr, Mac, Reply};
+use ipvl_core::wire::{ArpFields, ArpOperation};
+use ipvl_core::{Addr, Mac, Reply};
 use std::collections::BTreeSet;
 
 impl Agent {
-    /// Tells the wire which addresses the slave has, each once for each MAC address.
-    pub(super) fn announce(&mut self, host_end: u32, master: u32, mac: Mac, plan: &Plan) -> Result<()> {
-        let (Some(known), Some(wire)) = (self.registry.slave(host_end), &self.wire) else { return Ok(()) };
-        let own = |addr: &&Addr| !known.refused.contains(addr);
+    /// Announces the slave's addresses on the wire, each once for each MAC address.
+    pub fn announce(&mut self, host_end: u32, master: u32, mac: Mac, plan: &SlavePlan) -> Result<()> {
+        let (Some(slave), Some(wire)) = (self.registry.slave(host_end), &self.wire) else { return Ok(()) };
+        let own = |addr: &&Addr| !slave.refused.contains(addr);
         let present: BTreeSet<(Mac, Addr)> = plan.announce.iter().filter(own).map(|addr| (mac, *addr)).collect();
-        let fresh: Vec<Addr> = present.difference(&known.announced).map(|(_, addr)| *addr).collect();
+        let fresh: Vec<Addr> = present.difference(&slave.announced).map(|(_, addr)| *addr).collect();
         self.registry.set_announced(host_end, present);
         fresh.into_iter().try_for_each(|addr| wire.send(master, &announcement(addr, mac)))
     }
 }
 
 /// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
-pub(super) fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
-    let reply = Reply { target: addr, asker: addr, asker_mac: mac, mac };
-    match reply.arp() {
-        Some(mut frame) => gratuitous(&mut frame).to_vec(),
-        None => Reply { asker: Addr::UNSPECIFIED_6, ..reply }.advertisement().to_vec(),
+pub fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
+    match addr.as_v4() {
+        Some(ip) => gratuitous_request(ip, mac).frame(Mac::BROADCAST).to_vec(),
+        None => Reply { target: addr, asker: Addr::UNSPECIFIED_6, asker_mac: mac, mac }.advertisement().to_vec(),
     }
 }
 
-/// Makes an ARP reply to oneself what everybody listens to.
-fn gratuitous(frame: &mut [u8; ARP_LEN]) -> &[u8] {
-    const REQUEST: u8 = 1;
-    frame[..6].copy_from_slice(&Mac::BROADCAST.0);
-    frame[21] = REQUEST;
-    frame[32..38].fill(0);
-    frame
+/// Asks for an address that is its own, which tells all machines where it is.
+fn gratuitous_request(ip: [u8; 4], mac: Mac) -> ArpFields {
+    let target_mac = Mac::default();
+    ArpFields { operation: ArpOperation::Request, sender_mac: mac, sender: ip, target_mac, target: ip }
 }
 
 #[cfg(test)]

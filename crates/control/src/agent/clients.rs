@@ -1,6 +1,6 @@
-//! Who asks the agent for something, and what do they get to hear?
+//! Which commands are connected to the agent, what do they ask for, and how are they answered?
 
-use super::Term;
+use super::term::Term;
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single;
 use crate::slave::agent_client::NAME;
@@ -8,18 +8,18 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-/// More than this without a line's end is not a request.
+/// A request's line is shorter than this.
 const LONGEST_LINE: usize = 256;
-/// While there are so many, others wait.
+/// So many clients are connected at once; others wait.
 const MOST: usize = 64;
 
-/// The agent's socket, and who has connected to it.
+/// The agent's socket and its clients.
 pub struct Clients {
     term: Term,
     listener: Option<UnixListener>,
     connected: Vec<Client>,
     next: u64,
-    /// Whether somebody who connects now would be let in.
+    /// Whether a client that connects now would be accepted.
     open: bool,
 }
 
@@ -30,28 +30,28 @@ struct Client {
     gone: bool,
 }
 
-/// Somebody wants the slave behind a host end to be looked at.
+/// A client asks for a slave to be synced.
 pub struct Request {
-    /// Who.
+    /// The client's number.
     pub client: u64,
-    /// Which.
+    /// The slave's host end.
     pub host_end: u32,
 }
 
 impl Clients {
-    /// Listens without ever waiting.
+    /// Listens on the socket. No call blocks.
     pub fn new(listener: UnixListener, term: Term) -> Result<Self> {
         listener.set_nonblocking(true).map_err(io_error("listen on", "the agent's socket"))?;
         Ok(Self { term, listener: Some(listener), connected: Vec::new(), next: 0, open: true })
     }
 
-    /// What to wait for.
+    /// What to poll.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let clients = self.connected.iter().map(|client| client.stream.as_fd());
         self.listener.as_ref().filter(|_| self.open).map(AsFd::as_fd).into_iter().chain(clients)
     }
 
-    /// What has been asked since.
+    /// Reads the requests that have come.
     pub fn requests(&mut self) -> Vec<Request> {
         self.accept();
         let requests = self.connected.iter_mut().flat_map(|client| client.read(self.term)).collect();
@@ -60,7 +60,7 @@ impl Clients {
         requests
     }
 
-    /// Tells one of them how it went.
+    /// Tells a client how its request went.
     pub fn answer(&mut self, client: u64, failure: Option<Error>) {
         let answer = failure.map_or_else(|| "ok".to_owned(), |error| one_line(&error.to_string()));
         if let Some(client) = self.connected.iter_mut().find(|other| other.id == client) {
@@ -68,28 +68,28 @@ impl Clients {
         }
     }
 
-    /// Lets in who waits: root and our own user, for nobody else may change anything. When something is short, such as
-    /// descriptors, whoever waits does not wake us until something else does.
+    /// Accepts clients that run as root or as our own user; no other user may change anything. If accepting fails, as for
+    /// lack of descriptors, the socket is not polled until the next turn, or the agent would spin.
     fn accept(&mut self) {
         self.open = true;
         for _ in self.connected.len()..MOST {
             match self.listener.as_ref().map(UnixListener::accept) {
-                Some(Ok((stream, _))) if single::trusted_peer(NAME, &stream).is_ok() => self.welcome(stream),
+                Some(Ok((stream, _))) if single::trusted_peer(NAME, &stream).is_ok() => self.connect(stream),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return self.open = is_passing(&error),
+                Some(Err(error)) => return self.open = is_temporary(&error),
                 None => return,
             }
         }
     }
 
-    fn welcome(&mut self, stream: UnixStream) {
+    fn connect(&mut self, stream: UnixStream) {
         if stream.set_nonblocking(true).is_ok() {
             self.next += 1;
             self.connected.push(Client { id: self.next, stream, line: Vec::new(), gone: false });
         }
     }
 
-    /// Nobody is heard any more; whoever still waits sees the end.
+    /// Closes the socket and all connections. Clients that wait for an answer read the end of the stream.
     pub fn close(&mut self) {
         self.listener = None;
         self.connected.clear();
@@ -97,13 +97,13 @@ impl Clients {
 }
 
 impl Client {
-    /// What there is now; if that is not all, the rest wakes us again.
+    /// Reads what has come. The rest of an incomplete line wakes the agent again.
     fn read(&mut self, term: Term) -> Vec<Request> {
         let mut buffer = [0; LONGEST_LINE];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.gone = true,
             Ok(length) => self.line.extend_from_slice(&buffer[..length]),
-            Err(error) => self.gone |= !is_passing(&error),
+            Err(error) => self.gone |= !is_temporary(&error),
         }
         let mut requests = Vec::new();
         while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
@@ -111,7 +111,7 @@ impl Client {
             match (parse(&line), line.trim_ascii()) {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
                 (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
-                (None, b"end") if term == Term::ForGood => self.gone |= self.stream.write_all(b"stays\n").is_err(),
+                (None, b"end") if term == Term::Service => self.gone |= self.stream.write_all(b"stays\n").is_err(),
                 (None, b"end") => {}
                 (None, _) => self.gone = true,
             }
@@ -121,7 +121,7 @@ impl Client {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
@@ -157,7 +157,7 @@ mod tests {
         clients.answer(client, Some(Error::Agent { object: "a".to_owned(), answer: "b\nc".to_owned() }));
         let mut answer = [0; 256];
         let length = own.read(&mut answer).expect("an answer");
-        assert_eq!(&answer[..length], b"the agent cannot bring a into order: b c\n");
+        assert_eq!(&answer[..length], b"the agent cannot set up a: b c\n");
     }
 
     #[test]

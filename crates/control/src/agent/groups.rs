@@ -1,82 +1,44 @@
-//! Who has joined which multicast group? What a slave's own kernel says, read again whenever something may have changed.
+//! Which multicast groups has each slave joined? The list of the slave's own kernel says so; it is read again whenever it
+//! may have changed.
 //!
-//! Since Linux 6.14 the kernel tells of joins. Before that, our programs see reports of IGMP and MLD and pass on who sent
-//! one. Neither tells of `ip maddr` or of packet sockets, so every slave is read again now and then as well.
+//! Since Linux 6.14 the kernel reports joins. On older kernels our programs see IGMP and MLD reports, and pass on which
+//! slave sent one. Neither reports `ip maddr` or packet sockets, so every slave is read again now and then as well.
 
-use super::registry::Hearing;
-use super::{Agent, complain, report};
+use super::log::{log_error, log_link_error};
+use super::registry::{McastReception, Place};
+use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{Event, Events, LinkInfo, What};
+use crate::kernel::netlink::{Event, LinkInfo, Netlink, What};
 use crate::kernel::netns;
-use crate::port::groups::Lists;
-use crate::slave::find::is_tap;
+use crate::port::Port;
+use crate::port::groups::{Lists, is_master_in_sync, set_joined, sync_master};
+use crate::port::host_end::is_tap;
 use ipvl_core::{Addr, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
-/// More groups than this no slave takes from the table that all share: one that wants more gets everything.
+/// A slave has at most so many groups in the table, which all slaves share; one that joins more receives all groups.
 const MOST_GROUPS: usize = 1024;
-/// Set to `kernel` or `reports` to learn in that way alone.
-const CHOICE: &str = "IPVL_GROUPS";
-/// How long a join that nothing tells of may go unseen while there are few slaves.
-const SWEEP: Duration = Duration::from_secs(2);
-/// How many slaves are read again in one sweep.
-const PER_SWEEP: usize = 256;
-/// Whoever joins and leaves groups without end shall not keep us from everything else.
+/// At most so many events are read in one turn, so that a slave that joins and leaves all the time does not delay others.
 const EVENTS_A_TURN: usize = 1024;
 
-/// How the agent learns that somebody may have joined or left.
-pub(super) struct Ways {
-    /// From the kernel.
-    pub kernel: Option<Events>,
-    /// From our programs.
-    reports: bool,
-    /// By looking.
-    sweep: Option<Sweep>,
-}
-
-impl Ways {
-    pub(super) fn choose() -> Result<Self> {
-        let choice = std::env::var(CHOICE).ok();
-        let kernel = if choice.as_deref() == Some("reports") { None } else { Events::open_groups()? };
-        let reports = kernel.is_none() && choice.as_deref() != Some("kernel");
-        let sweep = choice.is_none().then(|| Sweep::after(0));
-        Ok(Self { kernel, reports, sweep })
-    }
-}
-
-/// When slaves are read again that nothing tells of.
-#[derive(Clone, Copy)]
-struct Sweep {
-    due: Instant,
-    /// The last host end that was looked at.
-    last: u32,
-}
-
-impl Sweep {
-    fn after(last: u32) -> Self {
-        Self { due: Instant::now() + SWEEP, last }
-    }
-}
-
-/// What a slave gets by itself, whatever it has joined.
-pub(super) fn hearing(slave: &LinkInfo, place: super::registry::Place, entry: Slave, declared: bool) -> Hearing {
+/// Which multicast a slave receives, besides the groups that it has joined.
+pub fn reception(slave: &LinkInfo, place: Place, entry: Slave, declared: bool) -> McastReception {
     const BOTH: u32 = (libc::IFF_PROMISC | libc::IFF_ALLMULTI) as u32;
     let asks = slave.flags & BOTH != 0 || slave.detail.promiscuity > 0 || slave.detail.allmulti > 0;
-    // Whoever has a declared address sits behind the slave, as a guest does behind its tap device: the slave's list need
-    // not have his groups.
+    // A declared address belongs to something behind the slave, as a guest is behind its tap device. The groups which
+    // that has joined need not be in the slave's list.
     let behind = declared || is_tap(slave);
-    let (listens, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_answered_for());
-    Hearing { place, listens, everything: asks || behind, answered_for }
+    let (enabled, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_answered_for());
+    McastReception { place, enabled, everything: asks || behind, answered_for }
 }
 
 impl Agent {
-    /// Notes whose groups may have changed.
-    pub(super) fn note_groups(&mut self) -> Result<()> {
+    /// Reads what the sources report, and notes which slaves may have joined or left a group.
+    pub fn take_mcast_events(&mut self) -> Result<()> {
         for _ in 0..EVENTS_A_TURN {
-            let Some(news) = self.ways.kernel.as_mut() else { break };
-            let Some(Event { nsid, what }) = news.next()? else { break };
+            let Some(events) = self.mcast.kernel.as_mut() else { break };
+            let Some(Event { nsid, what }) = events.next()? else { break };
             match what {
                 What::Groups(ifindex) => self.dirty.groups.extend(self.registry.at((nsid, ifindex))),
                 What::Overrun => self.dirty.groups.extend(self.registry.host_ends()),
@@ -84,7 +46,7 @@ impl Agent {
             }
         }
         for port in self.ports.values_mut() {
-            for slot in port.reports() {
+            for slot in port.take_reports() {
                 self.dirty.groups.extend(self.registry.in_slot(port.master, slot));
             }
         }
@@ -92,81 +54,76 @@ impl Agent {
         Ok(())
     }
 
-    /// Has the programs of a port tell us what the kernel does not.
-    pub(super) fn listen_to_reports(&mut self) {
-        if !self.ways.reports {
+    /// Subscribes to the IGMP and MLD reports that the programs of a port see, where the kernel does not report joins.
+    pub fn listen_to_reports(&mut self) {
+        if !self.mcast.reports {
             return;
         }
         for port in self.ports.values_mut() {
             if let Err(error) = port.listen_to_reports() {
-                complain("reports of multicast groups", &error);
+                log_error("reports of multicast groups", &error);
             }
         }
     }
 
     fn sweep(&mut self) {
-        let Some(Sweep { last, .. }) = self.ways.sweep.filter(|sweep| sweep.due <= Instant::now()) else { return };
-        let host_ends = self.registry.host_ends();
-        let after: Vec<u32> = host_ends.iter().copied().filter(|host_end| *host_end > last).collect();
-        let mut next = if after.is_empty() { host_ends } else { after };
-        next.truncate(PER_SWEEP);
-        self.ways.sweep = Some(Sweep::after(next.last().copied().unwrap_or(0)));
+        let Some(next) = self.mcast.next_sweep(self.registry.host_ends()) else { return };
         self.dirty.groups.extend(next);
         for port in self.ports.values_mut() {
-            if let Err(error) = port.check_groups(&self.netlink) {
-                report(port.master, &error);
+            if let Err(error) = sync_master_groups(&self.netlink, port) {
+                log_link_error(port.master, &error);
             }
         }
     }
 
-    /// Reads what slaves have joined, in one visit to each netns, and writes what differs.
-    pub(super) fn sync_groups(&mut self, host_ends: BTreeSet<u32>) {
-        let mut by_netns: BTreeMap<Option<i32>, Vec<(u32, Hearing)>> = BTreeMap::new();
+    /// Reads what slaves have joined, in one visit to each netns, and writes what differs to the table.
+    pub fn sync_groups(&mut self, host_ends: BTreeSet<u32>) {
+        let mut by_netns: BTreeMap<Option<i32>, Vec<(u32, McastReception)>> = BTreeMap::new();
         for host_end in host_ends {
-            if let Some(hearing) = self.registry.slave(host_end).and_then(|known| known.hearing) {
-                by_netns.entry(hearing.place.0).or_default().push((host_end, hearing));
+            if let Some(reception) = self.registry.slave(host_end).and_then(|slave| slave.reception) {
+                by_netns.entry(reception.place.0).or_default().push((host_end, reception));
             }
         }
         for (nsid, slaves) in by_netns {
-            let listens = slaves.iter().any(|(_, hearing)| hearing.listens);
-            let lists = if listens { self.lists_in(nsid) } else { None };
-            for (host_end, hearing) in slaves {
-                if let Err(error) = self.settle_groups(host_end, hearing, lists.as_ref()) {
-                    report(host_end, &error);
+            let enabled = slaves.iter().any(|(_, reception)| reception.enabled);
+            let lists = if enabled { self.lists_in(nsid) } else { None };
+            for (host_end, reception) in slaves {
+                if let Err(error) = self.sync_slave_groups(host_end, reception, lists.as_ref()) {
+                    log_link_error(host_end, &error);
                 }
             }
         }
     }
 
-    /// The lists of a netns; none if we cannot enter it.
+    /// The lists of a netns; none if it cannot be entered.
     fn lists_in(&mut self, nsid: Option<i32>) -> Option<Lists> {
         let Some(nsid) = nsid else { return Lists::read().ok() };
         let netns = self.finder.find(&self.netlink, nsid).ok()??;
         netns::within(netns, Lists::read).ok()?.ok()
     }
 
-    fn settle_groups(&mut self, host_end: u32, hearing: Hearing, lists: Option<&Lists>) -> Result<()> {
-        let Some((master, slot)) = self.registry.slave(host_end).map(|known| (known.master, known.slot)) else {
+    fn sync_slave_groups(&mut self, host_end: u32, reception: McastReception, lists: Option<&Lists>) -> Result<()> {
+        let Some((master, slot)) = self.registry.slave(host_end).map(|slave| (slave.master, slave.slot)) else {
             return Ok(());
         };
         let was = self.registry.groups(master, slot);
-        let listed = lists.map(|lists| lists.of(hearing.place.1)).filter(|groups| groups.len() <= MOST_GROUPS);
-        let mut everything = hearing.everything || listed.is_none();
+        let listed = lists.map(|lists| lists.of(reception.place.1)).filter(|groups| groups.len() <= MOST_GROUPS);
+        let mut everything = reception.everything || listed.is_none();
         let groups = match listed {
-            _ if hearing.answered_for => {
-                self.registry.claims(master, slot).into_iter().filter_map(solicited_node).collect()
+            _ if reception.answered_for => {
+                self.registry.addresses(master, slot).into_iter().filter_map(solicited_node).collect()
             }
-            _ if !hearing.listens => BTreeSet::new(),
+            _ if !reception.enabled => BTreeSet::new(),
             Some(groups) => groups,
             None => was.clone(),
         };
         if groups != was {
             everything |= self.write_groups(host_end, master, slot, &was, &groups).is_err();
         }
-        if hearing.listens { self.write_all_groups(master, slot, host_end, everything) } else { Ok(()) }
+        if reception.enabled { self.write_all_groups(master, slot, host_end, everything) } else { Ok(()) }
     }
 
-    /// If the table has no room, the slave gets everything instead.
+    /// Fails if the table has no room: then the slave receives all groups instead.
     fn write_groups(
         &mut self,
         host_end: u32,
@@ -178,7 +135,7 @@ impl Agent {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
         if port.maps.slot_of(host_end)? == Some(slot) {
-            port.settle_groups(&self.netlink, slot, was, now)?;
+            set_joined(&self.netlink, &mut port.maps, port.master, slot, (was, now))?;
         }
         self.registry.set_groups(master, slot, now.clone());
         Ok(())
@@ -198,7 +155,16 @@ impl Agent {
     }
 }
 
-/// The group that is asked for an IPv6 address (RFC 4291, 2.7.1).
+/// Has the master receive the groups of its slaves, after others changed what it receives. Takes the lock only if needed.
+fn sync_master_groups(netlink: &Netlink, port: &mut Port) -> Result<()> {
+    if port.is_departed() || is_master_in_sync(&port.maps, port.master)? {
+        return Ok(());
+    }
+    let _lock = Lock::acquire(LOCK_WAIT)?;
+    sync_master(netlink, &mut port.maps, port.master)
+}
+
+/// The group to which an IPv6 address is solicited (RFC 4291, 2.7.1).
 fn solicited_node(addr: Addr) -> Option<Mac> {
     let Addr([.., a, b, c]) = addr;
     addr.as_v4().is_none().then_some(Mac([0x33, 0x33, 0xff, a, b, c]))

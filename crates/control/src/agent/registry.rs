@@ -1,62 +1,69 @@
-//! What did the agent last see and write, so that it need not read all of it again for every event?
+//! What did the agent last read and write, so that it need not read all of it again for every event?
 //!
-//! A cache of the kernel's state and nothing else: it is made anew at every start.
+//! It is a cache of the kernel's state and nothing else: each agent makes it anew when it starts.
 
 use crate::slave::routes::Prefix;
 use crate::slave::routes::Route;
 use ipvl_core::{Addr, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Where a slave is: the id of its netns here, if it is another, and its ifindex there.
+/// Where a slave is: the id that its netns has here, if it is another one, and its ifindex there.
 pub type Place = (Option<i32>, u32);
 
-/// All slaves of all ports.
+/// The slaves of all ports.
 #[derive(Default)]
 pub struct Registry {
-    slaves: BTreeMap<u32, Known>,
+    /// By host end.
+    slaves: BTreeMap<u32, CachedSlave>,
+    /// Host ends.
     places: HashMap<Place, u32>,
-    claims: BTreeMap<(u32, u32), BTreeSet<Addr>>,
+    /// By master and slot.
+    addresses: BTreeMap<(u32, u32), BTreeSet<Addr>>,
+    /// By host end.
     routes: BTreeMap<u32, BTreeSet<Route>>,
+    /// By master and slot.
     declared: BTreeMap<(u32, u32), BTreeSet<Prefix>>,
+    /// By master and slot.
     groups: BTreeMap<(u32, u32), BTreeSet<Mac>>,
 }
 
-/// One slave.
+/// What the agent last saw of one slave.
 #[derive(Clone, Debug)]
-pub struct Known {
-    /// Its master's ifindex.
+pub struct CachedSlave {
+    /// The master's ifindex.
     pub master: u32,
-    /// Its number there.
+    /// The slave's slot on that master.
     pub slot: Slot,
-    /// Addresses on its device that belong to somebody else.
+    /// Addresses on its device that another slave or the host owns.
     pub refused: BTreeSet<Addr>,
-    /// What the wire was told of it, with the MAC address of then.
+    /// Addresses that were announced on the wire, with the MAC address that was announced.
     pub announced: BTreeSet<(Mac, Addr)>,
-    /// What decides on the groups that it gets.
-    pub hearing: Option<Hearing>,
+    /// Which multicast it receives.
+    pub reception: Option<McastReception>,
     place: Option<Place>,
 }
 
-/// What decides, besides its list, which multicast a slave gets.
+/// What decides, besides the list of joined groups, which multicast a slave receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hearing {
-    /// Where its list is.
+pub struct McastReception {
+    /// The device with that list.
     pub place: Place,
-    /// Whether it gets any: in l2, and up.
-    pub listens: bool,
-    /// Whether it gets all of it, whatever it has joined.
+    /// Whether it receives any: it is in l2, and up.
+    pub enabled: bool,
+    /// Whether it receives all groups, whatever it has joined.
     pub everything: bool,
-    /// Whether questions for its addresses must reach the master, for us to answer.
+    /// Whether the master must receive neighbour solicitations for its addresses, since we answer them.
     pub answered_for: bool,
 }
 
-impl Known {
+impl CachedSlave {
     fn new(master: u32, slot: Slot) -> Self {
         let (refused, announced) = (BTreeSet::new(), BTreeSet::new());
-        Self { master, slot, refused, announced, hearing: None, place: None }
+        Self { master, slot, refused, announced, reception: None, place: None }
     }
 }
 
+/// Slaves.
 impl Registry {
     /// Whether there is no slave.
     pub fn is_empty(&self) -> bool {
@@ -64,16 +71,16 @@ impl Registry {
     }
 
     /// The slave behind a host end.
-    pub fn slave(&self, host_end: u32) -> Option<&Known> {
+    pub fn slave(&self, host_end: u32) -> Option<&CachedSlave> {
         self.slaves.get(&host_end)
     }
 
-    /// The host end of the slave that is there.
+    /// The host end of the slave at this place.
     pub fn at(&self, place: Place) -> Option<u32> {
         self.places.get(&place).copied()
     }
 
-    /// Whether this is a host end that we look after.
+    /// Whether this is the host end of a known slave.
     pub fn is_host_end(&self, ifindex: u32) -> bool {
         self.slaves.contains_key(&ifindex)
     }
@@ -86,21 +93,26 @@ impl Registry {
 
     /// The host end of the slave in a slot of a master.
     pub fn in_slot(&self, master: u32, slot: Slot) -> Option<u32> {
-        let its = self.slaves.iter().find(|(_, known)| (known.master, known.slot) == (master, slot));
+        let its = self.slaves.iter().find(|(_, slave)| (slave.master, slave.slot) == (master, slot));
         its.map(|(host_end, _)| *host_end)
     }
 
     /// The host ends of a master's slaves.
     pub fn of_master(&self, master: u32) -> Vec<u32> {
-        let its = self.slaves.iter().filter(|(_, known)| known.master == master);
+        let its = self.slaves.iter().filter(|(_, slave)| slave.master == master);
         its.map(|(host_end, _)| *host_end).collect()
     }
 
-    /// A slave is there now.
-    pub fn seen(&mut self, host_end: u32, master: u32, slot: Slot, place: Option<Place>) {
-        let known = self.slaves.entry(host_end).or_insert_with(|| Known::new(master, slot));
-        let old = std::mem::replace(&mut known.place, place);
-        // Indexes and ids are used again: the place may be another slave's by now.
+    /// All host ends, in order.
+    pub fn host_ends(&self) -> Vec<u32> {
+        self.slaves.keys().copied().collect()
+    }
+
+    /// Adds a slave, or sets where it is now.
+    pub fn set_place(&mut self, host_end: u32, master: u32, slot: Slot, place: Option<Place>) {
+        let slave = self.slaves.entry(host_end).or_insert_with(|| CachedSlave::new(master, slot));
+        let old = std::mem::replace(&mut slave.place, place);
+        // The kernel uses indexes and ids again: another slave may be at the old place by now.
         if let Some(old) = old.filter(|old| self.places.get(old) == Some(&host_end)) {
             self.places.remove(&old);
         }
@@ -109,126 +121,130 @@ impl Registry {
         }
     }
 
-    /// All host ends, in order.
-    pub fn host_ends(&self) -> Vec<u32> {
-        self.slaves.keys().copied().collect()
+    /// Removes a slave. Returns the addresses that it had in the table.
+    pub fn remove(&mut self, host_end: u32) -> BTreeSet<Addr> {
+        self.routes.remove(&host_end);
+        let Some(slave) = self.slaves.remove(&host_end) else { return BTreeSet::new() };
+        if let Some(place) = slave.place.filter(|place| self.places.get(place) == Some(&host_end)) {
+            self.places.remove(&place);
+        }
+        self.groups.remove(&(slave.master, slave.slot.0));
+        self.addresses.remove(&(slave.master, slave.slot.0)).unwrap_or_default()
     }
+}
 
-    /// The table says that these have joined a group.
-    pub fn joined(&mut self, master: u32, group: Mac, members: &Members) {
+/// Multicast groups.
+impl Registry {
+    /// Adds slots to a group, as they are in the table.
+    pub fn add_members(&mut self, master: u32, group: Mac, members: &Members) {
         for Slot(slot) in members.slots() {
             self.groups.entry((master, slot)).or_default().insert(group);
         }
     }
 
-    /// It says that a slot has joined these.
+    /// Sets the groups that a slot has in the table.
     pub fn set_groups(&mut self, master: u32, slot: Slot, groups: BTreeSet<Mac>) {
         self.groups.insert((master, slot.0), groups);
     }
 
-    /// What a slot has joined, as the table says.
+    /// The groups that a slot has in the table.
     pub fn groups(&self, master: u32, slot: Slot) -> BTreeSet<Mac> {
         self.groups.get(&(master, slot.0)).cloned().unwrap_or_default()
     }
 
-    /// This decides now; whether that is new.
-    pub fn set_hearing(&mut self, host_end: u32, hearing: Hearing) -> bool {
-        let Some(known) = self.slaves.get_mut(&host_end) else { return false };
-        known.hearing.replace(hearing) != Some(hearing)
+    /// Sets which multicast a slave receives. Returns whether that changed.
+    pub fn set_reception(&mut self, host_end: u32, reception: McastReception) -> bool {
+        let Some(slave) = self.slaves.get_mut(&host_end) else { return false };
+        slave.reception.replace(reception) != Some(reception)
+    }
+}
+
+/// Addresses.
+impl Registry {
+    /// Adds an address that a slot has in the table.
+    pub fn add_address(&mut self, master: u32, slot: u32, addr: Addr) {
+        self.addresses.entry((master, slot)).or_default().insert(addr);
     }
 
-    /// A slave is gone; the addresses that it had.
-    pub fn forget(&mut self, host_end: u32) -> BTreeSet<Addr> {
-        self.routes.remove(&host_end);
-        let Some(known) = self.slaves.remove(&host_end) else { return BTreeSet::new() };
-        if let Some(place) = known.place.filter(|place| self.places.get(place) == Some(&host_end)) {
-            self.places.remove(&place);
-        }
-        self.groups.remove(&(known.master, known.slot.0));
-        self.claims.remove(&(known.master, known.slot.0)).unwrap_or_default()
+    /// Removes an address that a slot had in the table.
+    pub fn remove_address(&mut self, master: u32, slot: u32, addr: Addr) {
+        self.addresses.entry((master, slot)).or_default().remove(&addr);
     }
 
-    /// The table gives an address to a slot.
-    pub fn claimed(&mut self, master: u32, slot: u32, addr: Addr) {
-        self.claims.entry((master, slot)).or_default().insert(addr);
+    /// The addresses that a slot has in the table.
+    pub fn addresses(&self, master: u32, slot: Slot) -> BTreeSet<Addr> {
+        self.addresses.get(&(master, slot.0)).cloned().unwrap_or_default()
     }
 
-    /// It does not any more.
-    pub fn released(&mut self, master: u32, slot: u32, addr: Addr) {
-        self.claims.entry((master, slot)).or_default().remove(&addr);
-    }
-
-    /// What the table gives to a slot.
-    pub fn claims(&self, master: u32, slot: Slot) -> BTreeSet<Addr> {
-        self.claims.get(&(master, slot.0)).cloned().unwrap_or_default()
-    }
-
-    /// The slave has these addresses, which somebody else owns.
+    /// Sets the addresses on a slave's device that another slave or the host owns.
     pub fn set_refused(&mut self, host_end: u32, refused: BTreeSet<Addr>) {
-        if let Some(known) = self.slaves.get_mut(&host_end) {
-            known.refused = refused;
+        if let Some(slave) = self.slaves.get_mut(&host_end) {
+            slave.refused = refused;
         }
     }
 
-    /// The slaves of a master of which the wire was told: their host ends, and what it was told.
-    pub fn announced(&self, master: u32) -> impl Iterator<Item = (u32, &BTreeSet<(Mac, Addr)>)> {
-        let its = self.slaves.iter().filter(move |(_, known)| known.master == master && !known.announced.is_empty());
-        its.map(|(host_end, known)| (*host_end, &known.announced))
+    /// The host ends of slaves that have this address on their device, but not in the table.
+    pub fn refused(&self, addr: Addr) -> Vec<u32> {
+        let waiting = self.slaves.iter().filter(|(_, slave)| slave.refused.contains(&addr));
+        waiting.map(|(host_end, _)| *host_end).collect()
     }
 
-    /// The wire has been told this.
-    pub fn set_announced(&mut self, host_end: u32, announced: BTreeSet<(Mac, Addr)>) {
-        if let Some(known) = self.slaves.get_mut(&host_end) {
-            known.announced = announced;
-        }
-    }
-
-    /// The host ends of those that would have this address if it were free.
-    pub fn wanting(&self, addr: Addr) -> Vec<u32> {
-        let wanting = self.slaves.iter().filter(|(_, known)| known.refused.contains(&addr));
-        wanting.map(|(host_end, _)| *host_end).collect()
-    }
-
-    /// The host ends of all that want some address that another has.
+    /// The host ends of slaves with any such address.
     pub fn in_conflict(&self) -> Vec<u32> {
-        let wanting = self.slaves.iter().filter(|(_, known)| !known.refused.is_empty());
-        wanting.map(|(host_end, _)| *host_end).collect()
+        let waiting = self.slaves.iter().filter(|(_, slave)| !slave.refused.is_empty());
+        waiting.map(|(host_end, _)| *host_end).collect()
     }
 
-    /// What `ipvl addr add` gave to each slot of a master.
+    /// The slaves of a master with announced addresses: their host ends, and what was announced.
+    pub fn announced(&self, master: u32) -> impl Iterator<Item = (u32, &BTreeSet<(Mac, Addr)>)> {
+        let its = self.slaves.iter().filter(move |(_, slave)| slave.master == master && !slave.announced.is_empty());
+        its.map(|(host_end, slave)| (*host_end, &slave.announced))
+    }
+
+    /// Sets what was announced of a slave.
+    pub fn set_announced(&mut self, host_end: u32, announced: BTreeSet<(Mac, Addr)>) {
+        if let Some(slave) = self.slaves.get_mut(&host_end) {
+            slave.announced = announced;
+        }
+    }
+
+    /// Sets what is declared for the slots of a master (`ipvl addr add`).
     pub fn set_declared(&mut self, master: u32, declared: BTreeMap<u32, BTreeSet<Prefix>>) {
         self.declared.retain(|(other, _), _| *other != master);
         self.declared.extend(declared.into_iter().map(|(slot, prefixes)| ((master, slot), prefixes)));
     }
 
-    /// What it gave to one.
+    /// What is declared for one slot.
     pub fn declared(&self, master: u32, slot: Slot) -> BTreeSet<Prefix> {
         self.declared.get(&(master, slot.0)).cloned().unwrap_or_default()
     }
+}
 
-    /// There is a route of ours through this host end.
-    pub fn routed(&mut self, host_end: u32, route: Route) {
+/// Our routes.
+impl Registry {
+    /// Adds a route through a host end.
+    pub fn add_route(&mut self, host_end: u32, route: Route) {
         self.routes.entry(host_end).or_default().insert(route);
     }
 
-    /// It is gone; whether we knew of it.
-    pub fn unrouted(&mut self, host_end: u32, route: &Route) -> bool {
+    /// Removes a route that is gone. Returns whether it was known.
+    pub fn remove_route(&mut self, host_end: u32, route: &Route) -> bool {
         self.routes.get_mut(&host_end).is_some_and(|routes| routes.remove(route))
     }
 
-    /// Our routes through this host end.
+    /// The routes through a host end.
     pub fn routes(&self, host_end: u32) -> BTreeSet<Route> {
         self.routes.get(&host_end).cloned().unwrap_or_default()
     }
 
-    /// Our routes to slaves of one master, each with its host end.
+    /// The routes to the slaves of one master, each with its host end.
     pub fn routes_of(&self, master: u32) -> Vec<(u32, Route)> {
-        let of_master = |host_end: &u32| self.slave(*host_end).is_some_and(|known| known.master == master);
-        let ways = self.routes.iter().filter(|(host_end, _)| of_master(host_end));
-        ways.flat_map(|(host_end, routes)| routes.iter().map(|route| (*host_end, *route))).collect()
+        let of_master = |host_end: &u32| self.slave(*host_end).is_some_and(|slave| slave.master == master);
+        let its = self.routes.iter().filter(|(host_end, _)| of_master(host_end));
+        its.flat_map(|(host_end, routes)| routes.iter().map(|route| (*host_end, *route))).collect()
     }
 
-    /// These are all of them now.
+    /// Sets the routes through a host end.
     pub fn set_routes(&mut self, host_end: u32, routes: BTreeSet<Route>) {
         self.routes.insert(host_end, routes);
     }

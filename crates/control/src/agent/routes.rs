@@ -1,7 +1,8 @@
-//! By which routes does the host's stack reach slaves, and as whom? With `host on` and in l3s it has one to each address.
+//! By which routes does the host's stack reach slaves, and from which source address? With `host on` and in l3s there is
+//! a route to each address of a slave.
 
-use super::Agent;
-use crate::agent::plan::Plan;
+use super::plan::SlavePlan;
+use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::netlink::RouteInfo;
 use crate::slave::routes::{self, Route, Sources, route};
@@ -9,38 +10,38 @@ use ipvl_core::{Addr, OwnerEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Agent {
-    /// Makes the routes by one host end those that it should have.
-    pub(super) fn settle_routes(&mut self, host_end: u32, master: u32, plan: &Plan) -> Result<()> {
-        let refused = |addr: Addr| self.registry.wanting(addr).contains(&host_end);
+    /// Makes the routes through one host end those that the plan has.
+    pub fn sync_routes(&mut self, host_end: u32, master: u32, plan: &SlavePlan) -> Result<()> {
+        let refused = |addr: Addr| self.registry.refused(addr).contains(&host_end);
         let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !refused(*addr));
         let wanted: BTreeSet<Route> = wanted.collect();
         let present = self.registry.routes(host_end);
         for gone in present.difference(&wanted) {
             self.netlink.delete_route(&route(host_end, *gone, None))?;
         }
-        let mut routed: BTreeSet<Route> = wanted.intersection(&present).copied().collect();
-        if routed.len() < wanted.len() {
+        let mut routes: BTreeSet<Route> = wanted.intersection(&present).copied().collect();
+        if routes.len() < wanted.len() {
             let sources = Sources::read(&self.netlink, master)?;
             for fresh in wanted.difference(&present) {
                 if self.add_route(host_end, *fresh, &sources)? {
-                    routed.insert(*fresh);
+                    routes.insert(*fresh);
                 }
             }
         }
-        self.registry.set_routes(host_end, routed);
+        self.registry.set_routes(host_end, routes);
         Ok(())
     }
 
-    /// Where the host goes already, no slave leads it astray.
+    /// Adds a route, unless the host has one to that destination already. Returns whether it was added.
     fn add_route(&self, host_end: u32, fresh: Route, sources: &Sources) -> Result<bool> {
         let (_, (addr, _)) = fresh;
         let source = sources.toward(addr);
-        Ok(!self.is_anothers(host_end, addr)? && self.netlink.add_route(&route(host_end, fresh, source))?)
+        Ok(!self.is_of_another_master(host_end, addr)? && self.netlink.add_route(&route(host_end, fresh, source))?)
     }
 
     /// Whether a slave of another master owns the address.
-    fn is_anothers(&self, host_end: u32, addr: Addr) -> Result<bool> {
-        let own = self.registry.slave(host_end).map(|known| known.master);
+    fn is_of_another_master(&self, host_end: u32, addr: Addr) -> Result<bool> {
+        let own = self.registry.slave(host_end).map(|slave| slave.master);
         for port in self.ports.values().filter(|port| Some(port.master) != own) {
             if port.maps.owner(addr)?.is_some_and(|entry| entry.slot != OwnerEntry::HOST) {
                 return Ok(true);
@@ -49,22 +50,22 @@ impl Agent {
         Ok(false)
     }
 
-    /// After a change of the host's addresses: routes that went with the address that they were for, which the kernel
-    /// tells nobody, and those that are for another now, are made again.
-    pub(super) fn review_sources(&mut self) -> Result<()> {
+    /// After a change of the host's addresses: has routes made again that the kernel removed together with their source
+    /// address, which it does not report, and routes that must have another source address now.
+    pub fn sync_route_sources(&mut self) -> Result<()> {
         let all = self.netlink.routes_of_protocol(routes::PROTOCOL)?;
         let present: BTreeMap<(u32, Route), RouteInfo> = all.into_iter().map(|info| (key(&info), info)).collect();
         let masters: Vec<u32> = self.ports.keys().copied().collect();
         for master in masters {
             let sources = Sources::read(&self.netlink, master)?;
-            for (host_end, known) in self.registry.routes_of(master) {
-                let info = present.get(&(host_end, known));
-                let (_, (addr, _)) = known;
+            for (host_end, route) in self.registry.routes_of(master) {
+                let info = present.get(&(host_end, route));
+                let (_, (addr, _)) = route;
                 if info.is_some_and(|info| info.prefsrc == sources.toward(addr)) {
                     continue;
                 }
                 info.map(|info| self.netlink.delete_route(info)).transpose()?;
-                self.registry.unrouted(host_end, &known);
+                self.registry.remove_route(host_end, &route);
                 self.dirty.host_ends.insert(host_end);
             }
         }

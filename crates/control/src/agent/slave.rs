@@ -1,115 +1,65 @@
-//! How does the agent bring one slave into order?
+//! How does the agent bring one slave into the state that it should have?
 
-use super::Agent;
-use super::groups::hearing;
+use super::groups::reception;
+use super::plan::{DesiredSlave, DeviceChange, HostEndChange, ObservedSlave, SlavePlan, plan_slave};
 use super::registry::Place;
-use crate::agent::plan::{Desired, HostEndChange, Inside, Observed, Plan, plan};
+use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{AddrGenMode, BIRTH_GROUP, Event, LinkChange, LinkInfo, Netlink, What};
+use crate::kernel::netlink::{AddrGenMode, LinkChange, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::slave::find::{is_tap, peer_of, place_of, unreachable_netns};
+use crate::port::host_end::{HostEnd, is_tap, place_of};
+use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{Addr, Mac, OwnerEntry, Slot, State};
+use ipvl_core::{Mac, Slot, State};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
-/// More than this of what is on its device no slave takes from the table that all share.
-const MOST_ADDRESSES: usize = 1024;
 const LINK_LOCAL_LEN: u8 = 64;
 
 impl Agent {
-    /// Notes what an event makes necessary to read again.
-    pub(super) fn note(&mut self, event: Event) {
-        match (event.nsid, event.what) {
-            (_, What::Overrun) => self.dirty.everything = true,
-            (None, What::NewLink(link) | What::DelLink(link)) => self.note_link(&link),
-            (Some(nsid), What::NewLink(link) | What::DelLink(link)) => {
-                self.departed.note_elsewhere(nsid, &link);
-                self.note_place((Some(nsid), link.ifindex));
-            }
-            (None, What::NewAddress(address) | What::DelAddress(address)) => {
-                match self.registry.at((None, address.ifindex)) {
-                    Some(host_end) => _ = self.dirty.host_ends.insert(host_end),
-                    None => self.dirty.host_addresses = true,
-                }
-            }
-            (Some(nsid), What::NewAddress(address) | What::DelAddress(address)) => {
-                self.note_place((Some(nsid), address.ifindex));
-            }
-            (None, What::DelRoute(route)) => {
-                if self.registry.unrouted(route.oif, &(route.table, (route.dst, route.prefix_len))) {
-                    self.dirty.host_ends.insert(route.oif);
-                }
-            }
-            (None, What::Queue(ifindex)) if self.registry.is_host_end(ifindex) => {
-                self.dirty.host_ends.insert(ifindex);
-            }
-            (Some(_), What::DelRoute(_)) | (_, What::Queue(_) | What::Groups(_)) => {}
-            (_, What::DelNsid(nsid)) => {
-                self.finder.forget(nsid);
-                self.dirty.host_ends.extend(self.registry.in_netns(nsid));
-            }
-            (_, What::NewNsid(nsid)) => self.finder.forget(nsid),
-        }
+    /// Reads a slave, compares it with what it should be, and changes what differs.
+    pub fn sync_slave(&mut self, host_end: u32) -> Result<()> {
+        let master = self.registry.slave(host_end).map(|slave| slave.master);
+        let port = master.and_then(|master| self.ports.get(&master)).map(|port| port.maps.port()).transpose()?;
+        self.sync_slave_after(host_end, port.map_or(0, |port| port.mtu))
     }
 
-    fn note_link(&mut self, link: &LinkInfo) {
-        let ours = HostEnd::of(link).is_some() || link.group == BIRTH_GROUP;
-        if ours || self.registry.is_host_end(link.ifindex) {
-            self.dirty.host_ends.insert(link.ifindex);
-        }
-        self.note_master(link);
-        self.note_place((None, link.ifindex));
-        self.note_tap(link);
-    }
-
-    fn note_place(&mut self, place: Place) {
-        self.dirty.host_ends.extend(self.registry.at(place));
-    }
-
-    pub(super) fn sync_slave(&mut self, host_end: u32) -> Result<()> {
-        let known = self.registry.slave(host_end).map(|known| known.master);
-        let mtu = known.and_then(|master| self.ports.get(&master)).map(|port| port.maps.port()).transpose()?;
-        self.sync_slave_after(host_end, mtu.map_or(0, |port| port.mtu))
-    }
-
-    /// Reads a slave, compares, and puts right what differs. `old_mtu` is what its master's was before.
-    pub(super) fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
-        let Some(link) = self.link_here(host_end)? else { return self.forget(host_end) };
+    /// The same after a change of its master. `old_mtu` is the MTU that the master had before.
+    pub fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
+        let Some(link) = self.netlink.link(host_end, None)? else { return self.host_end_missing(host_end) };
+        self.missing.found(host_end);
         let Some((master, slot)) = self.identify(&link)? else {
-            self.strays.insert(host_end);
+            self.incomplete.insert(host_end);
             return Ok(());
         };
-        self.strays.remove(&host_end);
+        self.incomplete.remove(&host_end);
         let place = place_of(&link);
-        self.registry.seen(host_end, master, slot, place);
+        self.registry.set_place(host_end, master, slot, place);
         let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(()) };
-        self.keep_closed(&link, master, slot)?;
+        self.restore_tap(&link, master, slot)?;
         let observed = self.observe(&link, &slave, place)?;
-        let Some(desired) = self.desire(master, slot, old_mtu)? else { return Ok(()) };
-        let plan = plan(&desired, &observed);
+        let Some(desired) = self.desired(master, slot, old_mtu)? else { return Ok(()) };
+        let plan = plan_slave(&desired, &observed);
         self.carry_out(&link, place, master, slot, &plan)?;
         let entry = plan.slave.unwrap_or(desired.slave);
-        let hearing = hearing(&slave, place, entry, !desired.declared.is_empty());
-        // Whoever is answered for may have got or lost an address.
-        let unsettled = entry.state().all_groups || hearing.answered_for;
-        if self.registry.set_hearing(host_end, hearing) || unsettled {
+        let reception = reception(&slave, place, entry, !desired.declared.is_empty());
+        // The groups of a slave that is answered for follow from its addresses, which may have changed.
+        let unsettled = entry.state().all_groups || reception.answered_for;
+        if self.registry.set_reception(host_end, reception) || unsettled {
             self.dirty.groups.insert(host_end);
         }
         self.announce(host_end, master, desired.port.mac, &plan)
     }
 
-    /// A host end, unless it is gone. One that only left is back by then: the news of it has come, but may not have been
-    /// read.
-    fn link_here(&mut self, host_end: u32) -> Result<Option<LinkInfo>> {
-        if let Some(link) = self.netlink.link(host_end, None)? {
-            return Ok(Some(link));
+    /// A host end was not found. The event about it may be unread: if the host end is a tap device that only left this
+    /// netns, reading that event brings it back.
+    fn host_end_missing(&mut self, host_end: u32) -> Result<()> {
+        if self.registry.is_host_end(host_end) && self.missing.is_gone(host_end) {
+            return self.forget(host_end);
         }
-        self.note_events()?;
-        self.netlink.link(host_end, None)
+        Ok(())
     }
 
     /// The slave's master and slot, once its entry is in the table: then it is complete.
@@ -125,11 +75,11 @@ impl Agent {
         Ok(entered.then_some((described.master, described.slot)))
     }
 
-    fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, (nsid, ifindex): Place) -> Result<Observed> {
+    fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, (nsid, ifindex): Place) -> Result<ObservedSlave> {
         let addresses = self.netlink.addresses(Some(ifindex), nsid)?;
         let tap = is_tap(host_end);
-        Ok(Observed {
-            // A tap device has a carrier while somebody has it open.
+        Ok(ObservedSlave {
+            // A tap device has a carrier while a process has it open.
             up: slave.is_up() && (!tap || slave.carrier.unwrap_or(true)),
             noarp: slave.flags & libc::IFF_NOARP as u32 != 0,
             has_ipv6: slave.has_ipv6,
@@ -147,75 +97,47 @@ impl Agent {
         })
     }
 
-    fn desire(&self, master: u32, slot: Slot, old_mtu: u32) -> Result<Option<Desired>> {
+    fn desired(&self, master: u32, slot: Slot, old_mtu: u32) -> Result<Option<DesiredSlave>> {
         let maps = &self.ports[&master].maps;
         let (port, slave) = (maps.port()?, maps.slave(slot)?);
         let link = self.netlink.link(master, None)?;
         let vrf = link.as_ref().map(|link| vrf_of(&self.netlink, link)).transpose()?.flatten();
         let master_running = link.is_some_and(|link| link.is_up() && link.carrier.unwrap_or(true));
         let declared = self.registry.declared(master, slot);
-        Ok((!slave.is_vacant()).then_some(Desired { port, master_running, vrf, old_mtu, slave, slot, declared }))
+        Ok((!slave.is_vacant()).then_some(DesiredSlave { port, master_running, vrf, old_mtu, slave, slot, declared }))
     }
 
-    /// Down in the table before the device, and up after it: what the table sends to a slave, arrives.
-    fn carry_out(&mut self, link: &LinkInfo, place: Place, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
+    /// A slave goes down in the table before its device does, and comes up there after it: so all that the table has
+    /// delivered to the device arrives.
+    fn carry_out(&mut self, link: &LinkInfo, place: Place, master: u32, slot: Slot, plan: &SlavePlan) -> Result<()> {
         let host_end = link.ifindex;
         let goes_down = plan.host_end.up == Some(false);
         if goes_down {
             self.write_slave(master, slot, plan)?;
             self.change_host_end(host_end, &plan.host_end)?;
         }
-        self.settle_addresses(host_end, master, slot, &plan.addrs)?;
-        // A netns that we cannot enter is no reason to leave the slave without a carrier; it is reported, though.
-        let inside = if plan.inside.is_empty() { Ok(()) } else { self.change_inside(place, &plan.inside) };
+        self.sync_addresses(host_end, master, slot, &plan.addrs)?;
+        // If the netns cannot be entered, the slave gets its carrier nevertheless, and the error is reported.
+        let device = if plan.device.is_empty() { Ok(()) } else { self.change_device(place, &plan.device) };
         if !goes_down {
             self.change_host_end(host_end, &plan.host_end)?;
             self.write_slave(master, slot, plan)?;
         }
-        self.settle_routes(host_end, master, plan)?;
-        inside
+        self.sync_routes(host_end, master, plan)?;
+        device
     }
 
-    /// Writes what is ours to write; a command may have changed the rest meanwhile.
-    fn write_slave(&mut self, master: u32, slot: Slot, plan: &Plan) -> Result<()> {
+    /// Writes what the agent decides about; a command may have changed the rest meanwhile.
+    fn write_slave(&mut self, master: u32, slot: Slot, plan: &SlavePlan) -> Result<()> {
         let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
         let now = port.maps.slave(slot)?;
         if now.host_end != slave.host_end {
             return Ok(());
         }
+        // A command that changed the mode has set this since.
         let all_groups = slave.state().all_groups || now.state().all_groups;
         port.maps.set_slave(slot, now.with_state(State { all_groups, ..slave.state() }))
-    }
-
-    /// Makes the table agree with the slave's device. Who came first keeps an address.
-    fn settle_addresses(&mut self, host_end: u32, master: u32, slot: Slot, addrs: &BTreeSet<Addr>) -> Result<()> {
-        let claims = self.registry.claims(master, slot);
-        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        let mut refused = BTreeSet::new();
-        let mut free = Vec::new();
-        for addr in claims.difference(addrs) {
-            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot.0 && entry.declared == 0) {
-                port.maps.release(*addr)?;
-                free.push(*addr);
-            }
-            self.registry.released(master, slot.0, *addr);
-        }
-        let room = MOST_ADDRESSES.saturating_sub(claims.intersection(addrs).count());
-        let mut fresh = addrs.difference(&claims);
-        for addr in fresh.by_ref().take(room) {
-            let entry = OwnerEntry { slot: slot.0, declared: 0 };
-            if port.maps.claim(*addr, entry)? {
-                port.maps.fulfil(*addr, entry)?;
-                self.registry.claimed(master, slot.0, *addr);
-            } else {
-                refused.insert(*addr);
-            }
-        }
-        refused.extend(fresh);
-        self.registry.set_refused(host_end, refused);
-        free.into_iter().for_each(|addr| self.conflicting(addr));
-        Ok(())
     }
 
     fn change_host_end(&mut self, host_end: u32, change: &HostEndChange) -> Result<()> {
@@ -224,7 +146,8 @@ impl Agent {
         }
         let HostEndChange { upper, up, mac, mtu } = *change;
         if upper.or(up.map(u32::from)).is_some() {
-            // Routes do not survive a link that goes down, nor its entering a VRF, for which it goes down and up.
+            // The kernel removes a link's routes when it goes down, and when it enters a VRF, for which it goes down and
+            // up.
             self.registry.set_routes(host_end, BTreeSet::new());
         }
         if upper.is_some() {
@@ -233,42 +156,42 @@ impl Agent {
         self.netlink.set_link(host_end, &LinkChange { up, mac, mtu, ..LinkChange::default() })
     }
 
-    fn change_inside(&mut self, (nsid, ifindex): Place, inside: &Inside) -> Result<()> {
-        let Some(nsid) = nsid else { return apply_inside(&self.netlink, ifindex, inside) };
+    fn change_device(&mut self, (nsid, ifindex): Place, change: &DeviceChange) -> Result<()> {
+        let Some(nsid) = nsid else { return change_device_here(&self.netlink, ifindex, change) };
         match self.finder.find(&self.netlink, nsid)? {
-            Some(netns) => netns::within(netns, || apply_inside(&Netlink::open()?, ifindex, inside))?,
+            Some(netns) => netns::within(netns, || change_device_here(&Netlink::open()?, ifindex, change))?,
             None => Err(unreachable_netns(nsid)),
         }
     }
 
-    /// A slave is gone, by whatever means.
+    /// A slave is gone: takes it out of the tables and out of the cache.
     fn forget(&mut self, host_end: u32) -> Result<()> {
-        let Some(known) = self.registry.slave(host_end).cloned() else { return Ok(()) };
+        let Some(slave) = self.registry.slave(host_end).cloned() else { return Ok(()) };
         let lock = Lock::acquire(LOCK_WAIT);
         if lock.is_err() {
-            self.strays.insert(host_end);
+            self.incomplete.insert(host_end);
         }
         let _lock = lock?;
-        let groups = self.registry.groups(known.master, known.slot);
-        let free = self.registry.forget(host_end);
-        if let Some(port) = self.ports.get_mut(&known.master) {
-            if port.maps.slot_of(host_end)? == Some(known.slot) {
-                port.vacate_joined(&self.netlink, host_end, known.slot, &groups)?;
+        let groups = self.registry.groups(slave.master, slave.slot);
+        let free = self.registry.remove(host_end);
+        if let Some(port) = self.ports.get_mut(&slave.master) {
+            if port.maps.slot_of(host_end)? == Some(slave.slot) {
+                port.remove_slave(&self.netlink, host_end, slave.slot, &groups)?;
             }
-            if port.retire(&self.netlink)? {
-                self.ports.remove(&known.master);
+            if port.detach_if_unused(&self.netlink)? {
+                self.ports.remove(&slave.master);
             }
         }
-        free.into_iter().for_each(|addr| self.conflicting(addr));
+        free.into_iter().for_each(|addr| self.offer(addr));
         Ok(())
     }
 }
 
-fn apply_inside(netlink: &Netlink, ifindex: u32, inside: &Inside) -> Result<()> {
-    let Inside { noarp, mtu, mac, add, token, remove } = *inside;
+fn change_device_here(netlink: &Netlink, ifindex: u32, change: &DeviceChange) -> Result<()> {
+    let DeviceChange { noarp, mtu, mac, add, token, remove } = *change;
     let addr_gen_mode = add.or(remove).map(|_| AddrGenMode::None);
     netlink.set_link(ifindex, &LinkChange { noarp, mtu, mac, ..LinkChange::default() })?;
-    // A netns without IPv6 has neither a mode nor a link-local, and that is as it should be.
+    // A netns without IPv6 refuses this, and needs neither the mode nor a link-local address.
     if addr_gen_mode.is_some() {
         let _ = netlink.set_link(ifindex, &LinkChange { addr_gen_mode, ..LinkChange::default() });
     }
@@ -277,7 +200,7 @@ fn apply_inside(netlink: &Netlink, ifindex: u32, inside: &Inside) -> Result<()> 
     }
     if let Some(addr) = add {
         let _ = netlink.add_address(ifindex, addr, LINK_LOCAL_LEN, 0);
-        // Refused where router advertisements are, which then need no token.
+        // The kernel refuses a token where the device accepts no router advertisements, which then needs none.
         let _ = netlink.set_link(ifindex, &LinkChange { token, ..LinkChange::default() });
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! How is a plan carried out? First what is to go goes, so that what is to come finds room.
+//! How is a plan carried out? Deletions come first, so that new slaves can get what deleted ones had.
 
+use super::desired::DesiredLink;
 use super::namespaces;
 use super::plan::{Difference, Plan, Step};
-use super::wish::Wish;
 use crate::attach::{Attached, Attachment, attach_all, device};
 use crate::error::Result;
 use crate::kernel::netlink::Netlink;
@@ -15,30 +15,30 @@ use crate::slave::set;
 use ipvl_core::Addr;
 use std::collections::BTreeSet;
 
-/// Does what the plan says, and tells how many slaves are done. Of new slaves all are made or none, and each other slave
-/// is changed as far as it can be in one step; whoever is told of an error finds the rest in the next plan.
-pub fn carry_out(plan: &Plan, mut tell: impl FnMut(usize)) -> Result<()> {
-    let (mut doomed, mut changes, mut makes) = (Vec::new(), Vec::new(), Vec::new());
+/// Does what the plan says, and calls `progress` with the number of slaves that are done. New slaves are made all or none.
+/// Other slaves are changed one after the other; after an error the next plan has the rest.
+pub fn carry_out(plan: &Plan, mut progress: impl FnMut(usize)) -> Result<()> {
+    let (mut deletions, mut changes, mut makes) = (Vec::new(), Vec::new(), Vec::new());
     for step in &plan.steps {
         match step {
-            Step::Delete(slave) => doomed.push(slave.host_end.1.clone()),
+            Step::Delete(slave) => deletions.push(slave.host_end.1.clone()),
             Step::Change(difference) => changes.push(&**difference),
-            Step::Make(wish) => makes.push(&**wish),
+            Step::Make(link) => makes.push(&**link),
         }
     }
-    if !doomed.is_empty() {
-        delete_all(&doomed)?;
+    if !deletions.is_empty() {
+        delete_all(&deletions)?;
     }
-    changes.iter().try_for_each(|difference| take_off(difference))?;
-    tell(doomed.len());
-    let made = make_namespaces(&plan.netns).and_then(|()| make(&makes, |ready| tell(doomed.len() + ready)));
+    changes.iter().try_for_each(|difference| remove_addresses(difference))?;
+    progress(deletions.len());
+    let made = make_namespaces(&plan.netns).and_then(|()| make(&makes, |ready| progress(deletions.len() + ready)));
     if made.is_err() {
         plan.netns.iter().for_each(|name| namespaces::unmake(name));
     }
     made?;
     for (number, difference) in (1..).zip(changes) {
         change(difference)?;
-        tell(doomed.len() + makes.len() + number);
+        progress(deletions.len() + makes.len() + number);
     }
     Ok(())
 }
@@ -47,10 +47,10 @@ fn make_namespaces(names: &[String]) -> Result<()> {
     names.iter().try_for_each(|name| namespaces::make(name))
 }
 
-fn make(wishes: &[&Wish], tell: impl FnMut(usize)) -> Result<()> {
-    let wanted: Vec<Attachment> = wishes.iter().map(|wish| wish.attachment()).collect();
-    let made = attach_all(&wanted, tell)?;
-    let finished = wishes.iter().zip(&made).try_for_each(|(wish, slave)| finish(wish, slave));
+fn make(links: &[&DesiredLink], progress: impl FnMut(usize)) -> Result<()> {
+    let wanted: Vec<Attachment> = links.iter().map(|link| link.attachment()).collect();
+    let made = attach_all(&wanted, progress)?;
+    let finished = links.iter().zip(&made).try_for_each(|(link, slave)| finish(link, slave));
     if finished.is_err() {
         let names: Vec<String> = made.into_iter().map(|slave| slave.host_end.1).collect();
         let _ = delete_all(&names);
@@ -58,7 +58,7 @@ fn make(wishes: &[&Wish], tell: impl FnMut(usize)) -> Result<()> {
     finished
 }
 
-impl Wish {
+impl DesiredLink {
     fn attachment(&self) -> Attachment {
         Attachment {
             spec: self.spec.clone(),
@@ -74,18 +74,18 @@ impl Wish {
     }
 }
 
-/// What an engine does not ask for.
-fn finish(wish: &Wish, slave: &Attached) -> Result<()> {
+/// Does what `attach_all` does not do: declarations, and all of a device that stays down or is a tap device.
+fn finish(link: &DesiredLink, slave: &Attached) -> Result<()> {
     let name = &slave.host_end.1;
-    wish.declared.iter().flatten().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
-    if wish.is_device_up() {
+    link.declared.iter().flatten().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
+    if link.is_device_up() {
         return Ok(());
     }
-    put_on(slave.host_end.0, name, &wish.addresses.clone().unwrap_or_default())?;
-    if wish.up { set(name, &Change { up: Some(true), ..Change::default() }) } else { Ok(()) }
+    add_addresses(slave.host_end.0, name, &link.addresses.clone().unwrap_or_default())?;
+    if link.up { set(name, &Change { up: Some(true), ..Change::default() }) } else { Ok(()) }
 }
 
-fn take_off(difference: &Difference) -> Result<()> {
+fn remove_addresses(difference: &Difference) -> Result<()> {
     let name = &difference.was.host_end.1;
     difference.declared.remove.iter().try_for_each(|(addr, len)| withdraw(name, *addr, *len))?;
     let gone = difference.addresses.remove.clone();
@@ -100,16 +100,16 @@ fn change(difference: &Difference) -> Result<()> {
         set(name, &difference.change).map_err(|error| error.about(difference.was.called()))?;
     }
     difference.declared.add.iter().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
-    put_on(*host_end, name, &difference.addresses.add)
+    add_addresses(*host_end, name, &difference.addresses.add)
 }
 
-fn put_on(host_end: u32, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {
+fn add_addresses(host_end: u32, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {
     on_device(host_end, name, addresses.clone(), |netlink, ifindex, (addr, len)| {
         netlink.add_address(ifindex, addr, len, device::flags(addr))
     })
 }
 
-/// Does it for each address where the slave is, and has the agent see it.
+/// Does something for each address in the slave's netns, and has the agent sync the slave.
 fn on_device(
     host_end: u32,
     name: &str,

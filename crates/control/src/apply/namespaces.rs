@@ -1,8 +1,8 @@
-//! How does a network namespace get a name? As with `ip netns add`: it is mounted at `/run/netns/NAME`.
+//! How is a named network namespace made? As by `ip netns add`: it is mounted at `/run/netns/NAME`.
 
-use super::raw;
 use crate::error::{Error, Result};
 use crate::kernel::netlink::{LinkChange, Netlink};
+use crate::kernel::sys;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,14 +12,14 @@ const NAMED: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
 const LOOPBACK: u32 = 1;
 
-/// Makes one, with its loopback up.
+/// Makes a network namespace, with its loopback device up.
 pub fn make(name: &str) -> Result<()> {
     let path = path(name);
     prepare()
         .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
         .map_err(failed("make", name))?;
     let work = || {
-        raw::enter_new_netns()?;
+        sys::enter_new_netns()?;
         mount_bind(OWN, &path)?;
         io::Result::Ok(Netlink::open().and_then(|netlink| netlink.set_link(LOOPBACK, &up())))
     };
@@ -31,14 +31,14 @@ pub fn make(name: &str) -> Result<()> {
     done
 }
 
-/// Takes back what was made just now.
+/// Removes the name of a network namespace that was just made.
 pub fn unmake(name: &str) {
     let path = path(name);
     let _ = unmount(&path, UnmountFlags::DETACH);
     let _ = fs::remove_file(&path);
 }
 
-/// What is mounted there is to be seen by all who have the directory: a mount point, and shared.
+/// Makes the directory a shared mount point, so that all mount namespaces that have it see what is mounted in it.
 fn prepare() -> io::Result<()> {
     fs::create_dir_all(NAMED)?;
     let share = || mount_change(NAMED, MountPropagationFlags::SHARED | MountPropagationFlags::REC);

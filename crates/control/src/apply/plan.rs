@@ -1,56 +1,55 @@
-//! What must be done so that what is there is as files say? Wishes and what was observed in, steps out; nothing is
-//! touched here.
+//! What must be done so that the actual state becomes the desired one? A pure function: both states in, steps out.
 
-use super::fault::{Fault, Wrong};
-use super::observe::{Observed, Present};
-use super::wish::{OWNER, Wish, Wishes, full_len};
+use super::actual::{ActualLink, ActualState};
+use super::config_error::{ConfigError, ErrorKind};
+use super::desired::{DesiredLink, DesiredState, OWNER, full_len};
 use crate::model::{Change, Kind, NetnsRef};
 use ipvl_core::Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is to be done.
+/// What must be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Namespaces to make.
     pub netns: Vec<String>,
     /// Slaves to delete, to change and to make, in this order.
     pub steps: Vec<Step>,
-    /// How many slaves are as they should be.
+    /// How many slaves need no change.
     pub unchanged: usize,
 }
 
-/// One slave's part.
+/// What must be done about one slave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// An earlier file had it, none has it now.
-    Delete(Box<Present>),
-    /// Something about it is different.
+    /// It came from a file, and is in none any more.
+    Delete(Box<ActualLink>),
+    /// It exists and differs.
     Change(Box<Difference>),
-    /// There is none.
-    Make(Box<Wish>),
+    /// It does not exist.
+    Make(Box<DesiredLink>),
 }
 
-/// How a slave is not as it should be.
+/// How a slave differs from what a file asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// As it should be.
-    pub wish: Wish,
-    /// As it is.
-    pub was: Present,
-    /// What `ipvl link set` would be told.
+    /// The slave as the file describes it.
+    pub desired: DesiredLink,
+    /// The slave as it is.
+    pub was: ActualLink,
+    /// What to change, as by `ipvl link set`.
     pub change: Change,
-    /// What its device has too few and too many.
-    pub addresses: Drift,
-    /// The same of what is declared.
-    pub declared: Drift,
+    /// Addresses to change on its device.
+    pub addresses: AddrDiff,
+    /// Declarations to change.
+    pub declared: AddrDiff,
 }
 
 /// How two sets of addresses differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
-    /// What is to come.
+pub struct AddrDiff {
+    /// To add.
     pub add: BTreeSet<(Addr, u8)>,
-    /// What is to go.
+    /// To remove.
     pub remove: BTreeSet<(Addr, u8)>,
 }
 
@@ -63,98 +62,98 @@ impl Plan {
 
 impl Difference {
     fn is_none(&self) -> bool {
-        let none = Drift::default();
+        let none = AddrDiff::default();
         self.change == Change::default() && self.addresses == none && self.declared == none
     }
 }
 
-/// Compares. With `prune`, slaves that came from files and are in none any more go.
-pub fn plan(wishes: &Wishes, observed: &Observed, prune: bool) -> Result<Plan, Fault> {
-    let netns = wishes.netns.difference(&observed.netns).cloned().collect();
+/// Compares the states. With `prune`, slaves that came from files and are in none any more are deleted.
+pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result<Plan, ConfigError> {
+    let netns = desired.netns.difference(&actual.netns).cloned().collect();
     let mut plan = Plan { netns, ..Plan::default() };
-    let (mut changes, mut makes, mut met) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for wish in &wishes.links {
-        check(wish, wishes, observed)?;
-        let Some(was) = find(wish, &observed.slaves) else {
-            makes.push(Step::Make(Box::new(wish.clone())));
+    let (mut changes, mut makes, mut found) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for link in &desired.links {
+        check(link, desired, actual)?;
+        let Some(was) = find(link, &actual.slaves) else {
+            makes.push(Step::Make(Box::new(link.clone())));
             continue;
         };
-        met.insert(was.host_end.0);
-        let difference = compare(wish, was, observed)?;
+        found.insert(was.host_end.0);
+        let difference = compare(link, was, actual)?;
         if difference.is_none() {
             plan.unchanged += 1;
         } else {
             changes.push(Step::Change(Box::new(difference)));
         }
     }
-    let left = observed.slaves.iter().filter(|slave| prune && is_ours(slave) && !met.contains(&slave.host_end.0));
-    plan.steps = left.map(|slave| Step::Delete(Box::new(slave.clone()))).chain(changes).chain(makes).collect();
-    check_addresses(wishes, observed, &plan)?;
+    let unwanted = actual.slaves.iter().filter(|slave| prune && is_ours(slave) && !found.contains(&slave.host_end.0));
+    plan.steps = unwanted.map(|slave| Step::Delete(Box::new(slave.clone()))).chain(changes).chain(makes).collect();
+    check_addresses(desired, actual, &plan)?;
     Ok(plan)
 }
 
-/// The slave that is meant: the one that came from this table, wherever it is now, or the one in its place.
-fn find<'a>(wish: &Wish, slaves: &'a [Present]) -> Option<&'a Present> {
-    let owner = wish.owner();
-    let there = |slave: &&Present| slave.name.as_ref() == Some(&wish.name) && is_in(slave, wish);
+/// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns.
+fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
+    let owner = link.owner();
+    let there = |slave: &&ActualLink| slave.name.as_ref() == Some(&link.name) && is_in(slave, link);
     slaves.iter().find(|slave| slave.owner.as_ref() == Some(&owner)).or_else(|| slaves.iter().find(there))
 }
 
-fn is_in(slave: &Present, wish: &Wish) -> bool {
-    if wish.netns.is_some() { slave.netns == wish.netns } else { slave.local }
+fn is_in(slave: &ActualLink, link: &DesiredLink) -> bool {
+    if link.netns.is_some() { slave.netns == link.netns } else { slave.local }
 }
 
-fn is_ours(slave: &Present) -> bool {
+fn is_ours(slave: &ActualLink) -> bool {
     slave.owner.as_ref().is_some_and(|owner| owner.starts_with(OWNER))
 }
 
-fn check(wish: &Wish, wishes: &Wishes, observed: &Observed) -> Result<(), Fault> {
-    let Some((_, most)) = observed.masters.get(&wish.spec.master) else {
-        return Err(wish.fault("master", Wrong::NoMaster(wish.spec.master.clone())));
+fn check(link: &DesiredLink, desired: &DesiredState, actual: &ActualState) -> Result<(), ConfigError> {
+    let Some((_, most)) = actual.masters.get(&link.spec.master) else {
+        return Err(link.error("master", ErrorKind::NoMaster(link.spec.master.clone())));
     };
-    match (&wish.netns, wish.spec.mtu) {
-        (Some(name), _) if !observed.netns.contains(name) && !wishes.netns.contains(name) => {
-            Err(wish.fault("netns", Wrong::NoNetns(name.clone())))
+    match (&link.netns, link.spec.mtu) {
+        (Some(name), _) if !actual.netns.contains(name) && !desired.netns.contains(name) => {
+            Err(link.error("netns", ErrorKind::NoNetns(name.clone())))
         }
-        (_, Some(mtu)) if mtu > *most => Err(wish.fault("mtu", Wrong::MtuAbove { most: *most })),
+        (_, Some(mtu)) if mtu > *most => Err(link.error("mtu", ErrorKind::MtuAbove { most: *most })),
         _ => Ok(()),
     }
 }
 
-fn compare(wish: &Wish, was: &Present, observed: &Observed) -> Result<Difference, Fault> {
+fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result<Difference, ConfigError> {
     let name = was.host_end.1.clone();
     if let Some(owner) = was.owner.clone().filter(|_| !is_ours(was)) {
-        return Err(wish.fault("name", Wrong::Others { owner }));
+        return Err(link.error("name", ErrorKind::OtherOwner { owner }));
     }
-    if observed.masters.get(&wish.spec.master).map(|(ifindex, _)| *ifindex) != Some(was.master.0) {
-        return Err(wish.fault("master", Wrong::Remake { is: format!("a slave of {}", was.master.1), name }));
+    if actual.masters.get(&link.spec.master).map(|(ifindex, _)| *ifindex) != Some(was.master.0) {
+        return Err(link.error("master", ErrorKind::Fixed { is: format!("a slave of {}", was.master.1), name }));
     }
-    match (was.kind, wish.spec.tap.is_some()) {
+    match (was.kind, link.spec.tap.is_some()) {
         (Kind::Ipvlan, true) => {
-            return Err(wish.fault("type", Wrong::Remake { is: "an ipvlan device".to_owned(), name }));
+            return Err(link.error("type", ErrorKind::Fixed { is: "an ipvlan device".to_owned(), name }));
         }
         (Kind::Ipvtap, false) => {
-            return Err(wish.fault("type", Wrong::Remake { is: "an ipvtap device".to_owned(), name }));
+            return Err(link.error("type", ErrorKind::Fixed { is: "an ipvtap device".to_owned(), name }));
         }
-        _ if wish.spec.backend.is_some_and(|backend| was.backend != Some(backend)) => {
-            return Err(wish.fault("backend", Wrong::Remake { is: "of another kind of pair".to_owned(), name }));
+        _ if link.spec.backend.is_some_and(|backend| was.backend != Some(backend)) => {
+            return Err(link.error("backend", ErrorKind::Fixed { is: "of another kind of pair".to_owned(), name }));
         }
-        _ if was.name.is_none() => return Err(wish.fault("name", Wrong::Unreachable)),
+        _ if was.name.is_none() => return Err(link.error("name", ErrorKind::Unreachable)),
         _ => {}
     }
-    // Whoever moves arrives down and without addresses.
-    let moves = wish.netns.is_some() && wish.netns != was.netns;
+    // A device that moves to another netns is set down and loses its addresses.
+    let moves = link.netns.is_some() && link.netns != was.netns;
     let (kept, up) = if moves { (&BTreeSet::new(), false) } else { (&was.addresses, was.up) };
     Ok(Difference {
-        change: Change { up: (wish.up != up).then_some(wish.up), ..change(wish, was) },
-        addresses: Drift::of(wish.addresses.as_ref(), kept),
-        declared: Drift::of(wish.declared.as_ref(), &was.declared),
-        wish: wish.clone(),
+        change: Change { up: (link.up != up).then_some(link.up), ..change(link, was) },
+        addresses: AddrDiff::of(link.addresses.as_ref(), kept),
+        declared: AddrDiff::of(link.declared.as_ref(), &was.declared),
+        desired: link.clone(),
         was: was.clone(),
     })
 }
 
-fn change(Wish { spec, name, netns, .. }: &Wish, was: &Present) -> Change {
+fn change(DesiredLink { spec, name, netns, .. }: &DesiredLink, was: &ActualLink) -> Change {
     Change {
         options: was.options.change_to(spec.options),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
@@ -164,7 +163,7 @@ fn change(Wish { spec, name, netns, .. }: &Wish, was: &Present) -> Change {
     }
 }
 
-impl Drift {
+impl AddrDiff {
     fn of(wanted: Option<&BTreeSet<(Addr, u8)>>, present: &BTreeSet<(Addr, u8)>) -> Self {
         let Some(wanted) = wanted else { return Self::default() };
         Self {
@@ -174,35 +173,36 @@ impl Drift {
     }
 }
 
-/// What somebody has who keeps it cannot be another's.
-fn check_addresses(wishes: &Wishes, observed: &Observed, plan: &Plan) -> Result<(), Fault> {
-    let given_up: BTreeMap<u32, &Step> = plan.steps.iter().filter_map(|step| Some((step.host_end()?, step))).collect();
-    for wish in &wishes.links {
-        let Some((master, _)) = observed.masters.get(&wish.spec.master) else { continue };
-        let own = find(wish, &observed.slaves).map(|slave| slave.host_end.0);
-        for (key, addr, len) in wish.claims() {
-            let Some(owner) = observed.owners.get(&(*master, addr, len)) else { continue };
+/// An address cannot be used while another slave or the host owns it, unless the plan takes it from that slave.
+fn check_addresses(desired: &DesiredState, actual: &ActualState, plan: &Plan) -> Result<(), ConfigError> {
+    let steps_by_host_end: BTreeMap<u32, &Step> =
+        plan.steps.iter().filter_map(|step| Some((step.host_end()?, step))).collect();
+    for link in &desired.links {
+        let Some((master, _)) = actual.masters.get(&link.spec.master) else { continue };
+        let own = find(link, &actual.slaves).map(|slave| slave.host_end.0);
+        for (key, addr, len) in link.claims() {
+            let Some(owner) = actual.owners.get(&(*master, addr, len)) else { continue };
             let keeps = owner.is_none_or(|owner| {
-                Some(owner) != own && !given_up.get(&owner).is_some_and(|step| step.gives_up(addr, len))
+                Some(owner) != own && !steps_by_host_end.get(&owner).is_some_and(|step| step.gives_up(addr, len))
             });
             if keeps {
-                let (addr, owner) = (addr.to_string(), observed.name_of(*owner));
-                return Err(wish.fault(key, Wrong::AddressInUse { addr, owner }));
+                let (addr, owner) = (addr.to_string(), actual.name_of(*owner));
+                return Err(link.error(key, ErrorKind::AddressInUse { addr, owner }));
             }
         }
     }
     Ok(())
 }
 
-impl Wish {
-    /// What it would own in the table, and by which key.
+impl DesiredLink {
+    /// The prefixes that it would own, each with the key that says so.
     fn claims(&self) -> impl Iterator<Item = (&'static str, Addr, u8)> {
         let addresses = self.addresses.iter().flatten().map(|(addr, _)| ("addresses", *addr, full_len(*addr)));
         addresses.chain(self.declared.iter().flatten().map(|(addr, len)| ("declared", *addr, *len)))
     }
 }
 
-impl Observed {
+impl ActualState {
     fn name_of(&self, host_end: Option<u32>) -> String {
         let Some(host_end) = host_end else { return "the host".to_owned() };
         let slave = self.slaves.iter().find(|slave| slave.host_end.0 == host_end);
@@ -210,8 +210,8 @@ impl Observed {
     }
 }
 
-impl Present {
-    /// Its name, or that of its host end.
+impl ActualLink {
+    /// Its name, or its host end's name if that cannot be read.
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.host_end.1)
     }

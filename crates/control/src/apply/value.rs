@@ -1,4 +1,4 @@
-//! What may a value in a file be? Each is checked where it stands, so that the error knows its line.
+//! What may a value in a file be? Each value is checked while the file is parsed, so that the error has its line.
 
 use crate::model::{Account, Backend, Kind};
 use crate::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
@@ -6,7 +6,7 @@ use ipvl_core::Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Words of a file for values of ours, spelt as the command spells them.
+/// Types for the words of a file, spelt as in the command.
 macro_rules! words {
     ($($about:literal $name:ident for $of:ty: $($variant:ident)|+, $default:ident by default;)+) => {$(
         #[doc = $about]
@@ -35,7 +35,7 @@ words! {
     BackendWord for Backend: Veth | Netkit, Veth by default;
 }
 
-/// Texts that must be readable as something.
+/// Types for texts that are parsed further.
 macro_rules! texts {
     ($($about:literal $name:ident($of:ty) by $read:expr, [$($schema:tt)+];)+) => {$(
         #[doc = $about]
@@ -86,7 +86,7 @@ impl TryFrom<u32> for Mtu {
 fn name(text: &str, max: usize) -> Result<String, String> {
     match text::is_device_name(text, max) {
         true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is no device's name: 1 to {max} bytes without blanks, `/` and `:`")),
+        false => Err(format!("{text:?} is not a device name: 1 to {max} bytes without blanks, `/` and `:`")),
     }
 }
 
@@ -94,28 +94,28 @@ fn netns(text: &str) -> Result<String, String> {
     let fits = !text.is_empty() && text.len() <= 255 && !matches!(text, "." | "..");
     match fits && !text.contains(|c: char| c == '/' || c == '\0' || c.is_whitespace()) {
         true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is no name under /run/netns")),
+        false => Err(format!("{text:?} is not a name under /run/netns")),
     }
 }
 
 fn network(text: &str) -> Result<(Addr, u8), String> {
-    let found = text::network(text).ok_or_else(|| format!("{text:?} is no address such as 192.0.2.10/24"))?;
-    of_a_device(found)
+    let found = text::network(text).ok_or_else(|| format!("{text:?} is not an address such as 192.0.2.10/24"))?;
+    unicast(found)
 }
 
 fn prefix(text: &str) -> Result<(Addr, u8), String> {
     match text::prefix(text) {
-        Ok(found) => of_a_device(found),
+        Ok(found) => unicast(found),
         Err(NoPrefix::Malformed) => Err(format!("{text:?} is neither an address nor a prefix such as 198.51.100.0/28")),
         Err(NoPrefix::HostBits(whole)) => {
-            Err(format!("{text:?} has bits behind its length: {whole} is all of it, a single address has no length"))
+            Err(format!("{text:?} has bits set after its length: write {whole}, or a single address without a length"))
         }
     }
 }
 
-fn of_a_device((addr, len): (Addr, u8)) -> Result<(Addr, u8), String> {
+fn unicast((addr, len): (Addr, u8)) -> Result<(Addr, u8), String> {
     let foreign = addr.is_group() || addr.ip().is_loopback() || addr.is_unspecified();
-    if foreign { Err(format!("{addr} is no address that a slave can have")) } else { Ok((addr, len)) }
+    if foreign { Err(format!("{addr} is not an address that a slave can have")) } else { Ok((addr, len)) }
 }
 
 fn account(text: &str) -> Result<Account, String> {

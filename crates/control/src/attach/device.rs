@@ -1,6 +1,6 @@
-//! How does a slave's device get its addresses and routes, before whoever asked for it has it, and what has it then?
+//! How does a slave's device get its addresses, routes and limit, and which has it?
 
-use super::Attachment;
+use super::attachment::Attachment;
 use crate::error::{Result, refused};
 use crate::kernel::netlink::{Limit, LinkChange, Netlink, SlaveRoute};
 use crate::kernel::netns;
@@ -9,10 +9,10 @@ use crate::port::sysctl;
 use crate::refusal::Refusal;
 use ipvl_core::{Addr, Mac};
 
-/// A device in some netns, as whoever uses it sees it.
+/// A device as it is seen in its netns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Its number there.
+    /// Its ifindex there.
     pub ifindex: u32,
     /// Its MAC address, if it has one of six bytes.
     pub mac: Option<Mac>,
@@ -24,11 +24,11 @@ pub struct Device {
     pub addresses: Vec<(Addr, u8)>,
     /// The routes out of it, in any table.
     pub routes: Vec<SlaveRoute>,
-    /// How much it may send.
+    /// The limit of what it sends.
     pub limit: Option<Limit>,
 }
 
-/// The device of that name; none if there is none. Without a netns, it is looked for here.
+/// The device with this name in `netns`, or in our own netns; none if there is none.
 pub fn device(netns: Option<&NetnsRef>, name: &str) -> Result<Option<Device>> {
     match netns {
         Some(netns) => netns::within(netns::open(netns)?, || device_here(name))?,
@@ -40,7 +40,7 @@ fn device_here(name: &str) -> Result<Option<Device>> {
     let netlink = Netlink::open()?;
     let Some(link) = netlink.link_by_name(name, None)? else { return Ok(None) };
     let addresses = netlink.addresses(Some(link.ifindex), None)?;
-    // To list queues is to list those of all devices.
+    // The kernel lists the queueing disciplines of all devices at once, so only ask if there is a limit.
     let limit = if link.qdisc == "tbf" { netlink.limit(link.ifindex)? } else { None };
     Ok(Some(Device {
         ifindex: link.ifindex,
@@ -53,8 +53,8 @@ fn device_here(name: &str) -> Result<Option<Device>> {
     }))
 }
 
-/// Limits what a device sends. Of a slave's device that is what the slave sends, of its host end what it gets, from the
-/// moment on that the agent was asked to look at the slave.
+/// Limits what a device sends. On a slave's device that limits what the slave sends; on its host end it limits what the
+/// slave receives, once the agent has synced the slave.
 pub fn limit(netns: Option<&NetnsRef>, ifindex: u32, limit: Limit) -> Result<()> {
     let work = || Netlink::open()?.set_limit(ifindex, limit);
     match netns {
@@ -63,7 +63,7 @@ pub fn limit(netns: Option<&NetnsRef>, ifindex: u32, limit: Limit) -> Result<()>
     }
 }
 
-/// Puts on the device what the attachment says, in the netns where it was born.
+/// Puts addresses and routes of the attachment on the device, in the netns in which it was created, and sets it up.
 pub fn assign(wanted: &Attachment, ifindex: u32) -> Result<()> {
     let work = || assign_here(&Netlink::open()?, wanted, ifindex);
     match &wanted.spec.netns {
@@ -86,7 +86,8 @@ fn assign_here(netlink: &Netlink, wanted: &Attachment, ifindex: u32) -> Result<(
     Ok(())
 }
 
-/// The table has said already that no sibling has it; a second's wait for who is outside would be every container's.
+/// An IPv6 address needs no duplicate address detection: the table says that no sibling has it, and to wait a second for
+/// machines outside would delay every container.
 pub(crate) fn flags(addr: Addr) -> u32 {
     if addr.as_v4().is_none() { libc::IFA_F_NODAD } else { 0 }
 }

@@ -1,7 +1,7 @@
-//! How is a program hung on a device's hook, asked for there, replaced, and found again by its id? `bpf(2)` itself: aya does
-//! so by links only, and not on netkit at all.
+//! How is a program attached to a device's hook, queried there, replaced, and opened by its id? By `bpf(2)` itself: aya
+//! attaches by links only, and not to netkit at all.
 //!
-//! Without a link, programs outlive whoever attached them and need no pin.
+//! Without a link, a program outlives the process that attached it, and needs no pin.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
@@ -12,13 +12,13 @@ use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
-/// Where on a device a program hangs (`enum bpf_attach_type`).
+/// A hook of a device (`enum bpf_attach_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum AttachType {
-    /// What comes in, Linux 6.6.
+    /// What the device receives, Linux 6.6.
     TcxIngress = 46,
-    /// What goes out, Linux 6.6.
+    /// What the device sends, Linux 6.6.
     TcxEgress = 47,
     /// What the primary device of a netkit pair sends, Linux 6.7.
     NetkitPrimary = 54,
@@ -46,26 +46,26 @@ const BPF_MAP_GET_FD_BY_ID: i32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const BPF_PROG_QUERY: i32 = 16;
 const BPF_F_REPLACE: u32 = 1 << 2;
-/// The kernel lets no more programs hang on one hook (`BPF_MPROG_MAX`).
+/// The most programs on one hook (`BPF_MPROG_MAX`).
 const MAX_PROGRAMS: usize = 64;
-/// The verifier lets no more maps into one program (`MAX_USED_MAPS`).
+/// The most maps of one program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
 
-/// Hangs `program` on the device, behind those that hang there.
+/// Attaches `program` to the device, behind those that are attached already.
 pub fn prog_attach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<()> {
     let prog = raw(&program);
     let attr = AttachAttr { ifindex, prog, at: at as u32, ..AttachAttr::new_zeroed() };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
 }
 
-/// Puts `program` in the place of `old`; no packet meets neither or both.
+/// Replaces `old` by `program`: each packet meets exactly one of them.
 pub fn prog_replace(ifindex: u32, program: impl AsFd, old: impl AsFd, at: AttachType) -> Result<()> {
     let (prog, replace) = (raw(&program), raw(&old));
     let attr = AttachAttr { ifindex, prog, at: at as u32, flags: BPF_F_REPLACE, replace, ..AttachAttr::new_zeroed() };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("replace the program on", device(ifindex)))
 }
 
-/// Takes `program` off the device; false if it does not hang there.
+/// Detaches `program` from the device; false if it is not attached.
 pub fn prog_detach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<bool> {
     let attr = AttachAttr { ifindex, prog: raw(&program), at: at as u32, ..AttachAttr::new_zeroed() };
     match bpf(BPF_PROG_DETACH, &attr).map_err(failed("detach a program from", device(ifindex))) {
@@ -181,7 +181,7 @@ struct RawProgInfo {
 
 fn fd_by_id(command: i32, id: u32) -> io::Result<OwnedFd> {
     let fd = bpf(command, &IdAttr { id, next: 0, flags: 0 })?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 

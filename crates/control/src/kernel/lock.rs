@@ -1,4 +1,4 @@
-//! Who may write? One process in a netns at a time: the one that has the abstract socket `ipvl-lock`.
+//! How do writers of one netns exclude each other? By a lock: the abstract socket `ipvl-lock`.
 
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single;
@@ -8,13 +8,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Longer than the longest command holds it.
+/// Longer than any command holds the lock.
 pub const LOCK_WAIT: Duration = Duration::from_secs(60);
 const NAME: &str = "ipvl-lock";
-/// Between `bind` and `listen` of another process nobody can connect.
+/// How long to wait before another try: between another process's `bind` and `listen`, connecting fails.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The right to write, until it is dropped or its process ends, however it ends.
+/// The lock, held until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     _listener: UnixListener,
@@ -30,7 +30,7 @@ impl Lock {
             }
             match single::connect(NAME) {
                 Ok(Some(stream)) => await_release(stream, deadline)?,
-                // So many wait that not even waiting is possible.
+                // The queue of waiting processes is full.
                 Err(error) if !error.is_full() => return Err(error),
                 _ if Instant::now() < deadline => sleep(PAUSE),
                 _ => return Err(Error::Held { object: single::socket(NAME), pid: 0, uid: 0 }),
@@ -44,7 +44,7 @@ impl Lock {
     }
 }
 
-/// Nobody ever accepts, so the read ends when the holder's socket is gone.
+/// The holder never accepts the connection, so the read ends when its socket is gone.
 fn await_release(mut stream: UnixStream, deadline: Instant) -> Result<()> {
     single::trusted_peer(NAME, &stream)?;
     let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);

@@ -1,4 +1,4 @@
-//! How is a device told to receive a group? The one ioctl for which there is no netlink message.
+//! How does a device receive a multicast group? By an ioctl: there is no netlink message for it.
 #![allow(unsafe_code)]
 
 use ipvl_core::Mac;
@@ -6,7 +6,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Has a device receive a group until it is told otherwise, or not any more (`ip maddr`).
+/// Has a device receive a group permanently, or no longer (`ip maddr`).
 pub fn receive_group(device: &str, mac: Mac, wanted: bool) -> io::Result<()> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     // SAFETY: all bytes zero is a valid ifreq.

@@ -1,6 +1,6 @@
-//! Who is the one process in this netns that does a certain thing? Whoever has the abstract socket of that name.
+//! How does a process make sure that it is the only one of its kind in a netns? It binds an abstract socket of a fixed name.
 //!
-//! Such a name belongs to the netns, whatever the mount namespace, and is free again the moment its process is gone.
+//! Such a name belongs to the netns, whatever the mount namespace, and the kernel frees it when its process is gone.
 
 use crate::error::{Error, Result, io_error};
 use crate::kernel::sys;
@@ -12,10 +12,10 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::time::Duration;
 
-/// Whoever has the name and keeps others waiting at the door longer than this, is not who we look for.
-const DOOR: Duration = Duration::from_secs(5);
+/// The longest wait for room in the socket's queue of connections. A process of ours accepts or ends sooner.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
-/// Takes the name; none if somebody has it. It is ours until the socket is dropped.
+/// Takes the name, until the socket is dropped; none if another process has it.
 pub fn claim(name: &str) -> Result<Option<UnixListener>> {
     match address(name).and_then(|address| UnixListener::bind_addr(&address)) {
         Ok(listener) => Ok(Some(listener)),
@@ -24,13 +24,13 @@ pub fn claim(name: &str) -> Result<Option<UnixListener>> {
     }
 }
 
-/// The process that has the name. That it is one of another user, who can only mean mischief, is an error.
+/// The process that has the name; an error if it is another user's, who could only take the name to do harm.
 pub fn running(name: &str) -> Result<Option<u32>> {
     let Some(stream) = connect(name)? else { return Ok(None) };
     trusted_peer(name, &stream).map(Some)
 }
 
-/// A connection to whoever has the name; it breaks when that process is gone or drops the name.
+/// A connection to the process that has the name. It ends when that process ends or drops the name.
 pub(crate) fn connect(name: &str) -> Result<Option<UnixStream>> {
     match try_connect(name) {
         Ok(stream) => Ok(Some(stream)),
@@ -39,7 +39,7 @@ pub(crate) fn connect(name: &str) -> Result<Option<UnixStream>> {
     }
 }
 
-/// The process at the other end, if it is root's or our own user's.
+/// The process at the other end; an error unless it is root's or our own user's.
 pub(crate) fn trusted_peer(name: &str, stream: &UnixStream) -> Result<u32> {
     let (pid, uid) = sys::peer(stream).map_err(io_error("ask who has", socket(name)))?;
     let own = rustix::process::geteuid().as_raw();
@@ -53,7 +53,7 @@ pub(crate) fn socket(name: &str) -> String {
 
 fn try_connect(name: &str) -> rustix::io::Result<UnixStream> {
     let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    set_socket_timeout(&stream, Timeout::Send, Some(DOOR))?;
+    set_socket_timeout(&stream, Timeout::Send, Some(CONNECT_WAIT))?;
     rustix::net::connect(&stream, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
     Ok(stream.into())
 }

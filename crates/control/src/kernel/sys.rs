@@ -1,11 +1,8 @@
-//! Which system calls does nobody else offer? Netlink's ancillary data, packet sockets, two options.
+//! Which system calls does no library offer safely? Netlink's ancillary data, packet sockets, socket options, new namespaces.
 #![allow(unsafe_code)]
 
-pub use crate::kernel::bpf::{
-    AttachType, ProgInfo, map_fd_by_id, prog_attach, prog_detach, prog_fd_by_id, prog_info, prog_query, prog_replace,
-};
-
 use crate::error::{Result, io_error};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
@@ -13,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 const SO_NETNS_COOKIE: i32 = 71;
 
-/// Reads one datagram without waiting: its length, and the id of the netns it is about where that is not our own.
+/// Reads one datagram without waiting: its length, and the id of the netns that it comes from, if that is not our own.
 pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
     let mut control = [0_u64; 8];
     let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -30,8 +27,8 @@ pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io
     Ok((length as usize, unsafe { nsid_of(&header) }))
 }
 
-/// Keeps a subscription from hearing of routes, but for the end of those that `protocol` made.
-pub(crate) fn hear_of_routes(socket: impl AsFd, new: u16, gone: u16, protocol: u8) -> io::Result<()> {
+/// Filters a subscription: of messages about routes, only deletions of routes of `protocol` pass.
+pub(crate) fn filter_routes(socket: impl AsFd, new: u16, gone: u16, protocol: u8) -> io::Result<()> {
     const TYPE: u32 = 4;
     const RTM_PROTOCOL: u32 = 21;
     let swapped = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
@@ -59,14 +56,14 @@ fn step(code: u32, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
     libc::sock_filter { code: code as u16, jt, jf, k }
 }
 
-/// Lets no program that we start inherit a descriptor but the standard ones. Before Linux 5.11 it has no effect.
-pub fn keep_descriptors_to_ourselves() {
+/// Lets programs that this process starts inherit only the standard descriptors. Has no effect before Linux 5.11.
+pub fn close_descriptors_on_exec() {
     const CLOEXEC: libc::c_uint = 4;
-    // SAFETY: this closes nothing; it only marks what a program started from here shall not have.
+    // SAFETY: this closes nothing; it only marks descriptors to be closed in programs that are started.
     unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, CLOEXEC) };
 }
 
-/// A socket that sends whole frames and hears nothing. To close one, the kernel waits for all CPUs: keep it.
+/// A socket that sends whole frames and receives none. Closing it takes long, as the kernel waits for all CPUs: keep it.
 #[derive(Debug)]
 pub struct FrameSocket(OwnedFd);
 
@@ -75,7 +72,7 @@ impl FrameSocket {
     pub fn open() -> Result<Self> {
         // SAFETY: `socket` takes numbers only.
         retry(|| unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) } as isize)
-            // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+            // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
             .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
             .map_err(io_error("open", "a packet socket"))
     }
@@ -94,7 +91,7 @@ impl FrameSocket {
     }
 }
 
-/// A moment as people here write it.
+/// A time in this process's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct LocalTime {
@@ -109,7 +106,7 @@ pub struct LocalTime {
     pub second: u8,
 }
 
-/// The time in this process's time zone, so many seconds after 1970 began in Greenwich.
+/// The local time, so many seconds after the Unix epoch.
 pub fn local_time(seconds: i64) -> LocalTime {
     let seconds: libc::time_t = seconds;
     // SAFETY: all bytes zero is a valid `tm`.
@@ -122,7 +119,13 @@ pub fn local_time(seconds: i64) -> LocalTime {
     LocalTime { year: tm.tm_year + 1900, month, day, weekday, hour, minute, second }
 }
 
-/// A number that the kernel gives to the netns of `socket` alone, ever. Linux 5.14.
+/// Moves the calling thread into a new network namespace. The thread must end soon: the rest of the process stays behind.
+pub(crate) fn enter_new_netns() -> io::Result<()> {
+    // SAFETY: a network namespace belongs to the thread alone; the threads go on sharing memory and descriptors.
+    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?)
+}
+
+/// The cookie of the netns of `socket`: a number that no other netns has had since boot. Linux 5.14.
 pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
     let mut cookie = 0;
     // SAFETY: any eight bytes are a u64.
@@ -130,7 +133,7 @@ pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
     Ok(cookie)
 }
 
-/// Process and effective user at the other end of a unix socket; process 0 if it is in no pid namespace of ours.
+/// Process and effective user at the other end of a unix socket; process 0 if it is outside of our pid namespace.
 pub(crate) fn peer(socket: impl AsFd) -> io::Result<(u32, u32)> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     // SAFETY: a ucred is three plain numbers, for which any bytes will do.

@@ -1,4 +1,4 @@
-//! How is a tap device made? By the ioctls of `/dev/net/tun`, which no safe library has.
+//! How is a tap device made? By ioctls of `/dev/net/tun`, for which there is no safe library.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -7,10 +7,10 @@ use std::os::fd::AsRawFd as _;
 
 const TUN: &str = "/dev/net/tun";
 
-/// An open tap device. It goes with this, unless it was told to persist.
+/// An open tap device. The kernel removes it when this is dropped, unless it was made persistent.
 pub struct Device {
     file: File,
-    /// What the kernel made of the name or pattern.
+    /// Its name, which the kernel has made from the requested name or pattern.
     pub name: String,
 }
 
@@ -23,7 +23,7 @@ struct Request {
 }
 
 impl Device {
-    /// Makes a new one in the calling thread's netns, where nothing has that name yet (else EBUSY).
+    /// Makes a new one in the calling thread's netns. EBUSY if the name is taken.
     pub fn create(name: &str, multi_queue: bool) -> io::Result<Self> {
         let queues = if multi_queue { libc::IFF_MULTI_QUEUE } else { 0 };
         let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_TUN_EXCL | queues;
@@ -39,21 +39,21 @@ impl Device {
 
     /// Lets this user open it.
     pub fn set_user(&self, uid: u32) -> io::Result<()> {
-        self.tell(libc::TUNSETOWNER, uid)
+        self.set(libc::TUNSETOWNER, uid)
     }
 
     /// Lets members of this group open it.
     pub fn set_group(&self, gid: u32) -> io::Result<()> {
-        self.tell(libc::TUNSETGROUP, gid)
+        self.set(libc::TUNSETGROUP, gid)
     }
 
-    /// Lets it live on when nobody has it open.
+    /// Lets it live on when no process has it open.
     pub fn persist(&self) -> io::Result<()> {
-        self.tell(libc::TUNSETPERSIST, 1)
+        self.set(libc::TUNSETPERSIST, 1)
     }
 
-    fn tell(&self, what: libc::Ioctl, value: u32) -> io::Result<()> {
-        // SAFETY: these take a number in the place of a pointer.
+    fn set(&self, what: libc::Ioctl, value: u32) -> io::Result<()> {
+        // SAFETY: these requests take a number in place of a pointer.
         done(unsafe { libc::ioctl(self.file.as_raw_fd(), what, libc::c_ulong::from(value)) })
     }
 }

@@ -1,19 +1,17 @@
 //! Which multicast groups do devices receive, and how does a master come to receive those of its slaves?
 //!
-//! Many network cards pass up only the groups that they were told. What slaves join, the master must receive, as with the
-//! kernel's own driver; what somebody else had it receive before, stays when the slaves are gone.
+//! Many network cards pass up only the groups that they were told to receive. A group that a slave joins, the master must
+//! receive, as with the kernel's own driver. A group that the master received before stays when the slaves are gone.
 
 use crate::error::{Error, Result, io_error};
-use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::multicast;
 use crate::kernel::netlink::Netlink;
-use crate::port::Port;
 use crate::port::tables::PortMaps;
 use ipvl_core::{Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// All multicast lists of a netns, AF_PACKET's and `ip maddr add`'s entries among them.
+/// All multicast lists of a netns, with the entries of AF_PACKET and `ip maddr add`.
 const LISTS: &str = "/proc/thread-self/net/dev_mcast";
 
 /// What the devices of one netns receive.
@@ -39,14 +37,14 @@ impl Lists {
         self.0.get(&ifindex).map(|list| list.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// Whether somebody has the device receive a group until it is told otherwise, as `ip maddr add` does.
+    /// Whether the device receives a group until it is told otherwise, as `ip maddr add` does.
     fn is_permanent(&self, ifindex: u32, mac: Mac) -> bool {
         self.0.get(&ifindex).and_then(|list| list.get(&mac)).copied().unwrap_or(false)
     }
 }
 
-/// A line such as `2    eth0            1     0     01005e000001`: how many want the group, and whether one of them for
-/// good.
+/// Reads a line such as `2    eth0            1     0     01005e000001`: ifindex, name, users, whether the group is
+/// permanent, group.
 fn entry(line: &str) -> Option<(u32, Mac, bool)> {
     let mut words = line.split_whitespace();
     let ifindex = words.next()?.parse().ok()?;
@@ -60,115 +58,92 @@ fn entry(line: &str) -> Option<(u32, Mac, bool)> {
     (digits.len() == 12).then_some((ifindex, mac, permanent))
 }
 
-impl Port {
-    /// Makes the table say that a slave, which had joined the groups `was`, has joined those in `now`. The caller has the
-    /// lock.
-    pub fn settle_groups(
-        &mut self,
-        netlink: &Netlink,
-        slot: Slot,
-        was: &BTreeSet<Mac>,
-        now: &BTreeSet<Mac>,
-    ) -> Result<()> {
-        let mut master = Master::of(self, netlink)?;
-        for (mac, joined) in
-            was.difference(now).map(|mac| (mac, false)).chain(now.difference(was).map(|mac| (mac, true)))
-        {
-            let mut members = self.maps.members(*mac)?;
-            members.set(slot, joined);
-            master.settle(&mut self.maps, *mac, members)?;
-        }
-        Ok(())
+/// Writes that a slave, which had joined the groups in `was`, has joined those in `now`. The caller has the lock.
+pub fn set_joined(
+    netlink: &Netlink,
+    maps: &mut PortMaps,
+    master: u32,
+    slot: Slot,
+    (was, now): (&BTreeSet<Mac>, &BTreeSet<Mac>),
+) -> Result<()> {
+    let mut master = Master::read(netlink, master)?;
+    let left = was.difference(now).map(|mac| (mac, false));
+    for (mac, joined) in left.chain(now.difference(was).map(|mac| (mac, true))) {
+        let mut members = maps.members(*mac)?;
+        members.set(slot, joined);
+        master.set_members(maps, *mac, members)?;
     }
-
-    /// Takes slaves, by host end and slot, out of all tables. The caller has the lock.
-    pub fn vacate(&mut self, netlink: &Netlink, slaves: &[(u32, Slot)]) -> Result<()> {
-        if slaves.is_empty() {
-            return Ok(());
-        }
-        self.maps.vacate(slaves)?;
-        let mut master = Master::of(self, netlink)?;
-        for (group, before) in self.maps.groups()? {
-            let mut members = before;
-            slaves.iter().for_each(|(_, slot)| members.set(*slot, false));
-            if members != before {
-                master.settle(&mut self.maps, group.mac, members)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The same, for one of which it is known what it has joined.
-    pub fn vacate_joined(
-        &mut self,
-        netlink: &Netlink,
-        host_end: u32,
-        slot: Slot,
-        joined: &BTreeSet<Mac>,
-    ) -> Result<()> {
-        self.maps.vacate(&[(host_end, slot)])?;
-        self.settle_groups(netlink, slot, joined, &BTreeSet::new())
-    }
-
-    /// Compares what the master receives with what it should, after whatever others did to it. The caller has the lock.
-    pub fn mend_groups(&mut self, netlink: &Netlink) -> Result<()> {
-        let mut master = Master::of(self, netlink)?;
-        for (group, members) in self.maps.groups()? {
-            master.settle(&mut self.maps, group.mac, members)?;
-        }
-        Ok(())
-    }
-
-    /// The same, with the lock taken only if there is something to do.
-    pub fn check_groups(&mut self, netlink: &Netlink) -> Result<()> {
-        let groups = self.maps.groups()?;
-        if groups.is_empty() || self.is_departed() {
-            return Ok(());
-        }
-        let lists = Lists::read()?;
-        let good = |mac: Mac, members: &Members| !members.is_empty() && lists.is_permanent(self.master, mac);
-        if groups.iter().all(|(group, members)| good(group.mac, members)) {
-            return Ok(());
-        }
-        let _lock = Lock::acquire(LOCK_WAIT)?;
-        self.mend_groups(netlink)
-    }
-
-    /// Has the master receive nothing for slaves any more. The caller has the lock.
-    pub fn leave_groups(&mut self, netlink: &Netlink) -> Result<()> {
-        let mut master = Master::of(self, netlink)?;
-        for (group, members) in self.maps.groups()? {
-            master.settle(&mut self.maps, group.mac, members.deserted())?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-/// Has a master receive nothing any more for a port of which one program is left.
-pub fn leave_groups_of(master: &str, map_ids: &[u32]) -> Result<()> {
+/// Takes slaves out of all groups. The caller has the lock.
+pub fn remove_members(netlink: &Netlink, maps: &mut PortMaps, master: u32, slots: &[Slot]) -> Result<()> {
+    let mut master = Master::read(netlink, master)?;
+    for (group, before) in maps.groups()? {
+        let mut members = before;
+        slots.iter().for_each(|slot| members.set(*slot, false));
+        if members != before {
+            master.set_members(maps, group.mac, members)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the master receives all groups with members. Others may have changed what it receives.
+pub fn is_master_in_sync(maps: &PortMaps, master: u32) -> Result<bool> {
+    let groups = maps.groups()?;
+    if groups.is_empty() {
+        return Ok(true);
+    }
+    let lists = Lists::read()?;
+    let received = |mac: Mac, members: &Members| !members.is_empty() && lists.is_permanent(master, mac);
+    Ok(groups.iter().all(|(group, members)| received(group.mac, members)))
+}
+
+/// Has the master receive all groups with members, and no others for the slaves' sake. The caller has the lock.
+pub fn sync_master(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Result<()> {
+    let mut master = Master::read(netlink, master)?;
+    for (group, members) in maps.groups()? {
+        master.set_members(maps, group.mac, members)?;
+    }
+    Ok(())
+}
+
+/// Takes all slaves out of all groups, so that the master receives none for their sake. The caller has the lock.
+pub fn remove_all_members(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Result<()> {
+    let mut master = Master::read(netlink, master)?;
+    for (group, members) in maps.groups()? {
+        master.set_members(maps, group.mac, members.deserted())?;
+    }
+    Ok(())
+}
+
+/// Has a master receive no group any more for the sake of a port of which only one program, with these maps, is left.
+pub fn release_master(master: &str, map_ids: &[u32]) -> Result<()> {
     let groups = PortMaps::groups_by_ids(map_ids)?.into_iter();
     groups.filter(|(_, members)| members.on_master == 1).try_for_each(|(group, _)| receive(master, group.mac, false))
 }
 
-/// A master, and what it receives as far as somebody has looked.
+/// A master, and the groups that it receives, once they have been read.
 struct Master {
     ifindex: u32,
-    /// None of one that is not here.
+    /// None if it is not in this netns.
     name: Option<String>,
     lists: Option<Lists>,
 }
 
 impl Master {
-    fn of(port: &Port, netlink: &Netlink) -> Result<Self> {
-        let name = netlink.link(port.master, None)?.map(|link| link.name);
-        Ok(Self { ifindex: port.master, name, lists: None })
+    fn read(netlink: &Netlink, ifindex: u32) -> Result<Self> {
+        let name = netlink.link(ifindex, None)?.map(|link| link.name);
+        Ok(Self { ifindex, name, lists: None })
     }
 
-    /// Writes down a group's members, and has the device receive it as long as there are some. That it is our doing is
-    /// written down before it is done, and forgotten after it is undone.
-    fn settle(&mut self, maps: &mut PortMaps, mac: Mac, mut members: Members) -> Result<()> {
+    /// Writes a group's members, and has the device receive the group as long as there are some. `on_master`, which says
+    /// that the device receives it for the slaves' sake, is set before the device is told and cleared after: a command
+    /// that is killed in between leaves nothing that is never undone.
+    fn set_members(&mut self, maps: &mut PortMaps, mac: Mac, mut members: Members) -> Result<()> {
         let wanted = !members.is_empty();
-        let missing = wanted && self.name.is_some() && !self.has_for_good(mac)?;
+        let missing = wanted && self.name.is_some() && !self.receives(mac)?;
         if missing {
             members.on_master = 1;
         }
@@ -183,12 +158,12 @@ impl Master {
         match &self.name {
             _ if wanted => Ok(()),
             Some(_) => maps.set_members(mac, &Members::NOBODY),
-            // Wherever the master is, it may return.
+            // The master is in another netns and may return: what it receives is still to be undone.
             None => maps.set_members(mac, &members),
         }
     }
 
-    fn has_for_good(&mut self, mac: Mac) -> Result<bool> {
+    fn receives(&mut self, mac: Mac) -> Result<bool> {
         if self.lists.is_none() {
             self.lists = Some(Lists::read()?);
         }
@@ -196,7 +171,7 @@ impl Master {
     }
 }
 
-/// As `ip maddr`. A device that filters nothing cannot be told what to let pass, and one that is gone needs not.
+/// As `ip maddr` does. A device without a filter refuses (EINVAL), and one that is gone has nothing to receive.
 fn receive(device: &str, mac: Mac, wanted: bool) -> Result<()> {
     match multicast::receive_group(device, mac, wanted) {
         Err(error) if !matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENODEV | libc::ENOENT)) => {

@@ -1,10 +1,9 @@
-//! Which addresses are the host's own, so that no slave may have or claim them?
+//! Which addresses are the host's own, so that no slave may own them?
 
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, Netlink};
-use crate::port::Port;
-use crate::port::host_end::HostEnd;
-use crate::slave::find::place_of;
+use crate::port::host_end::{HostEnd, place_of};
+use crate::port::tables::PortMaps;
 use ipvl_core::{Addr, OwnerEntry, Router, Slot};
 use std::collections::BTreeSet;
 
@@ -15,63 +14,59 @@ const LONGEST_WITH_BROADCAST: u8 = 30;
 pub struct HostAddresses(Vec<AddressInfo>);
 
 impl HostAddresses {
-    /// Reads them: once for all ports.
+    /// Reads them, once for all ports.
     pub fn read(netlink: &Netlink) -> Result<Self> {
         let slaves = local_slaves(netlink)?;
         let all = netlink.addresses(None, None)?.into_iter();
         Ok(Self(all.filter(|info| !slaves.contains(&info.ifindex)).collect()))
     }
 
-    fn taken(&self) -> BTreeSet<Addr> {
+    fn owned(&self) -> BTreeSet<Addr> {
         self.0.iter().flat_map(|info| std::iter::once(info.addr).chain(edges(info))).collect()
     }
 }
 
-impl Port {
-    /// Makes the table's idea of who the host is true. The host wins over any slave, whoever came first; the slaves that
-    /// lose an address, and which.
-    pub fn adopt_host_addresses(&mut self, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
-        let host = addresses.taken();
-        for (addr, entry) in self.maps.owners()? {
-            if entry.slot == OwnerEntry::HOST && !host.contains(&addr) {
-                self.maps.release(addr)?;
-            }
+/// Writes which addresses are the host's. The host takes precedence over every slave, whichever had the address first.
+/// Returns the slots that lost an address, and which.
+pub fn write_addresses(maps: &mut PortMaps, master: u32, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
+    let host = addresses.owned();
+    for (addr, entry) in maps.owners()? {
+        if entry.slot == OwnerEntry::HOST && !host.contains(&addr) {
+            maps.release(addr)?;
         }
-        self.note_router(&addresses.0)?;
-        let mut evicted = Vec::new();
-        for addr in host {
-            match self.maps.owner(addr)?.map(|entry| entry.slot) {
-                Some(OwnerEntry::HOST) => continue,
-                Some(slot) => evicted.push((Slot(slot), addr)),
-                None => {}
-            }
-            self.maps.give(addr, OwnerEntry { slot: OwnerEntry::HOST, declared: 0 })?;
-        }
-        Ok(evicted)
     }
+    write_router(maps, master, &addresses.0)?;
+    let mut evicted = Vec::new();
+    for addr in host {
+        match maps.owner(addr)?.map(|entry| entry.slot) {
+            Some(OwnerEntry::HOST) => continue,
+            Some(slot) => evicted.push((Slot(slot), addr)),
+            None => {}
+        }
+        maps.assign(addr, OwnerEntry::host())?;
+    }
+    Ok(evicted)
 }
 
-impl Port {
-    /// Errors to slaves come from the master's own addresses.
-    fn note_router(&mut self, addresses: &[AddressInfo]) -> Result<()> {
-        let masters = addresses.iter().filter(|info| info.ifindex == self.master);
-        let (v4, mut v6): (Vec<&AddressInfo>, Vec<&AddressInfo>) =
-            masters.partition(|info| info.addr.as_v4().is_some());
-        v6.sort_by_key(|info| info.scope);
-        let v4 = v4.first().and_then(|info| info.addr.as_v4()).unwrap_or_default();
-        let v6 = v6.first().map_or(Addr::UNSPECIFIED_6, |info| info.addr);
-        self.maps.set_router(Router { v4, v6 })
-    }
+/// ICMP errors to slaves come from the master's own addresses.
+fn write_router(maps: &mut PortMaps, master: u32, addresses: &[AddressInfo]) -> Result<()> {
+    let masters = addresses.iter().filter(|info| info.ifindex == master);
+    let (v4, mut v6): (Vec<&AddressInfo>, Vec<&AddressInfo>) = masters.partition(|info| info.addr.as_v4().is_some());
+    v6.sort_by_key(|info| info.scope);
+    let v4 = v4.first().and_then(|info| info.addr.as_v4()).unwrap_or_default();
+    let v6 = v6.first().map_or(Addr::UNSPECIFIED_6, |info| info.addr);
+    maps.set_router(Router { v4, v6 })
 }
 
-/// The slaves, of any port, that sit in this netns: their addresses are not the host's.
+/// The slaves, of any port, in this netns: their addresses are not the host's.
 fn local_slaves(netlink: &Netlink) -> Result<BTreeSet<u32>> {
     let links = netlink.links(None)?;
     let places = links.iter().filter(|link| HostEnd::of(link).is_some()).filter_map(place_of);
     Ok(places.filter(|(nsid, _)| nsid.is_none()).map(|(_, ifindex)| ifindex).collect())
 }
 
-/// The first and the last address of an IPv4 network: who had the latter would get all its broadcasts alone.
+/// The first and the last address of an IPv4 network. A slave that owned the last would get all broadcasts, and no other
+/// slave any.
 fn edges(info: &AddressInfo) -> Vec<Addr> {
     match info.addr.as_v4() {
         Some(ip) if info.prefix_len <= LONGEST_WITH_BROADCAST => {

@@ -1,10 +1,17 @@
-//! What does a host end say of itself, in its alias: of which master it is, which slot its slave has, and whose that is?
+//! What does a host end's alias say (its master, its slot, the slave's owner), and where is the slave behind it?
 
 use crate::kernel::netlink::LinkInfo;
+use crate::model::Backend;
+use crate::refusal::Refusal;
 use ipvl_core::Slot;
 use std::fmt;
 
-/// What a host end says of itself, in its alias: the one place where a device tells whose it is.
+const PREFIX: &str = "ipvl host end: master=";
+const OWNER: &str = " owner=";
+/// The most bytes of an owner: an alias has room for 255 (`IFALIASZ`), and the rest of it takes at most 79.
+const LONGEST_OWNER: usize = 255 - 79;
+
+/// What the alias of a host end says. No other record links a device to its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostEnd {
     /// The master's ifindex.
@@ -14,7 +21,7 @@ pub struct HostEnd {
 }
 
 impl HostEnd {
-    /// What this link says, if it is one.
+    /// Reads the alias of a link; none if the link is not a host end.
     pub fn of(link: &LinkInfo) -> Option<Self> {
         let mut words = link.alias.as_deref()?.strip_prefix(PREFIX)?.split(' ');
         let master = words.next()?.parse().ok()?;
@@ -23,25 +30,19 @@ impl HostEnd {
     }
 }
 
-const PREFIX: &str = "ipvl host end: master=";
-
 impl fmt::Display for HostEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{} slot={}", self.master, self.slot.0)
     }
 }
 
-const OWNER: &str = " owner=";
-/// What the kernel keeps (`IFALIASZ`), less what we say ourselves at most.
-pub const LONGEST_OWNER: usize = 255 - 79;
-
-/// The owner of the slave behind this link, if it is a host end and has one.
+/// The owner of the slave behind this link, if the link is a host end and its slave has an owner.
 pub fn owner_of(link: &LinkInfo) -> Option<&str> {
     HostEnd::of(link)?;
     link.alias.as_deref()?.split_once(OWNER).map(|(_, owner)| owner)
 }
 
-/// The alias that says both.
+/// An alias with the owner at its end.
 pub fn with_owner(text: String, owner: Option<&str>) -> String {
     match owner {
         Some(owner) => text + OWNER + owner,
@@ -49,14 +50,33 @@ pub fn with_owner(text: String, owner: Option<&str>) -> String {
     }
 }
 
-/// What we say ourselves.
+/// An alias up to the owner.
 pub fn without_owner(alias: &str) -> &str {
     alias.split_once(OWNER).map_or(alias, |(text, _)| text)
 }
 
-/// Whether the kernel gives it back as it is.
-pub fn is_fit(owner: &str) -> bool {
-    !owner.is_empty() && owner.len() <= LONGEST_OWNER && !owner.chars().any(char::is_control)
+/// Refuses an owner that an alias cannot hold, or that the kernel would not give back unchanged.
+pub fn check_owner(owner: &str) -> Result<(), Refusal> {
+    let fits = !owner.is_empty() && owner.len() <= LONGEST_OWNER && !owner.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(Refusal::UnfitOwner { most: LONGEST_OWNER }) }
+}
+
+/// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
+pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
+    if is_tap(host_end) {
+        return Some((None, host_end.ifindex));
+    }
+    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
+}
+
+/// Whether this host end is a tap device, and so the slave itself.
+pub fn is_tap(link: &LinkInfo) -> bool {
+    link.kind.as_deref() == Some("tun") && HostEnd::of(link).is_some()
+}
+
+/// The kind of pair that a host end is one end of; none for a tap device, which is no pair.
+pub fn backend_of(host_end: &LinkInfo) -> Option<Backend> {
+    [Backend::Veth, Backend::Netkit].into_iter().find(|backend| host_end.kind.as_deref() == Some(backend.kind()))
 }
 
 #[cfg(test)]
@@ -64,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_end_says_whose_it_is() {
+    fn a_host_end_names_its_master_and_slot() {
         let host_end = HostEnd { master: 7, slot: Slot(12) };
         let link = LinkInfo { alias: Some(host_end.to_string()), ..LinkInfo::default() };
         assert_eq!(HostEnd::of(&link), Some(host_end));
@@ -72,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_end_says_whose_slave_is_behind_it() {
+    fn a_host_end_names_its_slaves_owner() {
         let described = HostEnd { master: 7, slot: Slot(12) };
         let alias = with_owner(described.to_string(), Some("docker n e owner=x"));
         let link = LinkInfo { alias: Some(alias), ..LinkInfo::default() };
@@ -82,10 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_fits_into_an_alias() {
+    fn the_longest_owner_fits_into_an_alias() {
         let longest = HostEnd { master: u32::MAX, slot: Slot(u32::MAX) }.to_string().len() + " entry=".len() + 16;
         assert!(longest + OWNER.len() + LONGEST_OWNER <= 255, "{longest}");
-        assert!(is_fit(&"x".repeat(LONGEST_OWNER)) && !is_fit(&"x".repeat(LONGEST_OWNER + 1)));
-        assert!(!is_fit("two\nlines") && !is_fit(""));
+        assert_eq!(check_owner(&"x".repeat(LONGEST_OWNER)), Ok(()));
+        for unfit in [&"x".repeat(LONGEST_OWNER + 1), "two\nlines", ""] {
+            assert_eq!(check_owner(unfit), Err(Refusal::UnfitOwner { most: LONGEST_OWNER }), "{unfit}");
+        }
     }
 }

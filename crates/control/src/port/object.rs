@@ -1,4 +1,4 @@
-//! Which programs do we bring? The eBPF object that the build embeds, and how it gets into the kernel.
+//! How are the programs loaded into the kernel from the eBPF object that the build embeds?
 
 use crate::error::{Result, ebpf};
 use crate::port::tables::PortMaps;
@@ -33,28 +33,28 @@ const NAMES: [&str; 12] = [
 /// The eBPF object as the build made it.
 pub static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
 
-/// The programs with a fresh set of maps, in the kernel and attached nowhere.
+/// Both programs with new maps, loaded and not attached.
 pub struct Loaded {
-    /// For the host ends.
+    /// The program for host ends.
     pub slave_xmit: Program,
-    /// For the master.
+    /// The program for the master.
     pub master_rx: Program,
-    /// What both use.
+    /// The maps of both.
     pub maps: PortMaps,
 }
 
-/// One program in the kernel.
+/// A loaded program.
 pub struct Program {
-    /// Keeps it there.
+    /// Keeps it loaded.
     pub fd: OwnedFd,
     /// Its id.
     pub id: u32,
-    /// How many instructions it has after the verifier's rewriting; `None` if the kernel does not say.
+    /// The number of its instructions after the verifier's rewriting; `None` if the kernel does not report it.
     pub instructions: Option<u32>,
 }
 
-/// Loads the object: the verifier has accepted it when this returns. That takes it some 0.4 s for each of the two
-/// programs, so they are verified side by side.
+/// Loads the object; the verifier has accepted it when this returns. It takes some 0.4 s for each program, so both are
+/// verified at the same time.
 pub fn load() -> Result<Loaded> {
     let mut object = EbpfLoader::new().load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
     let mut programs: BTreeMap<_, _> = object.programs_mut().collect();

@@ -1,7 +1,7 @@
-//! Which switches under /proc/sys must be set so that the host's stack carries packets to and from slaves?
+//! Which sysctls must be set so that the host's stack forwards packets to and from slaves?
 //!
-//! IPv6 forwarding is never switched on where it matters: the kernel would forget the default routes that it learnt from
-//! router advertisements. `force_forwarding` (Linux 6.17) does without.
+//! `forwarding` of IPv6 is never set for the master or for all: the kernel would delete the default routes that it learnt from
+//! router advertisements. `force_forwarding` (Linux 6.17) does not delete them.
 
 use crate::error::{Result, io_error, refused};
 use crate::port::tables::PortMaps;
@@ -10,12 +10,12 @@ use ipvl_core::{PortEntry, Slave};
 use std::fs;
 use std::path::PathBuf;
 
-/// Every IPv6 route of this netns, one a line.
+/// All IPv6 routes of this netns, one on each line.
 const ROUTES: &str = "/proc/thread-self/net/ipv6_route";
 /// The flags of a default route learnt from a router (`RTF_DEFAULT | RTF_ADDRCONF`).
 const LEARNT: u32 = 0x0005_0000;
 
-/// Prepares a host end that is still down: it says nothing by itself, and what is routed through it is forwarded.
+/// Prepares a host end that is still down: it sends nothing of its own, and the host forwards what it receives there.
 pub fn prepare_host_end(name: &str, slave: Slave) -> Result<()> {
     let host_access = slave.host();
     set(4, name, "forwarding", "1")?;
@@ -25,7 +25,7 @@ pub fn prepare_host_end(name: &str, slave: Slave) -> Result<()> {
         return Ok(());
     }
     set(6, name, "disable_ipv6", if host_access { "0" } else { "1" })?;
-    open_table(name)?;
+    allow_lookups(name)?;
     if host_access {
         set(6, name, "accept_ra", "0")?;
         set(6, name, "accept_redirects", "0")?;
@@ -36,8 +36,8 @@ pub fn prepare_host_end(name: &str, slave: Slave) -> Result<()> {
     Ok(())
 }
 
-/// Prepares a slave's device that is still down, in its own netns: it tells the link of what changes about it, as the
-/// CNI project's ipvlan plugin has it, and has IPv6 where an address of that family is to come.
+/// Prepares a slave's device that is still down, in its own netns: it announces changes of its addresses, as with the CNI
+/// project's ipvlan plugin, and IPv6 is on if the slave gets an IPv6 address.
 pub fn prepare_slave(name: &str, wants_v6: bool) -> Result<()> {
     set(4, name, "arp_notify", "1")?;
     if !exists(6, name, "ndisc_notify") {
@@ -50,9 +50,9 @@ pub fn prepare_slave(name: &str, wants_v6: bool) -> Result<()> {
     Ok(())
 }
 
-/// Lets the programs ask the IPv6 routing table what becomes of an l3 slave's packet: the kernel answers for a device
-/// that forwards. It forwards nothing more by that. Left alone where it would cost the host what a router told it.
-fn open_table(host_end: &str) -> Result<()> {
+/// Lets the programs look up routes for an l3 slave's IPv6 packets: the kernel answers only for a device that forwards. The
+/// host forwards nothing more by that. Not done if the kernel would delete a learnt default route.
+fn allow_lookups(host_end: &str) -> Result<()> {
     if get(6, host_end, "forwarding")? == "1" {
         return Ok(());
     }
@@ -60,15 +60,16 @@ fn open_table(host_end: &str) -> Result<()> {
     if routes.lines().any(is_learnt_default) { Ok(()) } else { set(6, host_end, "forwarding", "1") }
 }
 
-/// Destination, its length, source, its length, next hop, metric, two counters, flags, device; all but that in hex.
+/// A route's fields: destination, its length, source, its length, next hop, metric, two counters, flags, device. All are hex
+/// but the last.
 fn is_learnt_default(route: &str) -> bool {
     let fields: Vec<&str> = route.split_whitespace().collect();
     let [_, "00", .., flags, _] = fields[..] else { return false };
     u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & LEARNT != 0)
 }
 
-/// Lets the master forward, and before that writes down in the port what must be undone. Where IPv6 cannot be forwarded,
-/// it is all or nothing, or IPv4 alone.
+/// Switches forwarding on at the master, and first records in the port what must be undone. If IPv6 cannot be forwarded, it
+/// fails if `all_or_nothing`, and otherwise switches on IPv4 alone.
 pub fn start_forwarding(master: &str, maps: &mut PortMaps, all_or_nothing: bool) -> Result<()> {
     let wanted = has_ipv6(master)? && get(6, "all", "forwarding")? != "1";
     let v6 = wanted && exists(6, master, "force_forwarding");
@@ -126,13 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_learnt_default_route_is_told_from_others() {
+    fn a_learnt_default_route_is_recognized() {
         let route = |len, flags| {
             let zero = "0".repeat(32);
             format!("{zero} {len} {zero} 00 fe80{} 00000400 00000001 00000000 {flags}     eth0", "0".repeat(28))
         };
         assert!(is_learnt_default(&route("00", "00450003")), "from an advertisement");
         assert!(!is_learnt_default(&route("00", "00000003")) && !is_learnt_default(&route("40", "00450003")));
-        assert!(!is_learnt_default(&route("00", "00200200")), "the one that stands for no route");
+        assert!(!is_learnt_default(&route("00", "00200200")), "the null route");
     }
 }

@@ -5,6 +5,7 @@ use crate::kernel::single;
 use crate::model::{Backend, Finding, Link, Severity};
 use crate::port::hook::Hook;
 use crate::port::object;
+use crate::read::degraded::remedy;
 use crate::read::view;
 use crate::slave::agent_client;
 use std::fs;
@@ -15,7 +16,7 @@ const BPF_JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 const FORCE_FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/force_forwarding";
 const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
-/// Looks at everything. What cannot be looked at is a finding too.
+/// Checks everything. A check that fails is a finding too.
 pub fn doctor() -> Vec<Finding> {
     let mut findings = vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()];
     match view::links() {
@@ -72,7 +73,7 @@ fn forwarding() -> Finding {
 
 fn backlog() -> Finding {
     let room = read(BACKLOG).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1000);
-    match room >= 2 * ipvl_core::FLOOD_CHUNK {
+    match room >= 2 * ipvl_core::maps::FLOOD_CHUNK {
         true => good("backlog", &format!("room for {room} packets: broadcasts reach all slaves")),
         false => limited(
             "backlog",
@@ -92,18 +93,17 @@ fn agent() -> Finding {
     }
 }
 
-/// What is wrong with one slave.
+/// The findings about one slave.
 fn slave(link: &Link) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        link.degraded.iter().map(|text| bad(&link.name, text, view::remedy(text))).collect();
+    let mut findings: Vec<Finding> = link.degraded.iter().map(|text| bad(&link.name, text, remedy(text))).collect();
     if let Some(upper) = upper(link) {
-        let text = format!("it has been put under {upper}, whose frames carry MACs or tags that are dropped");
+        let text = format!("it belongs to {upper}, which sends frames with MAC addresses or tags that are dropped");
         findings.push(limited(&link.name, &text, "use a macvlan or a bridge for that"));
     }
     findings
 }
 
-/// A bridge or bond that the slave belongs to, where we can see it.
+/// The bridge or bond that the slave belongs to, if that can be read.
 fn upper(link: &Link) -> Option<String> {
     let netlink = Netlink::open().ok()?;
     let device: LinkInfo = netlink.link(link.ifindex, link.netnsid).ok()??;

@@ -1,41 +1,41 @@
-//! What would happen to this packet, and why? The core itself, run on a copy of the tables.
+//! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::read::snapshot::{Asked, Bytes, Snapshot};
+use crate::read::snapshot::Snapshot;
+use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use ipvl_core::{Action, Flood, FloodTo, Owner, OwnerEntry, Slot, Tables, Then, Verdict};
+use ipvl_core::{Action, Flood, FloodThen, FloodTo, Owner, OwnerEntry, Slot, Tables, Verdict};
 use std::collections::BTreeMap;
 
 /// A verdict with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What becomes of the frame.
+    /// What happens to the frame.
     pub verdict: Verdict,
-    /// What the decision asked the tables, and what they answered.
+    /// The questions to the tables on which the decision rests, with the answers.
     pub questions: Vec<String>,
     /// The verdict in a sentence.
     pub text: String,
 }
 
-/// What becomes of a frame that a slave sends, or that a master receives, going by `device`'s name.
+/// What happens to a frame that a slave sends or a master receives; `device` is the name of one of them.
 pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let netlink = Netlink::open()?;
-    let (port, slot) = place(&netlink, device)?;
+    let (port, slot) = find_port(&netlink, device)?;
     let snapshot = Snapshot::read(&port)?;
-    let asked = Asked::new(&snapshot, names(&netlink, &port)?);
-    let bytes = Bytes::from(frame.to_vec());
+    let tables = Trace::new(&snapshot, names(&netlink, &port)?);
     let verdict = match slot {
-        Some(slot) => ipvl_core::egress(&bytes, &asked, Some(slot)),
-        None => ipvl_core::ingress(&bytes, &asked),
+        Some(slot) => ipvl_core::egress(&frame, &tables, Some(slot)),
+        None => ipvl_core::ingress(&frame, &tables),
     };
-    let text = sentence(verdict, &bytes, &asked);
-    Ok(Explanation { verdict, text, questions: asked.questions() })
+    let text = sentence(verdict, frame, &tables);
+    Ok(Explanation { verdict, text, questions: tables.questions() })
 }
 
-fn place(netlink: &Netlink, device: &str) -> Result<(Port, Option<Slot>)> {
+fn find_port(netlink: &Netlink, device: &str) -> Result<(Port, Option<Slot>)> {
     if let Ok(link) = find::link(netlink, device)
         && let Some(port) = Port::find(netlink, link.ifindex)?
     {
@@ -57,53 +57,53 @@ fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
     Ok(names)
 }
 
-fn sentence(verdict: Verdict, frame: &Bytes, asked: &Asked<'_>) -> String {
+fn sentence(verdict: Verdict, frame: &[u8], tables: &Trace<'_>) -> String {
     match verdict.action() {
-        Action::Deliver(slot) => format!("delivered to {}", asked.name(slot)),
+        Action::Deliver(slot) => format!("delivered to {}", tables.name(slot)),
         Action::Flood(flood) => {
-            format!("{}{}, then {}", audience(flood.to, asked), joined(flood, frame, asked), then(flood.then))
+            format!("{}{}, then {}", recipients(flood.to, tables), joined(flood, frame, tables), then(flood.then))
         }
         Action::Wire => "sent out of the master as it is".to_owned(),
         Action::Route => "sent out by the host's routing table".to_owned(),
         Action::OnLink => "sent out of the master, straight to its destination".to_owned(),
         Action::Host => "passed to the host's stack".to_owned(),
-        Action::Answer => "answered on the spot: the address is at the shared MAC".to_owned(),
+        Action::Answer => "answered by ipvl itself, with the shared MAC address".to_owned(),
         Action::Drop(reason) => format!("dropped as {reason}:{}", reason.meaning()),
     }
 }
 
-fn audience(to: FloodTo, asked: &Asked<'_>) -> String {
+fn recipients(to: FloodTo, tables: &Trace<'_>) -> String {
     match to {
         FloodTo::Nobody => "copied to no sibling".to_owned(),
-        FloodTo::One(slot) => format!("copied to {}", asked.name(slot)),
+        FloodTo::One(slot) => format!("copied to {}", tables.name(slot)),
         FloodTo::All => "copied to all l2 slaves that are up".to_owned(),
         FloodTo::Bridged => "copied to all l2 siblings with flag bridge that are up".to_owned(),
-        FloodTo::Reflected(_) => "copied to those l2 slaves that the switch alone connects with the sender".to_owned(),
+        FloodTo::Reflected(_) => "copied to those l2 slaves that the sender reaches only by the switch".to_owned(),
     }
 }
 
-/// Who has to have joined which group for a copy.
-fn joined(flood: Flood, frame: &Bytes, asked: &Asked<'_>) -> String {
-    match flood.group(frame).filter(|_| flood.to != FloodTo::Nobody) {
+/// The group that a slave must have joined to get a copy.
+fn joined(flood: Flood, frame: &[u8], tables: &Trace<'_>) -> String {
+    match flood.group(&frame).filter(|_| flood.to != FloodTo::Nobody) {
         Some(group) => {
-            asked.members(group);
+            tables.members(group);
             format!(" and have joined {}", group.mac)
         }
         None => String::new(),
     }
 }
 
-fn then(then: Then) -> &'static str {
+fn then(then: FloodThen) -> &'static str {
     match then {
-        Then::Wire => "sent out of the master",
-        Then::WireAndHost => "sent out of the master and passed to the host's stack",
-        Then::Host => "passed to the host's stack",
-        Then::Nowhere => "nowhere else",
+        FloodThen::Wire => "sent out of the master",
+        FloodThen::WireAndHost => "sent out of the master and passed to the host's stack",
+        FloodThen::Host => "passed to the host's stack",
+        FloodThen::Nowhere => "nowhere else",
     }
 }
 
 impl Snapshot {
-    /// Reads the tables of a port. Who broadcast what a moment ago is not part of it.
+    /// Reads the tables of a port, except the digests of recent broadcasts.
     pub fn read(port: &Port) -> Result<Self> {
         let maps = &port.maps;
         let owner = |entry: OwnerEntry| Owner::found(Some(&entry));

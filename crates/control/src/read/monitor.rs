@@ -1,21 +1,23 @@
-//! What changes? Slaves and the address table, told in the order in which it happens.
+//! What changes? Slaves and the address table, reported in the order in which they change.
 //!
-//! Nothing is asked of the agent. Links, addresses and, by way of aliases, mode, flag, guard and host tell of themselves
-//! (`notice.rs`); what an event says is told, not what is read afterwards, so that a change that was undone at once is
-//! told as well. Of the address table nobody tells: after every event it is read and compared, a few times, for the
-//! agent takes a moment to follow.
+//! The agent takes no part in it. Netlink events report changes of links and addresses, and, in the host end's alias, of
+//! mode, flag, guard and host (`alias_event.rs`). The monitor reports what the event says, not what it reads afterwards,
+//! so it also reports a change that was undone at once. No event reports changes of the address table: after each event
+//! the monitor reads the table several times and compares, since the agent takes a moment to change it.
 
 mod pace;
 mod watched;
 
+use super::record::{self, SlaveRecord};
+use super::table::{Line, Table, addresses_on};
 use crate::error::{Result, io_error};
+use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
-use crate::kernel::netns;
-use crate::model::{AddressEntry, News};
+use crate::model::{AddressEntry, MonitorEvent};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
-use crate::read::view::{self, Line, Table};
 use crate::slave::alias_event;
+use crate::slave::routes::PROTOCOL;
 use ipvl_core::{OwnerEntry, Slave};
 use pace::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,63 +31,68 @@ pub struct Monitor {
     netlink: Netlink,
     events: Events,
     queue: VecDeque<Event>,
-    /// How many events have been queued so far: the number of the next.
-    heard: u64,
+    /// How many events have been queued so far, which is the number of the next event.
+    received: u64,
     /// By host end.
     slaves: BTreeMap<u32, Watched>,
-    /// Host ends of which too little is known yet.
-    unsure: BTreeSet<u32>,
-    /// The address table as it was told, by master.
-    lines: BTreeMap<u32, BTreeMap<Line, AddressEntry>>,
+    /// Host ends of slaves that could not be read, or not completely.
+    unread: BTreeSet<u32>,
+    /// The address table as it was reported.
+    lines: Lines,
+    /// Names of namespaces, by id.
     names: HashMap<i32, Option<String>>,
-    news: VecDeque<News>,
+    /// What is still to be reported.
+    reports: VecDeque<MonitorEvent>,
     pace: Pace,
 }
 
-/// What a port's maps have.
-struct Look {
+/// Lines of the address table, by master.
+type Lines = BTreeMap<u32, BTreeMap<Line, AddressEntry>>;
+
+/// The content of a port's maps.
+struct PortContent {
     master: u32,
-    cut: bool,
-    bare: bool,
+    master_gone: bool,
+    unattached: bool,
     slaves: Vec<(u32, Slave)>,
     table: Table,
 }
 
 impl Monitor {
-    /// Begins to watch. Whatever happens from now on will be told.
+    /// Begins to watch. Everything that changes from now on is reported.
     pub fn open() -> Result<Self> {
         let mut monitor = Self {
-            events: Events::open()?,
+            events: Events::open(PROTOCOL)?,
             netlink: Netlink::open()?,
             queue: VecDeque::new(),
-            heard: 0,
+            received: 0,
             slaves: BTreeMap::new(),
-            unsure: BTreeSet::new(),
+            unread: BTreeSet::new(),
             lines: BTreeMap::new(),
             names: HashMap::new(),
-            news: VecDeque::new(),
+            reports: VecDeque::new(),
             pace: Pace::new(Instant::now()),
         };
         monitor.read_everything()?;
-        monitor.look()?;
-        monitor.news.clear();
+        monitor.read_maps()?;
+        monitor.reports.clear();
         Ok(monitor)
     }
 
-    /// Waits for the next news; none once nobody reads at the other end of `reader` any more.
-    pub fn next(&mut self, reader: impl AsFd) -> Result<Option<News>> {
+    /// Waits for the next change. Returns none once the other end of the pipe `reader` is closed.
+    pub fn next(&mut self, reader: impl AsFd) -> Result<Option<MonitorEvent>> {
         loop {
-            if let Some(news) = self.news.pop_front() {
-                return Ok(Some(news));
+            if let Some(report) = self.reports.pop_front() {
+                return Ok(Some(report));
             }
-            self.pull()?;
+            self.queue_events()?;
             let now = Instant::now();
             let left = self.pace.left(now);
             match self.queue.pop_front() {
                 Some(event) if !self.pace.is_late(now) => self.take(event)?,
                 event if left.is_zero() => {
                     event.into_iter().for_each(|event| self.queue.push_front(event));
-                    self.look()?;
+                    self.read_maps()?;
                 }
                 _ if !self.wait(left, reader.as_fd())? => return Ok(None),
                 _ => {}
@@ -93,16 +100,16 @@ impl Monitor {
         }
     }
 
-    /// Queues what has happened.
-    fn pull(&mut self) -> Result<()> {
+    /// Queues the events that have come.
+    fn queue_events(&mut self) -> Result<()> {
         while let Some(event) = self.events.next()? {
             self.queue.push_back(event);
-            self.heard += 1;
+            self.received += 1;
         }
         Ok(())
     }
 
-    /// Waits for events, no longer than `limit`; false if the reader is gone.
+    /// Waits for events, no longer than `limit`. Returns false if `reader` is closed.
     fn wait(&self, limit: std::time::Duration, reader: BorrowedFd<'_>) -> Result<bool> {
         let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
         let events = PollFd::from_borrowed_fd(self.events.as_fd(), PollFlags::IN);
@@ -113,12 +120,12 @@ impl Monitor {
         }
     }
 
-    /// Tells what an event says.
+    /// Reports what an event says.
     fn take(&mut self, event: Event) -> Result<()> {
-        let number = self.heard - self.queue.len() as u64 - 1;
+        let number = self.received - self.queue.len() as u64 - 1;
         match (event.nsid, event.what) {
             (_, What::Overrun) => {
-                self.news.push_back(News::Lost);
+                self.reports.push_back(MonitorEvent::Lost);
                 self.read_everything()?;
             }
             (None, What::NewLink(link)) => {
@@ -127,7 +134,7 @@ impl Monitor {
                 self.take_device(number, (None, link.ifindex), &link);
             }
             (nsid, What::NewLink(link)) => self.take_device(number, (nsid, link.ifindex), &link),
-            (nsid, What::DelLink(link)) => self.take_end(number, nsid, &link)?,
+            (nsid, What::DelLink(link)) => self.take_deleted(number, nsid, &link)?,
             (nsid, What::NewAddress(address)) => self.take_address(number, nsid, &address, true),
             (nsid, What::DelAddress(address)) => self.take_address(number, nsid, &address, false),
             (_, What::NewNsid(nsid) | What::DelNsid(nsid)) => _ = self.names.remove(&nsid),
@@ -144,13 +151,13 @@ impl Monitor {
                 self.change(link.ifindex, |slave| slave.follow_host_end(link));
                 Ok(())
             }
-            None if alias_event::told(link).is_some() => {
+            None if alias_event::read(link).is_some() => {
                 self.pace.hurry(Instant::now());
                 self.read(link.ifindex)
             }
             None => {
                 if HostEnd::of(link).is_some() {
-                    self.unsure.insert(link.ifindex);
+                    self.unread.insert(link.ifindex);
                     self.pace.hurry(Instant::now());
                 }
                 Ok(())
@@ -159,9 +166,9 @@ impl Monitor {
     }
 
     fn take_master(&mut self, link: &LinkInfo, present: bool) {
-        let its = self.slaves.values_mut().filter(|slave| slave.known.master.ifindex == link.ifindex);
+        let its = self.slaves.values_mut().filter(|slave| slave.record.master.ifindex == link.ifindex);
         for slave in its {
-            slave.known.master = if present { link.clone() } else { view::absent(link.ifindex) };
+            slave.record.master = if present { link.clone() } else { record::absent(link.ifindex) };
             self.pace.hurry(Instant::now());
         }
     }
@@ -172,17 +179,17 @@ impl Monitor {
         }
     }
 
-    fn take_end(&mut self, number: u64, nsid: Option<i32>, link: &LinkInfo) -> Result<()> {
+    fn take_deleted(&mut self, number: u64, nsid: Option<i32>, link: &LinkInfo) -> Result<()> {
         if nsid.is_none() {
             self.take_master(link, false);
-            self.unsure.remove(&link.ifindex);
+            self.unread.remove(&link.ifindex);
             if self.slaves.get(&link.ifindex).is_some_and(|slave| number >= slave.fresh.0) {
                 self.forget(link.ifindex);
             }
         }
         match self.at((nsid, link.ifindex), number) {
             Some(host_end) if link.moved => self.read(host_end),
-            // With a slave its host end goes.
+            // When a slave is deleted, the kernel deletes its host end with it, and reports that too.
             _ => Ok(()),
         }
     }
@@ -198,56 +205,56 @@ impl Monitor {
         self.pace.hurry(Instant::now());
     }
 
-    /// The host end of the slave whose device is there, unless what was read of it is newer than the event.
+    /// The host end of the slave with its device at this place, unless the device was read after the event.
     fn at(&self, place: Place, number: u64) -> Option<u32> {
         let found = self.slaves.iter().find(|(_, slave)| slave.place() == Some(place));
         found.filter(|(_, slave)| number >= slave.fresh.1).map(|(host_end, _)| *host_end)
     }
 
-    /// Changes what is known of a slave, and tells what is different.
+    /// Changes what is known of a slave, and reports the differences.
     fn change(&mut self, host_end: u32, change: impl FnOnce(&mut Watched)) {
         let Some(slave) = self.slaves.get_mut(&host_end) else { return };
         let old = slave.link();
         change(slave);
-        self.news.extend(differences(&old, &slave.link()));
+        self.reports.extend(differences(&old, &slave.link()));
         self.pace.hurry(Instant::now());
     }
 
     fn forget(&mut self, host_end: u32) {
         if let Some(slave) = self.slaves.remove(&host_end) {
-            self.news.push_back(News::LinkDeleted(Box::new(slave.link())));
+            self.reports.push_back(MonitorEvent::LinkDeleted(Box::new(slave.link())));
             self.pace.hurry(Instant::now());
         }
     }
 
-    /// Reads a slave, which is new or has moved. What cannot be read now is tried again.
+    /// Reads a slave that is new or has moved. If it cannot be read now, that is tried again later.
     fn read(&mut self, host_end: u32) -> Result<()> {
-        self.pull()?;
-        let fresh = self.heard;
-        match view::known_slave(&self.netlink, host_end) {
-            Ok(Some(known)) => self.read_device(known, fresh),
+        self.queue_events()?;
+        let fresh = self.received;
+        match record::slave_record(&self.netlink, host_end) {
+            Ok(Some(record)) => self.read_device(record, fresh),
             _ => {
-                self.unsure.insert(host_end);
+                self.unread.insert(host_end);
                 Ok(())
             }
         }
     }
 
-    fn read_device(&mut self, known: view::Known, fresh: u64) -> Result<()> {
-        self.pull()?;
-        let fresh = (fresh, self.heard);
-        let device = view::readable_peer(&self.netlink, &known.host_end);
-        let addrs = view::addresses_on(&self.netlink, device.ifindex, &known.host_end);
-        let (host_end, netns) = (known.host_end.ifindex, self.name_of(known.host_end.link_netnsid));
+    fn read_device(&mut self, record: SlaveRecord, fresh: u64) -> Result<()> {
+        self.queue_events()?;
+        let fresh = (fresh, self.received);
+        let device = record::readable_peer(&self.netlink, &record.host_end);
+        let addrs = addresses_on(&self.netlink, device.ifindex, &record.host_end);
+        let (host_end, netns) = (record.host_end.ifindex, self.name_of(record.host_end.link_netnsid));
         match device.ifindex {
-            0 => self.unsure.insert(host_end),
-            _ => self.unsure.remove(&host_end),
+            0 => self.unread.insert(host_end),
+            _ => self.unread.remove(&host_end),
         };
-        let new = Watched::new(known, device, netns, addrs, fresh);
+        let new = Watched::new(record, device, netns, addrs, fresh);
         if self.slaves.contains_key(&host_end) {
-            self.change(host_end, |slave| slave.again(new));
+            self.change(host_end, |slave| slave.replace(new));
         } else {
-            self.news.push_back(News::LinkAdded(Box::new(new.link())));
+            self.reports.push_back(MonitorEvent::LinkAdded(Box::new(new.link())));
             self.slaves.insert(host_end, new);
             self.pace.hurry(Instant::now());
         }
@@ -259,77 +266,76 @@ impl Monitor {
         if let Some(Some(name)) = self.names.get(&nsid) {
             return Some(name.clone());
         }
-        let name = netns::name_of(&self.netlink, nsid);
+        let name = finder::name_of(&self.netlink, nsid);
         self.names.insert(nsid, name.clone());
         name
     }
 
-    /// Reads all slaves, and tells what is different from what was known.
+    /// Reads all slaves, and reports what differs from what was known.
     fn read_everything(&mut self) -> Result<()> {
-        self.pull()?;
+        self.queue_events()?;
         self.queue.clear();
-        self.unsure.clear();
-        let fresh = self.heard;
-        let known = view::known_slaves(&self.netlink)?;
-        let present: BTreeSet<u32> = known.iter().map(|known| known.host_end.ifindex).collect();
+        self.unread.clear();
+        let fresh = self.received;
+        let records = record::slave_records(&self.netlink)?;
+        let present: BTreeSet<u32> = records.iter().map(|record| record.host_end.ifindex).collect();
         let gone: Vec<u32> = self.slaves.keys().filter(|host_end| !present.contains(host_end)).copied().collect();
         gone.into_iter().for_each(|host_end| self.forget(host_end));
-        for known in known {
-            self.read_device(known, fresh)?;
+        for record in records {
+            self.read_device(record, fresh)?;
         }
         self.pace.hurry(Instant::now());
         Ok(())
     }
 
-    /// Looks at the tables, and tells what is different.
-    fn look(&mut self) -> Result<()> {
+    /// Reads the maps, and reports what differs.
+    fn read_maps(&mut self) -> Result<()> {
         let start = Instant::now();
-        let looks = self.looks();
-        self.pull()?;
-        // Whoever changed an entry, tells before the next may change one. So if there is nothing to hear, what was not
-        // told until now are changes of one command at most, and the last.
+        let contents = self.contents();
+        self.queue_events()?;
+        // A command that changes an entry writes the alias before the next command gets the lock. So if no event is
+        // queued, at most the changes of the last command have not been reported.
         if self.queue.is_empty() {
-            self.catch_up(&looks)?;
+            self.correct_entries(&contents)?;
         }
-        looks.iter().for_each(|look| self.judge(look));
-        let lines = looks.into_iter().map(|look| (look.master, look.table.lines()));
-        self.tell_lines(lines.collect());
-        self.pace.looked(start, Instant::now());
+        contents.iter().for_each(|content| self.check_state(content));
+        let lines = contents.into_iter().map(|content| (content.master, content.table.lines()));
+        self.report_lines(lines.collect());
+        self.pace.has_read(start, Instant::now());
         Ok(())
     }
 
-    /// Reads the ports' maps. One that cannot be read is looked at next time.
-    fn looks(&self) -> Vec<Look> {
+    /// Reads the maps of all ports, except those that cannot be read now.
+    fn contents(&self) -> Vec<PortContent> {
         let ports: BTreeMap<u32, u32> =
-            self.slaves.iter().map(|(host_end, slave)| (slave.known.master.ifindex, *host_end)).collect();
-        ports.into_iter().filter_map(|(master, host_end)| self.look_at(master, host_end).ok().flatten()).collect()
+            self.slaves.iter().map(|(host_end, slave)| (slave.record.master.ifindex, *host_end)).collect();
+        ports.into_iter().filter_map(|(master, host_end)| self.content(master, host_end).ok().flatten()).collect()
     }
 
-    fn look_at(&self, master: u32, host_end: u32) -> Result<Option<Look>> {
+    fn content(&self, master: u32, host_end: u32) -> Result<Option<PortContent>> {
         let Some(port) = Port::of_host_end(&self.netlink, host_end, master)? else { return Ok(None) };
         let slots = port.maps.slots()?.into_iter();
         let slaves: Result<_> = slots.map(|(host_end, slot)| Ok((host_end, port.maps.slave(slot)?))).collect();
-        let its = self.slaves.values().filter(|slave| slave.known.master.ifindex == master);
+        let its = self.slaves.values().filter(|slave| slave.record.master.ifindex == master);
         let claimants: BTreeMap<_, _> = its.clone().map(claimant).collect();
         let mut owned = port.maps.owned()?;
         owned.retain(|(_, _, owner)| owner.slot == OwnerEntry::HOST || claimants.contains_key(&owner.slot));
-        let name = its.map(|slave| slave.known.master.name.clone()).next().unwrap_or_default();
-        let cut = port.maps.port()?.has(ipvl_core::PortEntry::MASTER_GONE);
-        Ok(Some(Look {
+        let name = its.map(|slave| slave.record.master.name.clone()).next().unwrap_or_default();
+        Ok(Some(PortContent {
             master,
-            cut,
-            bare: port.is_departed(),
+            master_gone: record::is_master_gone(&port)?,
+            unattached: port.is_departed(),
             slaves: slaves?,
             table: Table { master: name, owned, claimants },
         }))
     }
 
-    /// Takes over what is in the maps and nobody told.
-    fn catch_up(&mut self, looks: &[Look]) -> Result<()> {
-        let mut unread = std::mem::take(&mut self.unsure);
-        for (host_end, entry) in looks.iter().flat_map(|look| &look.slaves) {
+    /// Takes over entries that no alias reported.
+    fn correct_entries(&mut self, contents: &[PortContent]) -> Result<()> {
+        let mut unread = std::mem::take(&mut self.unread);
+        for (host_end, entry) in contents.iter().flat_map(|content| &content.slaves) {
             match self.slaves.get(host_end) {
-                Some(slave) if slave.known.slave == *entry => {}
+                Some(slave) if slave.record.slave == *entry => {}
                 Some(_) => self.correct(*host_end, *entry),
                 None => _ = unread.insert(*host_end),
             }
@@ -340,36 +346,34 @@ impl Monitor {
     fn correct(&mut self, host_end: u32, entry: Slave) {
         let Some(slave) = self.slaves.get_mut(&host_end) else { return };
         let old = slave.link();
-        slave.known.slave = entry;
-        self.news.extend(differences(&old, &slave.link()));
+        slave.record.slave = entry;
+        self.reports.extend(differences(&old, &slave.link()));
     }
 
-    fn judge(&mut self, look: &Look) {
+    fn check_state(&mut self, content: &PortContent) {
         let now = Instant::now();
-        for slave in self.slaves.values_mut().filter(|slave| slave.known.master.ifindex == look.master) {
+        for slave in self.slaves.values_mut().filter(|slave| slave.record.master.ifindex == content.master) {
             let old = slave.link();
-            (slave.known.cut, slave.known.bare) = (look.cut, look.bare);
-            slave.judge(now);
-            self.news.extend(differences(&old, &slave.link()));
+            (slave.record.master_gone, slave.record.unattached) = (content.master_gone, content.unattached);
+            slave.check_state(now);
+            self.reports.extend(differences(&old, &slave.link()));
         }
     }
 
-    /// What is gone first: an address may have gone from one slave to another.
-    fn tell_lines(&mut self, new: BTreeMap<u32, BTreeMap<Line, AddressEntry>>) {
-        let masters: BTreeSet<u32> = self.slaves.values().map(|slave| slave.known.master.ifindex).collect();
-        // Of a port that could not be read, nothing is known to have changed.
+    /// Reports deleted lines first: an address may have moved from one slave to another.
+    fn report_lines(&mut self, new: Lines) {
+        let masters: BTreeSet<u32> = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
+        // The lines of a port that could not be read stay.
         let kept = self.lines.iter().filter(|(master, _)| masters.contains(master) && !new.contains_key(master));
         let kept: Vec<_> = kept.map(|(master, lines)| (*master, lines.clone())).collect();
         let old = std::mem::replace(&mut self.lines, new);
         self.lines.extend(kept);
-        self.news.extend(missing(&old, &self.lines).map(News::AddressDeleted));
-        self.news.extend(missing(&self.lines, &old).map(News::AddressAdded));
+        self.reports.extend(missing(&old, &self.lines).map(MonitorEvent::AddressDeleted));
+        self.reports.extend(missing(&self.lines, &old).map(MonitorEvent::AddressAdded));
     }
 }
 
-type Lines = BTreeMap<u32, BTreeMap<Line, AddressEntry>>;
-
-/// What `from` has and `other` has not.
+/// The lines that are in `from` and not in `other`.
 fn missing<'a>(from: &'a Lines, other: &'a Lines) -> impl Iterator<Item = AddressEntry> + 'a {
     let has = |master: &u32, line: &Line| other.get(master).is_some_and(|lines| lines.contains_key(line));
     let lines = from.iter().flat_map(|(master, lines)| lines.iter().map(move |(line, entry)| (master, line, entry)));
@@ -378,5 +382,5 @@ fn missing<'a>(from: &'a Lines, other: &'a Lines) -> impl Iterator<Item = Addres
 
 fn claimant(slave: &Watched) -> (u32, (String, Vec<ipvl_core::Addr>)) {
     let name = slave.link().name;
-    (slave.known.slot.0, (name, slave.addrs.iter().copied().collect()))
+    (slave.record.slot.0, (name, slave.addrs.iter().copied().collect()))
 }

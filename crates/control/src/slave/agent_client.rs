@@ -1,7 +1,7 @@
-//! How does a command get the agent to look at a slave, and start it when none runs?
+//! How does a command ask the agent to sync a slave, and start one if none runs?
 //!
-//! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`; the
-//! answer is a line too, `ok` or what went wrong. `ping` is answered by `ok`, `end` by the agent's end, or by `stays`.
+//! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`, and so
+//! is the answer, `ok` or an error. The agent answers `ping` with `ok`. After `end` it ends, or answers `stays`.
 
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single;
@@ -17,33 +17,33 @@ use std::time::{Duration, Instant};
 
 /// The abstract socket's name.
 pub const NAME: &str = "ipvl-agent";
-/// Under which names doors are installed; engines call their plugin `ipvl`, as the command is.
-const DOORS: [&str; 4] = ["ipvl", "ipvl-cni", "ipvl-docker", "ipvl-netavark"];
-const START: Duration = Duration::from_secs(5);
-/// Longer than the agent waits for the lock, which another command may have.
-const ANSWER: Duration = Duration::from_secs(90);
+/// The names of the programs that can start an agent. Engines install their plugin as `ipvl`, which is the command's name.
+const PROGRAMS: [&str; 4] = ["ipvl", "ipvl-cni", "ipvl-docker", "ipvl-netavark"];
+const START_WAIT: Duration = Duration::from_secs(5);
+/// Longer than the agent waits for the lock, which another command may hold.
+const ANSWER_WAIT: Duration = Duration::from_secs(90);
 const TRIES: usize = 5;
-const PONG: Duration = Duration::from_secs(5);
-const FAREWELL: Duration = Duration::from_secs(2);
+const PING_WAIT: Duration = Duration::from_secs(5);
+const END_WAIT: Duration = Duration::from_secs(2);
 
-/// Has the agent look at the slaves behind these host ends now, and returns when it has. Starts one if need be, also
-/// when the one that ran is just leaving.
+/// Has the agent sync the slaves behind these host ends, and waits until it has. Starts an agent if none runs, or if the one
+/// that runs is about to end.
 pub fn sync(host_ends: &[u32]) -> Result<()> {
     for _ in 0..TRIES {
         if ask(&connect_or_start()?, host_ends)? {
             return Ok(());
         }
     }
-    Err(Error::Agent { object: "itself".to_owned(), answer: "it does not stay".to_owned() })
+    Err(Error::NoAgent { reason: "each one that was started ended at once" })
 }
 
-/// Whether the agent did it; false if it left instead.
+/// Whether the agent did it; false if it ended instead.
 fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
-    stream.set_read_timeout(Some(ANSWER)).map_err(io_error("wait for", "the agent"))?;
+    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(io_error("wait for", "the agent"))?;
     let mut answers = BufReader::new(stream);
-    // All at once, for the agent sees to all that it is asked for in one turn.
-    let questions: String = host_ends.iter().map(|host_end| format!("sync {host_end}\n")).collect();
-    if { stream }.write_all(questions.as_bytes()).is_err() {
+    // All in one write, so that the agent handles them in one turn.
+    let requests: String = host_ends.iter().map(|host_end| format!("sync {host_end}\n")).collect();
+    if { stream }.write_all(requests.as_bytes()).is_err() {
         return Ok(false);
     }
     for host_end in host_ends {
@@ -58,8 +58,8 @@ fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
     Ok(true)
 }
 
-/// Takes the agent's name; none if there is an agent already. One that was killed has its name for a moment longer than
-/// it has a netns; whoever then connects to it sees the end.
+/// Takes the agent's name; none if an agent runs already. The kernel frees the name of a killed agent a moment late; a
+/// connection to it ends at once.
 pub(crate) fn claim() -> Result<Option<UnixListener>> {
     loop {
         if let Some(listener) = single::claim(NAME)? {
@@ -73,9 +73,9 @@ pub(crate) fn claim() -> Result<Option<UnixListener>> {
     }
 }
 
-/// Takes the agent's name from whoever has it, and ends it: it has no state, so whoever comes next goes on.
-pub(crate) fn succeed() -> Result<UnixListener> {
-    let deadline = Instant::now() + START;
+/// Takes the agent's name, and ends the agent that has it. An agent has no state, so the next one simply goes on.
+pub(crate) fn take_over() -> Result<UnixListener> {
+    let deadline = Instant::now() + START_WAIT;
     loop {
         if let Some(listener) = single::claim(NAME)? {
             return Ok(listener);
@@ -92,9 +92,9 @@ pub(crate) fn succeed() -> Result<UnixListener> {
     }
 }
 
-/// Whether it answers, or is too busy to.
+/// Whether the agent answers, or is too busy to answer.
 fn stays(mut stream: &UnixStream) -> Result<bool> {
-    stream.set_read_timeout(Some(PONG)).map_err(io_error("wait for", "the agent"))?;
+    stream.set_read_timeout(Some(PING_WAIT)).map_err(io_error("wait for", "the agent"))?;
     if writeln!(stream, "ping").is_err() {
         return Ok(false);
     }
@@ -104,12 +104,12 @@ fn stays(mut stream: &UnixStream) -> Result<bool> {
     })
 }
 
-/// Waits until the agent, which has nothing left to do, is gone, unless it says that it stays.
+/// Tells the agent that it has nothing left to do, and waits until it is gone, unless it says that it stays.
 pub fn await_end() -> Result<()> {
     let Some(mut stream) = connect()? else { return Ok(()) };
-    stream.set_read_timeout(Some(FAREWELL)).map_err(io_error("wait for", "the agent"))?;
+    stream.set_read_timeout(Some(END_WAIT)).map_err(io_error("wait for", "the agent"))?;
     let process = process(&stream);
-    // An error in writing or reading is its end, too.
+    // An error in writing or reading also means that it has ended.
     let _ = writeln!(stream, "end");
     let stays = stream.read(&mut [0]).is_ok_and(|length| length > 0);
     if let Some(process) = process.filter(|_| !stays) {
@@ -119,11 +119,11 @@ pub fn await_end() -> Result<()> {
 }
 
 fn await_exit(process: &OwnedFd) {
-    let limit = Timespec { tv_sec: FAREWELL.as_secs() as i64, tv_nsec: 0 };
+    let limit = Timespec { tv_sec: END_WAIT.as_secs() as i64, tv_nsec: 0 };
     let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
 }
 
-/// A descriptor that tells when the agent is gone altogether, which is a moment after its socket.
+/// A descriptor that tells when the agent's process is gone, which is a moment after its socket.
 fn process(stream: &UnixStream) -> Option<OwnedFd> {
     let pid = Pid::from_raw(single::trusted_peer(NAME, stream).ok()?.cast_signed())?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
@@ -134,8 +134,8 @@ fn connect_or_start() -> Result<UnixStream> {
         return Ok(stream);
     }
     let program = program()?;
-    // What whoever called us has open, such as a lock, is not to stay open as long as the agent lives.
-    sys::keep_descriptors_to_ourselves();
+    // A descriptor of the calling program, such as that of a lock, must not stay open as long as the agent lives.
+    sys::close_descriptors_on_exec();
     Command::new(&program)
         .arg("agent")
         .current_dir("/")
@@ -144,32 +144,32 @@ fn connect_or_start() -> Result<UnixStream> {
         .stderr(log())
         .spawn()
         .map_err(io_error("start", format!("the agent {}", program.display())))?;
-    let deadline = Instant::now() + START;
+    let deadline = Instant::now() + START_WAIT;
     loop {
         match connect()? {
             Some(stream) => return Ok(stream),
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-            None => return Err(Error::Agent { object: "itself".to_owned(), answer: "it does not start".to_owned() }),
+            None => return Err(Error::NoAgent { reason: "it does not start" }),
         }
     }
 }
 
-/// A connection to the agent. Anybody can take its name; only root's or our own agent is one to be believed.
+/// A connection to the agent. Any user can take the agent's name; only an agent of root or of our own user is trusted.
 fn connect() -> Result<Option<UnixStream>> {
     let Some(stream) = single::connect(NAME)? else { return Ok(None) };
     single::trusted_peer(NAME, &stream)?;
     Ok(Some(stream))
 }
 
-/// This program, if it is the command or another door, or the command beside it. Every door answers the word `agent`, so
-/// that a plugin needs nothing else to be installed.
+/// The program to start as agent: this one, if it is the command or a plugin, else the command in the same directory. Every
+/// plugin has the subcommand `agent`, so that it needs nothing else installed.
 fn program() -> Result<PathBuf> {
     let this = std::env::current_exe().map_err(io_error("find", "this program"))?;
-    let is_door = this.file_name().is_some_and(|name| DOORS.iter().any(|door| name == *door));
-    Ok(if is_door { this } else { this.with_file_name("ipvl") })
+    let can_start = this.file_name().is_some_and(|name| PROGRAMS.iter().any(|door| name == *door));
+    Ok(if can_start { this } else { this.with_file_name("ipvl") })
 }
 
-/// The journal where there is one.
+/// The journal, if there is one.
 fn log() -> Stdio {
     journal().map_or_else(|_| Stdio::null(), |stream| Stdio::from(OwnedFd::from(stream)))
 }

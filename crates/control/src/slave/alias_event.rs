@@ -1,8 +1,7 @@
-//! How does whoever watches learn of a change in a map, of which the kernel says nothing?
+//! How does a monitor learn that a slave's entry in the map changed, for which the kernel has no event?
 //!
-//! A command that wrote a slave's entry writes it again behind what the host end's alias says anyway: the kernel tells
-//! everybody of that, with the words, in the order of everything else that happens to links. Nobody takes the alias for
-//! the truth, which is in the map.
+//! A command that has written the entry repeats it in the host end's alias. The kernel reports a changed alias by netlink,
+//! in order with all other events of links. The entry in the map stays authoritative.
 
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::port::host_end;
@@ -12,25 +11,25 @@ use zerocopy::{FromBytes, IntoBytes};
 
 const ENTRY: &str = " entry=";
 
-/// Says what a slave's entry is now, or that something else in the tables changed for it. The caller has the lock, so
-/// the order is that of the changes. Who watches looks at the tables now and then besides: a failure only delays.
-pub fn tell(netlink: &Netlink, described: HostEnd, slave: Slave) {
+/// Repeats a slave's entry in its host end's alias, also after a change elsewhere in the tables. The caller has the lock, so
+/// events have the order of the changes. A failure only delays a monitor, which reads the tables now and then as well.
+pub fn publish(netlink: &Netlink, described: HostEnd, slave: Slave) {
     let Ok(Some(link)) = netlink.link(slave.host_end, None) else { return };
     let entry = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
     let alias = host_end::with_owner(entry, host_end::owner_of(&link));
-    let said = LinkChange { alias: Some(&alias), ..LinkChange::default() };
-    // Of a new alias of a link that is down the kernel says nothing, of a flag it does.
+    let change = LinkChange { alias: Some(&alias), ..LinkChange::default() };
+    // The kernel reports no new alias of a link that is down, but it does report a changed flag.
     if link.is_up() {
-        let _ = netlink.set_link(slave.host_end, &said);
+        let _ = netlink.set_link(slave.host_end, &change);
         return;
     }
     for notrailers in [true, false] {
-        let _ = netlink.set_link(slave.host_end, &LinkChange { notrailers: Some(notrailers), ..said });
+        let _ = netlink.set_link(slave.host_end, &LinkChange { notrailers: Some(notrailers), ..change });
     }
 }
 
-/// The entry that a host end's alias has, if it is this link's.
-pub fn told(link: &LinkInfo) -> Option<Slave> {
+/// The entry in a host end's alias, if it is that of this link.
+pub fn read(link: &LinkInfo) -> Option<Slave> {
     let (_, word) = host_end::without_owner(link.alias.as_deref()?).split_once(ENTRY)?;
     let bytes = u64::from_str_radix(word, 16).ok()?.to_be_bytes();
     Slave::read_from_bytes(bytes.as_bytes()).ok().filter(|slave| slave.host_end == link.ifindex)
@@ -42,7 +41,7 @@ mod tests {
     use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings, Slot, State};
 
     #[test]
-    fn an_alias_tells_what_was_said() {
+    fn an_entry_in_an_alias_is_read_again() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
         let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
         let options = Options { mode, flag, guard, host, neigh, siblings };
@@ -50,13 +49,13 @@ mod tests {
         let described = HostEnd { master: 2, slot: Slot(7) };
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };
-        assert_eq!((told(&link), HostEnd::of(&link)), (Some(slave), Some(described)));
+        assert_eq!((read(&link), HostEnd::of(&link)), (Some(slave), Some(described)));
         let owned = LinkInfo {
             alias: link.alias.clone().map(|text| host_end::with_owner(text, Some("cni n entry=0"))),
             ..link
         };
-        assert_eq!((told(&owned), host_end::owner_of(&owned)), (Some(slave), Some("cni n entry=0")));
-        assert_eq!(told(&LinkInfo { ifindex: 301, ..owned }), None);
-        assert_eq!(told(&LinkInfo { alias: Some(described.to_string()), ..LinkInfo::default() }), None);
+        assert_eq!((read(&owned), host_end::owner_of(&owned)), (Some(slave), Some("cni n entry=0")));
+        assert_eq!(read(&LinkInfo { ifindex: 301, ..owned }), None);
+        assert_eq!(read(&LinkInfo { alias: Some(described.to_string()), ..LinkInfo::default() }), None);
     }
 }

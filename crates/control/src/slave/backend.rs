@@ -1,45 +1,31 @@
-//! Of which kind are a slave's two devices, and why? netkit where the kernel has it, veth elsewhere and for many at once.
+//! Which kind of pair does a slave get, and why? netkit if the kernel has it; veth otherwise, and for many slaves at once.
 
-use crate::kernel::netlink::LinkInfo;
-use crate::kernel::sys::{self, AttachType};
+use crate::kernel::bpf::{self, AttachType};
 use crate::model::Backend;
 use crate::port::hook::MANY;
 use crate::refusal::Refusal;
 
-/// Set to `veth` or `netkit` to have slaves of that kind where the command says nothing else.
+/// Set to `veth` or `netkit` to choose the kind of slaves for which the command does not.
 const CHOICE: &str = "IPVL_BACKEND";
 /// A device that is never netkit.
 const LOOPBACK: u32 = 1;
 
 impl Backend {
-    /// What one of `count` slaves gets that are made in one go.
+    /// The kind of each of `count` slaves that one call makes.
     pub(crate) fn choose(asked: Option<Self>, count: usize) -> Result<Self, Refusal> {
         match asked.or_else(Self::of_environment) {
             Some(Self::Netkit) if !Self::has_netkit() => Err(Refusal::NoNetkit(crate::port::hook::release())),
             Some(backend) => Ok(backend),
-            // As by tcx, attaching takes 12 ms each under the kernel's rtnl lock.
+            // As with tcx, attaching to netkit takes 12 ms each under the kernel's rtnl lock.
             None if count > MANY || !Self::has_netkit() => Ok(Self::Veth),
             None => Ok(Self::Netkit),
         }
     }
 
-    /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT): asks which programs another device has
-    /// there, and leaves nothing behind.
+    /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT). Queries another device's programs there, which
+    /// changes nothing.
     pub fn has_netkit() -> bool {
-        sys::prog_query(LOOPBACK, AttachType::NetkitPeer).is_ok()
-    }
-
-    /// What a host end is; none for a tap device, which is no pair.
-    pub(crate) fn of(host_end: &LinkInfo) -> Option<Self> {
-        [Self::Veth, Self::Netkit].into_iter().find(|backend| host_end.kind.as_deref() == Some(backend.kind()))
-    }
-
-    /// What the kernel calls such a device.
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::Veth => "veth",
-            Self::Netkit => "netkit",
-        }
+        bpf::prog_query(LOOPBACK, AttachType::NetkitPeer).is_ok()
     }
 
     /// Why a slave of this kind is.

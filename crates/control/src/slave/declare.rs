@@ -1,4 +1,4 @@
-//! How does an address get into the table that is on no slave's device: a VIP on `lo`, a prefix, a guest's?
+//! How is an address declared that is not on a slave's device: a VIP on `lo`, a prefix, a guest's address?
 
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
@@ -9,36 +9,36 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
-    let entry = OwnerEntry { slot: found.slot.0, declared: 1 };
+    let entry = OwnerEntry::slave(found.slot, Origin::Declared);
     let len = full_len(addr, prefix_len);
     if let Some(owner) = other_owner(&found, addr, len)? {
         let owner = owner_name(&netlink, &found.port.maps, owner)?;
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
     }
     if len == SINGLE {
-        found.port.maps.give(addr, entry)?;
+        found.port.maps.assign(addr, entry)?;
     } else {
         found.port.maps.declare_prefix(addr, len, entry)?;
     }
-    alias_event::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
+    alias_event::publish(&netlink, found.described(), found.port.maps.slave(found.slot)?);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
 
-/// Takes it back.
+/// Withdraws such an address or prefix.
 pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
-    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.declared != 0;
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.origin() != Origin::Device;
     let present = match len {
         SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
         _ => found
@@ -56,9 +56,9 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     } else {
         found.port.maps.withdraw_prefix(addr, len)?;
     }
-    alias_event::tell(&netlink, found.described(), found.port.maps.slave(found.slot)?);
+    alias_event::publish(&netlink, found.described(), found.port.maps.slave(found.slot)?);
     drop(lock);
-    // It may be on the device besides.
+    // It may be on the device as well: then the agent enters it again.
     agent_client::sync(&[found.host_end.ifindex])
 }
 
@@ -76,7 +76,7 @@ fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<u32>> {
     Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot.0))
 }
 
-/// Whoever has that slot: by the name that an engine gave him, for in containers all slaves are called alike.
+/// The name of the owner in a slot. If an engine named it, that name is used: in containers all slaves have the same name.
 pub(crate) fn owner_name(netlink: &Netlink, maps: &PortMaps, slot: u32) -> Result<String> {
     if slot == OwnerEntry::HOST {
         return Ok("the host".to_owned());

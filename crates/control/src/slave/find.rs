@@ -1,11 +1,11 @@
-//! Which slave does a name mean, which port does it belong to, and how is it reached?
+//! Which slave has a given name, which port does it belong to, and how is its netns entered?
 
 use crate::error::{Error, Result, refused};
+use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
-use crate::kernel::netns::{self, Finder};
-use crate::model::Backend;
+use crate::kernel::netns;
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
 use crate::refusal::Refusal;
 use ipvl_core::Slot;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub fn link(netlink: &Netlink, name: &str) -> std::result::Result<LinkInfo, Refu
 
 /// The slave of that name, or the one whose host end has it: in this netns first, else in any other.
 pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
-    let host_end = Directory::default().host_end(netlink, name)?;
+    let host_end = SlaveNames::default().host_end(netlink, name)?;
     let described = HostEnd::of(&host_end).ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
     let port = Port::of_host_end(netlink, host_end.ifindex, described.master)?
         .ok_or_else(|| refused("find", name, Refusal::NoSlave))?;
@@ -45,26 +45,13 @@ pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
     }
 }
 
-/// The same, for a link that was read already. A tap device is a slave and its own host end.
+/// The same, for a link that was read already. A tap device is its own other end.
 pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
     match link.link {
         _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if Backend::of(link).is_some() => netlink.link(peer, link.link_netnsid),
+        Some(peer) if backend_of(link).is_some() => netlink.link(peer, link.link_netnsid),
         _ => Ok(None),
     }
-}
-
-/// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
-pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
-    if is_tap(host_end) {
-        return Some((None, host_end.ifindex));
-    }
-    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
-}
-
-/// Whether this host end is a tap device, and so the slave itself.
-pub fn is_tap(link: &LinkInfo) -> bool {
-    link.kind.as_deref() == Some("tun") && HostEnd::of(link).is_some()
 }
 
 /// The name of the master of this link, if it is a slave.
@@ -75,7 +62,7 @@ pub fn master_of(netlink: &Netlink, link: &LinkInfo) -> Option<String> {
 }
 
 impl Found {
-    /// What its host end says of itself.
+    /// What its host end's alias says.
     pub fn described(&self) -> HostEnd {
         HostEnd { master: self.port.master, slot: self.slot }
     }
@@ -86,7 +73,7 @@ impl Found {
         master.ok_or_else(|| refused("find the master of", &self.name, Refusal::NoLink))
     }
 
-    /// Does something to the slave's device where it is.
+    /// Runs `work` on the slave's device, in its netns.
     pub fn in_its_netns<T: Send>(
         &self,
         netlink: &Netlink,
@@ -95,24 +82,24 @@ impl Found {
         self.place(netlink)?.enter(netlink, work)
     }
 
-    /// Where the slave's device is.
-    pub fn place(&self, netlink: &Netlink) -> Result<Place> {
+    /// Where the slave's device is now.
+    pub fn place(&self, netlink: &Netlink) -> Result<OpenPlace> {
         let gone = || refused("find", &self.name, Refusal::NoSlave);
         let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
         let (nsid, ifindex) = place_of(&host_end).ok_or_else(gone)?;
         let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
-        Ok(Place { netns: nsid.map(into).transpose()?, ifindex })
+        Ok(OpenPlace { netns: nsid.map(into).transpose()?, ifindex })
     }
 }
 
-/// A device in a netns.
-pub struct Place {
+/// A device, and the netns that it is in, opened.
+pub struct OpenPlace {
     netns: Option<OwnedFd>,
     ifindex: u32,
 }
 
-impl Place {
-    /// Does something to the device, in its netns.
+impl OpenPlace {
+    /// Runs `work` on the device, in its netns.
     pub fn enter<T: Send>(self, netlink: &Netlink, work: impl FnOnce(&Netlink, u32) -> Result<T> + Send) -> Result<T> {
         match self.netns {
             None => work(netlink, self.ifindex),
@@ -121,13 +108,13 @@ impl Place {
     }
 }
 
-/// Who is behind which host end, as far as it had to look: for many names, it looks once.
+/// The host ends of slaves by the slaves' names. It reads them once for many names, and only if it has to.
 #[derive(Default)]
-pub struct Directory(Option<BTreeMap<String, Vec<LinkInfo>>>);
+pub struct SlaveNames(Option<BTreeMap<String, Vec<LinkInfo>>>);
 
-impl Directory {
-    /// The host end of the slave of that name, or the one that has it. What other namespaces call their links is theirs
-    /// to choose: names of this one, a host end's among them, come first.
+impl SlaveNames {
+    /// The host end of the slave of that name, or the host end that has the name itself. Other namespaces choose the names of
+    /// their links freely, so links of this one, host ends among them, come first.
     pub fn host_end(&mut self, netlink: &Netlink, name: &str) -> Result<LinkInfo> {
         let here = netlink.link_by_name(name, None)?;
         if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
@@ -140,7 +127,7 @@ impl Directory {
         }
     }
 
-    /// One that cannot be read has no name that anybody could mean.
+    /// All slaves, in any netns. One that cannot be read has no name.
     fn everywhere(&mut self, netlink: &Netlink) -> Result<&BTreeMap<String, Vec<LinkInfo>>> {
         if self.0.is_none() {
             let mut names: BTreeMap<String, Vec<LinkInfo>> = BTreeMap::new();
@@ -164,7 +151,7 @@ fn host_end_here(netlink: &Netlink, link: LinkInfo) -> Result<Option<LinkInfo>> 
     Ok(peer.filter(|peer| HostEnd::of(peer).is_some()))
 }
 
-/// No process, mount or descriptor leads to the netns.
+/// The error if no process, mount or descriptor leads to a netns.
 pub(crate) fn unreachable_netns(nsid: i32) -> Error {
     let source = std::io::Error::from_raw_os_error(libc::ENOENT);
     Error::Netns { op: "find a way into", object: format!("with id {nsid}"), source }

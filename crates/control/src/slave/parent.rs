@@ -1,4 +1,4 @@
-//! How does a master come into being that an engine's user names before it is there: `eth0.10`, or one that leads nowhere?
+//! How is a master made that an engine's user names before it exists: a VLAN such as `eth0.10`, or a dummy?
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
@@ -7,13 +7,13 @@ use crate::port::host_end::HostEnd;
 use crate::refusal::Refusal;
 use crate::slave::find;
 
-/// What the alias of a master says that we made.
+/// The alias of a master that ipvl made.
 const MADE: &str = "ipvl made this master";
 
 /// A master that may have to be made first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent<'a> {
-    /// One that is there, or is none.
+    /// It must exist already.
     Present,
     /// An 802.1Q sub-interface of the link `lower`.
     Vlan {
@@ -22,7 +22,7 @@ pub enum Parent<'a> {
         /// 1 to 4094.
         id: u16,
     },
-    /// A device that leads nowhere.
+    /// A dummy device.
     Dummy,
 }
 
@@ -69,7 +69,7 @@ fn has_slaves(netlink: &Netlink, master: &LinkInfo) -> Result<bool> {
     Ok(links.iter().filter_map(HostEnd::of).any(|host_end| host_end.master == master.ifindex))
 }
 
-/// The kernel says only that it knows no such type.
+/// Names the module that is missing, where the kernel says only that it does not know such devices.
 fn explained(name: &str, parent: Parent<'_>, error: Error) -> Error {
     let module = match parent {
         _ if error.errno() != Some(libc::EOPNOTSUPP) => return error,

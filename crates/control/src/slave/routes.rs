@@ -6,8 +6,8 @@ use crate::port::host_end::HostEnd;
 use crate::port::tables::PortMaps;
 use ipvl_core::{Addr, Slot};
 
-/// The routes to slaves carry this protocol number. It is nobody's: of iproute2's numbers and of FRR's (186 to 198), which
-/// takes routes of those for its own, announces none of them, and removes what it does not know.
+/// The protocol number of the routes to slaves. It is among no other program's: iproute2 names none so, and FRR takes routes
+/// with its own numbers (186 to 198) for its own, removes those that it does not know, and announces none.
 pub const PROTOCOL: u8 = 157;
 
 /// An address with the length of its prefix in bits of its own family.
@@ -25,7 +25,7 @@ pub struct Vrf {
     pub table: u32,
 }
 
-/// The route to one prefix, and as whom the host goes there.
+/// The route to one prefix, with the source address that the host uses.
 pub fn route(host_end: u32, (table, (dst, prefix_len)): Route, prefsrc: Option<Addr>) -> RouteInfo {
     RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc }
 }
@@ -39,8 +39,8 @@ impl Sources {
         Ok(Self(netlink.addresses(Some(master), None)?))
     }
 
-    /// The one in the IPv4 network that a slave's address is in: to that the slave knows the way. The kernel would take
-    /// the host's first. In IPv6 it chooses so by itself (RFC 6724, rule 8).
+    /// The host's address in the IPv4 network of a slave's address: the slave has a route to that one. By default the kernel
+    /// takes the host's first address. In IPv6 it chooses like this by itself (RFC 6724, rule 8).
     pub fn toward(&self, addr: Addr) -> Option<Addr> {
         let there = u32::from_be_bytes(addr.as_v4()?);
         let is_near = |info: &&AddressInfo| {
@@ -58,14 +58,14 @@ pub fn vrf_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<Vrf>> {
     Ok(upper.and_then(|upper| Some(Vrf { ifindex: upper.ifindex, table: upper.vrf_table? })))
 }
 
-/// The table by which the host's stack routes what comes in or goes out there.
+/// The routing table of a link in this VRF, or in none.
 pub fn table(vrf: Option<Vrf>) -> u32 {
     vrf.map_or(RouteInfo::MAIN, |vrf| vrf.table)
 }
 
-/// Leads the host's stack to all that a slave owns, before the slave changes to a mode in which its packets come that
-/// way. The agent takes care of them from then on.
-pub fn prepare(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) -> Result<()> {
+/// Adds routes to all addresses of a slave, before the slave changes to a mode in which the host's stack forwards to it. The
+/// agent keeps them in sync from then on.
+pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) -> Result<()> {
     let Some(link) = netlink.link(host_end, None)? else { return Ok(()) };
     let Some(HostEnd { master, .. }) = HostEnd::of(&link) else { return Ok(()) };
     let (table, sources) = (table(vrf_of(netlink, &link)?), Sources::read(netlink, master)?);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_speaks_to_a_slave_as_a_neighbour_of_its() {
+    fn the_host_uses_its_address_in_the_slaves_network() {
         let of = |addr, prefix_len| AddressInfo { ifindex: 1, addr: Addr::v4(addr), prefix_len, scope: 0, flags: 0 };
         let sources = Sources(vec![of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)]);
         assert_eq!(sources.toward(Addr::v4([192, 0, 2, 80])), Some(Addr::v4([192, 0, 2, 1])));

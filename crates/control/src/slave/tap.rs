@@ -1,7 +1,7 @@
 //! How does a tap device become a slave, for a virtual machine to open?
 //!
-//! It is its own host end: what the guest sends comes in at it, where `slave_xmit` decides, and what is redirected to it
-//! the guest receives. So it stays beside its master, and its addresses, which are the guest's, are declared.
+//! It is its own host end: what the guest sends arrives at the device, where `slave_xmit` decides, and what is redirected to
+//! the device the guest receives. So it stays in its master's netns. Its addresses are the guest's and must be declared.
 
 use crate::error::{Error, Result, io_error, refused};
 use crate::kernel::netlink::{AddrGenMode, LinkChange, Netlink};
@@ -20,17 +20,17 @@ const GROUPS: &str = "/etc/group";
 pub struct TapSpec<'a> {
     /// Its name; by default the first free `ipvtap%d`.
     pub name: Option<&'a str>,
-    /// Its own address, which must be the master's: what the guest sends to it is for the host's stack.
+    /// The device's own address, which must be the master's: what the guest sends to it is for the host's stack.
     pub mac: Mac,
     /// In bytes.
     pub mtu: u32,
-    /// What it says of itself.
+    /// Its alias as a host end.
     pub alias: &'a str,
     /// Who may open it.
     pub tap: &'a Tap,
 }
 
-/// A tap device in the making. It goes when this is dropped; nobody but us can open it meanwhile, and it is down.
+/// A new tap device. The kernel removes it when this is dropped. Until then it is down, and no other process can open it.
 pub struct NewTap {
     device: tun::Device,
     /// Its number.
@@ -38,7 +38,7 @@ pub struct NewTap {
 }
 
 impl NewTap {
-    /// Makes it, down, and without anything that it would say by itself.
+    /// Makes it, down, and without a link-local address.
     pub fn create(netlink: &Netlink, spec: &TapSpec<'_>) -> Result<Self> {
         let name = spec.name.unwrap_or("a tap device");
         let (user, group) = spec.tap.owners().map_err(|refusal| refused("add", name, refusal))?;
@@ -54,19 +54,19 @@ impl NewTap {
         Ok(Self { device, ifindex })
     }
 
-    /// It is a slave now: it outlives us.
+    /// Lets it live on: it is a complete slave now.
     pub fn keep(self) -> Result<()> {
         self.device.persist().map_err(io_error("keep", self.device.name))
     }
 }
 
-/// A new device makes no link-local address, and neither does one that has been in another netns.
+/// Without a link-local address. For a new device, and again for one that has been in another netns.
 pub fn silent() -> LinkChange<'static> {
     LinkChange { addr_gen_mode: Some(AddrGenMode::None), ..LinkChange::default() }
 }
 
 impl Tap {
-    /// The user and the group who may open it. Without either the kernel would let everybody, so it is us.
+    /// The user and the group that may open it. Without both the kernel would let everybody, so it is the calling user.
     fn owners(&self) -> std::result::Result<(Option<u32>, Option<u32>), Refusal> {
         let user = self.user.as_ref().map(|user| user.id(USERS, "user")).transpose()?;
         let group = self.group.as_ref().map(|group| group.id(GROUPS, "group")).transpose()?;
@@ -96,7 +96,7 @@ fn lookup(table: &str, name: &str) -> Option<u32> {
 fn not_created(name: &str, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => refused("make", name, Refusal::NoTun),
-        // Told that it shall be new, the kernel calls it busy where others say that it exists.
+        // With IFF_TUN_EXCL the kernel says EBUSY where it elsewhere says EEXIST.
         Some(libc::EBUSY) => io_error("make", name)(io::Error::from_raw_os_error(libc::EEXIST)),
         _ => io_error("make", name)(error),
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_user_or_a_group_it_is_not_everybodys() {
+    fn without_a_user_or_a_group_only_its_maker_may_open_it() {
         let id = |id| Some(Account::Id(id));
         let owners = |user, group| Tap { user, group, multi_queue: false }.owners().ok();
         let own = rustix::process::geteuid().as_raw();

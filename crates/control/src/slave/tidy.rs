@@ -1,49 +1,50 @@
-//! What did a command that was killed leave half done, and how is it undone?
+//! What did a killed command leave half done, and how is it undone?
 
 use crate::error::Result;
-use crate::kernel::netlink::{BIRTH_GROUP, LinkInfo, Netlink};
+use crate::kernel::netlink::{LinkInfo, NEW_GROUP, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Takes out of the tables what has no device, and removes devices that are in no table. The caller has the lock, so
-/// nobody is at work on any of them.
+/// Removes entries without a device, and devices without an entry. The caller has the lock, so no command is at work on any
+/// of them.
 pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
     let links = netlink.links(None)?;
     let present: BTreeSet<u32> = links.iter().map(|link| link.ifindex).collect();
     for port in ports.values_mut() {
         let mut gone = port.maps.slots()?;
         gone.retain(|(host_end, _)| !present.contains(host_end));
-        port.vacate(netlink, &gone)?;
+        port.remove_slaves(netlink, &gone)?;
     }
     for link in &links {
-        if is_half_made(link, ports, &present)? && !is_kept(netlink, link) {
+        if is_half_made(link, ports, &present)? && !may_be_complete(netlink, link) {
             netlink.delete_link(link.ifindex)?;
         }
     }
     Ok(())
 }
 
-/// All ports of this netns by their masters, with those that came back under another number. The caller has the lock.
+/// All ports of this netns by their masters. A master that came back under another ifindex is taken in. The caller has the
+/// lock.
 pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
     let mut ports: BTreeMap<u32, Port> =
-        Port::all_mended(netlink)?.into_iter().map(|port| (port.master, port)).collect();
+        Port::all_repaired(netlink)?.into_iter().map(|port| (port.master, port)).collect();
     for port in ports.values_mut() {
         if let (true, Some(link)) = (port.is_back()?, netlink.link(port.master, None)?) {
-            port.welcome(netlink, &link, false)?;
+            port.master_returned(netlink, &link, false)?;
         }
     }
     Ok(ports)
 }
 
 fn is_half_made(link: &LinkInfo, ports: &BTreeMap<u32, Port>, present: &BTreeSet<u32>) -> Result<bool> {
-    let Some(described) = HostEnd::of(link) else { return Ok(link.group == BIRTH_GROUP) };
-    let entered = ports.get(&described.master).map(|port| port.maps.slot_of(link.ifindex)).transpose()?.flatten();
-    Ok(entered != Some(described.slot) || !present.contains(&described.master))
+    let Some(described) = HostEnd::of(link) else { return Ok(link.group == NEW_GROUP) };
+    let entry = ports.get(&described.master).map(|port| port.maps.slot_of(link.ifindex)).transpose()?.flatten();
+    Ok(entry != Some(described.slot) || !present.contains(&described.master))
 }
 
-/// Whether what looks half made is a slave whose master may come back, or one of another version of us.
-fn is_kept(netlink: &Netlink, link: &LinkInfo) -> bool {
+/// Whether a device that looks half made is a slave whose master has left and may return, or one of another version of ipvl.
+fn may_be_complete(netlink: &Netlink, link: &LinkInfo) -> bool {
     match Port::departed(netlink, link.ifindex) {
         Ok(Some(port)) => {
             let slot = port.maps.slot_of(link.ifindex).ok().flatten();

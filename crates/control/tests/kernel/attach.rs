@@ -1,8 +1,8 @@
 //! Do programs hang where they should, and are they found again?
 
 use crate::{in_fresh_netns, pair};
-use ipvl_control::kernel::netlink::{Hook, LinkChange, Netlink};
-use ipvl_control::kernel::sys::{self, AttachType};
+use ipvl_control::kernel::bpf::{self, AttachType};
+use ipvl_control::kernel::netlink::{FilterPoint, LinkChange, Netlink};
 use ipvl_control::port::Port;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -12,42 +12,42 @@ const AT: AttachType = AttachType::TcxIngress;
 fn a_program_hangs_on_after_its_descriptor_is_closed_and_is_found_again() {
     in_fresh_netns(|| {
         let (host, _) = Netlink::open().unwrap().add_pair(&pair()).unwrap();
-        assert!(sys::prog_query(host, AT).unwrap().is_empty());
+        assert!(bpf::prog_query(host, AT).unwrap().is_empty());
         let map = array_map();
-        sys::prog_attach(host, program(&map), AT).unwrap();
-        let [id] = sys::prog_query(host, AT).unwrap()[..] else { panic!("not one program") };
-        let found = sys::prog_fd_by_id(id).unwrap();
-        let info = sys::prog_info(&found).unwrap();
+        bpf::prog_attach(host, program(&map), AT).unwrap();
+        let [id] = bpf::prog_query(host, AT).unwrap()[..] else { panic!("not one program") };
+        let found = bpf::prog_fd_by_id(id).unwrap();
+        let info = bpf::prog_info(&found).unwrap();
         assert_eq!((info.id, info.name.as_str(), info.map_ids.len()), (id, "next", 1));
         assert_ne!(info.tag, [0; 8]);
-        sys::map_fd_by_id(info.map_ids[0]).unwrap();
+        bpf::map_fd_by_id(info.map_ids[0]).unwrap();
         let other = program(&map);
-        sys::prog_replace(host, &other, &found, AT).unwrap();
-        assert_eq!(sys::prog_query(host, AT).unwrap(), [sys::prog_info(&other).unwrap().id]);
-        assert!(!sys::prog_detach(host, &found, AT).unwrap());
-        assert!(sys::prog_detach(host, &other, AT).unwrap());
-        assert!(sys::prog_query(host, AT).unwrap().is_empty());
+        bpf::prog_replace(host, &other, &found, AT).unwrap();
+        assert_eq!(bpf::prog_query(host, AT).unwrap(), [bpf::prog_info(&other).unwrap().id]);
+        assert!(!bpf::prog_detach(host, &found, AT).unwrap());
+        assert!(bpf::prog_detach(host, &other, AT).unwrap());
+        assert!(bpf::prog_query(host, AT).unwrap().is_empty());
     });
 }
 
 #[test]
 fn a_device_that_is_gone_has_no_programs() {
     in_fresh_netns(|| {
-        assert!(sys::prog_query(4711, AT).unwrap().is_empty());
-        let error = sys::prog_attach(4711, program(&array_map()), AT).unwrap_err();
+        assert!(bpf::prog_query(4711, AT).unwrap().is_empty());
+        let error = bpf::prog_attach(4711, program(&array_map()), AT).unwrap_err();
         assert!(error.is_gone() && error.to_string().contains("attach a program to link 4711"), "{error}");
     });
 }
 
 #[test]
-fn a_foreign_program_with_our_name_stops_nobody_who_does_not_mean_that_device() {
+fn a_foreign_program_with_our_name_only_stops_commands_for_its_device() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let (device, _) = netlink.add_pair(&pair()).unwrap();
-        sys::prog_attach(device, named(&array_map(), *b"master_rx\0\0\0"), AT).unwrap();
+        bpf::prog_attach(device, named(&array_map(), *b"master_rx\0\0\0"), AT).unwrap();
         assert!(Port::all(&netlink).unwrap().is_empty());
         let Err(refused) = Port::find(&netlink, device) else { panic!("taken for ours") };
-        assert!(refused.to_string().contains("not made by this version"), "{refused}");
+        assert!(refused.to_string().contains("this version of ipvl did not load it"), "{refused}");
     });
 }
 
@@ -56,7 +56,7 @@ fn a_filter_comes_is_replaced_in_place_and_goes() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let (host, _) = netlink.add_pair(&pair()).unwrap();
-        let hook = Hook::Device(host);
+        let hook = FilterPoint::Device(host);
         assert!(netlink.bpf_filters(hook).unwrap().is_empty());
         assert!(!netlink.delete_bpf_filter(hook, 7).unwrap());
         assert!(netlink.add_clsact(host, None).unwrap());
@@ -64,7 +64,7 @@ fn a_filter_comes_is_replaced_in_place_and_goes() {
         exercise(&netlink, hook);
         assert!(netlink.delete_clsact(host).unwrap());
         assert!(!netlink.delete_clsact(host).unwrap());
-        assert!(netlink.bpf_filters(Hook::Device(4711)).unwrap().is_empty());
+        assert!(netlink.bpf_filters(FilterPoint::Device(4711)).unwrap().is_empty());
     });
 }
 
@@ -73,24 +73,24 @@ fn one_filter_on_a_block_serves_many_devices() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let (a, b) = netlink.add_pair(&pair()).unwrap();
-        assert!(netlink.bpf_filters(Hook::Block(9)).unwrap().is_empty());
+        assert!(netlink.bpf_filters(FilterPoint::Block(9)).unwrap().is_empty());
         assert!(netlink.add_clsact(a, Some(9)).unwrap() && netlink.add_clsact(b, Some(9)).unwrap());
-        exercise(&netlink, Hook::Block(9));
-        netlink.add_bpf_filter(Hook::Block(9), program(&array_map()), "ipvl", 7).unwrap();
+        exercise(&netlink, FilterPoint::Block(9));
+        netlink.add_bpf_filter(FilterPoint::Block(9), program(&array_map()), "ipvl", 7).unwrap();
         netlink.set_link(a, &LinkChange { up: Some(true), ..LinkChange::default() }).unwrap();
         assert!(netlink.delete_link(a).unwrap());
-        assert_eq!(netlink.bpf_filters(Hook::Block(9)).unwrap(), [], "the block goes with its last device");
+        assert_eq!(netlink.bpf_filters(FilterPoint::Block(9)).unwrap(), [], "the block goes with its last device");
     });
 }
 
-fn exercise(netlink: &Netlink, hook: Hook) {
+fn exercise(netlink: &Netlink, hook: FilterPoint) {
     let map = array_map();
     let programs = [program(&map), program(&map)];
     for program in &programs {
         netlink.add_bpf_filter(hook, program, "ipvl", 7).unwrap();
         let [filter] = &netlink.bpf_filters(hook).unwrap()[..] else { panic!("not one filter") };
         assert_eq!((filter.name.as_str(), filter.priority), ("ipvl", 7));
-        assert_eq!(filter.prog_id, sys::prog_info(program).unwrap().id);
+        assert_eq!(filter.prog_id, bpf::prog_info(program).unwrap().id);
     }
     assert!(netlink.delete_bpf_filter(hook, 7).unwrap());
     assert!(!netlink.delete_bpf_filter(hook, 7).unwrap());

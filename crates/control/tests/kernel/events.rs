@@ -7,13 +7,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+/// Any routing protocol will do.
+const PROTOCOL: u8 = 157;
+
 #[test]
 fn events_tell_what_happens_in_another_netns() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
         let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
-        let mut events = Events::open().unwrap();
+        let mut events = Events::open(PROTOCOL).unwrap();
         assert_eq!(events.next().unwrap(), None);
         netns::within(&other, || Netlink::open().unwrap().add_address(slave, ADDR, 24, 0).unwrap()).unwrap();
         netlink.add_address(host, ADDR, 32, 0).unwrap();
@@ -32,7 +35,7 @@ fn events_tell_what_happens_in_another_netns() {
 fn events_tell_ids_given_and_taken() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let mut events = Events::open().unwrap();
+        let mut events = Events::open(PROTOCOL).unwrap();
         netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.nsid_of_fd(&other).unwrap().unwrap();
         assert_eq!(wait_for(&mut events, |what| *what == What::NewNsid(nsid)), (None, None));
@@ -46,7 +49,7 @@ fn lost_events_are_told_once_and_later_ones_still_come() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let (host, _) = netlink.add_pair(&pair()).unwrap();
-        let mut events = Events::open().unwrap();
+        let mut events = Events::open(PROTOCOL).unwrap();
         rustix::net::sockopt::set_socket_recv_buffer_size(&events, 4096).unwrap();
         for mtu in 1000..1100 {
             netlink.set_link(host, &LinkChange { mtu: Some(mtu), ..LinkChange::default() }).unwrap();

@@ -2,8 +2,9 @@
 
 use crate::{fresh_netns, in_fresh_netns, pair};
 use ipvl_control::NetnsRef;
+use ipvl_control::kernel::finder::{self, Finder};
 use ipvl_control::kernel::netlink::{Netlink, PairSpec};
-use ipvl_control::kernel::netns::{self, Finder};
+use ipvl_control::kernel::netns;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +24,7 @@ fn a_netns_is_found_by_its_id_through_a_process_or_a_descriptor() {
         drop(other);
         let found = finder.find(&netlink, nsid).unwrap().expect("the process leads there");
         assert!(netns::same(&found, netns::open(&NetnsRef::Pid(inside.id())).unwrap()).unwrap());
-        assert_eq!(netns::name_of(&netlink, nsid), None);
+        assert_eq!(finder::name_of(&netlink, nsid), None);
         drop(found);
         end(&mut inside);
         assert!(finder.find(&netlink, nsid).unwrap().is_none());
@@ -33,12 +34,12 @@ fn a_netns_is_found_by_its_id_through_a_process_or_a_descriptor() {
 #[test]
 fn the_last_user_knows_that_it_is() {
     in_fresh_netns(|| {
-        assert!(netns::last_user(&[]).unwrap());
+        assert!(finder::last_user(&[]).unwrap());
         let mut inside = sleeper(Stdio::null());
-        assert!(!netns::last_user(&[]).unwrap());
-        assert!(netns::last_user(&[inside.id()]).unwrap());
+        assert!(!finder::last_user(&[]).unwrap());
+        assert!(finder::last_user(&[inside.id()]).unwrap());
         end(&mut inside);
-        assert!(netns::last_user(&[]).unwrap());
+        assert!(finder::last_user(&[]).unwrap());
     });
 }
 
@@ -47,9 +48,9 @@ fn a_descriptor_elsewhere_is_a_user() {
     in_fresh_netns(|| {
         let own = netns::own().unwrap();
         let mut elsewhere = netns::within(fresh_netns(), || sleeper(Stdio::from(own))).unwrap();
-        assert!(!netns::last_user(&[]).unwrap());
+        assert!(!finder::last_user(&[]).unwrap());
         end(&mut elsewhere);
-        assert!(netns::last_user(&[]).unwrap());
+        assert!(finder::last_user(&[]).unwrap());
     });
 }
 
@@ -63,9 +64,9 @@ fn a_mount_in_another_mount_namespace_is_a_user_and_a_way_in() {
             Command::new("unshare").args(["-m", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
         BufReader::new(elsewhere.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
         wait_for_other_netns(&elsewhere, &own);
-        assert!(!netns::last_user(&[]).unwrap());
+        assert!(!finder::last_user(&[]).unwrap());
         end(&mut elsewhere);
-        assert!(netns::last_user(&[]).unwrap());
+        assert!(finder::last_user(&[]).unwrap());
     });
 }
 
@@ -113,7 +114,7 @@ fn the_initial_netns_has_no_last_user() {
         return eprintln!("skipped: the initial netns is out of sight");
     };
     let everybody: Vec<u32> = (1..100_000).collect();
-    assert!(!netns::within(initial, || netns::last_user(&everybody)).unwrap().unwrap());
+    assert!(!netns::within(initial, || finder::last_user(&everybody)).unwrap().unwrap());
 }
 
 #[test]

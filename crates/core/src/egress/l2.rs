@@ -1,11 +1,12 @@
-//! Where does an l2 slave's frame go? Its own stack has done everything; frames are switched.
+//! Where does an l2 slave's frame go? The slave's own stack has done layer 3; here frames are switched.
 
-use super::{Outgoing, SiblingPath};
+use super::outgoing::{Outgoing, SiblingPath};
 use crate::abi::PortEntry;
-use crate::frame::{Frame, Tables};
+use crate::frame::Frame;
 use crate::options::{Flag, Mode};
 use crate::owner::Owner;
-use crate::verdict::{Action, Flood, FloodTo, Reason, Then, Verdict};
+use crate::tables::Tables;
+use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 use crate::wire::Protocol;
 
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
@@ -15,7 +16,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         if self.port.has(PortEntry::IP_ONLY) {
             return Err(Reason::NotIp.into());
         }
-        if let Some(verdict) = self.question()? {
+        if let Some(verdict) = self.solicitation()? {
             return Ok(verdict);
         }
         if self.eth.dst.is_group() {
@@ -27,10 +28,11 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         }
     }
 
-    /// A question for an address whose owner is known goes to the owner alone, or is answered for it. One for the
-    /// sender's own address, which it probes before use, concerns the outside only: no sibling has it.
+    /// An ARP request or neighbour solicitation for an address with a known owner goes to the owner alone, or is answered
+    /// here. One for the sender's own address is a probe before use: it goes to the wire only, since no sibling has the
+    /// address.
     #[inline(always)]
-    fn question(&self) -> Result<Option<Verdict>, Verdict> {
+    fn solicitation(&self) -> Result<Option<Verdict>, Verdict> {
         if !self.packet.is_solicitation() {
             return Ok(None);
         }
@@ -49,7 +51,8 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         }
     }
 
-    /// Broadcast and multicast: to the siblings that share flag bridge, and out. Mirrors `ipvlan_multicast_enqueue`.
+    /// Broadcast and multicast: to the siblings with flag bridge if the sender has it too, and to the wire. Mirrors
+    /// `ipvlan_multicast_enqueue`.
     #[inline(always)]
     fn group(&self) -> Verdict {
         self.flood(match self.sender.slave.flag() {
@@ -58,19 +61,19 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
         })
     }
 
-    /// To these, out, and up the host's stack if the slave reaches the host.
+    /// Copies `to` these siblings; the frame itself goes to the wire, and up the host's stack if the slave has host access.
     #[inline(always)]
     fn flood(&self, to: FloodTo) -> Verdict {
         let then = match (self.port.has(PortEntry::MASTER_GONE), self.sender.slave.host()) {
-            (false, false) => Then::Wire,
-            (false, true) => Then::WireAndHost,
-            (true, false) => Then::Nowhere,
-            (true, true) => Then::Host,
+            (false, false) => FloodThen::Wire,
+            (false, true) => FloodThen::WireAndHost,
+            (true, false) => FloodThen::Nowhere,
+            (true, true) => FloodThen::Host,
         };
         Action::Flood(Flood { from: self.sender.slot, to, then }).into()
     }
 
-    /// A frame to the MAC that the host and all slaves share: the IP address tells who is meant.
+    /// A frame to the MAC address that the host and all slaves share: the destination IP address tells them apart.
     #[inline(always)]
     fn shared_mac(&self) -> Result<Verdict, Verdict> {
         match self.tables.owner(self.packet.dst) {
@@ -82,11 +85,15 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
                 }
             }
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
-            _ if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
-            _ if matches!(self.packet.protocol, Protocol::Other) && !self.sender.slave.host() => {
-                Err(Reason::NotIp.into())
-            }
-            _ => self.to_host(),
+            Owner::Host | Owner::Nobody if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
+            Owner::Host | Owner::Nobody if self.is_unknown() && !self.sender.slave.host() => Err(Reason::NotIp.into()),
+            Owner::Host | Owner::Nobody => self.to_host(),
         }
+    }
+
+    /// Whether it carries neither IP nor ARP.
+    #[inline(always)]
+    fn is_unknown(&self) -> bool {
+        matches!(self.packet.protocol, Protocol::Other)
     }
 }

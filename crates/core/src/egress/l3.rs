@@ -1,14 +1,15 @@
-//! Where does an l3 or l3s slave's packet go? Its stack works up to L3; the master's stack routes.
+//! Where does an l3 or l3s slave's packet go? The slave's stack works up to layer 3; the master's stack routes.
 
-use super::{Outgoing, SiblingPath};
-use crate::frame::{Frame, Tables};
+use super::outgoing::{Outgoing, SiblingPath};
+use crate::frame::Frame;
 use crate::options::Mode;
 use crate::owner::Owner;
+use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};
-use crate::wire::{HEADER_LEN, Protocol, checksum_holds};
+use crate::wire::{Protocol, checksum_holds};
 
 impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
-    /// Mirrors `ipvlan_xmit_mode_l3`.
+    /// Mirrors `ipvlan_xmit_mode_l3`. In l3s the host's stack and its netfilter hooks see both directions.
     #[inline(always)]
     pub(super) fn l3(&self) -> Result<Verdict, Verdict> {
         let dst = self.packet.dst;
@@ -27,21 +28,15 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
                 }
             }
             Owner::Host => self.to_host(),
-            Owner::Nobody if self.symmetric() => Ok(Action::Host.into()),
+            Owner::Nobody if self.sender.slave.mode() == Mode::L3s => Ok(Action::Host.into()),
             Owner::Nobody => self.routed(),
         }
     }
 
-    /// l3s: the host's stack and its hooks see both directions.
-    #[inline(always)]
-    fn symmetric(&self) -> bool {
-        self.sender.slave.mode() == Mode::L3s
-    }
-
-    /// Out by the host's routing table, which also knows what is too large but may be fragmented.
+    /// Out by the host's routing table, which also decides on what exceeds the MTU but may be fragmented.
     #[inline(always)]
     fn routed(&self) -> Result<Verdict, Verdict> {
-        if matches!(self.packet.protocol, Protocol::V4) && !checksum_holds(self.frame, HEADER_LEN) {
+        if matches!(self.packet.protocol, Protocol::V4) && !checksum_holds(self.frame) {
             return Err(Reason::Malformed.into());
         }
         let too_big = self.packet.len > self.port.mtu && !self.frame.is_gso();

@@ -1,10 +1,13 @@
-//! Who sends an Ethernet frame to whom, and what is in it (IEEE 802.3)?
+//! What does an Ethernet header say, and how is one written (IEEE 802.3)?
 
+use super::field::{ETH_HLEN, IPV4_HLEN, ethernet as field};
 use crate::addr::Mac;
 use crate::frame::Frame;
 
-/// Length of the header in bytes, without a tag.
-pub const HEADER_LEN: usize = 14;
+/// Length in bytes of the two addresses, with which a frame begins.
+pub const ADDRESSES_LEN: usize = field::SRC.end;
+/// Where a frame has its destination address.
+pub const ETH_DST: usize = field::DST.start;
 
 /// The EtherTypes that a decision knows (IEEE 802 numbers).
 #[allow(missing_docs, reason = "each is the registered name")]
@@ -24,7 +27,7 @@ pub struct Ethernet {
     pub dst: Mac,
     /// Source address.
     pub src: Mac,
-    /// What follows.
+    /// The protocol that follows.
     pub ethertype: u16,
 }
 
@@ -32,12 +35,41 @@ impl Ethernet {
     /// Reads the header; `None` if the frame is shorter.
     #[inline(always)]
     pub fn parse(frame: &impl Frame) -> Option<Self> {
-        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = frame.read::<HEADER_LEN>(0)?;
+        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = frame.read::<ETH_HLEN>(0)?;
         Some(Self {
             dst: Mac([d0, d1, d2, d3, d4, d5]),
             src: Mac([s0, s1, s2, s3, s4, s5]),
             ethertype: u16::from_be_bytes([t0, t1]),
         })
+    }
+
+    /// As [`Ethernet::parse`]; `None` also if the frame is too short for an IPv4 header behind it. The frame's length is
+    /// compared in the same way as by [`super::Ipv4Header`], so the eBPF program compares it once for both headers.
+    #[inline(always)]
+    pub(crate) fn parse_plain(frame: &impl Frame) -> Option<Self> {
+        const MIN: usize = ETH_HLEN + IPV4_HLEN;
+        Some(Self {
+            dst: Mac(frame.head::<MIN, 6>(field::DST.start)?),
+            src: Mac(frame.head::<MIN, 6>(field::SRC.start)?),
+            ethertype: u16::from_be_bytes(frame.head::<MIN, 2>(field::ETHERTYPE.start)?),
+        })
+    }
+
+    /// The two addresses as they begin a header.
+    #[inline(always)]
+    pub fn addresses(dst: Mac, src: Mac) -> [u8; ADDRESSES_LEN] {
+        let mut addresses = [0; ADDRESSES_LEN];
+        addresses[field::DST].copy_from_slice(&dst.0);
+        addresses[field::SRC].copy_from_slice(&src.0);
+        addresses
+    }
+
+    /// Writes the header to the start of `frame`.
+    #[inline(always)]
+    pub(crate) fn write(&self, frame: &mut [u8]) {
+        frame[field::DST].copy_from_slice(&self.dst.0);
+        frame[field::SRC].copy_from_slice(&self.src.0);
+        frame[field::ETHERTYPE].copy_from_slice(&self.ethertype.to_be_bytes());
     }
 
     /// Whether a VLAN tag follows the addresses.

@@ -1,45 +1,139 @@
-//! Whom is an IPv6 packet from and for, and is it neighbour discovery (RFC 8200, RFC 4861)?
+//! From which address to which is an IPv6 packet, and is it neighbour discovery (RFC 8200, RFC 4861)? How is a header
+//! written?
 
-use super::{NeighbourMessage, Packet, Protocol};
-use crate::addr::Addr;
+use super::field::{ETH_HLEN, IPV6_HLEN, icmp, ipv6 as field};
+use super::ndisc;
+use super::packet::{Packet, Protocol};
+use super::protocol::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ICMPV6, ROUTING};
+use crate::addr::{Addr, Words};
 use crate::frame::Frame;
 use crate::verdict::Reason;
 
-/// Length of the fixed header in bytes.
-const HEADER_LEN: usize = 40;
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const AUTHENTICATION: u8 = 51;
-pub(crate) const ICMPV6: u8 = 58;
-const DESTINATION_OPTIONS: u8 = 60;
-const SOLICITATION: u8 = 135;
-pub(crate) const ADVERTISEMENT: u8 = 136;
-/// More than any honest packet has; who hides behind more is dropped.
+/// Version 6, traffic class and flow label 0.
+const VERSION_6: [u8; 4] = [0x60, 0, 0, 0];
+/// How many extension headers are followed in search of neighbour discovery. A packet with more is dropped: it could be a
+/// neighbour advertisement for an address that the guard denies.
 const MAX_EXTENSIONS: usize = 6;
 
-/// Reads the header at `offset`; an IPv4-mapped address has no place in it (RFC 4942, 2.2). Reads also the headers behind it as far as
-/// neighbour discovery may hide there. A GSO packet's
-/// payload length is not checked: it may be 0 (BIG TCP).
+/// The IPv6 header behind an Ethernet header, read field by field.
+///
+/// Each field is `None` if the frame ends before the header does. All are read by [`Frame::head`].
+#[derive(Clone, Copy)]
+pub(crate) struct Ipv6Header<'a, F>(pub &'a F);
+
+impl<F: Frame> Ipv6Header<'_, F> {
+    /// Whether the version is 6.
+    #[inline(always)]
+    pub fn is_v6(&self) -> Option<bool> {
+        self.read::<1>(field::VERSION_CLASS_FLOW.start).map(|[first]| first >> 4 == 6)
+    }
+
+    /// Version, traffic class and flow label, as they are in the packet.
+    #[inline(always)]
+    pub fn version_class_flow(&self) -> Option<[u8; 4]> {
+        self.read(field::VERSION_CLASS_FLOW.start)
+    }
+
+    /// Length in bytes of what follows the header.
+    #[inline(always)]
+    pub fn payload_len(&self) -> Option<u16> {
+        self.read::<2>(field::PAYLOAD_LEN.start).map(u16::from_be_bytes)
+    }
+
+    /// Which header follows, or which protocol.
+    #[inline(always)]
+    pub fn next_header(&self) -> Option<u8> {
+        self.read::<1>(field::NEXT_HEADER).map(|[next]| next)
+    }
+
+    /// Whether an ICMPv6 error follows the header at once; `None` also if nothing does.
+    #[inline(always)]
+    pub fn is_icmp_error(&self) -> Option<bool> {
+        let [kind] = self.0.read::<1>(ETH_HLEN + IPV6_HLEN + icmp::TYPE)?;
+        Some(self.next_header()? == ICMPV6 && kind < 128)
+    }
+
+    /// Source address.
+    #[inline(always)]
+    pub fn src(&self) -> Option<[u8; 16]> {
+        self.read(field::SRC.start)
+    }
+
+    /// Destination address.
+    #[inline(always)]
+    pub fn dst(&self) -> Option<[u8; 16]> {
+        self.read(field::DST.start)
+    }
+
+    /// Source address, in machine words.
+    #[inline(always)]
+    pub fn src_words(&self) -> Option<Words> {
+        self.words(field::SRC.start)
+    }
+
+    /// Destination address, in machine words.
+    #[inline(always)]
+    pub fn dst_words(&self) -> Option<Words> {
+        self.words(field::DST.start)
+    }
+
+    #[inline(always)]
+    fn words(&self, at: usize) -> Option<Words> {
+        Some(Words::v6(self.read(at)?, self.read(at + 8)?))
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.0.head::<{ ETH_HLEN + IPV6_HLEN }, N>(ETH_HLEN + at)
+    }
+}
+
+/// The fields of a header that is to be written; traffic class and flow label are 0.
+pub(crate) struct Ipv6Fields {
+    /// Length in bytes of what follows the header.
+    pub payload_len: u16,
+    pub next_header: u8,
+    pub hop_limit: u8,
+    pub src: Addr,
+    pub dst: Addr,
+}
+
+impl Ipv6Fields {
+    /// Writes the header to the start of `packet`.
+    #[inline(always)]
+    pub fn write(&self, packet: &mut [u8]) {
+        packet[field::VERSION_CLASS_FLOW].copy_from_slice(&VERSION_6);
+        packet[field::PAYLOAD_LEN].copy_from_slice(&self.payload_len.to_be_bytes());
+        packet[field::NEXT_HEADER] = self.next_header;
+        packet[field::HOP_LIMIT] = self.hop_limit;
+        packet[field::SRC].copy_from_slice(&self.src.0);
+        packet[field::DST].copy_from_slice(&self.dst.0);
+    }
+}
+
+/// Reads the header at `offset`, and the extension headers behind it as far as neighbour discovery may follow them. An
+/// IPv4-mapped address is not allowed (RFC 4942, 2.2). A GSO packet's payload length is not checked: it may be 0 (BIG
+/// TCP).
 #[inline(always)]
 pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason> {
     let [first, _, _, _, l0, l1, next, hops] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
-    let src = Addr(frame.read::<16>(offset + 8).ok_or(Reason::Truncated)?);
-    let dst = Addr(frame.read::<16>(offset + 24).ok_or(Reason::Truncated)?);
+    let src = Addr(frame.read::<16>(offset + field::SRC.start).ok_or(Reason::Truncated)?);
+    let dst = Addr(frame.read::<16>(offset + field::DST.start).ok_or(Reason::Truncated)?);
     let payload_len = u16::from_be_bytes([l0, l1]);
-    let present = frame.len().saturating_sub(offset + HEADER_LEN);
+    let present = frame.len().saturating_sub(offset + IPV6_HLEN);
     if src.as_v4().is_some() || dst.as_v4().is_some() {
         return Err(Reason::Malformed);
     }
     if first >> 4 != 6 || (!frame.is_gso() && usize::from(payload_len) > present) {
         return Err(Reason::Malformed);
     }
-    let len = u32::from(payload_len) + HEADER_LEN as u32;
+    let len = u32::from(payload_len) + IPV6_HLEN as u32;
     let packet = Packet { protocol: Protocol::V6, src, dst, len, ..Packet::OTHER };
     match next {
-        // From off the link, so it is not neighbour discovery (RFC 4861, 7.1).
+        // A router has passed it on, so it is not valid neighbour discovery (RFC 4861, 7.1).
         _ if hops != u8::MAX => Ok(packet),
-        ICMPV6 => neighbour(frame, offset + HEADER_LEN, packet),
-        next if is_extension(next) => behind_extensions(frame, offset + HEADER_LEN, next, packet),
+        ICMPV6 => ndisc::parse(frame, offset + IPV6_HLEN, packet),
+        next if is_extension(next) => behind_extensions(frame, offset + IPV6_HLEN, next, packet),
         _ => Ok(packet),
     }
 }
@@ -49,13 +143,13 @@ fn is_extension(header: u8) -> bool {
     matches!(header, HOP_BY_HOP | ROUTING | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 
-/// Walks the extension headers. A fragment ends the walk: neighbour discovery in fragments is void (RFC 6980).
+/// Walks the extension headers. A fragment header ends the walk: nodes ignore fragmented neighbour discovery (RFC 6980).
 #[inline(always)]
 fn behind_extensions(frame: &impl Frame, start: usize, first: u8, packet: Packet) -> Result<Packet, Reason> {
     let (mut at, mut header) = (start, first);
     for _ in 0..=MAX_EXTENSIONS {
         if header == ICMPV6 {
-            return neighbour(frame, at, packet);
+            return ndisc::parse(frame, at, packet);
         }
         if !is_extension(header) {
             return Ok(packet);
@@ -65,17 +159,4 @@ fn behind_extensions(frame: &impl Frame, start: usize, first: u8, packet: Packet
         header = next;
     }
     Err(Reason::Malformed)
-}
-
-/// What the ICMPv6 message at `at` says about an address.
-#[inline(always)]
-fn neighbour(frame: &impl Frame, at: usize, packet: Packet) -> Result<Packet, Reason> {
-    let [kind] = frame.read_at::<1>(at).ok_or(Reason::Truncated)?;
-    let message = match kind {
-        SOLICITATION => NeighbourMessage::Solicitation,
-        ADVERTISEMENT => NeighbourMessage::Advertisement,
-        _ => return Ok(packet),
-    };
-    let target = Addr(frame.read_at::<16>(at + 8).ok_or(Reason::Truncated)?);
-    Ok(Packet { message, target, ..packet })
 }

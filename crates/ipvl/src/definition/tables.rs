@@ -106,10 +106,7 @@ const LINK: Object = Object {
 };
 
 const LINK_ADD: &[Word] = &[
-    pair("link", Value::Master, keys::MASTER.about)
-        .or(keys::MASTER.aliases)
-        .abbreviable()
-        .required(),
+    pair("link", Value::Master, keys::MASTER.about).or(keys::MASTER.aliases).abbreviable().required(),
     bare("name", Value::NewName, "Its name; ipvl0, ipvl1, ... by default.").or(&["dev"]),
     pair("mtu", Value::Mtu, keys::MTU.about).or(keys::MTU.aliases),
     pair("address", Value::Mac, "Only the master's own MAC address is possible.").abbreviable(),

@@ -78,7 +78,7 @@ fn entry(text: &str, slave: &str) -> AddressEntry {
         prefix_len: if is_v4(addr) { 32 } else { 128 },
         slave: Some(slave.to_owned()),
         master: "eth0".to_owned(),
-        origin: Origin::Device,
+        status: AddressStatus::Device,
         owner: None,
     }
 }

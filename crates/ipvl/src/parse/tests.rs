@@ -109,7 +109,7 @@ fn the_other_commands_are_understood() {
         ("stats dev ipvl0", r#"Stats { name: Some("ipvl0") }"#),
         ("doctor", r#"Doctor"#),
         ("agent", r#"Agent(WhileNeeded)"#),
-        ("agent stay", r#"Agent(ForGood)"#),
+        ("agent stay", r#"Agent(Service)"#),
         ("man", r#"Man { page: "ipvl" }"#),
         ("man target/man", r#"ManAll { dir: "target/man" }"#),
         ("completions zsh", r#"Completion { shell: Zsh }"#),

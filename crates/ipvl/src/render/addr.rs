@@ -2,7 +2,7 @@
 
 use super::Style;
 use crate::names::Named;
-use ipvl_control::{AddressEntry, Origin};
+use ipvl_control::{AddressEntry, AddressStatus};
 use serde_json::{Value, json};
 
 /// All of `entries`, one a line.
@@ -16,11 +16,11 @@ pub fn text(entry: &AddressEntry) -> String {
         Some(slave) => format!("dev {slave}"),
         None => "host".to_owned(),
     };
-    let origin = match (entry.origin, &entry.owner) {
-        (Origin::Conflict, Some(owner)) => format!("conflict with {owner}"),
-        (origin, _) => origin.word().to_owned(),
+    let status = match (entry.status, &entry.owner) {
+        (AddressStatus::Conflict, Some(owner)) => format!("conflict with {owner}"),
+        (status, _) => status.word().to_owned(),
     };
-    format!("{} {owner} master {} {origin}\n", prefix(entry), entry.master)
+    format!("{} {owner} master {} {status}\n", prefix(entry), entry.master)
 }
 
 /// The same for programs.
@@ -30,7 +30,7 @@ pub fn json(entry: &AddressEntry) -> Value {
         "prefixlen": entry.prefix_len,
         "dev": entry.slave,
         "master": entry.master,
-        "origin": entry.origin.word(),
+        "origin": entry.status.word(),
     });
     if let Some(owner) = &entry.owner {
         all["owner"] = json!(owner);
@@ -58,13 +58,13 @@ mod tests {
             prefix_len: 32,
             slave: Some("ipvl0".to_owned()),
             master: "eth0".to_owned(),
-            origin: Origin::Device,
+            status: AddressStatus::Device,
             owner: None,
         };
         let host = AddressEntry { slave: None, ..entry.clone() };
-        let declared = AddressEntry { prefix_len: 24, origin: Origin::Declared, ..entry.clone() };
+        let declared = AddressEntry { prefix_len: 24, status: AddressStatus::Declared, ..entry.clone() };
         let owner = Some("ipvl1".to_owned());
-        let conflict = AddressEntry { origin: Origin::Conflict, owner, ..entry.clone() };
+        let conflict = AddressEntry { status: AddressStatus::Conflict, owner, ..entry.clone() };
         let expected = "10.0.0.10 dev ipvl0 master eth0 device\n\
                         10.0.0.10 host master eth0 device\n\
                         10.0.0.10/24 dev ipvl0 master eth0 declared\n\

@@ -1,8 +1,7 @@
 //! How is it shown what `apply` does? As a diff: a line a slave, and below it what else is new or gone.
 
-use super::harmless;
-use super::options;
-use ipvl_control::apply::{Difference, Drift, Plan, Present, Step, Wish};
+use super::{harmless, options};
+use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
 use ipvl_control::{Change, NetnsRef};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use std::collections::BTreeSet;
@@ -15,20 +14,20 @@ pub fn plan(plan: &Plan) -> String {
         text += &match step {
             Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
             Step::Change(difference) => changed(difference),
-            Step::Make(wish) => made(wish),
+            Step::Make(link) => made(link),
         };
     }
     harmless(&(text + &summary(plan)))
 }
 
-fn made(wish: &Wish) -> String {
-    let spec = &wish.spec;
-    let mut text = format!("+ {} of {}", wish.name, spec.master);
-    wish.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
+fn made(link: &DesiredLink) -> String {
+    let spec = &link.spec;
+    let mut text = format!("+ {} of {}", link.name, spec.master);
+    link.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
     _ = write!(text, " {}", options::in_words(spec.options));
     spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
-    text += if wish.up { " up\n" } else { " down\n" };
-    text + &lines('+', "address", wish.addresses.as_ref()) + &lines('+', "declared", wish.declared.as_ref())
+    text += if link.up { " up\n" } else { " down\n" };
+    text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
 }
 
 fn changed(difference: &Difference) -> String {
@@ -36,11 +35,11 @@ fn changed(difference: &Difference) -> String {
     let words = words(was, change);
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
-    head + &drift("address", addresses) + &drift("declared", declared)
+    head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
 }
 
 /// Each change, with what it was before.
-fn words(was: &Present, change: &Change) -> Vec<String> {
+fn words(was: &ActualLink, change: &Change) -> Vec<String> {
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
     let state = |up: bool| if up { "up" } else { "down" };
     let netns = change.netns.as_ref().map(|netns| match netns {
@@ -61,15 +60,15 @@ fn words(was: &Present, change: &Change) -> Vec<String> {
     place.into_iter().chain(options).chain(device).flatten().collect()
 }
 
-fn drift(what: &str, drift: &Drift) -> String {
-    lines('-', what, Some(&drift.remove)) + &lines('+', what, Some(&drift.add))
+fn addr_diff(what: &str, diff: &AddrDiff) -> String {
+    lines('-', what, Some(&diff.remove)) + &lines('+', what, Some(&diff.add))
 }
 
 fn lines(sign: char, what: &str, addresses: Option<&BTreeSet<(Addr, u8)>>) -> String {
     addresses.into_iter().flatten().map(|(addr, len)| format!("{sign}     {what} {addr}/{len}\n")).collect()
 }
 
-fn place(slave: &Present) -> String {
+fn place(slave: &ActualLink) -> String {
     slave.netns.as_ref().map_or_else(String::new, |name| format!(" netns {name}"))
 }
 

@@ -68,7 +68,8 @@ fn dropped(line: &Statistics) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Counters, Reason};
+    use ipvl_core::Reason;
+    use ipvl_core::maps::Counters;
 
     #[test]
     fn counters_and_reasons_are_named() {

@@ -19,18 +19,18 @@ const PACE: Duration = Duration::from_secs(1);
 /// Applies files.
 pub fn run(application: &Application) -> Result<(), Failure> {
     let texts = texts(&application.paths)?;
-    let wishes = backend::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+    let desired = backend::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
     let deadline = Instant::now() + application.wait;
-    while !backend::missing_masters(&wishes)?.is_empty() && Instant::now() < deadline {
+    while !backend::missing_masters(&desired)?.is_empty() && Instant::now() < deadline {
         thread::sleep(LOOK);
     }
-    let plan = backend::plan(&wishes, &backend::observe(&wishes)?, application.prune)?;
+    let plan = backend::plan(&desired, &backend::observe(&desired)?, application.prune)?;
     show(&render::plan(&plan))?;
     if application.dry_run || plan.is_empty() {
         return Ok(());
     }
     let mut progress = Progress::of(plan.steps.len());
-    Ok(backend::carry_out(&plan, |done| progress.tell(done))?)
+    Ok(backend::carry_out(&plan, |done| progress.show(done))?)
 }
 
 /// The files and what is in them, in the order of their names where a directory has several.
@@ -75,7 +75,7 @@ impl Progress {
         Self { all, next: Instant::now() + PACE, terminal: io::stderr().is_terminal() }
     }
 
-    fn tell(&mut self, done: usize) {
+    fn show(&mut self, done: usize) {
         let last = self.terminal && done == self.all;
         if Instant::now() < self.next && !last {
             return;

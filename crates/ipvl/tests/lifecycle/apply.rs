@@ -138,7 +138,7 @@ fn a_bad_file_changes_nothing_at_all() {
         (new("addresses = [\"10.0.0.1/24\"]"), "[[link]] 2 \"b\": addresses: 10.0.0.1 belongs to the host"),
         (new("addresses = [\"10.0.0.40/24\"]"), "[[link]] 2 \"b\": addresses: 10.0.0.40 belongs to mine"),
         (new("type = \"ipvtap\"\nuser = \"nobody-has-this-name\""), "there is no user nobody-has-this-name"),
-        (new("mtu = 9000"), "mtu: the master's is 1500, and no slave's can be above it"),
+        (new("mtu = 9000"), "mtu: the master's is 1500, and a slave's cannot be larger"),
     ] {
         file.write("a.toml", &text);
         let said = file.refused("");

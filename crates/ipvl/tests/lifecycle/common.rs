@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ipvl_control::kernel::netlink::{Hook, Netlink};
-use ipvl_control::kernel::sys::{self, AttachType};
+use ipvl_control::kernel::bpf::{self, AttachType};
+use ipvl_control::kernel::netlink::{FilterPoint, Netlink};
 use ipvl_testbed::{Lab, Netns, Output, ipvl_path, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -86,21 +86,21 @@ pub fn programs(netns: &Netns) -> Vec<(String, String, u32)> {
         let links = netlink.links(None).expect("links").into_iter();
         links
             .flat_map(|link| attached(&netlink, link.ifindex).into_iter().map(move |id| (link.name.clone(), id)))
-            .filter_map(|(device, id)| Some((device, sys::prog_info(sys::prog_fd_by_id(id).ok()?).ok()?.name, id)))
+            .filter_map(|(device, id)| Some((device, bpf::prog_info(bpf::prog_fd_by_id(id).ok()?).ok()?.name, id)))
             .collect()
     })
 }
 
 fn attached(netlink: &Netlink, ifindex: u32) -> Vec<u32> {
-    let mut ids = sys::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default();
-    let filters = netlink.bpf_filters(Hook::Device(ifindex)).unwrap_or_default();
+    let mut ids = bpf::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default();
+    let filters = netlink.bpf_filters(FilterPoint::Device(ifindex)).unwrap_or_default();
     ids.extend(filters.into_iter().map(|filter| filter.prog_id));
     ids
 }
 
 /// Whether a program is loaded, attached or not.
 pub fn is_loaded(id: u32) -> bool {
-    sys::prog_fd_by_id(id).is_ok()
+    bpf::prog_fd_by_id(id).is_ok()
 }
 
 /// The names of all host ends here.

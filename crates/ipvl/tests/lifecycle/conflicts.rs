@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipvl_control::kernel::netlink::Netlink;
-use ipvl_control::{AddressEntry, Origin};
+use ipvl_control::{AddressEntry, AddressStatus};
 use ipvl_core::Addr;
 use ipvl_testbed::{Lab, Netns, require_root, wait_until};
 
@@ -106,10 +106,10 @@ impl Race {
         let lines: Vec<_> = table.iter().filter(|entry| entry.addr == Addr::from(self.addr)).collect();
         let names = self.slaves.map(|n| format!("ipvl{n}"));
         let place = |entry: &AddressEntry| names.iter().position(|name| entry.slave.as_ref() == Some(name));
-        let owners: Vec<_> = lines.iter().filter(|entry| entry.origin == Origin::Device).collect();
+        let owners: Vec<_> = lines.iter().filter(|entry| entry.status == AddressStatus::Device).collect();
         let losers: BTreeSet<_> = lines
             .iter()
-            .filter(|entry| entry.origin == Origin::Conflict)
+            .filter(|entry| entry.status == AddressStatus::Conflict)
             .map(|entry| (place(entry), entry.owner.clone()))
             .collect();
         let expected = match owners[..] {
@@ -149,7 +149,10 @@ fn delivered(lab: &Lab, race: &Race) -> Option<String> {
     let target = SocketAddr::new(race.addr, 7);
     let sockets = race.slaves.map(|n| receiver(&lab.slaves[n], target));
     send(&lab.ext, target);
-    let got = [owner, 1 - owner].map(|n| sockets[n].recv(&mut [0; 8]).is_ok());
+    let arrives = sockets[owner].recv(&mut [0; 8]).is_ok();
+    lab.rest().wait();
+    sockets[1 - owner].set_nonblocking(true).expect("not to wait any more");
+    let got = [arrives, sockets[1 - owner].recv(&mut [0; 8]).is_ok()];
     (got != [true, false]).then(|| format!("{}: owner and other got {got:?}", race.addr))
 }
 
@@ -160,7 +163,7 @@ fn handed_over(lab: &Lab, race: &Race) -> Option<String> {
     let (from, to) = (race.slaves[owner], format!("ipvl{}", race.slaves[1 - owner]));
     run(&lab.slaves[from], &format!("ip addr del {}/{} dev ipvl{from}", race.addr, race.len()));
     let has_it = |entry: &AddressEntry| {
-        entry.addr == race.addr.into() && entry.slave.as_ref() == Some(&to) && entry.origin == Origin::Device
+        entry.addr == race.addr.into() && entry.slave.as_ref() == Some(&to) && entry.status == AddressStatus::Device
     };
     if !wait_until(SOON, || read().iter().any(has_it)) {
         return Some(format!("{} has not gone to {to}: {:?}", race.addr, read()));

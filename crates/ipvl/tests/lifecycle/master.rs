@@ -1,7 +1,5 @@
 //! Do slaves follow their master: its address, MTU, carrier, name and end?
 
-use std::time::Duration;
-
 use ipvl_testbed::{EXT_V4, Lab, Netns, require_root};
 
 use crate::common::{Probe, agents, exec, link_value, links, pings_now, run, soon};
@@ -177,7 +175,7 @@ fn a_master_that_leaves_cuts_its_slaves_off_until_it_returns() {
     run(&elsewhere, "ip link set eth0 up");
     assert!(!pings_now(&lab.ext, "10.0.0.10"));
     let to_slave = std::net::Ipv4Addr::new(10, 0, 0, 10);
-    other.expect_none("what is for the slave", Duration::from_millis(50), |frame| frame.goes(EXT_V4, to_slave));
+    other.expect_none("what is for the slave", &lab.rest(), |frame| frame.goes(EXT_V4, to_slave));
     run(&elsewhere, &format!("ip link set eth0 netns {}", lab.host.name()));
     run(&lab.host, "ip addr add 10.0.0.1/24 dev eth0");
     run(&lab.host, "ip link set eth0 up");

@@ -233,7 +233,7 @@ impl Crowd {
 fn hears(port: &mut Port, frame: &[u8], marker: &[u8]) -> bool {
     let same = |seen: &Frame| seen.bytes == frame;
     port.expect("a broadcast", |seen| seen.bytes == marker);
-    port.count(Duration::ZERO, same) > 0
+    port.count(same) > 0
 }
 
 fn to_group(from: Mac, group: Mac) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! What is to be had of netkit, and nobody but its host end's owner can take it away? And who asks for it in vain?
 
+use ipvl_control::kernel::bpf::{self, AttachType};
 use ipvl_control::kernel::netlink::Netlink;
-use ipvl_control::kernel::sys::{self, AttachType};
 use ipvl_control::{Backend, Error};
 use ipvl_testbed::{Driver, Lab, require_device, require_root};
 
@@ -71,12 +71,12 @@ fn from_inside_nobody_takes_the_program_off() {
     let before = programs(&lab.host);
     let id = before.iter().find(|(_, program, _)| program == "slave_xmit").expect("the program").2;
     lab.slaves[0].within(|| {
-        let program = sys::prog_fd_by_id(id).expect("open it");
+        let program = bpf::prog_fd_by_id(id).expect("open it");
         let ifindex = Netlink::open().and_then(|netlink| netlink.link_by_name(&name, None)).expect("read").expect("it");
         for at in [AttachType::NetkitPeer, AttachType::NetkitPrimary] {
             let attempts = [
-                sys::prog_detach(ifindex.ifindex, &program, at).err(),
-                sys::prog_attach(ifindex.ifindex, &program, at).err(),
+                bpf::prog_detach(ifindex.ifindex, &program, at).err(),
+                bpf::prog_attach(ifindex.ifindex, &program, at).err(),
             ];
             let errnos = attempts.map(|error| error.as_ref().and_then(Error::errno));
             assert_eq!(errnos, [Some(libc::EACCES); 2]);
@@ -87,7 +87,7 @@ fn from_inside_nobody_takes_the_program_off() {
     let at_hook = |host_end: &str| {
         lab.host.within(|| {
             let link = Netlink::open().and_then(|netlink| netlink.link_by_name(host_end, None)).expect("read");
-            sys::prog_query(link.expect("the host end").ifindex, AttachType::NetkitPeer).expect("query")
+            bpf::prog_query(link.expect("the host end").ifindex, AttachType::NetkitPeer).expect("query")
         })
     };
     assert_eq!(at_hook("ipvlh0"), [id]);

@@ -1,4 +1,4 @@
-//! Does the plan ask for what is missing, for nothing else, and for nothing that cannot be?
+//! Does the plan do what is missing and nothing else, and are impossible files refused?
 
 use super::*;
 use crate::apply::read;
@@ -10,21 +10,21 @@ const OPTIONS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 #[test]
 fn what_is_not_there_is_made_and_a_second_time_nothing_is_done() {
-    let wishes =
-        wishes("[[netns]]\nname = \"new\"\n", &["name = \"a\"\nnetns = \"new\"\naddresses = [\"10.0.0.1/24\"]"]);
-    let first = plan(&wishes, &observed(vec![]), false).expect("a plan");
+    let desired =
+        desired("[[netns]]\nname = \"new\"\n", &["name = \"a\"\nnetns = \"new\"\naddresses = [\"10.0.0.1/24\"]"]);
+    let first = plan(&desired, &actual(vec![]), false).expect("a plan");
     assert_eq!((first.netns.len(), shape(&first)), (1, "make a".to_owned()));
-    let there = Present { netns: Some("new".to_owned()), addresses: set("10.0.0.1/24"), ..slave(7, "a") };
-    let mut after = observed(vec![there]);
+    let there = ActualLink { netns: Some("new".to_owned()), addresses: set("10.0.0.1/24"), ..slave(7, "a") };
+    let mut after = actual(vec![there]);
     after.netns.insert("new".to_owned());
-    let second = plan(&wishes, &after, false).expect("a plan");
+    let second = plan(&desired, &after, false).expect("a plan");
     assert!(second.is_empty() && second.unchanged == 1, "{second:?}");
 }
 
 #[test]
 fn what_can_be_changed_in_place_is() {
     let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nsiblings = \"direct\"\nguard = \"off\"";
-    let plan = plan(&wishes("", &[text]), &observed(vec![slave(7, "a")]), false).expect("a plan");
+    let plan = plan(&desired("", &[text]), &actual(vec![slave(7, "a")]), false).expect("a plan");
     let [Step::Change(difference)] = &plan.steps[..] else { panic!("{plan:?}") };
     let options = OptionsChange {
         mode: None,
@@ -40,34 +40,34 @@ fn what_can_be_changed_in_place_is() {
 
 #[test]
 fn addresses_are_those_of_the_file_if_it_has_any() {
-    let there = Present { addresses: set("10.0.0.1/24"), declared: set("10.1.0.0/16"), ..slave(7, "a") };
-    let drift = |text: &str| {
-        let plan = plan(&wishes("", &[text]), &observed(vec![there.clone()]), false).expect("a plan");
+    let there = ActualLink { addresses: set("10.0.0.1/24"), declared: set("10.1.0.0/16"), ..slave(7, "a") };
+    let diff = |text: &str| {
+        let plan = plan(&desired("", &[text]), &actual(vec![there.clone()]), false).expect("a plan");
         plan.steps.first().map(|step| match step {
             Step::Change(difference) => (difference.addresses.clone(), difference.declared.clone()),
             other => panic!("{other:?}"),
         })
     };
-    assert_eq!(drift("name = \"a\""), None);
-    let (addresses, declared) = drift("name = \"a\"\naddresses = [\"10.0.0.2/24\"]\ndeclared = []").expect("a change");
+    assert_eq!(diff("name = \"a\""), None);
+    let (addresses, declared) = diff("name = \"a\"\naddresses = [\"10.0.0.2/24\"]\ndeclared = []").expect("a change");
     assert_eq!((addresses.add, addresses.remove), (set("10.0.0.2/24"), set("10.0.0.1/24")));
     assert_eq!((declared.add, declared.remove), (BTreeSet::new(), set("10.1.0.0/16")));
 }
 
 #[test]
 fn a_slave_is_known_wherever_it_was_moved_and_comes_back_if_the_file_says_where() {
-    let moved = |owner: &str| Present {
+    let moved = |owner: &str| ActualLink {
         owner: Some(owner.to_owned()),
         local: false,
         netns: Some("other".to_owned()),
         name: Some("eth0".to_owned()),
         ..slave(7, "")
     };
-    let anywhere = plan(&wishes("", &["name = \"a\""]), &observed(vec![moved("apply /a")]), false).expect("a plan");
+    let anywhere = plan(&desired("", &["name = \"a\""]), &actual(vec![moved("apply /a")]), false).expect("a plan");
     let [Step::Change(difference)] = &anywhere.steps[..] else { panic!("{anywhere:?}") };
     assert_eq!(difference.change, Change { name: Some("a".to_owned()), ..Change::default() });
     let text = "name = \"eth0\"\nnetns = \"web\"";
-    let fixed = plan(&wishes("", &[text]), &observed(vec![moved("apply web/eth0")]), false).expect("a plan");
+    let fixed = plan(&desired("", &[text]), &actual(vec![moved("apply web/eth0")]), false).expect("a plan");
     let [Step::Change(difference)] = &fixed.steps[..] else { panic!("{fixed:?}") };
     let home = Some(NetnsRef::Name("web".to_owned()));
     assert_eq!(difference.change, Change { netns: home, up: Some(true), ..Change::default() });
@@ -75,63 +75,64 @@ fn a_slave_is_known_wherever_it_was_moved_and_comes_back_if_the_file_says_where(
 
 #[test]
 fn only_what_came_from_files_is_pruned_and_only_if_asked() {
-    let owned = |host_end, name: &str, owner: &str| Present { owner: Some(owner.to_owned()), ..slave(host_end, name) };
+    let owned =
+        |host_end, name: &str, owner: &str| ActualLink { owner: Some(owner.to_owned()), ..slave(host_end, name) };
     let slaves = vec![owned(7, "a", "apply /a"), owned(8, "b", "apply /b"), owned(9, "c", "cni n x"), slave(10, "d")];
-    let wishes = wishes("", &["name = \"a\""]);
-    assert_eq!(shape(&plan(&wishes, &observed(slaves.clone()), true).expect("a plan")), "delete b");
-    assert!(plan(&wishes, &observed(slaves), false).expect("a plan").is_empty());
+    let desired = desired("", &["name = \"a\""]);
+    assert_eq!(shape(&plan(&desired, &actual(slaves.clone()), true).expect("a plan")), "delete b");
+    assert!(plan(&desired, &actual(slaves), false).expect("a plan").is_empty());
 }
 
 #[test]
 fn an_address_goes_from_one_slave_to_another_in_one_go() {
-    let first = Present { addresses: set("10.0.0.1/24"), ..slave(7, "a") };
-    let mut observed = observed(vec![first]);
-    observed.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(7));
+    let first = ActualLink { addresses: set("10.0.0.1/24"), ..slave(7, "a") };
+    let mut actual = actual(vec![first]);
+    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(7));
     let heir = "name = \"b\"\naddresses = [\"10.0.0.1/24\"]";
-    let given = plan(&wishes("", &["name = \"a\"\naddresses = []", heir]), &observed, false).expect("a plan");
+    let given = plan(&desired("", &["name = \"a\"\naddresses = []", heir]), &actual, false).expect("a plan");
     assert_eq!(shape(&given), "change a, make b");
-    let kept = plan(&wishes("", &["name = \"a\"", heir]), &observed, false).expect_err("a keeps it");
+    let kept = plan(&desired("", &["name = \"a\"", heir]), &actual, false).expect_err("a keeps it");
     assert_eq!(kept.to_string(), "f: [[link]] 2 \"b\": addresses: 10.0.0.1 belongs to a");
-    observed.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), None);
-    let hosts = plan(&wishes("", &["name = \"a\"\naddresses = []", heir]), &observed, false).expect_err("the host's");
+    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), None);
+    let hosts = plan(&desired("", &["name = \"a\"\naddresses = []", heir]), &actual, false).expect_err("the host's");
     assert!(hosts.to_string().ends_with("10.0.0.1 belongs to the host"), "{hosts}");
 }
 
 #[test]
 fn what_cannot_be_is_said_before_anything_is_done() {
-    let at_another = Present { master: (3, "eth1".to_owned()), ..slave(7, "a") };
-    let engines = Present { owner: Some("docker n e".to_owned()), ..slave(7, "a") };
-    let tap = Present { kind: Kind::Ipvtap, ..slave(7, "a") };
-    let hidden = Present { name: None, owner: Some("apply /a".to_owned()), ..slave(7, "a") };
+    let at_another = ActualLink { master: (3, "eth1".to_owned()), ..slave(7, "a") };
+    let engines = ActualLink { owner: Some("docker n e".to_owned()), ..slave(7, "a") };
+    let tap = ActualLink { kind: Kind::Ipvtap, ..slave(7, "a") };
+    let hidden = ActualLink { name: None, owner: Some("apply /a".to_owned()), ..slave(7, "a") };
     for (text, slaves, expected) in [
         (
             "name = \"a\"",
             vec![at_another],
-            "master: it is a slave of eth1, and only a new slave can be otherwise: `ipvl link del ipvlh7`, then apply again",
+            "master: it is a slave of eth1, and that cannot be changed: `ipvl link del ipvlh7`, then apply again",
         ),
         ("name = \"a\"", vec![engines], "name: there is a slave of that name and netns, which belongs to docker n e"),
         ("name = \"a\"", vec![tap], "type: it is an ipvtap device"),
-        ("name = \"a\"", vec![hidden], "name: nothing leads to the network namespace"),
+        ("name = \"a\"", vec![hidden], "name: the slave's network namespace cannot be entered"),
         ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another kind of pair"),
         ("name = \"a\"\nnetns = \"nowhere\"", vec![], "netns: there is no network namespace nowhere: make it"),
         ("name = \"a\"\nmtu = 9000", vec![], "mtu: the master's is 1500"),
     ] {
-        let fault = plan(&wishes("", &[text]), &observed(slaves), false).expect_err(text).to_string();
-        assert!(fault.starts_with(&format!("f: [[link]] 1 \"a\": {expected}")), "{fault}");
+        let error = plan(&desired("", &[text]), &actual(slaves), false).expect_err(text).to_string();
+        assert!(error.starts_with(&format!("f: [[link]] 1 \"a\": {expected}")), "{error}");
     }
-    let nowhere = Observed::default();
-    let fault = plan(&wishes("", &["name = \"a\""]), &nowhere, false).expect_err("no master").to_string();
-    assert_eq!(fault, "f: [[link]] 1 \"a\": master: there is no link eth0 here; `ip link` lists them");
+    let nowhere = ActualState::default();
+    let error = plan(&desired("", &["name = \"a\""]), &nowhere, false).expect_err("no master").to_string();
+    assert_eq!(error, "f: [[link]] 1 \"a\": master: there is no link eth0 here; `ip link` lists the links");
 }
 
-fn wishes(start: &str, links: &[&str]) -> Wishes {
+fn desired(start: &str, links: &[&str]) -> DesiredState {
     let table = |link: &&str| format!("[[link]]\nmaster = \"eth0\"\nmode = \"l2\"\n{link}\n");
     let text = start.to_owned() + &links.iter().map(table).collect::<String>();
     read([("f", text.as_str())]).expect("a good file")
 }
 
-fn observed(slaves: Vec<Present>) -> Observed {
-    Observed {
+fn actual(slaves: Vec<ActualLink>) -> ActualState {
+    ActualState {
         slaves,
         masters: BTreeMap::from([("eth0".to_owned(), (ETH0, 1500))]),
         netns: BTreeSet::from(["web".to_owned()]),
@@ -140,8 +141,8 @@ fn observed(slaves: Vec<Present>) -> Observed {
 }
 
 /// One beside its master.
-fn slave(host_end: u32, name: &str) -> Present {
-    Present {
+fn slave(host_end: u32, name: &str) -> ActualLink {
+    ActualLink {
         owner: None,
         name: Some(name.to_owned()),
         local: true,
@@ -165,8 +166,8 @@ fn set(network: &str) -> BTreeSet<(Addr, u8)> {
 fn shape(plan: &Plan) -> String {
     let word = |step: &Step| match step {
         Step::Delete(slave) => format!("delete {}", slave.called()),
-        Step::Change(difference) => format!("change {}", difference.wish.name),
-        Step::Make(wish) => format!("make {}", wish.name),
+        Step::Change(difference) => format!("change {}", difference.desired.name),
+        Step::Make(link) => format!("make {}", link.name),
     };
     plan.steps.iter().map(word).collect::<Vec<_>>().join(", ")
 }

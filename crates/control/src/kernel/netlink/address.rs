@@ -1,8 +1,8 @@
-//! Which addresses are on which link, and how are they put there?
+//! How are a link's addresses read, added and deleted?
 
+use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes, read_u32};
-use super::{Netlink, about, unless_gone, unless_gone_there};
 use crate::error::Result;
 use ipvl_core::Addr;
 
@@ -58,7 +58,7 @@ impl Netlink {
     }
 }
 
-/// The address that a message is about, if it is about one.
+/// The address in a message, if it has one.
 pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
     let (header, rest) = reply.payload.split_at_checked(IFADDRMSG)?;
     let (mut local, mut address, mut flags) = (None, None, u32::from(header[2]));
@@ -71,25 +71,25 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
         }
     }
     let addr = local.or(address)?;
-    // An IPv4-mapped IPv6 address is nobody's: to us it would be the IPv4 address.
+    // An IPv4-mapped IPv6 address is ignored: the tables would take it for the IPv4 address.
     if header[0] == libc::AF_INET6 as u8 && addr.as_v4().is_some() {
         return None;
     }
     Some(AddressInfo { ifindex: read_u32(header, 4), addr, prefix_len: header[1], scope: header[3], flags })
 }
 
-/// The link that a message about an address is about.
+/// The link in a message about an address.
 pub(super) fn link_of(reply: Reply<'_>) -> Option<u32> {
     reply.payload.get(..IFADDRMSG).map(|header| read_u32(header, 4))
 }
 
-/// An address as the kernel writes it.
+/// Reads an address.
 pub(super) fn addr(bytes: &[u8]) -> Option<Addr> {
     let v4 = |bytes: &[u8]| bytes.try_into().ok().map(Addr::v4);
     v4(bytes).or_else(|| bytes.try_into().ok().map(Addr))
 }
 
-/// An address as the kernel reads it: its family and its bytes.
+/// Writes an address: its family and its bytes.
 pub(super) fn family_and_bytes(addr: Addr) -> (u8, Vec<u8>) {
     match addr.as_v4() {
         Some(ip) => (libc::AF_INET as u8, ip.to_vec()),

@@ -1,9 +1,9 @@
-//! How are devices made that are no slaves: VLANs, and dummies?
+//! How are masters made: VLANs and dummies?
 
 use super::link::ifinfomsg;
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::Message;
-use super::{Netlink, about};
 use crate::error::Result;
 
 /// A device to make.
@@ -16,12 +16,12 @@ pub enum NewLink {
         /// Its VID.
         id: u16,
     },
-    /// A device that drops what it is given.
+    /// A device that drops all that it sends.
     Dummy,
 }
 
 impl Netlink {
-    /// Makes it, down.
+    /// Makes a device, down.
     pub fn create_link(&self, name: &str, new: &NewLink) -> Result<()> {
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let message = Message::new(RTM_NEWLINK, flags, &ifinfomsg(0, 0, 0)).str(IFLA_IFNAME, name);

@@ -1,12 +1,15 @@
 //! What changes, in this netns and in all that have an id here?
 
+use super::address::AddressInfo;
+use super::link::LinkInfo;
+use super::route::RouteInfo;
+use super::socket::{BUFFER, Netlink};
 use super::uapi::*;
 use super::wire::{Reply, replies};
-use super::{AddressInfo, BUFFER, LinkInfo, Netlink, RouteInfo, address, link, nsid, route, tc};
+use super::{address, link, nsid, route, tc};
 use crate::error::{Error, Result, io_error};
 use crate::kernel::netns;
 use crate::kernel::sys;
-use crate::slave::routes::PROTOCOL;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use std::collections::VecDeque;
 use std::io;
@@ -21,21 +24,21 @@ const GROUPS: [u32; 7] = [
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_ROUTE,
 ];
-/// Linux 6.14. Older kernels do not know the groups.
+/// Linux 6.14. Older kernels do not have the first two.
 const MULTICAST_GROUPS: [u32; 3] = [RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR, RTNLGRP_NSID];
 /// Room for some ten thousand messages.
 const RECEIVE_BUFFER: usize = 32 << 20;
 
-/// What changed, and where.
+/// A change, and the netns in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The id of the netns it happened in; none for our own.
+    /// The id of the netns; none for our own.
     pub nsid: Option<i32>,
-    /// What happened.
+    /// The change.
     pub what: What,
 }
 
-/// What changed.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A link is new, or changed.
@@ -46,9 +49,9 @@ pub enum What {
     NewAddress(AddressInfo),
     /// An address is gone.
     DelAddress(AddressInfo),
-    /// A route of ours is gone, and not because its link went down.
+    /// A route of the subscription's protocol was deleted, not because its link went down.
     DelRoute(RouteInfo),
-    /// A link got or lost a queueing discipline for what is sent by it.
+    /// A link got or lost a root queueing discipline.
     Queue(u32),
     /// Another netns got this id here.
     NewNsid(i32),
@@ -60,7 +63,7 @@ pub enum What {
     Overrun,
 }
 
-/// A subscription to all of it.
+/// A subscription to changes.
 pub struct Events {
     socket: Socket,
     netlink: Netlink,
@@ -71,15 +74,15 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes in the calling thread's netns.
-    pub fn open() -> Result<Self> {
-        Self::subscribed(subscribe(&GROUPS).map_err(io_error("open", "a netlink subscription"))?)
+    /// Subscribes in the calling thread's netns. Of routes, only deletions of those with this protocol number are reported.
+    pub fn open(route_protocol: u8) -> Result<Self> {
+        Self::subscribed(subscribe(&GROUPS, Some(route_protocol)).map_err(io_error("open", "a netlink subscription"))?)
     }
 
-    /// Subscribes to who joins and leaves multicast groups, apart from all else: anybody may do so as often as he likes.
-    /// None where the kernel does not tell.
+    /// Subscribes to links that join and leave multicast groups, apart from all other changes: any user can cause as many of
+    /// these events as he likes. None if the kernel does not report them.
     pub fn open_groups() -> Result<Option<Self>> {
-        match subscribe(&MULTICAST_GROUPS) {
+        match subscribe(&MULTICAST_GROUPS, None) {
             Ok(socket) => Self::subscribed(socket).map(Some),
             Err(_) => Ok(None),
         }
@@ -92,7 +95,7 @@ impl Events {
         Ok(Self { socket, netlink, netns, own, buffer: vec![0; BUFFER].into(), queue: VecDeque::new() })
     }
 
-    /// The next event, if there is one: it does not wait. Wait with `poll` on [`Events::as_fd`] once it returns none.
+    /// The next event, if there is one. It does not wait: once it returns none, wait with `poll` on [`Events::as_fd`].
     #[expect(clippy::should_implement_trait, reason = "none does not mean the end, and an error may pass")]
     pub fn next(&mut self) -> Result<Option<Event>> {
         while self.queue.is_empty() {
@@ -105,7 +108,7 @@ impl Events {
     }
 
     fn enqueue(&mut self, length: usize, nsid: Option<i32>) -> Result<()> {
-        // Somebody may give our own netns an id at any time.
+        // Any process may give our own netns an id at any time.
         let fresh = replies(&self.buffer[..length]).any(|reply| reply.kind == RTM_NEWNSID);
         if fresh {
             self.own = self.netlink.nsid_of_fd(&self.netns)?;
@@ -123,13 +126,15 @@ impl AsFd for Events {
     }
 }
 
-fn subscribe(groups: &[u32]) -> io::Result<Socket> {
+fn subscribe(groups: &[u32], route_protocol: Option<u8>) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_listen_all_namespaces(true)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
         .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
-    // A router may change more routes in a second than we have slaves: only the loss of ours is news.
-    sys::hear_of_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, PROTOCOL)?;
+    // On a router, more routes change in a second than there are slaves. Only deletions of the slaves' routes matter.
+    if let Some(protocol) = route_protocol {
+        sys::filter_routes(&socket, RTM_NEWROUTE, RTM_DELROUTE, protocol)?;
+    }
     socket.bind_auto()?;
     groups.iter().try_for_each(|group| socket.add_membership(*group))?;
     Ok(socket)

@@ -1,20 +1,20 @@
-//! Which links are there, what are they like, and how are they changed?
+//! How are links read, changed and deleted?
 
+use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
-use super::{Netlink, about, unless_gone, unless_gone_there};
 use crate::error::Result;
 use crate::model::Detail;
 use ipvl_core::{Addr, Mac};
 use std::fmt::Display;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The group of links that are to go together ("ipvd").
-const DOOMED_GROUP: u32 = 0x6970_7664;
-/// A list without a mask ends, and does not say so, before the first link that takes more than 32 KiB to describe. The
-/// mask with the least in it, VLANs of bridges (`RTEXT_FILTER_BRVLAN`), has the kernel make room.
-const WHOLE: u32 = 1 << 1;
-/// What bonds tell, by mode, when another of their links carries the traffic; other drivers know the second.
+/// The group of links that are deleted together ("ipvd" in ASCII).
+const DELETED_GROUP: u32 = 0x6970_7664;
+/// Without a mask, a list ends silently before the first link whose description is longer than 32 KiB. With any mask the
+/// kernel makes room; VLANs of bridges (`RTEXT_FILTER_BRVLAN`) add the least to the answer.
+const EXT_MASK: u32 = 1 << 1;
+/// The events of a bond, by its mode, after a failover; other drivers send the second.
 const FAILOVER: [u32; 3] = [IFLA_EVENT_BONDING_FAILOVER, IFLA_EVENT_NOTIFY_PEERS, IFLA_EVENT_IGMP_RESEND];
 /// `struct ifinfomsg`.
 pub(super) const IFINFOMSG: usize = 16;
@@ -32,15 +32,15 @@ pub struct LinkInfo {
     pub flags: u32,
     /// `IF_OPER_*` (RFC 2863).
     pub operstate: u8,
-    /// Whether the other side is there.
+    /// Whether it has a carrier.
     pub carrier: Option<bool>,
     /// In bytes.
     pub mtu: u32,
-    /// If it has one of six bytes.
+    /// Its address, if that has six bytes.
     pub mac: Option<Mac>,
-    /// What `ip link set alias` wrote.
+    /// As `ip link set alias` sets it.
     pub alias: Option<String>,
-    /// The link it sits on; of a pair, the other end.
+    /// The lower link; of a pair, the other end.
     pub link: Option<u32>,
     /// Where [`LinkInfo::link`] is, if not in the same netns.
     pub link_netnsid: Option<i32>,
@@ -66,17 +66,17 @@ pub struct LinkInfo {
     pub rx_bytes: u64,
     /// Bytes sent.
     pub tx_bytes: u64,
-    /// In the news that it is gone: it only went to another netns.
+    /// In the event of a deletion: whether it only moved to another netns.
     pub moved: bool,
-    /// The id of that netns here.
+    /// The id of the netns that it moved to.
     pub new_netnsid: Option<i32>,
-    /// The link's number there.
+    /// The link's ifindex there.
     pub new_ifindex: Option<u32>,
-    /// In the news that it changed: other machines may look for it in the wrong place, as after a bond's failover.
+    /// In the event of a change: its neighbours should learn where it is now, as after a bond's failover.
     pub notify_peers: bool,
-    /// Likewise: switches may not know what groups are wanted here.
+    /// In the event of a change: switches should learn again which groups are joined here.
     pub rejoin_groups: bool,
-    /// What `ip -d link` prints besides.
+    /// What `ip -d link` adds.
     pub detail: Detail,
 }
 
@@ -96,7 +96,7 @@ pub struct LinkChange<'a> {
     pub up: Option<bool>,
     /// `IFF_NOARP`.
     pub noarp: Option<bool>,
-    /// `IFF_NOTRAILERS`, which means nothing to the kernel.
+    /// `IFF_NOTRAILERS`, which has no effect in the kernel.
     pub notrailers: Option<bool>,
     /// A name, or with `%d` the first free one of a pattern.
     pub name: Option<&'a str>,
@@ -104,7 +104,7 @@ pub struct LinkChange<'a> {
     pub mtu: Option<u32>,
     /// The link's own address.
     pub mac: Option<Mac>,
-    /// Free text for people and for us.
+    /// Free text.
     pub alias: Option<&'a str>,
     /// How the IPv6 link-local address is made.
     pub addr_gen_mode: Option<AddrGenMode>,
@@ -117,7 +117,7 @@ pub struct LinkChange<'a> {
     pub group: Option<u32>,
     /// The bridge, bond or VRF to belong to; 0 for none.
     pub master: Option<u32>,
-    /// Another netns; the other changes happen there.
+    /// The netns to move to; the other changes are made there.
     pub netns: Option<BorrowedFd<'a>>,
 }
 
@@ -127,7 +127,7 @@ impl LinkInfo {
         self.flags & libc::IFF_UP as u32 != 0
     }
 
-    /// Whether what it sends waits in a queue, which a pair has only if somebody gave it one.
+    /// Whether it has a queueing discipline. A pair has none unless one was added.
     pub fn has_queue(&self) -> bool {
         !matches!(self.qdisc.as_str(), "" | "noqueue" | "noop")
     }
@@ -150,7 +150,7 @@ impl Netlink {
     pub fn links(&self, nsid: Option<i32>) -> Result<Vec<LinkInfo>> {
         let message = || {
             let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(0, 0, 0));
-            with_target(message.u32(IFLA_EXT_MASK, WHOLE), nsid)
+            with_target(message.u32(IFLA_EXT_MASK, EXT_MASK), nsid)
         };
         let result = self.list(about("list", &"links"), message, parse);
         Ok(unless_gone_there(nsid, result)?.unwrap_or_default())
@@ -170,12 +170,12 @@ impl Netlink {
         unless_gone(result).map(|done| done.is_some())
     }
 
-    /// Deletes links all at once, which waits only once for those who still use them. Some may be gone already.
+    /// Deletes links together, so that the kernel waits only once until no CPU uses them. Some may be gone already.
     pub fn delete_links(&self, ifindexes: &[u32]) -> Result<()> {
         for ifindex in ifindexes {
-            unless_gone(self.set_link(*ifindex, &LinkChange { group: Some(DOOMED_GROUP), ..LinkChange::default() }))?;
+            unless_gone(self.set_link(*ifindex, &LinkChange { group: Some(DELETED_GROUP), ..LinkChange::default() }))?;
         }
-        self.delete_group(DOOMED_GROUP).map(drop)
+        self.delete_group(DELETED_GROUP).map(drop)
     }
 
     /// Deletes all links of a group at once.
@@ -234,7 +234,7 @@ pub(super) fn ifinfomsg(ifindex: u32, flags: u32, mask: u32) -> [u8; IFINFOMSG] 
     header
 }
 
-/// The link that a message is about, if it is about one: bridges send some of their own under the same number.
+/// The link in a message. Messages of a bridge about its ports have the same type and are ignored.
 pub(super) fn parse(reply: Reply<'_>) -> Option<LinkInfo> {
     let (header, rest) = reply.payload.split_at_checked(IFINFOMSG)?;
     let about_a_link = matches!(reply.kind, RTM_NEWLINK | RTM_DELLINK) && header[0] == libc::AF_UNSPEC as u8;
@@ -252,7 +252,7 @@ impl LinkInfo {
             IFLA_MTU => self.mtu = attribute.u32(),
             IFLA_ADDRESS => self.mac = attribute.value.try_into().ok().map(Mac),
             IFLA_IFALIAS => self.alias = Some(attribute.string()),
-            // The kernel names no peer as index 0.
+            // Index 0 stands for no peer.
             IFLA_LINK => self.link = Some(attribute.u32()).filter(|ifindex| *ifindex != 0),
             IFLA_LINK_NETNSID => self.link_netnsid = Some(attribute.i32()).filter(|nsid| *nsid >= 0),
             IFLA_MASTER => self.master = Some(attribute.u32()),

@@ -1,8 +1,8 @@
-//! Which number does this netns have for another?
+//! Which id does this netns have for another?
 
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
-use super::{Netlink, about};
 use crate::error::Result;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) const RTGENMSG: usize = 4;
 
 impl Netlink {
-    /// The id that this netns has for the one behind `netns`; none if it has none (yet).
+    /// The id that this netns has for `netns`; none if it has not given it one.
     pub fn nsid_of_fd(&self, netns: impl AsFd) -> Result<Option<i32>> {
         let fd = netns.as_fd().as_raw_fd();
         let message = Message::new(RTM_GETNSID, NLM_F_ACK, &[0; RTGENMSG]).u32(NETNSA_FD, fd.cast_unsigned());
@@ -20,7 +20,7 @@ impl Netlink {
     }
 }
 
-/// The id that a message is about.
+/// The id in a message.
 pub(super) fn parse(reply: Reply<'_>) -> Option<i32> {
     let rest = reply.payload.get(RTGENMSG..)?;
     attributes(rest).find(|a| a.kind == NETNSA_NSID).map(Attribute::i32).filter(|nsid| *nsid >= 0)

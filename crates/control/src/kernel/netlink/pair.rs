@@ -1,46 +1,46 @@
-//! How does a slave come into being? As one end of a veth or netkit pair; netlink tells which two indexes it got.
+//! How is a veth or netkit pair made, and which ifindexes do its ends get?
 
-use super::link::{IFINFOMSG, ifinfomsg, parse};
+use super::link::{AddrGenMode, IFINFOMSG, LinkChange, LinkInfo, ifinfomsg, parse};
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::Message;
-use super::{AddrGenMode, LinkChange, LinkInfo, Netlink, about};
 use crate::error::{Error, Result};
 use crate::model::{Backend, Detail};
 use ipvl_core::Mac;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The group of a host end from its birth until it bears its alias: whoever finds one later, with nobody at work, knows
-/// that it was left half made ("ipvl" in ASCII).
-pub const BIRTH_GROUP: u32 = 0x6970_766c;
+/// The group of a new host end until it has its alias ("ipvl" in ASCII). A host end that is in this group while no command
+/// holds the lock was left half made.
+pub const NEW_GROUP: u32 = 0x6970_766c;
 const DEFAULT_GROUP: u32 = 0;
 
-/// A pair to make. Both ends are born down.
+/// A pair to make. Both ends are down at first.
 #[derive(Clone, Copy, Debug)]
 pub struct PairSpec<'a> {
-    /// Of which kind.
+    /// veth or netkit.
     pub backend: Backend,
     /// The host end's name, or with `%d` the first free one of a pattern.
     pub host_name: &'a str,
     /// The slave's name, or a pattern.
     pub slave_name: &'a str,
-    /// Of both ends.
+    /// The MAC address of both ends.
     pub mac: Mac,
-    /// Of both ends.
+    /// The MTU of both ends.
     pub mtu: u32,
-    /// Whether the slave does without ARP and ND (l3, l3s). Of netkit only one that is born here.
+    /// Whether the slave does without ARP and ND (l3, l3s). For netkit, only for a slave that is made in this netns.
     pub noarp_slave: bool,
     /// The host end's alias.
     pub alias: Option<&'a str>,
-    /// Of whom both ends have how large a packet of several segments may be (BIG TCP); by default it is the kernel's.
+    /// The device from which both ends take their limits for packets of several segments (BIG TCP); by default the kernel's.
     pub largest: Option<&'a Detail>,
-    /// Where the slave is born; by default here.
+    /// The netns in which the slave is made; by default this one.
     pub netns: Option<BorrowedFd<'a>>,
 }
 
 impl Netlink {
-    /// Makes a pair and returns the indexes of host end and slave. The host end makes no IPv6 link-local; a slave born
-    /// in another netns must still be told there.
+    /// Makes a pair and returns the ifindexes of host end and slave. The host end forms no IPv6 link-local address. A slave
+    /// that is made in another netns still does: that must be changed there.
     pub fn add_pair(&self, spec: &PairSpec<'_>) -> Result<(u32, u32)> {
         let host = self.create_pair(spec)?;
         let host_end = host.ifindex;
@@ -65,11 +65,11 @@ impl Netlink {
         }
     }
 
-    /// Kernels before 6.2 do not echo what they created. Writers hold a lock, indexes only grow, and nobody else's veth
-    /// is born into this group.
+    /// Kernels before 6.2 do not echo what they created. It is the veth with the highest ifindex in the group: writers hold
+    /// the lock, ifindexes only grow, and only ipvl makes devices in this group.
     fn newest_veth(&self) -> Result<Option<LinkInfo>> {
-        let born = |link: &LinkInfo| link.kind.as_deref() == Some("veth") && link.group == BIRTH_GROUP;
-        Ok(self.links(None)?.into_iter().filter(born).max_by_key(|link| link.ifindex))
+        let is_new = |link: &LinkInfo| link.kind.as_deref() == Some("veth") && link.group == NEW_GROUP;
+        Ok(self.links(None)?.into_iter().filter(is_new).max_by_key(|link| link.ifindex))
     }
 
     fn finish_pair(&self, spec: &PairSpec<'_>, host: LinkInfo) -> Result<(u32, u32)> {
@@ -86,7 +86,7 @@ impl Netlink {
 
 fn create(spec: &PairSpec<'_>) -> Message {
     let message = Message::new(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifinfomsg(0, 0, 0));
-    both_ends(message, spec, spec.host_name).u32(IFLA_GROUP, BIRTH_GROUP).nest(IFLA_LINKINFO, |m| {
+    both_ends(message, spec, spec.host_name).u32(IFLA_GROUP, NEW_GROUP).nest(IFLA_LINKINFO, |m| {
         m.str(IFLA_INFO_KIND, spec.backend.kind()).nest(IFLA_INFO_DATA, |m| match spec.backend {
             Backend::Veth => peer(m, VETH_INFO_PEER, spec),
             Backend::Netkit => netkit(m, spec),
@@ -94,7 +94,7 @@ fn create(spec: &PairSpec<'_>) -> Message {
     })
 }
 
-/// What the slave sends is dropped as long as no program is there.
+/// The slave's policy is to drop what it sends while no program is attached.
 fn netkit(message: Message, spec: &PairSpec<'_>) -> Message {
     let message = message.u32(IFLA_NETKIT_MODE, NETKIT_L2).u32(IFLA_NETKIT_PEER_POLICY, NETKIT_DROP);
     peer(message, IFLA_NETKIT_PEER_INFO, spec)
@@ -109,7 +109,7 @@ fn peer(message: Message, attribute: u16, spec: &PairSpec<'_>) -> Message {
     })
 }
 
-/// One queue each way, as ipvlan has: a veth would otherwise get one a CPU.
+/// One queue each way, as ipvlan has. By default a veth has one for each CPU.
 fn both_ends(message: Message, spec: &PairSpec<'_>, name: &str) -> Message {
     largest(message, spec.largest)
         .str(IFLA_IFNAME, name)
@@ -119,7 +119,7 @@ fn both_ends(message: Message, spec: &PairSpec<'_>, name: &str) -> Message {
         .u32(IFLA_NUM_RX_QUEUES, 1)
 }
 
-/// What an older kernel does not know, it overlooks, and does not say of the master either.
+/// An older kernel ignores the attributes that it does not know, and does not report them of the master either.
 fn largest(message: Message, detail: Option<&Detail>) -> Message {
     let Some(detail) = detail else { return message };
     let all = [

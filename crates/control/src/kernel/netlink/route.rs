@@ -1,9 +1,9 @@
-//! Which host routes lead to slaves, and how are they put there?
+//! How are the host's routes to slaves added, deleted and listed, and where does its default route lead?
 
 use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 
@@ -11,16 +11,16 @@ use ipvl_core::Addr;
 const RTMSG: usize = 12;
 const NO_SCOPE: u8 = 0;
 
-/// A route straight to a link.
+/// A route to a link, without a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
-    /// Whereto.
+    /// The destination.
     pub dst: Addr,
     /// In bits of the address's own family.
     pub prefix_len: u8,
     /// The link.
     pub oif: u32,
-    /// Who made it (`RTPROT_*`).
+    /// `RTPROT_*`.
     pub protocol: u8,
     /// Its table: [`RouteInfo::MAIN`], or that of a VRF.
     pub table: u32,
@@ -29,24 +29,24 @@ pub struct RouteInfo {
 }
 
 impl RouteInfo {
-    /// The table of who is in no VRF.
+    /// The table of links that belong to no VRF.
     pub const MAIN: u32 = RT_TABLE_MAIN;
 
-    fn same_way(&self, other: &Self) -> bool {
+    fn is_same(&self, other: &Self) -> bool {
         (self.dst, self.prefix_len, self.oif, self.table) == (other.dst, other.prefix_len, other.oif, other.table)
     }
 }
 
 impl Netlink {
-    /// Adds a route if there is none to the same destination with the same metric; whether it is there now. One that
-    /// somebody else made stays.
+    /// Adds a route, unless there is one to the same destination with the same metric, whatever made that; whether the route
+    /// is there now.
     pub fn add_route(&self, route: &RouteInfo) -> Result<bool> {
         let message = message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, route)
             .option(route.prefsrc, |m, addr| m.bytes(RTA_PREFSRC, &family_and_bytes(addr).1));
         match self.order(about("add", route), message) {
             Err(error) if error.is_exists() => {
                 let ours = self.routes_of_protocol(route.protocol)?;
-                Ok(ours.iter().any(|other| other.same_way(route)))
+                Ok(ours.iter().any(|other| other.is_same(route)))
             }
             other => other.map(|()| true),
         }
@@ -58,33 +58,33 @@ impl Netlink {
         unless_gone(result).map(|done| done.is_some())
     }
 
-    /// All routes of both families, in any table, that `protocol` made.
+    /// All routes of `protocol`, of both families and in any table.
     pub fn routes_of_protocol(&self, protocol: u8) -> Result<Vec<RouteInfo>> {
         let mut all = self.routes_of(libc::AF_INET as u8, protocol)?;
         all.extend(self.routes_of(libc::AF_INET6 as u8, protocol)?);
         Ok(all)
     }
 
-    /// The links that default routes lead to, in the main table: IPv4's before IPv6's, the lowest metric first.
-    pub fn default_ways(&self) -> Result<Vec<u32>> {
-        let mut ways = self.default_ways_of(libc::AF_INET as u8)?;
-        ways.extend(self.default_ways_of(libc::AF_INET6 as u8)?);
-        Ok(ways)
+    /// The links of the default routes in the main table: IPv4's before IPv6's, the lowest metric first.
+    pub fn default_route_links(&self) -> Result<Vec<u32>> {
+        let mut links = self.default_route_links_of(libc::AF_INET as u8)?;
+        links.extend(self.default_route_links_of(libc::AF_INET6 as u8)?);
+        Ok(links)
     }
 
     /// Whether there is a default route, in IPv4 and in IPv6.
     pub fn has_default_routes(&self) -> Result<(bool, bool)> {
-        let has = |family: libc::c_int| Ok(!self.default_ways_of(family as u8)?.is_empty());
+        let has = |family: libc::c_int| Ok(!self.default_route_links_of(family as u8)?.is_empty());
         Ok((has(libc::AF_INET)?, has(libc::AF_INET6)?))
     }
 
-    fn default_ways_of(&self, family: u8) -> Result<Vec<u32>> {
+    fn default_route_links_of(&self, family: u8) -> Result<Vec<u32>> {
         let header = rtmsg(family, 0, RT_TABLE_UNSPEC, 0, NO_SCOPE, RTN_UNICAST);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header).u32(RTA_TABLE, RT_TABLE_MAIN);
         let result = self.list(about("list", &"default routes"), message, parse_default);
-        let mut ways = unless_gone(result)?.unwrap_or_default();
-        ways.sort();
-        Ok(ways.into_iter().map(|(_, oif)| oif).collect())
+        let mut links = unless_gone(result)?.unwrap_or_default();
+        links.sort();
+        Ok(links.into_iter().map(|(_, oif)| oif).collect())
     }
 
     fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {
@@ -102,7 +102,7 @@ impl std::fmt::Display for RouteInfo {
     }
 }
 
-/// The route that a message is about, if it is one to a link.
+/// The route in a message, if it is one to a link.
 pub(super) fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };

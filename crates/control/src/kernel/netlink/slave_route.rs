@@ -1,9 +1,9 @@
-//! How does a slave's own routing table get a route, as an engine words it?
+//! How are the routes of a slave's own netns added and listed?
 
 use super::address::{addr, family_and_bytes};
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use ipvl_core::Addr;
 use std::fmt;
@@ -14,9 +14,9 @@ const RTMSG: usize = 12;
 /// A route out of a slave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlaveRoute {
-    /// Whereto, and the length in bits of the address's own family.
+    /// The destination, and its length in bits of the address's own family.
     pub dst: (Addr, u8),
-    /// By which neighbour; none for one straight to the device.
+    /// The gateway; none if the destination is on the link.
     pub gateway: Option<Addr>,
     /// The kernel's default by default.
     pub metric: Option<u32>,
@@ -31,14 +31,14 @@ pub struct SlaveRoute {
 }
 
 impl SlaveRoute {
-    /// One with nothing special about it.
+    /// A route with defaults for all else.
     pub fn new(dst: (Addr, u8), gateway: Option<Addr>) -> Self {
         Self { dst, gateway, metric: None, mtu: None, advmss: None, table: None, scope: None }
     }
 }
 
 impl Netlink {
-    /// Adds a route beside those that are there; one that is there already stays.
+    /// Adds a route, unless it is there already.
     pub(crate) fn add_slave_route(&self, ifindex: u32, route: &SlaveRoute) -> Result<()> {
         let object = format_args!("{route} to link {ifindex}");
         match self.order(about("add", &object), message(ifindex, route)) {
@@ -49,7 +49,7 @@ impl Netlink {
 }
 
 impl Netlink {
-    /// The routes of both families out of a device.
+    /// The routes of a device, of both families.
     pub(crate) fn slave_routes(&self, ifindex: u32) -> Result<Vec<SlaveRoute>> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
@@ -63,7 +63,7 @@ impl Netlink {
     }
 }
 
-/// The route that a message is about, and its device.
+/// The route in a message, and its device.
 fn parse(reply: Reply<'_>) -> Option<(u32, SlaveRoute)> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };

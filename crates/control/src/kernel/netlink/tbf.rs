@@ -1,47 +1,47 @@
-//! How is what a device sends limited? By a token bucket, the queueing discipline `tbf`, at its root.
+//! How is the rate limited at which a device sends? By the queueing discipline `tbf`, a token bucket.
 
+use super::socket::{Netlink, about, unless_gone};
 use super::tc::{TCMSG, tcmsg};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 
-/// How long a packet may wait for its turn, as the CNI project's plugin `bandwidth` has it: a fortieth of a second.
+/// A packet waits at most a fortieth of a second, as with the CNI project's plugin `bandwidth`.
 const WAITS_PER_SECOND: u64 = 40;
 /// `1:`
 const HANDLE: u32 = 1 << 16;
 /// `struct tc_ratespec`.
 const RATESPEC: usize = 12;
-/// `struct tc_tbf_qopt`: two of those, and three words.
+/// `struct tc_tbf_qopt`: two rates and three words.
 const QOPT: usize = 2 * RATESPEC + 12;
 const LINK_LAYER: usize = 1;
 const RATE: usize = 8;
 const QUEUE: usize = 2 * RATESPEC;
 
-/// How much a device may send.
+/// The rate at which a device may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// In bytes a second.
     pub rate: u64,
-    /// How much may go at once after a pause, in bytes; what is less than a packet lets none pass.
+    /// The most that it may send at once after a pause, in bytes. Less than a packet lets no packet pass.
     pub burst: u32,
 }
 
 impl Limit {
-    /// One with a burst that the kernel can keep.
+    /// A limit whose burst is cut to what the kernel can store.
     pub fn new(rate: u64, burst: u64) -> Self {
         let most = u64::from(u32::MAX).saturating_sub(rate / WAITS_PER_SECOND).max(1);
         Self { rate, burst: burst.min(most) as u32 }
     }
 
-    /// How much may wait, in bytes.
+    /// The length of the queue, in bytes.
     fn queue(self) -> u32 {
         (self.rate / WAITS_PER_SECOND + u64::from(self.burst)).min(u32::MAX.into()) as u32
     }
 }
 
 impl Netlink {
-    /// Limits what a link of this netns sends, in the place of whatever queueing discipline it has.
+    /// Limits what a link of this netns sends. Replaces its queueing discipline.
     pub fn set_limit(&self, ifindex: u32, limit: Limit) -> Result<()> {
         let header = tcmsg(ifindex, HANDLE, TC_H_ROOT, 0);
         let message = Message::new(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &header)
@@ -54,7 +54,7 @@ impl Netlink {
         self.order(about("limit", &format_args!("link {ifindex}")), message)
     }
 
-    /// How what a link of this netns sends is limited, if it is.
+    /// The limit of what a link of this netns sends, if it has one.
     pub fn limit(&self, ifindex: u32) -> Result<Option<Limit>> {
         let message = || Message::new(RTM_GETQDISC, NLM_F_DUMP, &tcmsg(ifindex, 0, 0, 0));
         let found =
@@ -63,7 +63,7 @@ impl Netlink {
     }
 }
 
-/// With Ethernet as link layer the kernel needs no table of how long each length takes.
+/// With Ethernet as link layer the kernel needs no table of transmission times.
 fn qopt(limit: Limit) -> [u8; QOPT] {
     let mut bytes = [0; QOPT];
     bytes[LINK_LAYER] = TC_LINKLAYER_ETHERNET;
@@ -73,7 +73,8 @@ fn qopt(limit: Limit) -> [u8; QOPT] {
     bytes
 }
 
-/// The burst comes back as time, rounded, but how much may wait has it in bytes. Kernels that do not filter list all links.
+/// Reads a limit. The kernel returns the burst as a rounded time, so it is computed from the length of the queue. Older
+/// kernels list all links.
 fn parse(reply: Reply<'_>, ifindex: u32) -> Option<Limit> {
     let (header, rest) = reply.payload.split_at_checked(TCMSG)?;
     let kind = attributes(rest).find(|a| a.kind == TCA_KIND).map(Attribute::string)?;

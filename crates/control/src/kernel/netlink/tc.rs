@@ -1,8 +1,8 @@
-//! How does a program get onto a device where there is no tcx (before Linux 6.6)? As a filter of clsact.
+//! How is a program attached to a device without tcx (before Linux 6.6)? As a filter of clsact.
 
+use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_u32};
-use super::{Netlink, about, unless_gone};
 use crate::error::Result;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) const TCMSG: usize = 20;
 const HANDLE: u32 = 1;
 
-/// Where a filter sits: what comes in through one device, or through all devices that share a block.
+/// Where a filter is attached: at the ingress of one device, or of all devices that share a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
+pub enum FilterPoint {
     /// The clsact ingress of this link.
     Device(u32),
     /// A shared block.
@@ -23,18 +23,18 @@ pub enum Hook {
 /// A BPF filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpfFilter {
-    /// The program's id; 0 on kernels that do not say.
+    /// The program's id; 0 if the kernel does not report it.
     pub prog_id: u32,
-    /// What whoever attached it called it.
+    /// The name that it was added with.
     pub name: String,
     /// Lower ones run first.
     pub priority: u16,
-    /// Its number within the priority.
+    /// Its handle within the priority.
     pub handle: u32,
 }
 
 impl Netlink {
-    /// Gives a link a clsact, whose ingress is in `block` if given. False if the link has one already.
+    /// Adds a clsact to a link, with its ingress in `block` if given; false if the link has one already.
     pub fn add_clsact(&self, ifindex: u32, block: Option<u32>) -> Result<bool> {
         let header = tcmsg(ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0);
         let message = Message::new(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &header)
@@ -46,24 +46,24 @@ impl Netlink {
         }
     }
 
-    /// Takes a link's clsact away, with all its filters, ours or not. False if there was none.
+    /// Deletes a link's clsact with all its filters, ours or not; false if there was none.
     pub fn delete_clsact(&self, ifindex: u32) -> Result<bool> {
         let header = tcmsg(ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0);
         let message = Message::new(RTM_DELQDISC, NLM_F_ACK, &header);
-        unless_none(self.order(about("delete clsact from", &format_args!("link {ifindex}")), message))
+        unless_absent(self.order(about("delete clsact from", &format_args!("link {ifindex}")), message))
     }
 
-    /// The BPF filters on a hook.
-    pub fn bpf_filters(&self, hook: Hook) -> Result<Vec<BpfFilter>> {
-        let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &hook.header(0, 0));
-        let result = self.list(about("list filters of", &hook), message, parse);
+    /// The BPF filters at a point.
+    pub fn bpf_filters(&self, point: FilterPoint) -> Result<Vec<BpfFilter>> {
+        let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &point.header(0, 0));
+        let result = self.list(about("list filters of", &point), message, parse);
         match result {
             Err(error) if error.errno() == Some(libc::EINVAL) => Ok(Vec::new()),
             other => Ok(unless_gone(other)?.unwrap_or_default()),
         }
     }
 
-    /// Whether there is any filter, of whatever kind, on a link's clsact, in either direction.
+    /// Whether a link's clsact has any filter, in either direction.
     pub fn has_filters(&self, ifindex: u32) -> Result<bool> {
         for parent in [TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS] {
             let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &tcmsg(ifindex, 0, parent, 0));
@@ -76,25 +76,25 @@ impl Netlink {
         Ok(false)
     }
 
-    /// Puts a program onto a hook, in place of the one of the same priority, without a packet in between.
-    pub fn add_bpf_filter(&self, hook: Hook, program: impl AsFd, name: &str, priority: u16) -> Result<()> {
+    /// Attaches a program to a point. Replaces the one of the same priority, if there is one: each packet meets exactly one.
+    pub fn add_bpf_filter(&self, point: FilterPoint, program: impl AsFd, name: &str, priority: u16) -> Result<()> {
         let fd = program.as_fd().as_raw_fd().cast_unsigned();
-        let message = Message::new(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE, &hook.header(HANDLE, priority))
+        let message = Message::new(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE, &point.header(HANDLE, priority))
             .str(TCA_KIND, "bpf")
             .nest(TCA_OPTIONS, |m| {
                 m.u32(TCA_BPF_FD, fd).str(TCA_BPF_NAME, name).u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)
             });
-        self.order(about("add a filter to", &hook), message)
+        self.order(about("add a filter to", &point), message)
     }
 
-    /// Takes the filter of this priority away; false if it is gone already.
-    pub fn delete_bpf_filter(&self, hook: Hook, priority: u16) -> Result<bool> {
-        let message = Message::new(RTM_DELTFILTER, NLM_F_ACK, &hook.header(HANDLE, priority)).str(TCA_KIND, "bpf");
-        unless_none(self.order(about("delete the filter from", &hook), message))
+    /// Deletes the filter of this priority; false if it is gone already.
+    pub fn delete_bpf_filter(&self, point: FilterPoint, priority: u16) -> Result<bool> {
+        let message = Message::new(RTM_DELTFILTER, NLM_F_ACK, &point.header(HANDLE, priority)).str(TCA_KIND, "bpf");
+        unless_absent(self.order(about("delete the filter from", &point), message))
     }
 }
 
-impl Hook {
+impl FilterPoint {
     fn header(self, handle: u32, priority: u16) -> [u8; TCMSG] {
         let (ifindex, parent) = match self {
             Self::Device(ifindex) => (ifindex, TC_H_CLSACT_INGRESS),
@@ -105,7 +105,7 @@ impl Hook {
     }
 }
 
-impl fmt::Display for Hook {
+impl fmt::Display for FilterPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(ifindex) => write!(f, "link {ifindex}"),
@@ -115,7 +115,7 @@ impl fmt::Display for Hook {
 }
 
 /// False instead of an error that says there is no clsact or no such filter, which the kernel calls EINVAL.
-fn unless_none(result: Result<()>) -> Result<bool> {
+fn unless_absent(result: Result<()>) -> Result<bool> {
     match result {
         Err(error) if error.errno() == Some(libc::EINVAL) => Ok(false),
         other => unless_gone(other).map(|done| done.is_some()),
@@ -135,11 +135,11 @@ fn parse(reply: Reply<'_>) -> Option<BpfFilter> {
             _ => {}
         }
     }
-    // A priority of its own is listed too, with handle 0.
+    // The kernel also lists each priority itself, with handle 0.
     (kind.as_deref() == Some("bpf") && handle != 0).then_some(filter)
 }
 
-/// The link that a message about a queueing discipline is about, if that is the one for all that the link sends.
+/// The link in a message about a queueing discipline, if that is the link's root.
 pub(super) fn link_of_root(reply: Reply<'_>) -> Option<u32> {
     let header = reply.payload.get(..TCMSG)?;
     (read_u32(header, 12) == TC_H_ROOT).then(|| read_u32(header, 4))

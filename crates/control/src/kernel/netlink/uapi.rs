@@ -1,4 +1,4 @@
-//! Which numbers does rtnetlink use? The kernel's own names, from `linux/{netlink,rtnetlink,if_link,if_addr,pkt_sched}.h`.
+//! Which numbers does rtnetlink use? They have the kernel's names, from `linux/{netlink,rtnetlink,if_link,if_addr,pkt_sched}.h`.
 #![allow(missing_docs, reason = "each is the kernel's own name")]
 
 pub const NLM_F_REQUEST: u16 = 0x1;

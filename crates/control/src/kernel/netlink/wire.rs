@@ -1,4 +1,4 @@
-//! How is a netlink message written and read? Bytes and attributes, without a meaning.
+//! How is a netlink message written and read, as bytes and attributes?
 
 use super::uapi::*;
 use netlink_packet_core::{NLA_F_NESTED, NetlinkBuffer, NlasIterator};
@@ -9,7 +9,7 @@ const HEADER: usize = 16;
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// A request of `kind`, with the fixed header that its family wants.
+    /// A request of `kind`, with the fixed header of its family.
     pub fn new(kind: u16, flags: u16, header: &[u8]) -> Self {
         let mut bytes = vec![0; HEADER];
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -25,7 +25,7 @@ impl Message {
         self.raw(value)
     }
 
-    /// Adds bytes that are no attribute, padded to the alignment of the next one.
+    /// Adds bytes that are not an attribute, padded to the alignment of attributes.
     pub fn raw(mut self, value: &[u8]) -> Self {
         self.0.extend_from_slice(value);
         self.0.resize(self.0.len().next_multiple_of(4), 0);
@@ -61,7 +61,7 @@ impl Message {
         outer
     }
 
-    /// The finished message, to be answered under `sequence`.
+    /// The finished message; answers carry the same `sequence`.
     pub fn finish(mut self, sequence: u32) -> Vec<u8> {
         let length = self.0.len() as u32;
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
@@ -79,7 +79,7 @@ pub(super) struct Reply<'a> {
     pub payload: &'a [u8],
 }
 
-/// The messages in a datagram; ends early where the bytes make no sense.
+/// The messages in a datagram; ends at the first malformed one.
 pub(super) fn replies(mut bytes: &[u8]) -> impl Iterator<Item = Reply<'_>> {
     std::iter::from_fn(move || {
         let message = NetlinkBuffer::new_checked(bytes).ok()?;
@@ -90,14 +90,14 @@ pub(super) fn replies(mut bytes: &[u8]) -> impl Iterator<Item = Reply<'_>> {
     })
 }
 
-/// An attribute that came from the kernel.
+/// An attribute from the kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Attribute<'a> {
     pub kind: u16,
     pub value: &'a [u8],
 }
 
-/// The attributes in `bytes`; ends early where the bytes make no sense.
+/// The attributes in `bytes`; ends at the first malformed one.
 pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
     let mut rest = bytes;
     NlasIterator::new(bytes).map_while(Result::ok).map(move |nla| {
@@ -114,12 +114,12 @@ impl<'a> Attribute<'a> {
         attributes(self.value)
     }
 
-    /// A number; 0 where the kernel sent something else.
+    /// A number; 0 if the attribute is shorter.
     pub fn u32(self) -> u32 {
         read_u32(self.value, 0)
     }
 
-    /// One of several numbers, if there are so many.
+    /// The number at an index of an array, if it is that long.
     pub fn number(self, index: usize) -> Option<u32> {
         let (numbers, _) = self.value.as_chunks::<4>();
         numbers.get(index).copied().map(u32::from_ne_bytes)
@@ -142,20 +142,20 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// The 32-bit number at `offset`; 0 where there is none.
+/// The 32-bit number at `offset`; 0 if the bytes end before.
 pub(super) fn read_u32(bytes: &[u8], offset: usize) -> u32 {
     bytes.get(offset..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u32::from_ne_bytes)
 }
 
-/// The 64-bit number at `offset`; 0 where there is none.
+/// The 64-bit number at `offset`; 0 if the bytes end before.
 pub(super) fn read_u64(bytes: &[u8], offset: usize) -> u64 {
     bytes.get(offset..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u64::from_ne_bytes)
 }
 
-/// The kernel's errno of an error or a done message, and its own words; 0 where there is no error.
+/// The errno of an error or a done message, 0 for success, and the kernel's text.
 pub(super) fn outcome(reply: Reply<'_>) -> (i32, Option<String>) {
     let errno = read_u32(reply.payload, 0).cast_signed().wrapping_neg();
-    // An error quotes the request's header, a done message does not.
+    // An error contains the request's header, a done message does not.
     let start = if reply.kind == NLMSG_ERROR { 4 + HEADER } else { 4 };
     let tlvs = if reply.flags & NLM_F_ACK_TLVS != 0 { reply.payload.get(start..) } else { None };
     let text = attributes(tlvs.unwrap_or_default()).find(|a| a.kind == NLMSGERR_ATTR_MSG).map(Attribute::string);

@@ -1,10 +1,13 @@
-//! What of the tables do the programs find without a search? A second copy, as far as it fits, of who sits behind which
-//! host end and who owns which address. The hash maps say what is true; whatever is missing here is looked up there.
+//! Which slots and owners do the programs find in an array, without a look into a hash map?
+//!
+//! Two direct-mapped caches: of a host end's slot, and of an address's owner. An entry is written only if its line is free.
+//! The hash maps are authoritative: the programs look up there what is missing here.
 
-use super::{Abi, typed};
+use super::abi::{Abi, typed};
 use crate::error::{Result, ebpf};
 use aya::maps::{Array, Map, MapData};
-use ipvl_core::{Addr, AddrCacheEntry, Owner, OwnerEntry, SLOT_CACHE, Slot, SlotCacheEntry, Words};
+use ipvl_core::maps::{AddrCacheEntry, SLOT_CACHE_LEN, SlotCacheEntry};
+use ipvl_core::{Addr, Owner, OwnerEntry, Slot, Words};
 
 /// The map `SLOT_CACHE`.
 pub struct SlotCache(Array<MapData, Abi<SlotCacheEntry>>);
@@ -15,16 +18,16 @@ impl SlotCache {
         typed("SLOT_CACHE", Map::Array(data)).map(Self)
     }
 
-    /// SlotCache a slave, if its seat is free. It is in `SLOT_BY_IFINDEX` already.
-    pub fn put(&mut self, host_end: u32, slot: Slot) -> Result<()> {
+    /// Writes a slave's line, if it is free. The slave is in `SLOT_BY_IFINDEX` already.
+    pub fn insert(&mut self, host_end: u32, slot: Slot) -> Result<()> {
         match self.at(host_end)? {
             SlotCacheEntry { host_end: 0, .. } => self.write(host_end, SlotCacheEntry { host_end, slot: slot.0 }),
             _ => Ok(()),
         }
     }
 
-    /// Takes the slave out. It is in `SLOT_BY_IFINDEX` still.
-    pub fn take_out(&mut self, host_end: u32) -> Result<()> {
+    /// Clears a slave's line. The slave is in `SLOT_BY_IFINDEX` still.
+    pub fn remove(&mut self, host_end: u32) -> Result<()> {
         match self.at(host_end)?.host_end == host_end {
             true => self.write(host_end, SlotCacheEntry::default()),
             false => Ok(()),
@@ -32,15 +35,15 @@ impl SlotCache {
     }
 
     fn at(&self, host_end: u32) -> Result<SlotCacheEntry> {
-        self.0.get(&(host_end % SLOT_CACHE), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
+        self.0.get(&(host_end % SLOT_CACHE_LEN), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
     }
 
     fn write(&mut self, host_end: u32, entry: SlotCacheEntry) -> Result<()> {
-        self.0.set(host_end % SLOT_CACHE, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
+        self.0.set(host_end % SLOT_CACHE_LEN, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
     }
 }
 
-/// The map `ADDR_CACHE`. Writers hold the lock; readers are the programs, at any time: see [`ipvl_core::AddrCacheEntry`].
+/// The map `ADDR_CACHE`. Writers hold the lock; the programs read at any time, see [`ipvl_core::maps::AddrCacheEntry`].
 pub struct AddrCache(Array<MapData, Abi<AddrCacheEntry>>);
 
 impl AddrCache {
@@ -49,8 +52,8 @@ impl AddrCache {
         typed("ADDR_CACHE", Map::Array(data)).map(Self)
     }
 
-    /// Puts an address there if nobody is. It is in `ADDRS` already.
-    pub fn put(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
+    /// Writes an address's line, if it is free. The address is in `ADDRS` already.
+    pub fn insert(&mut self, addr: Addr, entry: OwnerEntry) -> Result<()> {
         if self.at(addr)?.owner != 0 {
             return Ok(());
         }
@@ -58,8 +61,8 @@ impl AddrCache {
         self.write(AddrCacheEntry::new(addr, Owner::found(Some(&entry))))
     }
 
-    /// Takes it out. It is in `ADDRS` still.
-    pub fn take_out(&mut self, addr: Addr) -> Result<()> {
+    /// Clears an address's line. The address is in `ADDRS` still.
+    pub fn remove(&mut self, addr: Addr) -> Result<()> {
         match self.at(addr)? {
             here if here.addr == addr && here.owner != 0 => self.write(AddrCacheEntry::new(addr, Owner::Nobody)),
             _ => Ok(()),

@@ -1,51 +1,51 @@
-//! When is it time to look at the tables, of which nobody tells?
+//! When does the monitor read the maps, of which no event reports a change?
 
 use std::time::{Duration, Instant};
 
-/// Looks with growing pauses after something happened: the agent takes a moment to follow.
-const LOOKS: u32 = 11;
-/// And now and then, for what was changed by somebody who did not live to tell.
+/// After an event the maps are read so many times, with growing pauses: the agent takes a moment to change them.
+const READS: u32 = 11;
+/// Without events they are read this often, for what a command changed that was killed before it reported that.
 const IDLE: Duration = Duration::from_secs(2);
-/// How much longer than a look takes is the time until the next.
+/// The pause is so many times as long as reading took.
 const REST: u32 = 4;
-/// Whoever is this late does not wait for events to end.
+/// When reading is overdue by this much, it no longer waits until no event is queued.
 const LATE: Duration = Duration::from_millis(100);
 
-/// When to look next.
+/// When to read next.
 pub struct Pace {
     due: Instant,
-    /// No sooner than that, whatever happens.
+    /// Not before this, whatever happens.
     earliest: Instant,
-    looks: u32,
+    reads: u32,
 }
 
 impl Pace {
-    /// At once.
+    /// To read at once.
     pub fn new(now: Instant) -> Self {
-        Self { due: now, earliest: now, looks: 0 }
+        Self { due: now, earliest: now, reads: 0 }
     }
 
-    /// Something happened.
+    /// Notes an event.
     pub fn hurry(&mut self, now: Instant) {
-        self.looks = 0;
-        // What is overdue stays so, however much happens.
+        self.reads = 0;
+        // An earlier due time stays, however many events come.
         self.due = self.due.min(now.max(self.earliest));
     }
 
-    /// Somebody looked, from `start` on.
-    pub fn looked(&mut self, start: Instant, now: Instant) {
-        let pause = if self.looks < LOOKS { Duration::from_millis(1 << self.looks) } else { IDLE };
-        self.looks += 1;
+    /// Notes that the maps were read from `start` to `now`.
+    pub fn has_read(&mut self, start: Instant, now: Instant) {
+        let pause = if self.reads < READS { Duration::from_millis(1 << self.reads) } else { IDLE };
+        self.reads += 1;
         self.earliest = now + now.duration_since(start) * REST;
         self.due = self.earliest.max(now + pause);
     }
 
-    /// How long to wait; zero when it is time.
+    /// How long to wait; zero when reading is due.
     pub fn left(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 
-    /// Whether it is high time.
+    /// Whether reading is long overdue.
     pub fn is_late(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.due) > LATE
     }
@@ -59,23 +59,23 @@ mod tests {
     fn pauses_grow_until_something_happens() {
         let start = Instant::now();
         let (mut pace, mut now, mut pauses) = (Pace::new(start), start, Vec::new());
-        for _ in 0..LOOKS + 1 {
+        for _ in 0..READS + 1 {
             assert!(pace.left(now).is_zero());
-            pace.looked(now, now);
+            pace.has_read(now, now);
             pauses.push(pace.left(now).as_millis());
             now += pace.left(now);
         }
         assert_eq!((pauses[0], pauses[1], pauses[10], pauses[11]), (1, 2, 1024, 2000));
-        pace.looked(now, now);
+        pace.has_read(now, now);
         pace.hurry(now);
         assert!(pace.left(now).is_zero() && !pace.is_late(now) && pace.is_late(now + 2 * LATE));
     }
 
     #[test]
-    fn who_looks_for_long_rests_for_long() {
+    fn a_read_that_takes_long_is_followed_by_a_long_pause() {
         let start = Instant::now();
         let (mut pace, now) = (Pace::new(start), start + Duration::from_millis(50));
-        pace.looked(start, now);
+        pace.has_read(start, now);
         pace.hurry(now);
         assert_eq!(pace.left(now), Duration::from_millis(200));
     }

@@ -1,86 +1,94 @@
-//! What is known of one slave, and how does that change?
+//! What does the monitor know of one slave, and how does that change?
 
 use crate::kernel::netlink::LinkInfo;
-use crate::model::{Link, News, Property};
-use crate::port::host_end::HostEnd;
-use crate::read::view::{self, Known};
+use crate::model::{Link, MonitorEvent, Property};
+use crate::port::host_end::{HostEnd, place_of};
+use crate::read::degraded::degraded;
+use crate::read::record::SlaveRecord;
+use crate::read::view;
 use crate::slave::alias_event;
-use crate::slave::find::place_of;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Where a device is: the id of its netns here, if it is another, and its ifindex there.
+/// Where a device is: the id that its netns has here, if it is another one, and its ifindex there.
 pub type Place = (Option<i32>, u32);
 
-/// What the agent puts right within this, nobody need be told of.
+/// A state that the agent repairs within this time is not reported.
 const PASSES: Duration = Duration::from_secs(1);
 
-/// One slave.
+/// A slave that is watched.
 pub struct Watched {
-    /// All but its own device.
-    pub known: Known,
+    /// What is known of it besides its own device.
+    pub record: SlaveRecord,
     /// Its own device; empty if it cannot be read.
     pub device: LinkInfo,
     /// The name of its netns.
     pub netns: Option<String>,
-    /// What is on its device.
+    /// The addresses on its device.
     pub addrs: BTreeSet<Addr>,
-    /// Events with smaller numbers were older than what was read of the host end, and of the device.
+    /// The numbers of the first events after the host end was read, and after the device was read.
     pub fresh: (u64, u64),
-    /// What the host end's alias told last.
-    told: Option<Slave>,
+    /// The entry that was last in the host end's alias.
+    alias_entry: Option<Slave>,
+    /// Why it is degraded, as it is reported.
     degraded: Option<&'static str>,
-    worse_since: Option<Instant>,
+    degraded_since: Option<Instant>,
 }
 
 impl Watched {
     /// A slave as it was read.
-    pub fn new(known: Known, device: LinkInfo, netns: Option<String>, addrs: Vec<Addr>, fresh: (u64, u64)) -> Self {
-        let told = alias_event::told(&known.host_end);
-        let (addrs, degraded, worse_since) = (addrs.into_iter().collect(), None, None);
-        Self { known, device, netns, addrs, fresh, told, degraded, worse_since }
+    pub fn new(
+        record: SlaveRecord,
+        device: LinkInfo,
+        netns: Option<String>,
+        addrs: Vec<Addr>,
+        fresh: (u64, u64),
+    ) -> Self {
+        let alias_entry = alias_event::read(&record.host_end);
+        let (addrs, degraded, degraded_since) = (addrs.into_iter().collect(), None, None);
+        Self { record, device, netns, addrs, fresh, alias_entry, degraded, degraded_since }
     }
 
     /// The same slave, read again.
-    pub fn again(&mut self, new: Self) {
-        *self = Self { degraded: self.degraded, worse_since: self.worse_since, ..new };
+    pub fn replace(&mut self, new: Self) {
+        *self = Self { degraded: self.degraded, degraded_since: self.degraded_since, ..new };
     }
 
     /// The slave as it is shown.
     pub fn link(&self) -> Link {
         let degraded = self.degraded.map(str::to_owned).into_iter().collect();
-        Link { degraded, ..view::link(&self.known, &self.device, self.netns.clone()) }
+        Link { degraded, ..view::link(&self.record, &self.device, self.netns.clone()) }
     }
 
     /// Where its device is.
     pub fn place(&self) -> Option<Place> {
-        place_of(&self.known.host_end)
+        place_of(&self.record.host_end)
     }
 
-    /// Whether the host end still says that it is of this master, with the slave in this place.
+    /// Whether the host end still belongs to this master, and the slave is still at this place.
     pub fn is_of(&self, host_end: &LinkInfo) -> bool {
         let master = HostEnd::of(host_end).map(|described| described.master);
-        self.place() == place_of(host_end) && master.is_none_or(|master| master == self.known.master.ifindex)
+        self.place() == place_of(host_end) && master.is_none_or(|master| master == self.record.master.ifindex)
     }
 
-    /// Takes over what the host end is now, and the entry if its alias tells a new one: what a command that was killed
-    /// did not tell stays as the table has it.
+    /// Takes over the host end, and the entry in its alias if that is new. An old one may differ from the table, if a
+    /// command was killed before it wrote the alias.
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
-        let told = alias_event::told(host_end);
-        if let Some(entry) = told.filter(|_| told != self.told) {
-            self.known.slave = self.known.slave.with_options(entry.options());
+        let alias_entry = alias_event::read(host_end);
+        if let Some(entry) = alias_entry.filter(|_| alias_entry != self.alias_entry) {
+            self.record.slave = self.record.slave.with_options(entry.options());
         }
-        self.told = told;
-        self.known.host_end = host_end.clone();
+        self.alias_entry = alias_entry;
+        self.record.host_end = host_end.clone();
     }
 
-    /// Notes whether it is as it should be.
-    pub fn judge(&mut self, now: Instant) {
-        match view::degraded(&self.known, &self.device) {
-            None => (self.degraded, self.worse_since) = (None, None),
+    /// Notes whether it is degraded.
+    pub fn check_state(&mut self, now: Instant) {
+        match degraded(&self.record, &self.device) {
+            None => (self.degraded, self.degraded_since) = (None, None),
             Some((why, passes)) => {
-                let since = *self.worse_since.get_or_insert(now);
+                let since = *self.degraded_since.get_or_insert(now);
                 if !passes || now.duration_since(since) >= PASSES {
                     self.degraded = Some(why);
                 }
@@ -89,8 +97,8 @@ impl Watched {
     }
 }
 
-/// What is told of a slave that is not as it was.
-pub fn differences<'a>(old: &'a Link, new: &'a Link) -> impl Iterator<Item = News> + 'a {
-    let told = move |what| News::LinkChanged { what, old: Box::new(old.clone()), new: Box::new(new.clone()) };
-    Property::differing(old, new).into_iter().map(told)
+/// What to report of a slave that changed.
+pub fn differences<'a>(old: &'a Link, new: &'a Link) -> impl Iterator<Item = MonitorEvent> + 'a {
+    let report = move |what| MonitorEvent::LinkChanged { what, old: Box::new(old.clone()), new: Box::new(new.clone()) };
+    Property::differing(old, new).into_iter().map(report)
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use ipvl_control::{Backend, Kind};
-use ipvl_core::{Counters, Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, Siblings, Slot};
+use ipvl_core::maps::Counters;
+use ipvl_core::{Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, Siblings, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
 const KERNEL: &[(Mode, &str)] = &[

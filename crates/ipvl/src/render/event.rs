@@ -1,10 +1,10 @@
-//! How is a change told? As `ip monitor` tells it, a line for each thing that is not as it was.
+//! How is a change reported? As `ip monitor` does it, a line for each property that changed.
 
 use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
 use ipvl_control::kernel::sys::{LocalTime, local_time};
-use ipvl_control::{AddressEntry, Link, News, Property};
+use ipvl_control::{AddressEntry, Link, MonitorEvent, Property};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,18 +12,24 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const LOST: &str = "Events were lost; what follows is what is different since.";
 
-/// What to print; nothing of what is not watched.
-pub fn news(news: &News, watch: &Watch, timestamp: Option<Timestamp>, now: SystemTime, style: Style) -> String {
-    if !is_watched(news, watch) {
+/// What to print; empty if the event is not watched.
+pub fn event(
+    event: &MonitorEvent,
+    watch: &Watch,
+    timestamp: Option<Timestamp>,
+    now: SystemTime,
+    style: Style,
+) -> String {
+    if !is_watched(event, watch) {
         return String::new();
     }
     style.print(
         || {
-            let (stamp, label) = (timestamp.map(|how| stamp(how, now)), watch.label.then(|| label(news)));
-            format!("{}{}{}\n", stamp.unwrap_or_default(), label.unwrap_or_default(), text(news).trim_end())
+            let (stamp, label) = (timestamp.map(|how| stamp(how, now)), watch.label.then(|| label(event)));
+            format!("{}{}{}\n", stamp.unwrap_or_default(), label.unwrap_or_default(), text(event).trim_end())
         },
         || {
-            let mut all = json(news);
+            let mut all = json(event);
             if timestamp.is_some() {
                 all["timestamp"] = json!(short(now));
             }
@@ -32,37 +38,37 @@ pub fn news(news: &News, watch: &Watch, timestamp: Option<Timestamp>, now: Syste
     )
 }
 
-fn is_watched(news: &News, watch: &Watch) -> bool {
+fn is_watched(event: &MonitorEvent, watch: &Watch) -> bool {
     let is_meant = |name: &str| watch.device.as_ref().is_none_or(|device| device == name);
-    match news {
-        News::LinkAdded(link) | News::LinkDeleted(link) => watch.links && is_meant(&link.name),
-        News::LinkChanged { old, new, .. } => watch.links && (is_meant(&old.name) || is_meant(&new.name)),
-        News::AddressAdded(entry) | News::AddressDeleted(entry) => {
+    match event {
+        MonitorEvent::LinkAdded(link) | MonitorEvent::LinkDeleted(link) => watch.links && is_meant(&link.name),
+        MonitorEvent::LinkChanged { old, new, .. } => watch.links && (is_meant(&old.name) || is_meant(&new.name)),
+        MonitorEvent::AddressAdded(entry) | MonitorEvent::AddressDeleted(entry) => {
             watch.addresses && is_meant(entry.slave.as_deref().unwrap_or_default())
         }
-        News::Lost => true,
+        MonitorEvent::Lost => true,
     }
 }
 
-fn label(news: &News) -> &'static str {
-    match news {
-        News::LinkAdded(_) | News::LinkDeleted(_) | News::LinkChanged { .. } => "[LINK]",
-        News::AddressAdded(_) | News::AddressDeleted(_) => "[ADDR]",
-        News::Lost => "[LOST]",
+fn label(event: &MonitorEvent) -> &'static str {
+    match event {
+        MonitorEvent::LinkAdded(_) | MonitorEvent::LinkDeleted(_) | MonitorEvent::LinkChanged { .. } => "[LINK]",
+        MonitorEvent::AddressAdded(_) | MonitorEvent::AddressDeleted(_) => "[ADDR]",
+        MonitorEvent::Lost => "[LOST]",
     }
 }
 
-fn text(news: &News) -> String {
-    match news {
-        News::LinkAdded(link) => described(link),
-        News::LinkDeleted(link) => format!("Deleted {}", described(link)),
-        News::LinkChanged { what, old, new } => {
+fn text(event: &MonitorEvent) -> String {
+    match event {
+        MonitorEvent::LinkAdded(link) => described(link),
+        MonitorEvent::LinkDeleted(link) => format!("Deleted {}", described(link)),
+        MonitorEvent::LinkChanged { what, old, new } => {
             let (was, is) = (in_words(value(*what, old)), in_words(value(*what, new)));
             format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.name())
         }
-        News::AddressAdded(entry) => addr::text(entry),
-        News::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
-        News::Lost => LOST.to_owned(),
+        MonitorEvent::AddressAdded(entry) => addr::text(entry),
+        MonitorEvent::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
+        MonitorEvent::Lost => LOST.to_owned(),
     }
 }
 
@@ -71,18 +77,18 @@ fn described(link: &Link) -> String {
     format!("{ifindex}: {name} mtu {mtu} state {} {own}", state(link))
 }
 
-fn json(news: &News) -> Value {
-    match news {
-        News::LinkAdded(link) => of_link("add", link),
-        News::LinkDeleted(link) => of_link("delete", link),
-        News::LinkChanged { what, old, new } => {
+fn json(event: &MonitorEvent) -> Value {
+    match event {
+        MonitorEvent::LinkAdded(link) => of_link("add", link),
+        MonitorEvent::LinkDeleted(link) => of_link("delete", link),
+        MonitorEvent::LinkChanged { what, old, new } => {
             let mut all = of_link("change", new);
             (all["what"], all["old"], all["new"]) = (json!(what.name()), value(*what, old), value(*what, new));
             all
         }
-        News::AddressAdded(entry) => of_address("add", entry),
-        News::AddressDeleted(entry) => of_address("delete", entry),
-        News::Lost => json!({ "event": "lost" }),
+        MonitorEvent::AddressAdded(entry) => of_address("add", entry),
+        MonitorEvent::AddressDeleted(entry) => of_address("delete", entry),
+        MonitorEvent::Lost => json!({ "event": "lost" }),
     }
 }
 

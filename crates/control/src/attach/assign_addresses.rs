@@ -1,29 +1,30 @@
-//! How does a slave get its addresses where they are known only when it is there, as those from DHCP?
+//! How does a slave get addresses that are known only once it exists, as those from DHCP?
 
-use super::{Attached, Attachment, check, claim, describe, device, owned};
+use super::attachment::{Attached, Attachment};
+use super::claim::{claim, unclaim};
+use super::device;
+use super::list::{PortCache, describe, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
-use crate::port::host_end::HostEnd;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
-use crate::slave::find;
-use ipvl_core::{Addr, OwnerEntry};
-use std::collections::BTreeMap;
+use ipvl_core::Addr;
 
-/// Gives the slave of `wanted.owner`, which is attached, the addresses and routes in `wanted`. They are in the table, and
-/// on the device, before this returns. An address that somebody else has changes nothing.
-pub fn endow(wanted: &Attachment) -> Result<Attached> {
-    check(wanted)?;
+/// Gives the attached slave of `wanted.owner` the addresses and routes in `wanted`. The table and the device have them
+/// before this returns. If another slave or the host has one of the addresses, nothing changes.
+pub fn assign_addresses(wanted: &Attachment) -> Result<Attached> {
+    wanted.check()?;
     let netlink = Netlink::open()?;
     let none = || refused("give addresses to", &wanted.owner, Refusal::NoSlave);
     let link = owned(&netlink, |owner| owner == wanted.owner)?.pop().ok_or_else(none)?;
     reserve(&netlink, &link, &wanted.addresses)?;
-    let (_, ifindex) = find::place_of(&link).ok_or_else(none)?;
+    let (_, ifindex) = place_of(&link).ok_or_else(none)?;
     device::assign(wanted, ifindex)?;
     agent_client::sync(&[link.ifindex])?;
-    describe(&netlink, &link, &mut BTreeMap::new())?.ok_or_else(none)
+    describe(&netlink, &link, &mut PortCache::new())?.ok_or_else(none)
 }
 
 fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> Result<()> {
@@ -33,12 +34,7 @@ fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> 
     let mut port = Port::of_host_end(netlink, host_end.ifindex, master)?.ok_or_else(none)?;
     let claimed = claim(netlink, &mut port, slot, addresses);
     if claimed.is_err() {
-        let expected = OwnerEntry { slot: slot.0, declared: OwnerEntry::EXPECTED };
-        for (addr, _) in addresses {
-            if port.maps.owner(*addr)? == Some(expected) {
-                port.maps.release(*addr)?;
-            }
-        }
+        unclaim(&mut port, slot, addresses)?;
     }
     claimed
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::render::link::tests::moved;
-use ipvl_control::Origin;
+use ipvl_control::AddressStatus;
 use ipvl_core::{Addr, HostAccess, Mode, OptionKey, Options};
 use std::time::Duration;
 
@@ -27,23 +27,23 @@ fn what_goes_is_told_as_what_comes() {
     let link = Box::new(moved());
     let described =
         "3: s0 mtu 1500 state up master eth0 mode l2 bridge guard owned host off slot 3 host-end ipvlh2 netns hst\n";
-    assert_eq!(told(&News::LinkAdded(link.clone()), &ALL, Style::default()), described);
-    assert_eq!(told(&News::LinkDeleted(link), &ALL, Style::default()), format!("Deleted {described}"));
+    assert_eq!(told(&MonitorEvent::LinkAdded(link.clone()), &ALL, Style::default()), described);
+    assert_eq!(told(&MonitorEvent::LinkDeleted(link), &ALL, Style::default()), format!("Deleted {described}"));
     let json = r#"{"event":"delete","object":"address","address":"10.0.0.10","prefixlen":32,"dev":"s0","master":"eth0","origin":"conflict","owner":"s1"}"#;
-    assert_eq!(told(&News::AddressDeleted(entry()), &ALL, JSON), format!("{json}\n"));
+    assert_eq!(told(&MonitorEvent::AddressDeleted(entry()), &ALL, JSON), format!("{json}\n"));
 }
 
 #[test]
 fn only_what_is_watched_is_told() {
-    let link = News::LinkAdded(Box::new(moved()));
-    let address = News::AddressAdded(entry());
+    let link = MonitorEvent::LinkAdded(Box::new(moved()));
+    let address = MonitorEvent::AddressAdded(entry());
     for (watch, links, addresses) in [
         (Watch { addresses: false, ..ALL }, true, false),
         (Watch { links: false, ..ALL }, false, true),
         (Watch { device: Some("s0".to_owned()), ..ALL }, true, true),
         (Watch { device: Some("s1".to_owned()), ..ALL }, false, false),
     ] {
-        let told = [&link, &address].map(|news| !told(news, &watch, Style::default()).is_empty());
+        let told = [&link, &address].map(|event| !told(event, &watch, Style::default()).is_empty());
         assert_eq!(told, [links, addresses], "{watch:?}");
     }
 }
@@ -52,22 +52,22 @@ fn only_what_is_watched_is_told() {
 fn time_and_label_stand_in_front() {
     let now = UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_042);
     let watch = Watch { label: true, ..ALL };
-    let short = news(&News::AddressAdded(entry()), &watch, Some(Timestamp::Short), now, Style::default());
+    let short = event(&MonitorEvent::AddressAdded(entry()), &watch, Some(Timestamp::Short), now, Style::default());
     assert!(short.starts_with("[2023-11-1") && short.contains(".000042] [ADDR]10.0.0.10 dev s0"), "{short}");
-    let long = news(&News::Lost, &watch, Some(Timestamp::Long), now, Style::default());
+    let long = event(&MonitorEvent::Lost, &watch, Some(Timestamp::Long), now, Style::default());
     assert!(long.starts_with("Timestamp: ") && long.contains(" 2023 42 usec\n[LOST]Events were"), "{long}");
-    let json = news(&News::Lost, &watch, Some(Timestamp::Short), now, JSON);
+    let json = event(&MonitorEvent::Lost, &watch, Some(Timestamp::Short), now, JSON);
     assert!(json.contains(r#"{"event":"lost","timestamp":"2023-11-1"#), "{json}");
 }
 
-fn told(what: &News, watch: &Watch, style: Style) -> String {
-    news(what, watch, None, UNIX_EPOCH, style)
+fn told(what: &MonitorEvent, watch: &Watch, style: Style) -> String {
+    event(what, watch, None, UNIX_EPOCH, style)
 }
 
-fn changed(what: Property) -> News {
+fn changed(what: Property) -> MonitorEvent {
     let options = Options { mode: Mode::L3s, host: HostAccess::On, ..Options::DEFAULT };
     let old = Link { options, netns: None, netnsid: None, ..moved() };
-    News::LinkChanged { what, old: Box::new(old), new: Box::new(moved()) }
+    MonitorEvent::LinkChanged { what, old: Box::new(old), new: Box::new(moved()) }
 }
 
 fn entry() -> AddressEntry {
@@ -76,7 +76,7 @@ fn entry() -> AddressEntry {
         prefix_len: 32,
         slave: Some("s0".to_owned()),
         master: "eth0".to_owned(),
-        origin: Origin::Conflict,
+        status: AddressStatus::Conflict,
         owner: Some("s1".to_owned()),
     }
 }

@@ -1,40 +1,17 @@
-//! What does the kernel know of links, addresses, routes and filters, and how is it told? Synchronous rtnetlink.
+//! How is a request sent to rtnetlink, and its answer read?
 
-mod address;
-mod create;
-mod events;
-mod link;
-mod nsid;
-mod pair;
-mod route;
-mod slave_route;
-mod tbf;
-mod tc;
-mod uapi;
-mod wire;
-
-pub use address::AddressInfo;
-pub use create::NewLink;
-pub use events::{Event, Events, What};
-pub use link::{AddrGenMode, LinkChange, LinkInfo};
-pub use pair::{BIRTH_GROUP, PairSpec};
-pub use route::RouteInfo;
-pub use slave_route::SlaveRoute;
-pub use tbf::Limit;
-pub use tc::{BpfFilter, Hook};
-
+use super::uapi::*;
+use super::wire::{Message, Reply, outcome, replies};
 use crate::error::{Error, Result, io_error};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::cell::{Cell, RefCell};
 use std::io;
-use uapi::*;
-use wire::{Message, Reply, outcome, replies};
 
-/// How often a dump is tried again because something changed meanwhile.
+/// How often a list is read again that changed while it was read.
 const DUMP_TRIES: usize = 20;
-/// The kernel writes no more than 32 KiB of a dump at once, but whoever has a link may give it alternative names of
-/// 64 KiB, and one link is never divided.
-const BUFFER: usize = 256 << 10;
+/// The kernel writes at most 32 KiB of a list at once, but never divides a link, whose alternative names alone may take
+/// 64 KiB.
+pub(super) const BUFFER: usize = 256 << 10;
 
 /// A connection to rtnetlink in the netns of the thread that opened it, wherever that thread goes later.
 pub struct Netlink {
@@ -43,8 +20,8 @@ pub struct Netlink {
     buffer: RefCell<Box<[u8]>>,
 }
 
-/// What a request is about, for the error.
-pub(crate) struct About<'a> {
+/// The operation and the object of a request, for an error.
+pub(super) struct About<'a> {
     op: &'static str,
     object: &'a dyn std::fmt::Display,
 }
@@ -56,18 +33,18 @@ impl Netlink {
         Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(vec![0; BUFFER].into()) })
     }
 
-    /// Asks for something to be done.
-    fn order(&self, about: About<'_>, message: Message) -> Result<()> {
+    /// Sends a request that has no answer but success or an error.
+    pub(super) fn order(&self, about: About<'_>, message: Message) -> Result<()> {
         self.exchange(&about, message, |_| ()).map(drop)
     }
 
-    /// Asks for something to be done or told, and hands over each answer.
-    fn ask(&self, about: About<'_>, message: Message, each: impl FnMut(Reply<'_>)) -> Result<()> {
+    /// Sends a request, and passes each answer to `each`.
+    pub(super) fn ask(&self, about: About<'_>, message: Message, each: impl FnMut(Reply<'_>)) -> Result<()> {
         self.exchange(&about, message, each).map(drop)
     }
 
-    /// Asks for a list, again if it changed while it was read.
-    fn list<T>(
+    /// Reads a list, again if it changed while it was read.
+    pub(super) fn list<T>(
         &self,
         about: About<'_>,
         message: impl Fn() -> Message,
@@ -82,7 +59,7 @@ impl Netlink {
         Err(about.error(io::Error::from_raw_os_error(libc::EINTR), None))
     }
 
-    /// Sends `message` and reads until it is done; false if the answer is not consistent.
+    /// Sends `message` and reads the answer to its end; false if the answer is not consistent.
     fn exchange(&self, about: &About<'_>, message: Message, mut each: impl FnMut(Reply<'_>)) -> Result<bool> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
@@ -131,21 +108,21 @@ impl About<'_> {
     }
 }
 
-/// Names a request.
-pub(crate) fn about<'a>(op: &'static str, object: &'a dyn std::fmt::Display) -> About<'a> {
+/// Names the operation and the object of a request.
+pub(super) fn about<'a>(op: &'static str, object: &'a dyn std::fmt::Display) -> About<'a> {
     About { op, object }
 }
 
 /// `None` instead of an error that says the object is gone.
-fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
+pub(super) fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(error) if error.is_gone() => Ok(None),
         other => other.map(Some),
     }
 }
 
-/// The same where the object is in the netns with the id `nsid`: that the id is unknown, the kernel calls EINVAL.
-fn unless_gone_there<T>(nsid: Option<i32>, result: Result<T>) -> Result<Option<T>> {
+/// The same for an object in the netns with the id `nsid`: EINVAL then means that there is no such netns.
+pub(super) fn unless_gone_there<T>(nsid: Option<i32>, result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(error) if nsid.is_some() && error.errno() == Some(libc::EINVAL) => Ok(None),
         other => unless_gone(other),

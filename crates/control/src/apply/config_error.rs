@@ -1,0 +1,113 @@
+//! What is wrong in a file, and where?
+
+use std::fmt;
+
+/// An error in a file. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{location}: {kind}")]
+pub struct ConfigError {
+    /// Where it is.
+    pub location: Box<Location>,
+    /// What is wrong.
+    pub kind: Box<ErrorKind>,
+}
+
+impl ConfigError {
+    /// An error at a location.
+    pub fn new(location: Location, kind: ErrorKind) -> Self {
+        Self { location: Box::new(location), kind: Box::new(kind) }
+    }
+}
+
+/// A location in a file, as exactly as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The file.
+    pub file: String,
+    /// Counted from 1.
+    pub line: Option<usize>,
+    /// `[[link]] 2`, or `[[link]] 2 "web0"` once the name is known.
+    pub table: Option<String>,
+    /// The key.
+    pub key: Option<String>,
+}
+
+/// What is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the texts say what they are")]
+pub enum ErrorKind {
+    /// It is not TOML, or has unknown keys or values. The text is the parser's, and says what is allowed.
+    Syntax(String),
+    DuplicateName {
+        other: Location,
+    },
+    DuplicateAddress {
+        addr: String,
+        other: Location,
+    },
+    OnlyTap,
+    OnlyPair,
+    TapStays,
+    TapAddresses,
+    NoNetns(String),
+    NoMaster(String),
+    MtuAbove {
+        most: u32,
+    },
+    /// The slave would have to be deleted and made again.
+    Fixed {
+        is: String,
+        name: String,
+    },
+    Unreachable,
+    OtherOwner {
+        owner: String,
+    },
+    AddressInUse {
+        addr: String,
+        owner: String,
+    },
+}
+
+impl Location {
+    /// A key at this location.
+    pub fn at(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))?;
+        self.table.as_ref().map_or(Ok(()), |table| write!(f, ": {table}"))?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, ": {key}"))
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(text) => f.write_str(text),
+            Self::DuplicateName { other } => write!(f, "there is a slave of that name and netns already: {other}"),
+            Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr} as well: {other}"),
+            Self::OnlyPair => f.write_str("only for type \"ipvlan\": a tap device is not a pair"),
+            Self::OnlyTap => f.write_str("only for type \"ipvtap\""),
+            Self::TapStays => f.write_str("a tap device works only in its master's network namespace"),
+            Self::TapAddresses => f.write_str("a guest sets its addresses itself; write them under `declared`"),
+            Self::NoNetns(name) => {
+                write!(f, "there is no network namespace {name}: make it, or let [[netns]] name = \"{name}\" make it")
+            }
+            Self::NoMaster(name) => write!(f, "there is no link {name} here; `ip link` lists the links"),
+            Self::MtuAbove { most } => write!(f, "the master's is {most}, and a slave's cannot be larger"),
+            Self::Fixed { is, name } => {
+                write!(f, "it is {is}, and that cannot be changed: `ipvl link del {name}`, then apply again")
+            }
+            Self::Unreachable => f.write_str("the slave's network namespace cannot be entered from here"),
+            Self::OtherOwner { owner } => {
+                write!(f, "there is a slave of that name and netns, which belongs to {owner}")
+            }
+            Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
+        }
+    }
+}

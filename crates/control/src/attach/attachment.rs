@@ -1,0 +1,71 @@
+//! What does an engine ask for, and what does it get?
+
+use crate::error::{Error, Result, refused};
+use crate::kernel::netlink::SlaveRoute;
+use crate::model::LinkSpec;
+use crate::port::host_end::check_owner;
+use crate::refusal::Refusal;
+use ipvl_core::{Addr, Mac, Mode};
+
+/// A slave as an engine wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The slave. With `netns` it is created there, under its name; without, it stays here until the engine moves it.
+    pub spec: LinkSpec,
+    /// The owner: `cni NETWORK CONTAINER INTERFACE`. One owner has one slave. At most 176 bytes.
+    pub owner: String,
+    /// The slave's addresses, with the prefix lengths of their networks. The table has them before [`crate::attach`]
+    /// returns.
+    pub addresses: Vec<(Addr, u8)>,
+    /// Whether to put the addresses on the device, set it up, and add the routes. An engine that does so itself says no:
+    /// then the addresses are reserved for the slave until they are seen on its device.
+    pub assign: bool,
+    /// The slave's routes; none if addresses are not to be assigned.
+    pub routes: Vec<SlaveRoute>,
+}
+
+/// An engine's slave as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The owner.
+    pub owner: String,
+    /// The slave's name in its own netns; none if that cannot be read.
+    pub name: Option<String>,
+    /// The slave's ifindex in its own netns.
+    pub ifindex: u32,
+    /// The id that the slave's netns has in the master's; none while both are in one netns.
+    pub netnsid: Option<i32>,
+    /// The master's name; none if the master has left this netns.
+    pub master: Option<String>,
+    /// The host end's ifindex and name.
+    pub host_end: (u32, String),
+    /// The MAC address of slave and master.
+    pub mac: Mac,
+    /// In bytes.
+    pub mtu: u32,
+    /// l2, l3 or l3s.
+    pub mode: Mode,
+    /// What it owns in the table, with lengths in bits of the address's own family: 32 or 128 for a single address.
+    pub addresses: Vec<(Addr, u8)>,
+}
+
+impl Attachment {
+    /// Whether owner and addresses are valid.
+    pub(super) fn check(&self) -> Result<()> {
+        let owner = || self.owner.escape_default().to_string();
+        check_owner(&self.owner).map_err(|refusal| refused("attach", owner(), refusal))?;
+        for (addr, prefix_len) in self.addresses.iter().copied() {
+            let most = if addr.as_v4().is_some() { 32 } else { 128 };
+            let is_unfit = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
+            if prefix_len > most || is_unfit {
+                return Err(refused("attach", owner(), Refusal::UnfitAddress { addr, prefix_len }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The slave is gone.
+    pub(super) fn gone(&self) -> Error {
+        refused("attach", &self.owner, Refusal::NoSlave)
+    }
+}

@@ -1,0 +1,104 @@
+//! How is a slave created for an engine, with its addresses in the table when the engine gets it?
+
+use super::attachment::{Attached, Attachment};
+use super::claim::claim;
+use super::device;
+use super::list::{PortCache, describe, owned};
+use crate::error::{Result, refused};
+use crate::kernel::lock::{LOCK_WAIT, Lock};
+use crate::kernel::netlink::Netlink;
+use crate::port::host_end::{owner_of, place_of};
+use crate::refusal::Refusal;
+use crate::slave::Adding;
+use crate::slave::{agent_client, tidy};
+use ipvl_core::Addr;
+use std::collections::BTreeSet;
+use std::slice;
+
+/// The agent is asked for so many slaves at once: it reads again what is declared each time that it is asked.
+const TOGETHER: usize = 32;
+
+/// Creates a slave for an engine. If it fails, as when another slave has an address, nothing of the slave remains.
+pub fn attach(wanted: &Attachment) -> Result<Attached> {
+    let made = attach_all(slice::from_ref(wanted), |_| {})?;
+    made.into_iter().next().ok_or_else(|| wanted.gone())
+}
+
+/// Creates all of these slaves, or none, and calls `progress` with the number of those that are ready.
+pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<Vec<Attached>> {
+    wanted.iter().try_for_each(Attachment::check)?;
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let mut adding = Adding::new(wanted.len())?;
+    let asked: BTreeSet<&str> = wanted.iter().map(|one| one.owner.as_str()).collect();
+    if let Some(link) = owned(&adding.netlink, |owner| asked.contains(owner))?.first() {
+        return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));
+    }
+    let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<u32>>>();
+    if made.is_err() {
+        adding.undo();
+    }
+    let host_ends = made?;
+    drop(lock);
+    let ready = make_ready(&adding.netlink, &host_ends, wanted, progress);
+    if ready.is_err() {
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        adding.undo();
+    }
+    ready
+}
+
+/// Creates a slave that is in the table with its addresses. Returns its host end.
+fn create(adding: &mut Adding, wanted: &Attachment) -> Result<u32> {
+    adding.add(&wanted.spec, Some(&wanted.owner))?;
+    reserve(adding, &wanted.addresses)
+}
+
+/// Gives the addresses to the slave that was just created. Returns its host end. If an address is in use, slaves that no
+/// longer exist are removed from the tables, and it is tried once more.
+fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+    let result = try_reserve(adding, addresses);
+    match result {
+        Err(error) if error.errno() == Some(libc::EADDRINUSE) => {
+            tidy::tidy(&adding.netlink, &mut tidy::ports(&adding.netlink)?)?;
+            try_reserve(adding, addresses)
+        }
+        other => other,
+    }
+}
+
+fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+    let Adding { netlink, ports, added, .. } = adding;
+    let Some(slave) = added.last() else { return Ok(0) };
+    let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
+    claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
+}
+
+/// Assigns what the engine wants assigned, and has the agent sync the slaves.
+fn make_ready(
+    netlink: &Netlink,
+    host_ends: &[u32],
+    wanted: &[Attachment],
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<Attached>> {
+    let mut ports = PortCache::new();
+    let mut ready = Vec::new();
+    for (host_ends, some) in host_ends.chunks(TOGETHER).zip(wanted.chunks(TOGETHER)) {
+        for (host_end, one) in host_ends.iter().zip(some).filter(|(_, one)| one.assign) {
+            assign(netlink, *host_end, one)?;
+        }
+        agent_client::sync(host_ends)?;
+        for (host_end, one) in host_ends.iter().zip(some) {
+            let link = netlink.link(*host_end, None)?;
+            let slave = link.map(|link| describe(netlink, &link, &mut ports)).transpose()?.flatten();
+            ready.push(slave.ok_or_else(|| one.gone())?);
+        }
+        progress(ready.len());
+    }
+    Ok(ready)
+}
+
+fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
+    let link = netlink.link(host_end, None)?.ok_or_else(|| wanted.gone())?;
+    let (_, ifindex) = place_of(&link).ok_or_else(|| wanted.gone())?;
+    device::assign(wanted, ifindex)
+}

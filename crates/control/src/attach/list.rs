@@ -1,0 +1,73 @@
+//! Which slaves does an engine have, and what are they like?
+
+use super::attachment::Attached;
+use crate::error::Result;
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::port::Port;
+use crate::port::host_end::{HostEnd, owner_of};
+use crate::slave::find::peer_of;
+use crate::slave::routes::family_len;
+use ipvl_core::{Addr, Mac};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// What each slot of a port owns.
+type Owned = BTreeMap<u32, Vec<(Addr, u8)>>;
+
+/// Ports that were read already, by master: with the master's name, and what its slaves own.
+pub type PortCache = BTreeMap<u32, (Port, Option<String>, Owned)>;
+
+/// The slaves with an owner that begins with `owner_prefix`.
+pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
+    let netlink = Netlink::open()?;
+    let mut ports = PortCache::new();
+    let mut all = Vec::new();
+    for link in owned(&netlink, |owner| owner.starts_with(owner_prefix))? {
+        all.extend(describe(&netlink, &link, &mut ports)?);
+    }
+    Ok(all)
+}
+
+/// The host ends of slaves with an owner for which `is_meant` is true.
+pub fn owned(netlink: &Netlink, is_meant: impl Fn(&str) -> bool) -> Result<Vec<LinkInfo>> {
+    let links = netlink.links(None)?.into_iter();
+    Ok(links.filter(|link| owner_of(link).is_some_and(&is_meant)).collect())
+}
+
+/// The slave behind a host end, if it is in the table.
+pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -> Result<Option<Attached>> {
+    let Some(HostEnd { master, slot }) = HostEnd::of(host_end) else { return Ok(None) };
+    let (port, name, owned) = match ports.entry(master) {
+        Entry::Occupied(cached) => cached.into_mut(),
+        Entry::Vacant(unread) => {
+            let Some(port) = Port::of_host_end(netlink, host_end.ifindex, master)? else { return Ok(None) };
+            let (name, owned) = (netlink.link(master, None)?.map(|link| link.name), owned_by_slot(&port)?);
+            unread.insert((port, name, owned))
+        }
+    };
+    if port.maps.slot_of(host_end.ifindex)? != Some(slot) {
+        return Ok(None);
+    }
+    let device = peer_of(netlink, host_end).ok().flatten();
+    Ok(Some(Attached {
+        owner: owner_of(host_end).unwrap_or_default().to_owned(),
+        ifindex: device.as_ref().map_or(0, |device| device.ifindex),
+        netnsid: host_end.link_netnsid,
+        mtu: device.as_ref().map_or(host_end.mtu, |device| device.mtu),
+        name: device.map(|device| device.name),
+        master: name.clone(),
+        host_end: (host_end.ifindex, host_end.name.clone()),
+        mac: host_end.mac.unwrap_or(Mac([0; 6])),
+        mode: port.maps.slave(slot)?.mode(),
+        addresses: owned.get(&slot.0).cloned().unwrap_or_default(),
+    }))
+}
+
+fn owned_by_slot(port: &Port) -> Result<Owned> {
+    let mut by_slot = Owned::new();
+    for (addr, bits, entry) in port.maps.owned()? {
+        by_slot.entry(entry.slot).or_default().push((addr, family_len(addr, bits)));
+    }
+    by_slot.values_mut().for_each(|addresses| addresses.sort());
+    Ok(by_slot)
+}

@@ -1,0 +1,217 @@
+//! Which path leads to the namespace with a given id, and does anything but this process keep ours alive?
+//!
+//! The kernel gives no descriptor for a namespace id. So mounts, processes and their descriptors are searched for one.
+
+use crate::error::Result;
+use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::{NAMED, OWN};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A setting of the whole machine, which the kernel shows to threads in the initial netns only.
+const INITIAL_ONLY: &str = "/proc/sys/net/core/netdev_max_backlog";
+/// The magic number of the file system that holds namespaces (`NSFS_MAGIC`).
+const NSFS: u32 = 0x6e73_6673;
+/// After a search without a result, the same id is not searched for again for this long: a search reads every descriptor
+/// of every process.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Finds a descriptor for the namespace with a given id. Remembers where it found one, and for a moment that it found none.
+#[derive(Debug, Default)]
+pub struct Finder {
+    hints: HashMap<i32, NetnsPath>,
+    missed: HashMap<i32, Instant>,
+}
+
+impl Finder {
+    /// A descriptor for the namespace that has the id `nsid` in the netns of `netlink`; none if no process, mount or
+    /// descriptor that is visible here leads to it.
+    pub fn find(&mut self, netlink: &Netlink, nsid: i32) -> Result<Option<OwnedFd>> {
+        if self.missed.get(&nsid).is_some_and(|when| when.elapsed() < RETRY_AFTER) {
+            return Ok(None);
+        }
+        let matches = |fd: &OwnedFd| has_id(netlink, nsid, fd);
+        if let Some(fd) = self.hints.get(&nsid).and_then(open).filter(matches) {
+            return Ok(Some(fd));
+        }
+        let found = search(matches);
+        self.forget(nsid);
+        match &found {
+            Some((path, _)) => _ = self.hints.insert(nsid, path.clone()),
+            None => _ = self.missed.insert(nsid, Instant::now()),
+        }
+        Ok(found.map(|(_, fd)| fd))
+    }
+
+    /// The id may mean another namespace from now on.
+    pub fn forget(&mut self, nsid: i32) {
+        self.hints.remove(&nsid);
+        self.missed.remove(&nsid);
+    }
+
+    /// Searches again at once for namespaces that were not found.
+    pub fn look_again(&mut self) {
+        self.missed.clear();
+    }
+}
+
+/// The name under `/run/netns` of the namespace that has the id `nsid` in the netns of `netlink`, if it has one.
+pub fn name_of(netlink: &Netlink, nsid: i32) -> Option<String> {
+    let open = |entry: &fs::DirEntry| open(&NetnsPath::Link(entry.path()));
+    let matching = |entry: &fs::DirEntry| open(entry).is_some_and(|fd| has_id(netlink, nsid, &fd));
+    let entry = fs::read_dir(NAMED).ok()?.flatten().find(matching)?;
+    entry.file_name().into_string().ok()
+}
+
+/// Whether only this process keeps its thread's namespace alive: no other process is in it, no mount and no other
+/// process's descriptor leads to it. Never true of the initial one. Processes in `ignore` do not count; those outside
+/// of our pid namespace cannot be seen.
+pub fn last_user(ignore: &[u32]) -> io::Result<bool> {
+    let own = fs::metadata(OWN)?.ino();
+    if Path::new(INITIAL_ONLY).exists() {
+        return Ok(false);
+    }
+    // This runs every few seconds. Most namespaces are mounted, so it rarely has to look at every process.
+    if mounts().any(|candidate| candidate.inode == own) {
+        return Ok(false);
+    }
+    let us = std::process::id();
+    let mut others = pids().filter(|pid| *pid != us && !ignore.contains(pid));
+    let uses_it = |pid: u32| threads(pid).chain(descriptors_of(pid)).any(|candidate| candidate.inode == own);
+    Ok(!others.any(uses_it))
+}
+
+/// A path that is said to lead to a namespace.
+struct Candidate {
+    inode: u64,
+    path: NetnsPath,
+}
+
+/// A path to a namespace. Other processes can change what it leads to at any time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum NetnsPath {
+    /// One of the kernel's own links in `/proc`, or a name under `/run/netns`.
+    Link(PathBuf),
+    /// A mount point as a process sees it: the process and a path below its root.
+    Mount(u32, PathBuf),
+}
+
+/// The first namespace that `matches`. Each namespace is tried once. Its inode is taken from the opened descriptor, not
+/// from the candidate: a candidate that only claims to lead to a namespace does not hide the real path to it.
+fn search(matches: impl Fn(&OwnedFd) -> bool) -> Option<(NetnsPath, OwnedFd)> {
+    let mut tried = HashSet::new();
+    let sources: [fn() -> Vec<Candidate>; 3] = [|| mounts().collect(), processes, descriptors];
+    for candidate in sources.into_iter().flat_map(|list| list()) {
+        if tried.contains(&candidate.inode) {
+            continue;
+        }
+        let Some(fd) = open(&candidate.path) else { continue };
+        if matches(&fd) {
+            return Some((candidate.path, fd));
+        }
+        tried.extend(fstat(&fd).map(|stat| stat.st_ino));
+    }
+    None
+}
+
+fn has_id(netlink: &Netlink, nsid: i32, netns: &OwnedFd) -> bool {
+    netlink.nsid_of_fd(netns).is_ok_and(|id| id == Some(nsid))
+}
+
+/// Opens what the path leads to, if it is a namespace. Any user may have put a pipe or a device there, which may block or
+/// act when it is opened. So the file is opened with `O_PATH` first, and for reading only once it is known to be in nsfs.
+fn open(path: &NetnsPath) -> Option<OwnedFd> {
+    let found = match path {
+        NetnsPath::Link(path) => openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()),
+        NetnsPath::Mount(pid, path) => open_below_root(*pid, path),
+    };
+    let found = found.ok()?;
+    if fstatfs(&found).ok()?.f_type as u32 != NSFS {
+        return None;
+    }
+    File::open(format!("/proc/self/fd/{}", found.as_raw_fd())).ok().map(OwnedFd::from)
+}
+
+fn open_below_root(pid: u32, path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = openat(CWD, format!("/proc/{pid}/root"), flags | OFlags::DIRECTORY, Mode::empty())?;
+    openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+}
+
+/// Where namespaces are mounted, in any mount namespace, our own first.
+fn mounts() -> impl Iterator<Item = Candidate> {
+    let mut seen = HashSet::new();
+    let fresh = move |pid: &u32| seen.insert(inode(Path::new(&format!("/proc/{pid}/ns/mnt"))));
+    std::iter::once(std::process::id()).chain(pids()).filter(fresh).flat_map(mounts_of)
+}
+
+fn mounts_of(pid: u32) -> Vec<Candidate> {
+    let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    table.lines().filter_map(|line| mounted(pid, line)).collect()
+}
+
+/// A line of `mountinfo` that mounts a netns: `41 23 0:4 net:[4026532301] /run/netns/a rw shared:1 - nsfs nsfs rw`.
+fn mounted(pid: u32, line: &str) -> Option<Candidate> {
+    let mut words = line.split(' ').skip(3);
+    let inode = parse_inode(words.next()?)?;
+    let path = words.next()?.trim_start_matches('/').replace("\\040", " ");
+    Some(Candidate { inode, path: NetnsPath::Mount(pid, PathBuf::from(path)) })
+}
+
+fn processes() -> Vec<Candidate> {
+    pids().flat_map(threads).collect()
+}
+
+fn descriptors() -> Vec<Candidate> {
+    pids().flat_map(descriptors_of).collect()
+}
+
+fn threads(pid: u32) -> impl Iterator<Item = Candidate> {
+    entries(format!("/proc/{pid}/task")).filter_map(|task| linked(task.join("ns/net")))
+}
+
+fn descriptors_of(pid: u32) -> impl Iterator<Item = Candidate> {
+    entries(format!("/proc/{pid}/fd")).filter_map(linked)
+}
+
+/// The target of a link such as `net:[4026532301]`.
+fn linked(path: PathBuf) -> Option<Candidate> {
+    let inode = parse_inode(fs::read_link(&path).ok()?.to_str()?)?;
+    Some(Candidate { inode, path: NetnsPath::Link(path) })
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    entries("/proc").filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+}
+
+/// The entries of a directory; none if it is gone, as a process's directories may be at any time.
+fn entries(directory: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn parse_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_line_is_read() {
+        let line = "41 23 0:4 net:[4026532301] /run/netns/a\\040b rw shared:1 - nsfs nsfs rw";
+        let found = mounted(7, line).expect("a netns");
+        assert_eq!((found.inode, found.path), (4026532301, NetnsPath::Mount(7, PathBuf::from("run/netns/a b"))));
+        assert!(mounted(7, "41 23 0:4 mnt:[4026532301] /run/m rw - nsfs nsfs rw").is_none());
+    }
+}

@@ -1,0 +1,26 @@
+//! How are links, addresses, routes and filters read and changed? By synchronous rtnetlink.
+
+mod address;
+mod create;
+mod events;
+mod link;
+mod nsid;
+mod pair;
+mod route;
+mod slave_route;
+mod socket;
+mod tbf;
+mod tc;
+mod uapi;
+mod wire;
+
+pub use address::AddressInfo;
+pub use create::NewLink;
+pub use events::{Event, Events, What};
+pub use link::{AddrGenMode, LinkChange, LinkInfo};
+pub use pair::{NEW_GROUP, PairSpec};
+pub use route::RouteInfo;
+pub use slave_route::SlaveRoute;
+pub use socket::Netlink;
+pub use tbf::Limit;
+pub use tc::{BpfFilter, FilterPoint};

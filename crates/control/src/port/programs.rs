@@ -1,0 +1,101 @@
+//! Which of our programs run on a device, and do they belong to this version of ipvl?
+
+use crate::error::{Error, Result, refused};
+use crate::kernel::bpf;
+use crate::kernel::netlink::Netlink;
+use crate::port::hook::Hook;
+use crate::port::object::{MASTER_RX, SLAVE_XMIT};
+use crate::port::tables::PortMaps;
+use crate::refusal::Refusal;
+use ipvl_core::PortEntry;
+use ipvl_core::maps::ABI_VERSION;
+use std::os::fd::OwnedFd;
+
+/// The programs of a port, found from its master.
+pub enum MasterPrograms {
+    /// There are none: the device is not a master.
+    None,
+    /// Both are loaded.
+    Both(Pair),
+    /// Only `master_rx` is loaded.
+    MasterRxOnly(Remnant),
+    /// They are not of this version of ipvl, or only the name is the same.
+    Foreign(Error),
+}
+
+/// The two programs of a port.
+pub struct Pair {
+    /// How `master_rx` is attached.
+    pub hook: Hook,
+    /// The program at the master.
+    pub master_rx: OwnedFd,
+    /// The program at the host ends.
+    pub slave_xmit: OwnedFd,
+    /// The maps of both.
+    pub map_ids: Vec<u32>,
+}
+
+/// What is left of a port whose last slave went while no agent ran: `slave_xmit` went with the slave.
+pub struct Remnant {
+    /// How `master_rx` is attached.
+    pub hook: Hook,
+    /// The program at the master.
+    pub master_rx: OwnedFd,
+    /// What the port was.
+    pub entry: PortEntry,
+}
+
+/// The program of a host end.
+pub struct HostEndProgram {
+    /// How it is attached.
+    pub hook: Hook,
+    /// The program.
+    pub slave_xmit: OwnedFd,
+    /// Its maps.
+    pub map_ids: Vec<u32>,
+    /// Its port.
+    pub entry: PortEntry,
+}
+
+/// The programs of the port of this master.
+pub fn of_master(netlink: &Netlink, master: u32) -> Result<MasterPrograms> {
+    let Some((hook, master_rx)) = Hook::find(netlink, master, MASTER_RX)? else { return Ok(MasterPrograms::None) };
+    let mut map_ids = bpf::prog_info(&master_rx)?.map_ids;
+    let entry = match own_version(&map_ids, master) {
+        Ok(entry) => entry,
+        Err(error @ Error::Refused { .. }) => return Ok(MasterPrograms::Foreign(error)),
+        Err(error) => return Err(error),
+    };
+    let Some((slave_xmit, its_maps)) = slave_xmit(entry.slave_xmit) else {
+        return Ok(MasterPrograms::MasterRxOnly(Remnant { hook, master_rx, entry }));
+    };
+    map_ids.extend(its_maps);
+    Ok(MasterPrograms::Both(Pair { hook, master_rx, slave_xmit, map_ids }))
+}
+
+/// The program of this host end; none if it has none.
+pub fn of_host_end(netlink: &Netlink, host_end: u32) -> Result<Option<HostEndProgram>> {
+    let Some((hook, slave_xmit)) = Hook::find(netlink, host_end, SLAVE_XMIT)? else { return Ok(None) };
+    let map_ids = bpf::prog_info(&slave_xmit)?.map_ids;
+    let entry = own_version(&map_ids, host_end)?;
+    Ok(Some(HostEndProgram { hook, slave_xmit, map_ids, entry }))
+}
+
+/// Reads the port's entry. Refuses programs of another version of ipvl, and programs that only have the name of ours.
+pub fn own_version(map_ids: &[u32], ifindex: u32) -> Result<PortEntry> {
+    let foreign = |refusal| refused("use", format!("the programs on link {ifindex}"), refusal);
+    match PortMaps::port_by_ids(map_ids) {
+        Ok(port) if port.abi == ABI_VERSION => Ok(port),
+        Ok(port) => Err(foreign(Refusal::OtherVersion { theirs: port.abi, ours: ABI_VERSION })),
+        // There is no map of that name, or it has another size.
+        Err(Error::Ebpf { .. }) => Err(foreign(Refusal::ForeignProgram)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The program with this id and its maps; none if it is another program now.
+fn slave_xmit(id: u32) -> Option<(OwnedFd, Vec<u32>)> {
+    let program = bpf::prog_fd_by_id(id).ok()?;
+    let info = bpf::prog_info(&program).ok()?;
+    (info.name == SLAVE_XMIT).then_some((program, info.map_ids))
+}

@@ -1,0 +1,90 @@
+//! What is known of a slave besides its own device: from its host end, its master and the table?
+
+use crate::error::Result;
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::port::Port;
+use crate::port::host_end::HostEnd;
+use crate::slave::find::peer_of;
+use ipvl_core::{Mac, PortEntry, Slave, Slot};
+use std::collections::BTreeMap;
+
+/// Stands for a name that cannot be read.
+pub const UNKNOWN: &str = "?";
+
+/// A slave, without its own device.
+#[derive(Clone)]
+pub struct SlaveRecord {
+    /// The host end.
+    pub host_end: LinkInfo,
+    /// The master. If it is not here, only its ifindex is known.
+    pub master: LinkInfo,
+    /// Whether the table says that the master has left.
+    pub master_gone: bool,
+    /// Whether the master does not run its program.
+    pub unattached: bool,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its entry in the table.
+    pub slave: Slave,
+    /// The groups that it has joined. Only [`slave_records`] reads them.
+    pub groups: Vec<Mac>,
+}
+
+/// The slave behind a host end, once its entry is in the table.
+pub fn slave_record(netlink: &Netlink, host_end: u32) -> Result<Option<SlaveRecord>> {
+    let Some(host_end) = netlink.link(host_end, None)? else { return Ok(None) };
+    let Some(described) = HostEnd::of(&host_end) else { return Ok(None) };
+    let Some(port) = Port::of_host_end(netlink, host_end.ifindex, described.master)? else { return Ok(None) };
+    if port.maps.slot_of(host_end.ifindex)? != Some(described.slot) {
+        return Ok(None);
+    }
+    let (slot, slave) = (described.slot, port.maps.slave(described.slot)?);
+    let (master, master_gone) = (master_of(netlink, &port)?, is_master_gone(&port)?);
+    let unattached = port.is_departed();
+    Ok(Some(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups: Vec::new() }))
+}
+
+/// All slaves of all masters in this netns, in the order of their masters and slots.
+pub fn slave_records(netlink: &Netlink) -> Result<Vec<SlaveRecord>> {
+    let mut records = Vec::new();
+    let mut host_ends: BTreeMap<u32, LinkInfo> =
+        netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
+    for port in Port::all(netlink)? {
+        let (master, unattached) = (master_of(netlink, &port)?, port.is_departed());
+        let (master_gone, all) = (is_master_gone(&port)?, port.maps.groups()?);
+        for (ifindex, slot) in port.maps.slots()? {
+            let Some(host_end) = host_ends.remove(&ifindex) else { continue };
+            let slave = port.maps.slave(slot)?;
+            let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
+            let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
+            groups.sort();
+            records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups });
+        }
+    }
+    Ok(records)
+}
+
+/// The slave's device, empty if it cannot be read: one unreadable slave must not hide the others.
+pub fn readable_peer(netlink: &Netlink, host_end: &LinkInfo) -> LinkInfo {
+    peer_of(netlink, host_end).ok().flatten().unwrap_or_default()
+}
+
+/// The master of a port. If it is not here, only its ifindex is known.
+pub fn master_of(netlink: &Netlink, port: &Port) -> Result<LinkInfo> {
+    Ok(netlink.link(port.master, None)?.unwrap_or_else(|| absent(port.master)))
+}
+
+/// A master that is not here.
+pub fn absent(master: u32) -> LinkInfo {
+    LinkInfo { ifindex: master, name: UNKNOWN.to_owned(), ..LinkInfo::default() }
+}
+
+/// A name to show.
+pub fn shown_name(name: String) -> String {
+    if name.is_empty() { UNKNOWN.to_owned() } else { name }
+}
+
+/// Whether the table says that the master has left this netns.
+pub fn is_master_gone(port: &Port) -> Result<bool> {
+    Ok(port.maps.port()?.has(PortEntry::MASTER_GONE))
+}

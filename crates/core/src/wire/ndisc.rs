@@ -1,0 +1,64 @@
+//! What does a neighbour discovery message ask or say, and how is an advertisement written (RFC 4861)?
+
+use super::checksum::{sum, sum_of_pseudo_header};
+use super::field::{ETH_HLEN, IPV6_HLEN, NDISC_LEN, icmp, ndisc as field};
+use super::icmp::IcmpFields;
+use super::packet::{NeighbourMessage, Packet};
+use super::protocol::ICMPV6;
+use crate::addr::{Addr, Mac};
+use crate::frame::Frame;
+use crate::verdict::Reason;
+
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+
+/// A neighbour advertisement that is to be written, from the target itself.
+pub(crate) struct AdvertisementFields {
+    pub target: Addr,
+    pub target_mac: Mac,
+    /// The packet's destination.
+    pub dst: Addr,
+    /// Whether it answers a solicitation (flag S), and not a probe of an address or nothing at all.
+    pub solicited: bool,
+}
+
+impl AdvertisementFields {
+    /// The ICMPv6 message, with the option that names the target's MAC address. It overrides what the receiver has cached
+    /// (flag O).
+    #[inline(always)]
+    pub fn message(&self) -> [u8; NDISC_LEN] {
+        const OVERRIDE: u8 = 0x20;
+        const SOLICITED: u8 = 0x40;
+        /// Type: target link-layer address. Length: 1, in units of 8 bytes.
+        const OPTION: [u8; 2] = [2, 1];
+        let Self { target, target_mac, dst, solicited } = *self;
+        let flags = if solicited { SOLICITED | OVERRIDE } else { OVERRIDE };
+        let pseudo = sum_of_pseudo_header(target, dst, NDISC_LEN as u16, ICMPV6);
+        let body = sum(&target.0) + sum(&OPTION) + sum(&target_mac.0);
+        let mut message = [0; NDISC_LEN];
+        IcmpFields { kind: ADVERTISEMENT, code: 0, rest: [flags, 0, 0, 0] }.write(&mut message, pseudo + body);
+        message[field::TARGET].copy_from_slice(&target.0);
+        message[field::OPTION].copy_from_slice(&OPTION);
+        message[field::OPTION_MAC].copy_from_slice(&target_mac.0);
+        message
+    }
+}
+
+/// Adds to `packet` what its ICMPv6 message at `offset` asks or advertises.
+#[inline(always)]
+pub(super) fn parse(frame: &impl Frame, offset: usize, packet: Packet) -> Result<Packet, Reason> {
+    let [kind] = frame.read_at::<1>(offset + icmp::TYPE).ok_or(Reason::Truncated)?;
+    let message = match kind {
+        SOLICITATION => NeighbourMessage::Solicitation,
+        ADVERTISEMENT => NeighbourMessage::Advertisement,
+        _ => return Ok(packet),
+    };
+    let target = Addr(frame.read_at::<16>(offset + field::TARGET.start).ok_or(Reason::Truncated)?);
+    Ok(Packet { message, target, ..packet })
+}
+
+/// The target of a solicitation that follows the IPv6 header at once.
+#[inline(always)]
+pub(crate) fn target(frame: &impl Frame) -> Option<Addr> {
+    frame.read::<16>(ETH_HLEN + IPV6_HLEN + field::TARGET.start).map(Addr)
+}

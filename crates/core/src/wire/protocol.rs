@@ -1,0 +1,11 @@
+//! Which number stands for which protocol or extension header (IANA, Assigned Internet Protocol Numbers)?
+
+pub(crate) const HOP_BY_HOP: u8 = 0;
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const IGMP: u8 = 2;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ROUTING: u8 = 43;
+pub(crate) const AUTHENTICATION: u8 = 51;
+pub(crate) const ICMPV6: u8 = 58;
+pub(crate) const DESTINATION_OPTIONS: u8 = 60;
