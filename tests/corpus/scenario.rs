@@ -113,7 +113,7 @@ impl Scenario {
         let world = self.world(&file.defaults, variant);
         let from = (self.from != "wire").then(|| self.from.clone());
         let way = match (&from, &self.after) {
-            (Some(name), _) => Way::Slave(world.member(name).config().mode),
+            (Some(name), _) => Way::Slave(world.member(name).options().mode),
             (None, Some(_)) => Way::Reflected,
             (None, None) => Way::Wire,
         };

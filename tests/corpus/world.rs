@@ -3,7 +3,10 @@
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
 use ipvl_core::maps::ABI_VERSION;
-use ipvl_core::{Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{
+    Addr, Flag, Group, Guard, HostAccess, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry, Siblings, Slave,
+    Slot, State,
+};
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 
@@ -38,28 +41,39 @@ impl Member {
     ///
     /// # Panics
     /// At a word that means nothing.
-    pub fn config(&self) -> SlaveConfig {
-        let mut config = SlaveConfig { mode: Mode::L2, up: true, all_groups: true, ..SlaveConfig::DEFAULT };
+    pub fn slave(&self, host_end: u32) -> Slave {
+        let mut options = Options { mode: Mode::L2, ..Options::DEFAULT };
+        let mut state = State { up: true, all_groups: true, ..State::default() };
         for word in &self.words {
             match word.as_str() {
-                "l2" => config.mode = Mode::L2,
-                "l3" => config.mode = Mode::L3,
-                "l3s" => config.mode = Mode::L3s,
-                "bridge" => config.flag = Flag::Bridge,
-                "vepa" => config.flag = Flag::Vepa,
-                "private" => config.flag = Flag::Private,
-                "owned" => config.guard = Guard::Owned,
-                "strict" => config.guard = Guard::Strict,
-                "off" => config.guard = Guard::Off,
-                "host" => config.host = true,
-                "down" => config.up = false,
-                "local" => config.local = true,
-                "proxy" => config.proxied = true,
-                "direct" => config.direct = true,
+                "l2" => options.mode = Mode::L2,
+                "l3" => options.mode = Mode::L3,
+                "l3s" => options.mode = Mode::L3s,
+                "bridge" => options.flag = Flag::Bridge,
+                "vepa" => options.flag = Flag::Vepa,
+                "private" => options.flag = Flag::Private,
+                "owned" => options.guard = Guard::Owned,
+                "strict" => options.guard = Guard::Strict,
+                "off" => options.guard = Guard::Off,
+                "host" => options.host = HostAccess::On,
+                "proxy" => options.neigh = NeighProxy::Proxy,
+                "direct" => options.siblings = Siblings::Direct,
+                "down" => state.up = false,
+                "local" => state.local = true,
                 other => panic!("\"{other}\" says nothing of slave {}", self.name),
             }
         }
-        config
+        Slave::new(host_end, options, state)
+    }
+
+    /// Its options.
+    pub fn options(&self) -> Options {
+        self.slave(0).options()
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.slave(0).state()
     }
 
     /// Its slot.
@@ -97,7 +111,7 @@ impl World {
         let mut snapshot = Snapshot { port, ..Snapshot::default() };
         for member in &self.members {
             let slot = member.slot();
-            snapshot.slaves.insert(slot, Slave::new(host_end(slot), self.config(member)));
+            snapshot.slaves.insert(slot, self.slave(member, host_end(slot)));
             snapshot.owners.extend(member.owns().map(|addr| (addr, Owner::Slave(slot))));
         }
         for addr in [IpAddr::from(HOST_V4), IpAddr::from(HOST_V6)] {
@@ -111,8 +125,8 @@ impl World {
     }
 
     /// What a slave is in this world.
-    pub fn config(&self, member: &Member) -> SlaveConfig {
-        SlaveConfig { all_groups: self.joined.is_none(), ..member.config() }
+    pub fn slave(&self, member: &Member, host_end: u32) -> Slave {
+        member.slave(host_end).with_state(State { all_groups: self.joined.is_none(), ..member.state() })
     }
 
     /// Who has joined what.

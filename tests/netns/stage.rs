@@ -8,7 +8,7 @@ use crate::scenario::Case;
 use crate::world::World;
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
-use ipvl_core::{Addr, Group, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
+use ipvl_core::{Addr, Group, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE};
 use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, Port, Rest, kernel_is_at_least, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -73,7 +73,7 @@ impl Stage {
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
     pub fn play(&mut self, world: &World) {
-        let hosted = world.members.iter().any(|member| member.config().host || member.config().mode == Mode::L3s);
+        let hosted = world.members.iter().any(|member| member.slave(0).host());
         let asks = self.port.is_some() && !kernel_is_at_least("6.17");
         if asks && hosted {
             self.forward("1");
@@ -244,7 +244,7 @@ fn find_port(lab: &Lab) -> port::Port {
 pub fn shows(case: &Case) -> bool {
     case.not_in_netns.is_none()
         && case.world.port.is_empty()
-        && case.world.members.iter().all(|member| (member.slot().0 as usize) < PLACES && !member.config().local)
+        && case.world.members.iter().all(|member| (member.slot().0 as usize) < PLACES && !member.state().local)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -261,7 +261,7 @@ fn wanted(world: &World) -> Tables {
     let snapshot = world.snapshot();
     let slaves = (0..PLACES).map(|place| {
         let member = world.members.iter().find(|member| member.slot().0 as usize == place);
-        (place as u32, member.map_or_else(|| DOWN.to_owned(), |member| in_words(member.config())))
+        (place as u32, member.map_or_else(|| DOWN.to_owned(), |member| in_words(member.slave(0))))
     });
     let owners = (0..PLACES as u32).flat_map(|slot| {
         let (v4, v6) = slave_addresses(slot);
@@ -282,7 +282,7 @@ fn wanted(world: &World) -> Tables {
 fn found(port: &port::Port, world: &World) -> Tables {
     let slaves = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| {
         let slave: Slave = port.maps.slave(slot).expect("read a slave");
-        (slot.0, if slave.up() { in_words(slave.config()) } else { DOWN.to_owned() })
+        (slot.0, if slave.up() { in_words(slave) } else { DOWN.to_owned() })
     });
     let owners = port.maps.owners().expect("read the owners").into_iter();
     let owners = owners.filter(|(addr, entry)| entry.slot != OwnerEntry::HOST && !is_link_local(*addr));
@@ -292,7 +292,7 @@ fn found(port: &port::Port, world: &World) -> Tables {
     let groups = all.flat_map(|(group, members)| members.slots().map(|slot| (slot, group)).collect::<Vec<_>>());
     let is_greedy = |slot: &Slot| {
         let slave = port.maps.slave(*slot).expect("read a slave");
-        slave.up() && slave.mode() == Mode::L2 && slave.config().all_groups
+        slave.up() && slave.mode() == Mode::L2 && slave.state().all_groups
     };
     let slots = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| slot);
     Tables {
@@ -305,13 +305,11 @@ fn found(port: &port::Port, world: &World) -> Tables {
 }
 
 /// What of a slave's properties can be seen in what it does.
-fn in_words(config: SlaveConfig) -> String {
-    let SlaveConfig { mode, flag, guard, up, local, proxied, direct, .. } = config;
-    let host = Slave::new(1, config).host();
-    if !up {
+fn in_words(slave: Slave) -> String {
+    if !slave.up() {
         return DOWN.to_owned();
     }
-    format!("{mode:?} {flag:?} {guard:?} host {host} local {local} proxy {proxied} direct {direct}")
+    format!("{} local {}", option_words(slave.options_in_effect()), slave.local())
 }
 
 fn is_link_local(addr: Addr) -> bool {
@@ -327,10 +325,15 @@ fn role(world: &World, place: usize) -> String {
     let Some(member) = world.members.iter().find(|member| member.slot().0 as usize == place) else {
         return DOWN.to_owned();
     };
-    let SlaveConfig { mode, flag, guard, host, up, proxied, direct, .. } = member.config();
-    let (up, host) = (if up { "up" } else { DOWN }, if host { "on" } else { "off" });
-    let neigh = if proxied { "proxy" } else { "off" };
-    let siblings = if direct { "direct" } else { "host" };
-    format!("{up} type ipvlan mode {mode:?} {flag:?} guard {guard:?} host {host} neigh {neigh} siblings {siblings}")
-        .to_lowercase()
+    let up = if member.state().up { "up" } else { DOWN };
+    format!("{up} type ipvlan {}", option_words(member.options()))
+}
+
+/// As ip(8) has it, a flag stands alone.
+fn option_words(options: Options) -> String {
+    let words = OPTIONS.iter().map(|entry| match entry.key {
+        OptionKey::Flag => options.flag.word().to_owned(),
+        key => format!("{} {}", entry.name, options.word(key)),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

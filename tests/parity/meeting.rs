@@ -41,12 +41,12 @@ impl<'a> Meeting<'a> {
 
     /// The mode of all.
     pub fn mode(&self) -> Mode {
-        self.world.members[0].config().mode
+        self.world.members[0].options().mode
     }
 
     /// The flag of all.
     pub fn flag(&self) -> Flag {
-        self.world.members[0].config().flag
+        self.world.members[0].options().flag
     }
 
     pub fn bridge(&self) -> bool {
@@ -157,7 +157,7 @@ impl<'a> Meeting<'a> {
 
     /// The kernel's driver gives all other slaves a copy, besides these.
     pub fn copies_and(&self, more: &[&str]) -> bool {
-        let others = self.world.members.iter().filter(|member| member.config().up && Some(member.slot()) != self.from);
+        let others = self.world.members.iter().filter(|member| member.state().up && Some(member.slot()) != self.from);
         let names: Vec<_> = others.map(|member| member.name.as_str()).chain(more.iter().copied()).collect();
         self.kernel.only(&names)
     }
@@ -191,7 +191,7 @@ impl fmt::Display for Meeting<'_> {
             .members
             .iter()
             .map(|member| {
-                let down = if member.config().up { "" } else { " down" };
+                let down = if member.state().up { "" } else { " down" };
                 format!("{}{down}", member.name)
             })
             .collect();

@@ -95,8 +95,8 @@ impl Source {
 
     /// Frames from slaves that are up and from the wire, no two alike.
     fn shots(&mut self, world: &World) -> Vec<Shot> {
-        let up = world.members.iter().filter(|member| member.config().up);
-        let slaves: Vec<_> = up.map(|member| (member.slot(), member.config().mode)).collect();
+        let up = world.members.iter().filter(|member| member.state().up);
+        let slaves: Vec<_> = up.map(|member| (member.slot(), member.options().mode)).collect();
         let (mut shots, mut seen) = (Vec::new(), HashSet::new());
         while shots.len() < FRAMES_AT_ONCE {
             let from = self.pick(&prop::option::weighted(0.6, 0..slaves.len().max(1)));

@@ -112,7 +112,7 @@ impl Recorder {
         self.stage.play(world);
         let hears = |name: &&str| {
             let member = world.members.iter().find(|member| member.name == **name);
-            member.is_some_and(|member| member.config().up && member.config().mode == Mode::L2)
+            member.is_some_and(|member| member.state().up && member.options().mode == Mode::L2)
         };
         self.listeners = SLAVES.into_iter().filter(hears).collect();
         self.settle();

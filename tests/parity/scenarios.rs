@@ -71,8 +71,8 @@ fn play(driver: Driver, cases: &[Case]) -> Records {
 
 /// The kernel's driver knows one mode and one flag for all.
 fn can_play(driver: Driver, world: &World) -> bool {
-    let of = |member: &ipvl_tests::world::Member| (member.config().mode, member.config().flag);
-    let mut kinds = world.members.iter().filter(|member| member.config().up).map(of);
+    let of = |member: &ipvl_tests::world::Member| (member.options().mode, member.options().flag);
+    let mut kinds = world.members.iter().filter(|member| member.state().up).map(of);
     let first = kinds.next();
     driver != Driver::Kernel || kinds.all(|kind| Some(kind) == first)
 }
@@ -134,7 +134,7 @@ fn outcome(
 
 /// The rows on the host's stack are about slaves whose packets pass it.
 fn speaks_of(row: &str, case: &Case) -> bool {
-    !row.starts_with('E') || case.world.members.iter().any(|member| member.config().mode == Mode::L3s)
+    !row.starts_with('E') || case.world.members.iter().any(|member| member.options().mode == Mode::L3s)
 }
 
 /// Prints a scenario's line, and what is wrong with it; whether nothing is.

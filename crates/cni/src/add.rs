@@ -58,19 +58,13 @@ impl<'a> Slave<'a> {
             None => beside_master(call, network, ipvl_control::default_master)?,
         };
         let spec = LinkSpec {
-            master,
             name: Some(call.ifname.clone()),
-            mode: wishes.mode,
-            flag: wishes.flag,
-            guard: wishes.guard,
-            host: wishes.host,
-            neigh_proxy: wishes.neigh_proxy,
-            siblings_direct: wishes.siblings_direct,
+            options: wishes.options,
             mtu: wishes.mtu,
+            backend: wishes.backend,
             mac: asked_mac(call, wishes)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,
-            tap: None,
-            backend: None,
+            ..LinkSpec::of(master)
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
         let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };

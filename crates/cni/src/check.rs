@@ -45,8 +45,9 @@ fn link(call: &Call, wishes: &Wishes, slave: &Attached, device: &Device) -> Opti
     if slave.ifindex != device.ifindex {
         return Some(format!("{name} is another interface than the one that was added"));
     }
-    if slave.mode != wishes.mode {
-        return Some(format!("{name} is in mode {:?}, not {:?}", slave.mode, wishes.mode).to_lowercase());
+    let (mode, wanted) = (slave.mode, wishes.options.mode);
+    if mode != wanted {
+        return Some(format!("{name} is in mode {}, not {}", mode.word(), wanted.word()));
     }
     if wishes.mtu.is_some_and(|mtu| mtu != device.mtu) {
         return Some(format!("{name} has mtu {}, not {}", device.mtu, wishes.mtu.unwrap_or_default()));

@@ -6,9 +6,14 @@ use crate::failure::{Code, Failure};
 use crate::fields::Fields;
 use crate::outcome::{self, Outcome};
 use crate::version;
-use ipvl_control::text::{FLAGS, GUARDS, MODES, SIBLINGS};
-use ipvl_core::{Flag, Guard, Mac, Mode};
+use ipvl_control::Backend;
+use ipvl_control::keys::{Key, SlaveKeys, twice};
+use ipvl_control::text::BACKENDS;
+use ipvl_core::{HostAccess, Mac, Mode, Options};
 use serde_json::{Value, json};
+
+/// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
+const DEFAULTS: Options = Options { mode: Mode::L2, host: HostAccess::On, ..Options::DEFAULT };
 
 /// A network as far as every command needs it: to take an interface back, little must be right.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +32,9 @@ pub struct Network {
 pub struct Wishes {
     /// None where it is not named.
     pub master: Option<String>,
-    pub mode: Mode,
-    pub flag: Flag,
-    pub guard: Guard,
-    pub host: bool,
-    pub neigh_proxy: bool,
-    pub siblings_direct: bool,
+    pub options: Options,
+    /// None for netkit where the kernel has it.
+    pub backend: Option<Backend>,
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
@@ -64,15 +66,12 @@ impl Network {
     pub fn wishes(&self) -> Result<Wishes, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
+        let SlaveKeys { master, mtu, backend, options } = slave_keys(&fields)?;
         Ok(Wishes {
-            master: fields.text("master")?.map(str::to_owned),
-            mode: fields.word("mode", &MODES)?.unwrap_or(Mode::L2),
-            flag: fields.word("flag", &FLAGS)?.unwrap_or(Flag::Bridge),
-            guard: fields.word("guard", &GUARDS)?.unwrap_or(Guard::Owned),
-            host: fields.boolean("hostAccess")?.unwrap_or(true),
-            neigh_proxy: fields.boolean("neighProxy")?.unwrap_or(false),
-            siblings_direct: fields.word("siblings", &SIBLINGS)?.unwrap_or(false),
-            mtu: fields.number("mtu")?.filter(|mtu| *mtu != 0),
+            master,
+            options: DEFAULTS.changed(options),
+            mtu,
+            backend,
             mac: self.mac()?,
             bandwidth: self.bandwidth()?,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
@@ -100,6 +99,24 @@ impl Network {
     }
 }
 
+/// The keys that every door has.
+fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
+    if let Some((one, other)) = twice(fields.keys()) {
+        return Err(Failure::config(format!("\"{one}\" and \"{other}\" say the same: give one")));
+    }
+    let mut keys = SlaveKeys::default();
+    for name in fields.keys() {
+        match Key::find(name) {
+            Some(Key::Master) => keys.master = fields.text(name)?.map(str::to_owned),
+            Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
+            Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
+            Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
+            None => {}
+        }
+    }
+    Ok(keys)
+}
+
 impl Wishes {
     /// The master that is named, or that plugins before this one have made, if there were any.
     pub fn chained_master(&self) -> Result<Option<String>, Failure> {
@@ -123,6 +140,7 @@ pub fn mac(text: &str) -> Option<Mac> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_core::{Flag, Guard, NeighProxy};
 
     fn network(text: &str) -> Result<Wishes, Failure> {
         let text = format!(r#"{{"cniVersion":"1.0.0","name":"n","type":"ipvl",{text}}}"#);
@@ -132,8 +150,23 @@ mod tests {
     #[test]
     fn what_is_not_said_is_as_with_the_projects_own_plugin_but_for_the_host() {
         let wishes = network(r#""ipam":{}"#).expect("a network");
-        assert_eq!((wishes.master, wishes.mode, wishes.flag, wishes.mtu), (None, Mode::L2, Flag::Bridge, None));
-        assert_eq!((wishes.guard, wishes.host), (Guard::Owned, true));
+        let Options { mode, flag, guard, host, .. } = wishes.options;
+        assert_eq!((wishes.master, mode, flag, wishes.mtu), (None, Mode::L2, Flag::Bridge, None));
+        assert_eq!((guard, host), (Guard::Owned, HostAccess::On));
+    }
+
+    #[test]
+    fn the_words_of_commands_and_other_engines_are_understood() {
+        let wishes = network(r#""parent":"eth0","ipvlan_mode":"l3","neighProxy":true,"hostAccess":"off","ipam":{}"#);
+        let (mode, neigh) = (Mode::L3, NeighProxy::Proxy);
+        let wishes = wishes.expect("a network");
+        assert_eq!(wishes.options, Options { mode, neigh, host: HostAccess::Off, ..DEFAULTS });
+        assert_eq!(wishes.master.as_deref(), Some("eth0"));
+        let host = |text| network(text).expect("a network").options.host;
+        assert_eq!(host(r#""host_access":false"#), HostAccess::Off);
+        assert_eq!(host(r#""host":"1""#), HostAccess::On);
+        let twice = network(r#""mode":"l2","ipvlan_mode":"l2""#).expect_err("one is enough");
+        assert!(twice.text().contains("\"mode\" and \"ipvlan_mode\" say the same"), "{}", twice.text());
     }
 
     #[test]

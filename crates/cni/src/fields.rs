@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use ipvl_control::text;
+use ipvl_core::{OptionEntry, OptionsChange};
 use serde_json::{Map, Value};
 
 /// An object of the configuration, and how a person would find it: `ipam`, `prevResult.ips[0]`.
@@ -57,6 +58,25 @@ impl<'a> Fields<'a> {
         text::one_of(words, text).map(Some).map_err(known)
     }
 
+    /// What an option's key says, if it says anything: a word, or true or false where words say that.
+    pub fn option(&self, key: &str, option: &OptionEntry, options: &mut OptionsChange) -> Result<(), Failure> {
+        let word = match self.get(key) {
+            Some(Value::Bool(true)) if option.takes_booleans() => "true",
+            Some(Value::Bool(false)) if option.takes_booleans() => "false",
+            Some(value) => value.as_str().ok_or_else(|| self.wrong(key, &kind_of(option)))?,
+            None => "",
+        };
+        match word.is_empty() || options.set(option.key, word) {
+            true => Ok(()),
+            false => Err(self.wrong(key, &format!("{}, not \"{word}\"", any_of(option)))),
+        }
+    }
+
+    /// The keys that are there.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.object.keys().map(String::as_str)
+    }
+
     /// Something that its text says.
     pub fn parsed<T: std::str::FromStr>(&self, key: &str, what: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(key)? else { return Ok(None) };
@@ -72,4 +92,13 @@ impl<'a> Fields<'a> {
     fn typed<T>(&self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Failure> {
         self.get(key).map(|value| read(value).ok_or_else(|| self.wrong(key, what))).transpose()
     }
+}
+
+fn kind_of(option: &OptionEntry) -> String {
+    if option.takes_booleans() { any_of(option) } else { "a string".to_owned() }
+}
+
+fn any_of(option: &OptionEntry) -> String {
+    let words = option.spellings().filter(|word| !matches!(*word, "true" | "false")).collect::<Vec<_>>().join(", ");
+    if option.takes_booleans() { format!("true or false, or one of {words}") } else { format!("one of {words}") }
 }

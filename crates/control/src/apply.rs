@@ -5,6 +5,8 @@ mod carry_out;
 mod config_error;
 mod desired;
 mod file;
+mod link_schema;
+mod link_table;
 mod namespaces;
 mod plan;
 mod value;

@@ -6,6 +6,7 @@ pub mod apply;
 mod attach;
 pub mod error;
 pub mod kernel;
+pub mod keys;
 mod model;
 pub mod port;
 pub mod read;

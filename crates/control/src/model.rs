@@ -1,7 +1,7 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
 use ipvl_core::maps::Counters;
-use ipvl_core::{Addr, Flag, Guard, Mac, Mode, Reason, Slot};
+use ipvl_core::{Addr, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -69,18 +69,8 @@ pub struct LinkSpec {
     pub master: String,
     /// The slave's name; by default the first free `ipvl%d`, or `ipvtap%d`.
     pub name: Option<String>,
-    /// l3 by default.
-    pub mode: Mode,
-    /// bridge by default.
-    pub flag: Flag,
-    /// owned by default.
-    pub guard: Guard,
-    /// Whether host and slave reach each other; off by default, always on in l3s.
-    pub host: bool,
-    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s; off by default.
-    pub neigh_proxy: bool,
-    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks; off by default.
-    pub siblings_direct: bool,
+    /// Mode, flag and the other options.
+    pub options: Options,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// Refused unless it is the master's.
@@ -93,21 +83,27 @@ pub struct LinkSpec {
     pub backend: Option<Backend>,
 }
 
+impl LinkSpec {
+    /// A slave of this master, with all else by default.
+    pub fn of(master: impl Into<String>) -> Self {
+        Self {
+            master: master.into(),
+            name: None,
+            options: Options::DEFAULT,
+            mtu: None,
+            mac: None,
+            netns: None,
+            tap: None,
+            backend: None,
+        }
+    }
+}
+
 /// A change to a slave: `link set NAME ...`. What is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// l2, l3 or l3s.
-    pub mode: Option<Mode>,
-    /// bridge, vepa or private.
-    pub flag: Option<Flag>,
-    /// owned, strict or off.
-    pub guard: Option<Guard>,
-    /// Whether host and slave reach each other.
-    pub host: Option<bool>,
-    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
-    pub neigh_proxy: Option<bool>,
-    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks.
-    pub siblings_direct: Option<bool>,
+    /// Mode, flag and the other options.
+    pub options: OptionsChange,
     /// In bytes.
     pub mtu: Option<u32>,
     /// A new name.
@@ -153,18 +149,8 @@ pub struct Link {
     pub qdisc: String,
     /// The slave's MAC address.
     pub mac: Mac,
-    /// l2, l3 or l3s.
-    pub mode: Mode,
-    /// bridge, vepa or private.
-    pub flag: Flag,
-    /// owned, strict or off.
-    pub guard: Guard,
-    /// Whether host and slave reach each other.
-    pub host: bool,
-    /// Whether we answer ARP and neighbour discovery from the wire for it in l3 and l3s.
-    pub neigh_proxy: bool,
-    /// Whether an l3s slave meets siblings that allow it directly, past the host's hooks.
-    pub siblings_direct: bool,
+    /// Mode, flag and the other options. In l3s host access is on, whatever was asked for.
+    pub options: Options,
     /// The multicast groups that it has joined and gets, in l2.
     pub groups: Vec<Mac>,
     /// Whether it gets every group instead.
@@ -243,36 +229,32 @@ pub enum Property {
     Carrier,
     Mtu,
     Address,
-    Mode,
-    Flag,
-    Guard,
-    Host,
-    Neigh,
-    Siblings,
+    Option(OptionKey),
     Degraded,
 }
 
 impl Property {
-    /// In the order in which they are told when several change at once.
-    const ALL: [Self; 13] = [
-        Self::Netns,
-        Self::Name,
-        Self::State,
-        Self::Carrier,
-        Self::Mtu,
-        Self::Address,
-        Self::Mode,
-        Self::Flag,
-        Self::Guard,
-        Self::Host,
-        Self::Neigh,
-        Self::Siblings,
-        Self::Degraded,
-    ];
-
-    /// What of two pictures of a slave is not the same.
+    /// The properties that differ, in the order in which they are reported.
     pub fn differing(old: &Link, new: &Link) -> Vec<Self> {
-        Self::ALL.into_iter().filter(|what| what.differs(old, new)).collect()
+        let options = OPTIONS.iter().map(|entry| Self::Option(entry.key));
+        let all = Self::OF_DEVICE.into_iter().chain(options).chain([Self::Degraded]);
+        all.filter(|what| what.differs(old, new)).collect()
+    }
+
+    const OF_DEVICE: [Self; 6] = [Self::Netns, Self::Name, Self::State, Self::Carrier, Self::Mtu, Self::Address];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Netns => "netns",
+            Self::Name => "name",
+            Self::State => "state",
+            Self::Carrier => "carrier",
+            Self::Mtu => "mtu",
+            Self::Address => "address",
+            Self::Option(key) => key.entry().name,
+            Self::Degraded => "degraded",
+        }
     }
 
     fn differs(self, old: &Link, new: &Link) -> bool {
@@ -283,12 +265,7 @@ impl Property {
             Self::Carrier => old.has_carrier() != new.has_carrier(),
             Self::Mtu => old.mtu != new.mtu,
             Self::Address => old.mac != new.mac,
-            Self::Mode => old.mode != new.mode,
-            Self::Flag => old.flag != new.flag,
-            Self::Guard => old.guard != new.guard,
-            Self::Host => old.host != new.host,
-            Self::Neigh => old.neigh_proxy != new.neigh_proxy,
-            Self::Siblings => old.siblings_direct != new.siblings_direct,
+            Self::Option(key) => old.options.word(key) != new.options.word(key),
             Self::Degraded => old.degraded != new.degraded,
         }
     }

@@ -25,7 +25,7 @@ use crate::port::{ARPHRD_NONE, Port};
 use crate::refusal::Refusal;
 use crate::slave::tap::{NewTap, TapSpec};
 use find::Found;
-use ipvl_core::{Mac, Mode, Slave, SlaveConfig, Slot};
+use ipvl_core::{Mac, Mode, Slave, Slot, State};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -81,8 +81,7 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
 /// Undoes a change of the entry after another part of the change has failed.
 fn restore(found: &mut Found, before: Slave) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
-    let now = found.port.maps.slave(found.slot)?.config();
-    let undone = Slave::new(before.host_end, before.config().found_as(now));
+    let undone = found.port.maps.slave(found.slot)?.with_options(before.options());
     found.port.maps.set_slave(found.slot, undone)?;
     alias_event::publish(&Netlink::open()?, found.described(), undone);
     drop(lock);
@@ -183,7 +182,7 @@ fn check(netlink: &Netlink, spec: &LinkSpec, master: &LinkInfo) -> std::result::
     if master.vrf_table.is_some() {
         return Err(Refusal::IsVrf);
     }
-    match (master.arp_type, spec.mode) {
+    match (master.arp_type, spec.options.mode) {
         (ARPHRD_NONE, _) if spec.tap.is_some() => return Err(Refusal::TapNeedsEthernet),
         (ARPHRD_ETHER, _) | (ARPHRD_NONE, Mode::L3 | Mode::L3s) => {}
         (ARPHRD_NONE, Mode::L2) => return Err(Refusal::NeedsEthernet(Mode::L2)),
@@ -208,28 +207,18 @@ fn checked_mtu(mtu: u32, max: u32) -> std::result::Result<u32, Refusal> {
 /// slave's link-local address.
 fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInfo, port: &mut Port) -> Result<Added> {
     let Request { spec, owner, netns, .. } = *request;
-    let config = SlaveConfig {
-        mode: spec.mode,
-        flag: spec.flag,
-        guard: spec.guard,
-        host: spec.host,
-        up: false,
-        local: netns.is_none(),
-        all_groups: true,
-        proxied: spec.neigh_proxy,
-        queued: false,
-        direct: spec.siblings_direct,
-    };
-    if Slave::new(1, config).host() {
+    let state = State { local: netns.is_none(), all_groups: true, ..State::default() };
+    let slave = |host_end| Slave::new(host_end, spec.options, state);
+    if slave(0).host() {
         // An engine's slave reaches the host itself without forwarding. In l3s everything is forwarded.
-        let all_or_nothing = owner.is_none() || spec.mode == Mode::L3s;
+        let all_or_nothing = owner.is_none() || spec.options.mode == Mode::L3s;
         sysctl::start_forwarding(&master.name, &mut port.maps, all_or_nothing)?;
     }
     let slot = port.maps.free_slot()?.ok_or_else(|| refused("add a slave to", &master.name, Refusal::Full))?;
     let alias = host_end::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
     let devices = create_devices(netlink, request, master, &alias)?;
     let host_end = devices.host_end;
-    let done = install(netlink, hook, port, host_end, Slave::new(host_end, config), slot);
+    let done = install(netlink, hook, port, host_end, slave(host_end), slot);
     if let Err(error) = done.and_then(|()| devices.tap.map_or(Ok(()), NewTap::keep)) {
         discard(netlink, port, host_end, slot);
         return Err(error);
@@ -257,7 +246,7 @@ fn create_devices(netlink: &Netlink, request: &Request<'_>, master: &LinkInfo, a
         let tap = or_tidy_and_retry(netlink, name, || NewTap::create(netlink, &spec))?;
         return Ok(NewDevices { host_end: tap.ifindex, slave: tap.ifindex, tap: Some(tap) });
     }
-    let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.mode != Mode::L2);
+    let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.options.mode != Mode::L2);
     let (alias, largest) = (Some(alias), Some(&master.detail));
     let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias, largest, netns };
     let (host_end, slave) = or_tidy_and_retry(netlink, name, || netlink.add_pair(&spec))?;
@@ -300,22 +289,10 @@ fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
 /// Changes a slave's options, by one write that no packet sees half of.
 fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: &Change) -> Result<()> {
     let old = found.port.maps.slave(found.slot)?;
-    let config = old.config();
-    let new = SlaveConfig {
-        mode: change.mode.unwrap_or(config.mode),
-        flag: change.flag.unwrap_or(config.flag),
-        guard: change.guard.unwrap_or(config.guard),
-        host: change.host.unwrap_or(config.host),
-        proxied: change.neigh_proxy.unwrap_or(config.proxied),
-        direct: change.siblings_direct.unwrap_or(config.direct),
-        // Which groups a slave has joined is followed only in l2. After a change of mode it is not known.
-        all_groups: config.all_groups || change.mode.is_some_and(|mode| mode != config.mode),
-        ..config
-    };
-    if new.mode == Mode::L2 && master.arp_type == ARPHRD_NONE {
+    let slave = old.with_options(old.options().changed(change.options));
+    if slave.mode() == Mode::L2 && master.arp_type == ARPHRD_NONE {
         return Err(refused("change", &found.name, Refusal::NeedsEthernet(Mode::L2)));
     }
-    let slave = Slave::new(old.host_end, new);
     if slave.host() {
         sysctl::start_forwarding(&master.name, &mut found.port.maps, true)?;
     }

@@ -1,6 +1,7 @@
 //! What do addresses, prefixes, names and options mean that people write down? One reading for commands, files and engines.
 
-use ipvl_core::{Addr, Flag, Guard, Mode};
+use crate::model::Backend;
+use ipvl_core::Addr;
 use std::net::IpAddr;
 
 /// The smallest MTU that IPv4 can have (RFC 791), and the largest that the kernel's driver takes.
@@ -10,14 +11,8 @@ pub const NAME_MAX: usize = 15;
 /// `ALTIFNAMSIZ` likewise.
 pub const ALTNAME_MAX: usize = 127;
 
-/// The words for modes.
-pub const MODES: [(&str, Mode); 3] = [("l2", Mode::L2), ("l3", Mode::L3), ("l3s", Mode::L3s)];
-/// The words for flags.
-pub const FLAGS: [(&str, Flag); 3] = [("bridge", Flag::Bridge), ("private", Flag::Private), ("vepa", Flag::Vepa)];
-/// The words for guards.
-pub const GUARDS: [(&str, Guard); 3] = [("owned", Guard::Owned), ("strict", Guard::Strict), ("off", Guard::Off)];
-/// The words for ways to siblings, and whether that is the direct one.
-pub const SIBLINGS: [(&str, bool); 2] = [("host", false), ("direct", true)];
+/// The words for backends.
+pub const BACKENDS: [(&str, Backend); 2] = [("veth", Backend::Veth), ("netkit", Backend::Netkit)];
 
 /// Why a text is no prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,8 +29,21 @@ fn the_examples_are_good_by_both() {
 #[test]
 fn what_one_refuses_the_other_refuses() {
     let link = |rest: &str| format!("[[link]]\nmaster = \"eth0\"\nname = \"a\"\n{rest}\n");
-    let good =
-        ["", "mode = \"l3s\"", "mtu = 68", "addresses = []", "netns = \"a\"", "type = \"ipvtap\"\nmulti_queue = true"];
+    let good = [
+        "",
+        "mode = \"l3s\"",
+        "mtu = 68",
+        "addresses = []",
+        "netns = \"a\"",
+        "type = \"ipvtap\"\nmulti_queue = true",
+        "host = true",
+        "host = \"on\"",
+        "host_access = \"false\"",
+        "hostAccess = \"1\"",
+        "neighProxy = true",
+        "ipvlan_mode = \"l2\"\nipvlan_flag = \"vepa\"",
+        "\"com.docker.network.driver.mtu\" = 1400",
+    ];
     for rest in good {
         assert!(agreed(&link(rest)), "{rest}");
     }
@@ -38,8 +51,13 @@ fn what_one_refuses_the_other_refuses() {
         "mode = \"L2\"",
         "flag = \"none\"",
         "guard = true",
-        "host = \"on\"",
+        "host = \"yes\"",
+        "host = 1",
+        "hostAccess = \"yes\"",
         "neigh = \"on\"",
+        "mode = \"l2\"\nipvlan_mode = \"l2\"",
+        "mtu = 1400\n\"com.docker.network.driver.mtu\" = 1400",
+        "parent = \"eth0\"",
         "mtu = 67",
         "mtu = 65536",
         "mtu = 1.5",
@@ -58,6 +76,9 @@ fn what_one_refuses_the_other_refuses() {
     for text in ["[[link]]\nname = \"a\"", "[[link]]\nmaster = \"eth0\"", "[[netns]]", "[netns]\nname = \"a\"", "x = 1"]
     {
         assert!(!agreed(text), "{text}");
+    }
+    for text in ["[[link]]\nparent = \"eth0\"\nname = \"a\"", "[[link]]\nlink = \"eth0\"\nname = \"a\""] {
+        assert!(agreed(text), "{text}");
     }
     let long = format!("[[link]]\nmaster = \"eth0\"\nname = \"{}\"", "a".repeat(16));
     assert!(!agreed(&long), "a name that no device can have");

@@ -4,9 +4,10 @@ mod l2;
 mod l3;
 mod outgoing;
 
-use crate::abi::{Mode, PortEntry, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::frame::Frame;
 use crate::guard::Sender;
+use crate::options::Mode;
 use crate::tables::Tables;
 use crate::verdict::{Reason, Verdict};
 use crate::wire::{Ethernet, Packet, Protocol, ethertype};

@@ -4,10 +4,12 @@
 //! verdict, and [`crate::egress()`] or [`crate::ingress()`] decides. A verdict of the fast path is always theirs; a property
 //! test compares them. This code runs for every packet, so addresses are compared as machine words.
 
-use crate::abi::{Flag, Guard, Mode, PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::addr::Words;
 use crate::frame::Frame;
+use crate::options::{Flag, Guard, Mode};
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};

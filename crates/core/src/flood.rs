@@ -1,8 +1,10 @@
 //! Which slaves get a copy of a flooded frame, and may its source have that many copies made?
 
-use crate::abi::{Flag, PortEntry, Slave, Slot, WIRE};
+use crate::abi::{PortEntry, Slot, WIRE};
 use crate::frame::Frame;
 use crate::group::{Group, Members};
+use crate::options::Flag;
+use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Flood, FloodThen, FloodTo};
 use crate::wire::Ethernet;
@@ -107,9 +109,10 @@ impl TokenBucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{Guard, Mode, SlaveConfig};
     use crate::addr::{Addr, Mac};
+    use crate::options::{Guard, HostAccess, Mode, Options};
     use crate::owner::Owner;
+    use crate::slave::State;
     use crate::wire::ETH_HLEN;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
@@ -139,8 +142,8 @@ mod tests {
     }
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
-        let guard = Guard::Off;
-        Slave::new(9, SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
+        let options = Options { mode, flag, guard: Guard::Off, host: HostAccess::On, ..Options::DEFAULT };
+        Slave::new(9, options, State { up, local: true, ..State::default() })
     }
 
     fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {
@@ -202,8 +205,8 @@ mod tests {
 
     #[test]
     fn who_gets_all_groups_needs_no_joining_either() {
-        let config = SlaveConfig { all_groups: true, ..slave(Mode::L2, Flag::Bridge, true).config() };
-        let greedy = Slave::new(9, config);
+        let one = slave(Mode::L2, Flag::Bridge, true);
+        let greedy = one.with_state(State { all_groups: true, ..one.state() });
         assert!(reaches_at(GROUP, FloodTo::All, greedy) && !reaches_at(GROUP, FloodTo::Nobody, greedy));
         assert!(reaches_at(GROUP, FloodTo::One(Slot(1)), slave(Mode::L2, Flag::Bridge, true)));
     }

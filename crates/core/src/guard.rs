@@ -1,8 +1,10 @@
 //! May this slave send a packet with this address?
 
-use crate::abi::{Guard, Slave, Slot};
+use crate::abi::Slot;
 use crate::addr::Addr;
+use crate::options::Guard;
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::Reason;
 use crate::wire::{NeighbourMessage, Packet};

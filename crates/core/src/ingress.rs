@@ -1,10 +1,12 @@
 //! What becomes of a frame that the master receives?
 
-use crate::abi::{Flag, Mode, PortEntry, Slave, Slot, WIRE};
+use crate::abi::{PortEntry, Slot, WIRE};
 use crate::addr::Addr;
 use crate::digest::digest;
 use crate::frame::Frame;
+use crate::options::{Flag, Mode};
 use crate::owner::Owner;
+use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 use crate::wire::{Ethernet, Packet};

@@ -5,7 +5,7 @@
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
 //! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `guard`, `flood`, `reply`, `icmp_error`, `route`, `digest`;
-//! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `owner`, `group`, `verdict`, `frame`.
+//! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -22,9 +22,11 @@ mod guard;
 mod icmp_error;
 mod ingress;
 pub mod maps;
+mod options;
 mod owner;
 mod reply;
 mod route;
+mod slave;
 mod tables;
 mod verdict;
 pub mod wire;
@@ -38,9 +40,11 @@ pub use frame::Frame;
 pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::ingress;
+pub use options::*;
 pub use owner::{Origin, Owner, OwnerEntry};
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
+pub use slave::{Slave, State};
 pub use tables::Tables;
 pub use verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 pub use wire::is_membership_report;

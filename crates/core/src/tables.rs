@@ -1,9 +1,10 @@
 //! What may a decision ask about the port, its slaves and their addresses?
 
-use crate::abi::{PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::addr::{Addr, Words};
 use crate::group::{Group, Members};
 use crate::owner::Owner;
+use crate::slave::Slave;
 
 /// The state of one port, as the control plane has written it.
 pub trait Tables {

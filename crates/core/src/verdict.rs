@@ -1,6 +1,7 @@
 //! What may become of a frame, and for which reasons may it be dropped?
 
-use crate::abi::{Flag, Slot};
+use crate::abi::Slot;
+use crate::options::Flag;
 use core::fmt;
 
 /// What becomes of one frame: an [`Action`], packed into one machine word.

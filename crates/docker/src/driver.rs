@@ -4,7 +4,7 @@ use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, Result};
 use crate::master;
 use crate::network::{Network, address, checked_id};
-use crate::options::Options;
+use crate::options::NetworkOptions;
 use crate::protocol::*;
 use crate::store::Store;
 use ipvl_control::{Attachment, attach, detach, hand_over, probe};
@@ -25,8 +25,8 @@ impl Driver {
 
     /// Whether a network needs no address for a gateway: when none would be used.
     pub fn check_gateway(&self, request: &GatewayCheck) -> Result<GatewaySkipped> {
-        let options = Options::read(&request.options)?;
-        let skipped = options.internal || options.mode != Mode::L2;
+        let options = NetworkOptions::read(&request.options)?;
+        let skipped = options.internal || options.options.mode != Mode::L2;
         Ok(GatewaySkipped { ipv4: skipped, ipv6: skipped })
     }
 

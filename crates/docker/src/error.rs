@@ -1,6 +1,6 @@
 //! What can go wrong while dockerd is served, and what is to be done about it?
 
-use crate::options::KNOWN;
+use ipvl_control::keys::of_engines;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,8 +14,16 @@ pub enum Error {
     #[error("cannot use {0:?} as an id: up to 64 letters and digits are expected")]
     Id(String),
     /// There is no such option.
-    #[error("there is no network option {0}; those of ipvl are {options}", options = KNOWN.join(", "))]
+    #[error("there is no network option {0}; those of ipvl are {options}", options = of_engines().collect::<Vec<_>>().join(", "))]
     UnknownOption(String),
+    /// Two options are names of one.
+    #[error("{one} and {other} say the same: give one")]
+    Twice {
+        /// One name.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// There is no such option of an endpoint.
     #[error("there is no endpoint option {0}; ipvl has none, its options are the network's")]
     EndpointOption(String),

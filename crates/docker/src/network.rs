@@ -1,7 +1,7 @@
 //! What is a network: what its slaves are like, and which way out their containers get?
 
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::NetworkOptions;
 use crate::protocol::{CONNECTED, CreateNetwork, InterfaceName, Joined, Pool, StaticRoute};
 use ipnet::IpNet;
 use ipvl_control::LinkSpec;
@@ -23,7 +23,7 @@ pub struct Network {
     /// The name of the master.
     pub master: String,
     /// What its slaves are like.
-    pub options: Options,
+    pub options: NetworkOptions,
     subnets: Vec<Subnet>,
 }
 
@@ -46,7 +46,7 @@ impl Network {
     /// Reads what dockerd said when it was created.
     pub fn read(request: &CreateNetwork) -> Result<Self> {
         let id = checked_id(&request.network_id)?.to_owned();
-        let options = Options::read(&request.options)?;
+        let options = NetworkOptions::read(&request.options)?;
         let master = options.parent.clone().unwrap_or_else(|| dummy_name(&id));
         let pools = request.ipv4_data.iter().chain(&request.ipv6_data);
         let subnets = pools.map(Subnet::read).collect::<Result<Vec<_>>>()?;
@@ -63,22 +63,7 @@ impl Network {
 
     /// A slave to make.
     pub fn slave(&self, name: &str, mac: Option<Mac>) -> LinkSpec {
-        let Options { mode, flag, guard, host_access, mtu, .. } = self.options;
-        LinkSpec {
-            master: self.master.clone(),
-            name: Some(name.to_owned()),
-            mode,
-            flag,
-            guard,
-            host: host_access,
-            neigh_proxy: false,
-            siblings_direct: false,
-            mtu,
-            mac,
-            netns: None,
-            tap: None,
-            backend: None,
-        }
+        LinkSpec { name: Some(name.to_owned()), mac, ..self.options.slave(&self.master) }
     }
 
     /// Whether one of its subnets has the address.
@@ -90,7 +75,8 @@ impl Network {
     /// way out is the gateway, and dockerd chooses one among networks; in l3 and l3s the device, for the first to come.
     pub fn joined(&self, name: &str, addresses: &[IpAddr], exits: Exits) -> Joined {
         let leads_out = !self.options.internal;
-        let (by_gateway, by_device) = (leads_out && self.options.mode == Mode::L2, self.options.mode != Mode::L2);
+        let is_l2 = self.options.options.mode == Mode::L2;
+        let (by_gateway, by_device) = (leads_out && is_l2, !is_l2);
         let gateway = |is_v4| if by_gateway { self.gateway(addresses, is_v4) } else { String::new() };
         let mut static_routes = Vec::new();
         if leads_out && by_device {

@@ -1,84 +1,65 @@
-//! What do the words behind `docker network create -o` mean? The names of Docker's own ipvlan driver, and ours beside them.
+//! What do the words behind `docker network create -o` mean? The names of Docker's own ipvlan driver mean the same as ours.
 
 use crate::error::{Error, Result};
 use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
-use ipvl_control::text::{self, FLAGS, GUARDS, MODES};
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_control::keys::{Key, SlaveKeys, twice};
+use ipvl_control::{Backend, LinkSpec};
+use ipvl_core::{Mode, Options};
 use serde_json::{Map, Value};
-use std::num::NonZeroU32;
 
-/// All options that a user can give.
-pub const KNOWN: [&str; 6] = [PARENT, MODE, FLAG, HOST_ACCESS, GUARD, MTU];
-
-const PARENT: &str = "parent";
-const MODE: &str = "ipvlan_mode";
-const FLAG: &str = "ipvlan_flag";
-const HOST_ACCESS: &str = "host_access";
-const GUARD: &str = "guard";
-const MTU: &str = "com.docker.network.driver.mtu";
-
-const SWITCH: [(&str, bool); 4] = [("false", false), ("true", true), ("off", false), ("on", true)];
+/// As in Docker's own driver.
+const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 /// How a network's slaves are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct NetworkOptions {
     /// The master; none for a network that leads nowhere.
     pub parent: Option<String>,
-    /// l2 by default, as in Docker's own driver.
-    pub mode: Mode,
-    /// bridge by default.
-    pub flag: Flag,
-    /// owned by default.
-    pub guard: Guard,
-    /// Off by default; always on in l3s.
-    pub host_access: bool,
+    /// The options of its slaves.
+    pub options: Options,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
+    /// By default netkit where the kernel has it.
+    pub backend: Option<Backend>,
     /// Whether containers get no default route.
     pub internal: bool,
 }
 
-impl Options {
+impl NetworkOptions {
     /// Reads what dockerd passes on.
-    pub fn read(options: &Map<String, Value>) -> Result<Self> {
-        let internal = options.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
-        let mut read = Self { internal, ..Self::default() };
-        if let Some(given) = options.get(GENERIC).and_then(Value::as_object) {
-            for (option, value) in given {
-                read.take(option, &written(value))?;
-            }
-        }
+    pub fn read(request: &Map<String, Value>) -> Result<Self> {
+        let internal = request.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
+        let given = request.get(GENERIC).and_then(Value::as_object);
+        let SlaveKeys { master, mtu, backend, options } = given.map(slave_keys).transpose()?.unwrap_or_default();
         // Without a parent there is no way out either.
-        read.internal |= read.parent.is_none();
-        Ok(read)
+        let internal = internal || master.is_none();
+        Ok(Self { parent: master, options: DEFAULTS.changed(options), mtu, backend, internal })
     }
 
-    fn take(&mut self, option: &str, value: &str) -> Result<()> {
-        match option {
-            PARENT => self.parent = Some(value.to_owned()).filter(|name| !name.is_empty()),
-            MODE => self.mode = one_of(&MODES, option, value)?,
-            FLAG => self.flag = one_of(&FLAGS, option, value)?,
-            GUARD => self.guard = one_of(&GUARDS, option, value)?,
-            HOST_ACCESS => self.host_access = one_of(&SWITCH, option, value)?,
-            MTU => self.mtu = Some(mtu(value)?),
-            other if other.starts_with(OWN_PREFIX) => {}
-            other => return Err(Error::UnknownOption(other.to_owned())),
-        }
-        Ok(())
+    /// A slave of a network with these options.
+    pub fn slave(&self, master: &str) -> LinkSpec {
+        LinkSpec { options: self.options, mtu: self.mtu, backend: self.backend, ..LinkSpec::of(master) }
     }
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            parent: None,
-            mode: Mode::L2,
-            flag: Flag::Bridge,
-            guard: Guard::Owned,
-            host_access: false,
-            mtu: None,
-            internal: false,
-        }
+fn slave_keys(given: &Map<String, Value>) -> Result<SlaveKeys> {
+    if let Some((one, other)) = twice(given.keys().map(String::as_str)) {
+        return Err(Error::Twice { one: one.to_owned(), other: other.to_owned() });
+    }
+    let mut keys = SlaveKeys::default();
+    for (option, value) in given {
+        take(&mut keys, option, written(value))?;
+    }
+    Ok(keys)
+}
+
+/// An empty value of an option is Docker's way of asking for the default.
+fn take(keys: &mut SlaveKeys, option: &str, value: String) -> Result<()> {
+    match Key::find(option) {
+        Some(Key::Option(_)) if value.is_empty() => Ok(()),
+        Some(key) => keys.take(key, &value).map_err(|unfit| wrong(option, value, unfit.allowed)),
+        None if option.starts_with(OWN_PREFIX) => Ok(()),
+        None => Err(Error::UnknownOption(option.to_owned())),
     }
 }
 
@@ -87,34 +68,28 @@ fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// An empty value is Docker's way of asking for the default, which is the first.
-fn one_of<T: Copy>(choices: &[(&str, T)], option: &str, value: &str) -> Result<T> {
-    let word = if value.is_empty() { choices[0].0 } else { value };
-    text::one_of(choices, word).map_err(|words| wrong(option, value, &format!("it can be {words}")))
-}
-
-fn mtu(value: &str) -> Result<u32> {
-    let number = value.parse().map(NonZeroU32::get);
-    number.map_err(|_| wrong(MTU, value, "a number of bytes is expected"))
-}
-
-fn wrong(option: &str, value: &str, allowed: &str) -> Error {
-    Error::Value { option: option.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+fn wrong(option: &str, value: String, allowed: String) -> Error {
+    Error::Value { option: option.to_owned(), value, allowed }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_core::{Flag, Guard, HostAccess, NeighProxy};
     use serde_json::json;
 
-    fn read(options: Value) -> Result<Options> {
-        Options::read(options.as_object().expect("an object"))
+    fn read(options: Value) -> Result<NetworkOptions> {
+        NetworkOptions::read(options.as_object().expect("an object"))
     }
 
     #[test]
     fn defaults_are_those_of_dockers_own_driver() {
         let options = read(json!({ "com.docker.network.generic": { "parent": "eth0" } })).expect("good");
-        assert_eq!(options, Options { parent: Some("eth0".to_owned()), ..Options::default() });
+        let (parent, mode) = (Some("eth0".to_owned()), Mode::L2);
+        let defaults =
+            Options { mode, flag: Flag::Bridge, guard: Guard::Owned, host: HostAccess::Off, ..options.options };
+        let expected = NetworkOptions { parent, options: defaults, mtu: None, backend: None, internal: false };
+        assert_eq!(options, expected);
         let empty = json!({ "com.docker.network.generic": { "parent": "eth0", "ipvlan_mode": "", "ipvlan_flag": "" } });
         assert_eq!(read(empty).expect("good"), options);
     }
@@ -129,16 +104,25 @@ mod tests {
                 "guard": "strict", "com.docker.network.driver.mtu": "1400", "com.docker.network.foreign": "x",
             },
         }));
-        let expected = Options {
+        let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
+        let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
-            mode: Mode::L3s,
-            flag: Flag::Private,
-            guard: Guard::Strict,
-            host_access: true,
+            options: Options { mode, flag, guard, host, ..Options::DEFAULT },
             mtu: Some(1400),
+            backend: None,
             internal: true,
         };
         assert_eq!(options.expect("good"), expected);
+    }
+
+    #[test]
+    fn the_words_of_commands_and_other_engines_are_understood() {
+        let given =
+            json!({ "master": "eth0", "mode": "l3", "flag": "vepa", "neigh": "proxy", "mtu": "1400", "host": "1" });
+        let read = read(json!({ "com.docker.network.generic": given })).expect("good");
+        let (mode, flag, host, neigh) = (Mode::L3, Flag::Vepa, HostAccess::On, NeighProxy::Proxy);
+        assert_eq!(read.options, Options { mode, flag, host, neigh, ..Options::DEFAULT });
+        assert_eq!((read.parent.as_deref(), read.mtu), (Some("eth0"), Some(1400)));
     }
 
     #[test]
@@ -154,8 +138,10 @@ mod tests {
         assert_eq!(refused("ipvlan_mode", "l4"), "cannot use ipvlan_mode=l4: it can be l2, l3, l3s");
         assert_eq!(refused("ipvlan_flag", "x"), "cannot use ipvlan_flag=x: it can be bridge, private, vepa");
         assert_eq!(refused("guard", "x"), "cannot use guard=x: it can be owned, strict, off");
-        assert_eq!(refused("host_access", "1"), "cannot use host_access=1: it can be false, true, off, on");
+        assert_eq!(refused("host_access", "2"), "cannot use host_access=2: it can be on, off, true, 1, false, 0");
         assert!(refused("com.docker.network.driver.mtu", "-1").ends_with("a number of bytes is expected"));
-        assert!(refused("mode", "l2").starts_with("there is no network option mode; those of ipvl are parent, "));
+        assert!(refused("speed", "l2").starts_with("there is no network option speed; those of ipvl are parent, "));
+        let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
+        assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }
 }

@@ -45,7 +45,7 @@ pub enum Topic {
 
 /// How to work, whatever the command is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct Switches {
     /// `-d`
     pub details: bool,
     /// `-j`

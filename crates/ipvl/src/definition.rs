@@ -7,7 +7,9 @@ mod kinds;
 mod tables;
 
 pub use kinds::KINDS;
-pub use tables::{OBJECTS, OPTIONS, SET_ELSEWHERE};
+pub use tables::{OBJECTS, SET_ELSEWHERE, SWITCHES};
+
+use ipvl_core::{OptionEntry, OptionKey, OptionWord};
 
 /// Something that commands are about: `link`, `addr`, ...
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub struct Verb {
 }
 
 /// One word of a command, with its value.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Word {
     /// The word, or the name of a choice between words.
     pub name: &'static str,
@@ -54,8 +56,8 @@ pub struct Word {
     pub abbreviable: bool,
     /// Whether the command is incomplete without it.
     pub required: bool,
-    /// In a sentence.
-    pub about: &'static str,
+    /// In a sentence; nothing where the form says it.
+    about: &'static str,
 }
 
 /// How a word takes its value.
@@ -69,6 +71,8 @@ pub enum Form {
     Many(Value),
     /// One of these words itself.
     Choice(&'static [&'static str]),
+    /// An option of a slave.
+    Option(&'static OptionEntry),
     /// `type ipvlan`, then the words of that kind; nothing follows them. The last kind knows all words.
     Kind(&'static [DeviceKind]),
     /// All that follows.
@@ -166,12 +170,49 @@ pub fn synopsis<'a>(words: impl IntoIterator<Item = &'a Word>) -> Vec<String> {
 impl Word {
     /// Whether `typed` is this word, or one of the words of a choice: that word in full.
     pub fn claims(&self, typed: &str) -> Option<&'static str> {
-        let same = |name: &&&str| if self.abbreviable { begins(typed, name) } else { typed == **name };
+        let same = |name: &&'static str| if self.abbreviable { begins(typed, name) } else { typed == *name };
+        let named = || (same(&self.name) || self.aliases.contains(&typed)).then_some(self.name);
         match self.form {
             Form::Many(_) => None,
-            Form::Choice(choices) => choices.iter().find(same).copied(),
-            _ => std::iter::once(&self.name).chain(self.aliases).find(same).map(|_| self.name),
+            Form::Choice(choices) => choices.iter().copied().find(same),
+            Form::Option(entry) if stands_alone(entry) => {
+                entry.words.iter().map(|word| word.word).find(same).or_else(named)
+            }
+            _ => named(),
         }
+    }
+
+    /// Whether a value follows what this word has claimed.
+    pub fn takes_value(&self, claimed: &str) -> bool {
+        match self.form {
+            Form::Choice(_) => false,
+            Form::Option(_) => claimed == self.name,
+            _ => true,
+        }
+    }
+
+    /// Whether it can be given only once behind a kind, since nothing but its values stand there.
+    pub fn is_one_of(&self) -> bool {
+        matches!(self.form, Form::Choice(_)) || matches!(self.form, Form::Option(entry) if stands_alone(entry))
+    }
+
+    /// Its meaning.
+    pub fn about(&self) -> String {
+        match self.form {
+            Form::Option(entry) => entry.to_string(),
+            _ => self.about.to_owned(),
+        }
+    }
+
+    /// Other spellings of the word and of its values, in a sentence; nothing where there are none.
+    pub fn also(&self) -> String {
+        let values: Vec<String> = match self.form {
+            Form::Option(entry) => entry.words.iter().filter(|word| !word.aliases.is_empty()).map(spellings).collect(),
+            _ => Vec::new(),
+        };
+        let values = if values.is_empty() { String::new() } else { format!(", with {}", values.join(", ")) };
+        let names: Vec<&str> = self.aliases.iter().copied().filter(|alias| *alias != self.name).collect();
+        if names.is_empty() { String::new() } else { format!(" Also {}{values}.", names.join(" or ")) }
     }
 
     /// The word with its value.
@@ -181,6 +222,8 @@ impl Word {
             Form::Bare(value) => format!("[ {} ] {}", self.name, value.meta()),
             Form::Many(value) => format!("{} ...", value.meta()),
             Form::Choice(choices) => choices.join(" | "),
+            Form::Option(entry) if stands_alone(entry) => words(entry),
+            Form::Option(entry) => format!("{} {{ {} }}", self.name, words(entry)),
             Form::Kind(kinds) => {
                 let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
                 format!("{} {{ {} }}", self.name, names.join(" | "))
@@ -265,6 +308,20 @@ impl Switch {
     }
 }
 
+/// In the grammar of ip(8) a flag is a word of its own: `bridge`. The option's name may stand before it.
+fn stands_alone(entry: &OptionEntry) -> bool {
+    entry.key == OptionKey::Flag
+}
+
+/// `true or 1 for on`
+fn spellings(word: &OptionWord) -> String {
+    format!("{} for {}", word.aliases.join(" or "), word.word)
+}
+
+fn words(entry: &OptionEntry) -> String {
+    entry.words.iter().map(|word| word.word).collect::<Vec<_>>().join(" | ")
+}
+
 fn begins_one(typed: &str, name: &str, aliases: &[&str]) -> bool {
     begins(typed, name) || aliases.iter().any(|alias| begins(typed, alias))
 }
@@ -298,14 +355,15 @@ mod tests {
     #[test]
     fn every_sentence_ends_with_a_full_stop() {
         let words = OBJECTS.iter().flat_map(|object| object.commands).flat_map(|command| command.words);
+        let words = words.flat_map(|word| std::iter::once(word).chain(word.kind_words()));
         for word in words {
-            assert!(word.about.ends_with('.'), "{}", word.name);
+            assert!(word.about().ends_with('.'), "{}", word.name);
         }
     }
 
     #[test]
-    fn an_option_may_be_shortened_down_to_its_short_form() {
-        let force = OPTIONS.iter().find(|option| option.name == "force").unwrap();
+    fn a_switch_may_be_shortened_down_to_its_short_form() {
+        let force = SWITCHES.iter().find(|switch| switch.name == "force").unwrap();
         assert!(force.is_named("force") && force.is_named("fo") && !force.is_named("f") && !force.is_named("forced"));
     }
 }

@@ -95,7 +95,7 @@ fn packet(description: &Description, src_mac: Mac, src: Addr, neighbour: impl Fn
 
 /// A slave of l3 and l3s resolves nobody; one of l2 finds its own MAC address at its siblings and the host.
 fn shares_mac(to: Addr, link: &Link, addresses: &[AddressEntry]) -> bool {
-    link.mode != Mode::L2 || addresses.iter().any(|entry| entry.addr == to && entry.master == link.master.1)
+    link.options.mode != Mode::L2 || addresses.iter().any(|entry| entry.addr == to && entry.master == link.master.1)
 }
 
 /// One of the slave's own addresses; a link-local one only to speak to a link-local one.

@@ -1,9 +1,8 @@
-//! How are modes, flags and the like called? One table each, for reading and for writing.
+//! How are kinds, backends and the like called? One table each, for reading and for writing.
 
 use crate::command::{Protocol, Shell};
-use ipvl_control::text::{FLAGS, GUARDS, MODES};
-use ipvl_control::{AddressStatus, Backend, Kind, Property, Severity};
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_control::text::BACKENDS;
+use ipvl_control::{AddressStatus, Backend, Kind, Severity};
 
 /// A value that has a word of its own.
 pub trait Named: Copy + PartialEq + 'static {
@@ -28,27 +27,15 @@ macro_rules! names {
 }
 
 names! {
-    Backend: "veth" = Veth, "netkit" = Netkit;
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
     AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict;
- Property: "netns" = Netns, "name" = Name, "state" = State, "carrier" = Carrier, "mtu" = Mtu, "address" = Address,
-        "mode" = Mode, "flag" = Flag, "guard" = Guard, "host" = Host, "neigh" = Neigh, "siblings" = Siblings,
-        "degraded" = Degraded;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;
 }
 
-impl Named for Mode {
-    const NAMES: &'static [(&'static str, Self)] = &MODES;
-}
-
-impl Named for Flag {
-    const NAMES: &'static [(&'static str, Self)] = &FLAGS;
-}
-
-impl Named for Guard {
-    const NAMES: &'static [(&'static str, Self)] = &GUARDS;
+impl Named for Backend {
+    const NAMES: &'static [(&'static str, Self)] = &BACKENDS;
 }
 
 impl Named for bool {

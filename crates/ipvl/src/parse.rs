@@ -4,26 +4,26 @@ mod explain;
 mod link;
 mod values;
 
-use crate::command::{Application, Command, Declaration, Options, Timestamp, Topic, Watch};
-use crate::definition::{OBJECTS, OPTIONS, Object, Switch, Verb};
+use crate::command::{Application, Command, Declaration, Switches, Timestamp, Topic, Watch};
+use crate::definition::{OBJECTS, Object, SWITCHES, Switch, Verb};
 use crate::names::Named;
 use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::{Kind, Term};
 use std::path::PathBuf;
 
-/// Reads options and command. In a batch there may be no command.
-pub fn command_line(line: &[String]) -> Result<(Options, Option<Command>), UsageError> {
-    let (options, asked, rest) = split_options(line)?;
+/// Reads switches and command. In a batch there may be no command.
+pub fn command_line(line: &[String]) -> Result<(Switches, Option<Command>), UsageError> {
+    let (switches, asked, rest) = split_switches(line)?;
     let command = match asked {
         Some(command) => Some(command),
-        None if options.batch.is_some() => None,
+        None if switches.batch.is_some() => None,
         None => Some(command(rest)?),
     };
-    Ok((options, command))
+    Ok((switches, command))
 }
 
-/// Reads a command without options, as a batch has it.
+/// Reads a command without switches, as a batch has it.
 pub fn command(line: &[String]) -> Result<Command, UsageError> {
     let Some((typed, rest)) = line.split_first() else { return Ok(Command::Help(Topic::All)) };
     match OBJECTS.iter().find(|object| object.is_named(typed)) {
@@ -33,32 +33,32 @@ pub fn command(line: &[String]) -> Result<Command, UsageError> {
     }
 }
 
-type Split<'a> = (Options, Option<Command>, &'a [String]);
+type Split<'a> = (Switches, Option<Command>, &'a [String]);
 
-fn split_options(mut line: &[String]) -> Result<Split<'_>, UsageError> {
-    let mut options = Options::default();
+fn split_switches(mut line: &[String]) -> Result<Split<'_>, UsageError> {
+    let mut switches = Switches::default();
     while let Some((typed, rest)) = line.split_first().filter(|(typed, _)| typed.starts_with('-')) {
         line = rest;
         if typed == "--" {
             break;
         }
-        let option = find_option(typed)?;
-        let value = match option.value {
+        let switch = find_switch(typed)?;
+        let value = match switch.value {
             Some(_) => Some(take_value(typed, &mut line)?),
             None => None,
         };
-        if let Some(command) = options.set(option.name, value) {
-            return Ok((options, Some(command), line));
+        if let Some(command) = switches.set(switch.name, value) {
+            return Ok((switches, Some(command), line));
         }
     }
-    Ok((options, None, line))
+    Ok((switches, None, line))
 }
 
-fn find_option(typed: &str) -> Result<&'static Switch, UsageError> {
+fn find_switch(typed: &str) -> Result<&'static Switch, UsageError> {
     let name = typed.trim_start_matches('-');
-    OPTIONS
+    SWITCHES
         .iter()
-        .find(|option| option.is_named(name))
+        .find(|switch| switch.is_named(name))
         .ok_or_else(|| UsageError::UnknownOption { word: typed.to_owned() })
 }
 
@@ -68,7 +68,7 @@ fn take_value(typed: &str, line: &mut &[String]) -> Result<String, UsageError> {
     Ok(value.clone())
 }
 
-impl Options {
+impl Switches {
     fn set(&mut self, name: &str, value: Option<String>) -> Option<Command> {
         match name {
             "details" => self.details = true,

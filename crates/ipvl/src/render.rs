@@ -5,6 +5,7 @@ mod doctor;
 mod event;
 mod explain;
 mod link;
+mod options;
 mod plan;
 mod stats;
 

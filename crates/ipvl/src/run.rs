@@ -4,7 +4,7 @@ mod apply;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
-use crate::command::{Command, Declaration, Options, Question, Timestamp, Watch};
+use crate::command::{Command, Declaration, Question, Switches, Timestamp, Watch};
 use crate::failure::Failure;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
@@ -15,30 +15,30 @@ use std::path::Path;
 use std::time::SystemTime;
 use std::{fs, slice};
 
-/// Carries out a command, or the batch that the options name.
-pub fn run(options: &Options, command: Option<Command>) -> Result<(), Failure> {
-    if let Some(name) = &options.netns {
+/// Carries out a command, or the batch that the switches name.
+pub fn run(switches: &Switches, command: Option<Command>) -> Result<(), Failure> {
+    if let Some(name) = &switches.netns {
         netns::enter(name).map_err(|source| Failure::Netns { name: name.clone(), source })?;
     }
-    match (&options.batch, command) {
-        (_, Some(command)) => one(command, options),
-        (Some(file), None) => run_batch(file, options),
+    match (&switches.batch, command) {
+        (_, Some(command)) => one(command, switches),
+        (Some(file), None) => run_batch(file, switches),
         (None, None) => Ok(()),
     }
 }
 
-fn run_batch(file: &str, options: &Options) -> Result<(), Failure> {
+fn run_batch(file: &str, switches: &Switches) -> Result<(), Failure> {
     let text = read_batch(file).map_err(|source| Failure::Batch { name: file.to_owned(), source })?;
     let mut result = Ok(());
-    for Step { lines, what } in batch::steps(&text, options.force) {
-        let done = what.map_err(Failure::from).and_then(|action| act(action, options));
+    for Step { lines, what } in batch::steps(&text, switches.force) {
+        let done = what.map_err(Failure::from).and_then(|action| act(action, switches));
         let Err(failure) = done else { continue };
         tell(&failure);
         let (first, last) = lines.into_inner();
         let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
         eprintln!("Command failed {file}:{range}");
         result = Err(Failure::Told);
-        if !options.force {
+        if !switches.force {
             break;
         }
     }
@@ -63,30 +63,30 @@ fn read_batch(file: &str) -> io::Result<String> {
     }
 }
 
-fn act(action: Action, options: &Options) -> Result<(), Failure> {
+fn act(action: Action, switches: &Switches) -> Result<(), Failure> {
     match action {
         Action::Add(specs) => add(&specs),
         Action::Delete(names) => Ok(backend::delete_all(&names)?),
-        Action::One(command) => one(*command, options),
+        Action::One(command) => one(*command, switches),
     }
 }
 
-fn one(command: Command, options: &Options) -> Result<(), Failure> {
-    let style = Style { details: options.details, json: options.json, pretty: options.pretty };
+fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
+    let style = Style { details: switches.details, json: switches.json, pretty: switches.pretty };
     match command {
         Command::Help(topic) => show(&pages::help(topic)),
         Command::Version => show(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
         Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
         Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
         Command::LinkDelete { name } => Ok(backend::delete_all(&[name])?),
-        Command::LinkShow { name, kind } => show_links(name, kind, options.statistics, style),
+        Command::LinkShow { name, kind } => show_links(name, kind, switches.statistics, style),
         Command::AddressShow { slave } => show_addresses(slave, style),
         Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),
         Command::AddressDelete(Declaration { slave, addr, prefix_len }) => {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }
         Command::Stats { name } => show_statistics(name, style),
-        Command::Monitor(watch) => monitor(&watch, options.timestamp, style),
+        Command::Monitor(watch) => monitor(&watch, switches.timestamp, style),
         Command::Explain(question) => explain(&question, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
@@ -195,14 +195,14 @@ fn complete(words: &[String]) -> Result<(), Failure> {
 }
 
 /// What cannot be read is not offered.
-fn names(candidate: Candidate) -> Vec<(String, &'static str)> {
+fn names(candidate: Candidate) -> Vec<(String, String)> {
     let names = match candidate {
         Candidate::Word(word, about) => return vec![(word, about)],
         Candidate::Devices => entries("/sys/class/net"),
         Candidate::Namespaces => entries("/run/netns"),
         Candidate::Slaves => backend::links().unwrap_or_default().into_iter().map(|link| link.name).collect(),
     };
-    names.into_iter().map(|name| (name, "")).collect()
+    names.into_iter().map(|name| (name, String::new())).collect()
 }
 
 fn entries(dir: &str) -> Vec<String> {

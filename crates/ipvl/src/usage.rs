@@ -1,5 +1,6 @@
 //! What is wrong with a command line? Iproute2's texts, with what to do where it says nothing of it.
 
+use ipvl_core::OptionEntry;
 use thiserror::Error;
 
 /// Why a command line is refused.
@@ -24,6 +25,8 @@ pub enum UsageError {
     TooMuch { value: String },
     #[error("Error: argument \"{value}\" is wrong: {must}")]
     Wrong { value: String, must: &'static str },
+    #[error("Error: argument \"{value}\" is wrong: {}", must_be(.option))]
+    WrongWord { value: String, option: &'static OptionEntry },
     #[error("Error: any valid prefix is expected rather than \"{value}\".")]
     NotAPrefix { value: String },
     #[error("Error: argument \"{value}\" is wrong: give {whole} for all of it, or a single address without a length")]
@@ -58,4 +61,13 @@ impl UsageError {
             _ => 255,
         }
     }
+}
+
+/// `mode must be l2, l3 or l3s`
+fn must_be(option: &OptionEntry) -> String {
+    let words: Vec<&str> = option.words.iter().map(|word| word.word).collect();
+    let also: Vec<&str> = option.words.iter().flat_map(|word| word.aliases.iter().copied()).collect();
+    let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+    let (last, others) = words.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
+    format!("{} must be {} or {last}{also}", option.name, others.join(", "))
 }

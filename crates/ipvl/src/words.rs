@@ -60,7 +60,7 @@ impl Given {
     ) -> Result<(), UsageError> {
         match word.form {
             Form::Choice(_) => self.put(word, claimed),
-            Form::Pair(_) | Form::Bare(_) | Form::Many(_) => self.put(word, next(typed, rest)?),
+            Form::Pair(_) | Form::Bare(_) | Form::Many(_) | Form::Option(_) => self.put(word, next(typed, rest)?),
             Form::Rest(_) => self.put(word, &rest.map(String::as_str).collect::<Vec<_>>().join(" ")),
             Form::Kind(kinds) => {
                 let name = next(typed, rest)?;
@@ -80,14 +80,12 @@ impl Given {
     ) -> Result<(), UsageError> {
         while let Some(typed) = rest.next() {
             let (word, claimed) = claim(typed, kind.words).ok_or_else(|| unknown_kind_word(typed, kind))?;
-            match word.form {
-                Form::Choice(choices) if self.get(word.name).is_some() => {
-                    let (kind, word, choices) = (kind.name, typed.clone(), choices.join(", "));
-                    return Err(UsageError::SecondFlag { kind, word, choices });
-                }
-                Form::Choice(_) => self.0.push((word.name, claimed.to_owned())),
-                _ => self.0.insert(0, (word.name, next(typed, rest)?.to_owned())),
+            if word.is_one_of() && self.get(word.name).is_some() {
+                let (kind, word, choices) = (kind.name, typed.clone(), word.title().replace(" | ", ", "));
+                return Err(UsageError::SecondFlag { kind, word, choices });
             }
+            let value = if word.takes_value(claimed) { next(typed, rest)? } else { claimed };
+            self.0.insert(0, (word.name, value.to_owned()));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::body::{Container, Network, Route, Subnet};
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::NetworkOptions;
 use ipnet::IpNet;
 use ipvl_control::{Attachment, LinkSpec, NetnsRef, SlaveRoute};
 use ipvl_core::{Addr, Mac};
@@ -15,37 +15,18 @@ pub fn owner(container: &Container) -> String {
 }
 
 /// The slave of a container on this master.
-pub fn attachment(netns: &str, container: &Container, options: &Options, master: &str) -> Result<Attachment> {
+pub fn attachment(netns: &str, container: &Container, options: &NetworkOptions, master: &str) -> Result<Attachment> {
     let here = &container.network_options;
     let static_mac = here.static_mac.as_deref().filter(|mac| !mac.is_empty());
     let spec = LinkSpec {
         name: Some(here.interface_name.clone()),
         mac: static_mac.map(mac).transpose()?,
         netns: Some(NetnsRef::Name(netns.to_owned())),
-        ..spec(options, master)
+        ..options.spec(master)
     };
     let addresses = addresses(container)?.into_iter().map(|(net, _)| (net.addr().into(), net.prefix_len())).collect();
     let routes = routes(&container.network, options)?;
     Ok(Attachment { spec, owner: owner(container), addresses, assign: true, routes })
-}
-
-/// Any slave of a network.
-pub fn spec(options: &Options, master: &str) -> LinkSpec {
-    LinkSpec {
-        master: master.to_owned(),
-        name: None,
-        mode: options.mode,
-        flag: options.flag,
-        guard: options.guard,
-        host: options.host_access,
-        neigh_proxy: false,
-        siblings_direct: false,
-        mtu: options.mtu,
-        mac: None,
-        netns: None,
-        tap: None,
-        backend: None,
-    }
 }
 
 /// What `podman inspect` shows afterwards.
@@ -96,7 +77,7 @@ fn of_subnet(addr: IpAddr, subnets: &[Subnet], internal: bool) -> Result<(IpNet,
 }
 
 /// One way out for each family, by the first gateway, and what the network says besides.
-fn routes(network: &Network, options: &Options) -> Result<Vec<SlaveRoute>> {
+fn routes(network: &Network, options: &NetworkOptions) -> Result<Vec<SlaveRoute>> {
     let wanted = !network.internal && !options.no_default_route;
     let gateways: Vec<IpAddr> = network.subnets().iter().filter_map(|subnet| subnet.gateway).collect();
     let first = [gateways.iter().find(|gateway| gateway.is_ipv4()), gateways.iter().find(|gateway| gateway.is_ipv6())];

@@ -1,9 +1,10 @@
 //! What becomes of a network that a user wants? It is checked, and what is left open is filled in.
 
-use crate::attachment::{self, spec};
+use crate::attachment;
 use crate::body::Network;
 use crate::error::{Error, Result};
-use crate::options::{Options, PARENT};
+use crate::options::NetworkOptions;
+use ipvl_control::keys::Key;
 use serde_json::{Map, Value, json};
 
 const HOST_LOCAL: &str = "host-local";
@@ -12,11 +13,11 @@ const NONE: &str = "none";
 /// The network as Podman is to keep it. What it says that we do not know stays as it is.
 pub fn create(network: Map<String, Value>) -> Result<Value> {
     let read = Network::read(&network)?;
-    let options = Options::of_network(&read)?;
+    let options = NetworkOptions::of_network(&read)?;
     let driver = ipam_driver(&read)?;
     attachment::static_routes(&read)?;
-    if let Some(parent) = &options.parent {
-        ipvl_control::probe(&spec(&options, parent))?;
+    if let Some(parent) = &options.slave.master {
+        ipvl_control::probe(&options.spec(parent))?;
     }
     Ok(filled_in(network, &options, driver))
 }
@@ -39,13 +40,13 @@ fn ipam_driver(network: &Network) -> Result<&'static str> {
 }
 
 /// As Podman does for its own ipvlan driver: the parent is the network's interface, and nobody resolves names.
-fn filled_in(mut network: Map<String, Value>, options: &Options, ipam_driver: &str) -> Value {
+fn filled_in(mut network: Map<String, Value>, options: &NetworkOptions, ipam_driver: &str) -> Value {
     network.insert("dns_enabled".to_owned(), json!(false));
-    if let Some(parent) = &options.parent {
+    if let Some(parent) = &options.slave.master {
         network.insert("network_interface".to_owned(), json!(parent));
     }
     if let Some(words) = network.get_mut("options").and_then(Value::as_object_mut) {
-        words.shift_remove(PARENT);
+        Key::Master.names().into_iter().for_each(|name| _ = words.shift_remove(name));
     }
     let ipam = network.entry("ipam_options").or_insert_with(|| json!({}));
     match ipam.as_object_mut() {
@@ -58,6 +59,7 @@ fn filled_in(mut network: Map<String, Value>, options: &Options, ipam_driver: &s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_control::keys::SlaveKeys;
 
     /// As Podman 5.4 sends it.
     fn asked(with: Value) -> Map<String, Value> {
@@ -86,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_parent_becomes_the_networks_interface() {
-        let options = Options { parent: Some("eth9".to_owned()), ..Options::default() };
+        let slave = SlaveKeys { master: Some("eth9".to_owned()), ..SlaveKeys::default() };
+        let options = NetworkOptions { slave, ..NetworkOptions::default() };
         let network = asked(json!({ "options": { "parent": "eth9", "mtu": "1400" } }));
         let created = filled_in(network, &options, HOST_LOCAL);
         assert_eq!(created["network_interface"], json!("eth9"));

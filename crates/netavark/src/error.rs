@@ -1,7 +1,8 @@
 //! What can go wrong while netavark is served? It is told as `{"error": "..."}`, which Podman shows to its user.
 
-use crate::options::KNOWN;
+use crate::options::OF_ROUTES;
 use ipnet::IpNet;
+use ipvl_control::keys::of_engines;
 use std::io;
 use std::net::IpAddr;
 
@@ -23,17 +24,25 @@ pub enum Error {
     #[error("cannot write the answer: {0}")]
     Answer(io::Error),
     /// There is no such option.
-    #[error("there is no option {0}; those of ipvl are {known}", known = KNOWN.join(", "))]
+    #[error("there is no option {0}; those of ipvl are {known}", known = known())]
     UnknownOption(String),
     /// An option has a value that it cannot have.
     #[error("cannot use {option}={value}: {allowed}")]
     Value {
         /// Which.
-        option: &'static str,
+        option: String,
         /// What was given.
         value: String,
         /// What could have been.
         allowed: String,
+    },
+    /// Two options are names of one.
+    #[error("{one} and {other} say the same: give one")]
+    Twice {
+        /// One name.
+        one: String,
+        /// The other.
+        other: String,
     },
     /// The master is given twice.
     #[error("the parent is {option} by option and {interface} by --interface-name; give one")]
@@ -84,3 +93,7 @@ pub enum Error {
 
 /// What everything in this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
+
+fn known() -> String {
+    of_engines().chain(OF_ROUTES).collect::<Vec<_>>().join(", ")
+}

@@ -1,61 +1,47 @@
-//! What do the words behind `podman network create -o` mean? The names and defaults of netavark's own ipvlan driver, and
-//! ours beside them.
+//! What do the words behind `podman network create -o` mean? The names and defaults of netavark's own ipvlan driver mean
+//! the same as ours.
 
 use crate::body::{InNetwork, Network, Words};
 use crate::error::{Error, Result};
-use ipvl_control::text::{self, FLAGS, GUARDS, MODES};
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_control::keys::{Key, SlaveKeys, twice};
+use ipvl_control::{LinkSpec, text};
+use ipvl_core::{Mode, Options};
 
-/// All options.
-pub const KNOWN: [&str; 8] = [PARENT, MODE, MTU, METRIC, NO_DEFAULT_ROUTE, FLAG, HOST_ACCESS, GUARD];
-/// The master, as Podman's own driver calls it.
-pub const PARENT: &str = "parent";
-
-const MODE: &str = "mode";
-const MTU: &str = "mtu";
 const METRIC: &str = "metric";
 const NO_DEFAULT_ROUTE: &str = "no_default_route";
-const FLAG: &str = "flag";
-const HOST_ACCESS: &str = "host_access";
-const GUARD: &str = "guard";
+/// The options that are not a slave's, but its routes'.
+pub const OF_ROUTES: [&str; 2] = [METRIC, NO_DEFAULT_ROUTE];
 
 const SWITCH: [(&str, bool); 6] =
     [("false", false), ("true", true), ("0", false), ("1", true), ("off", false), ("on", true)];
 /// Lower than a bridge's 100, so that of several networks this one leads out.
 const DEFAULT_METRIC: u32 = 99;
+/// As in netavark's own driver.
+const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 /// How a container's slave is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The master, by option; else by the network's interface, else the default route's link.
-    pub parent: Option<String>,
-    /// l2 by default.
-    pub mode: Mode,
-    /// bridge by default.
-    pub flag: Flag,
-    /// owned by default.
-    pub guard: Guard,
-    /// Off by default; always on in l3s.
-    pub host_access: bool,
-    /// In bytes; the master's by default.
-    pub mtu: Option<u32>,
+pub struct NetworkOptions {
+    /// What is said of the slave. The master is given by option, else by the network's interface, else it is the default
+    /// route's link.
+    pub slave: SlaveKeys,
     /// Of default routes.
     pub metric: u32,
     /// Whether containers get no default route.
     pub no_default_route: bool,
 }
 
-impl Options {
+impl NetworkOptions {
     /// What a network's options say.
     pub fn of_network(network: &Network) -> Result<Self> {
         let mut read = Self::default();
         read.take_all(network.options.as_ref())?;
         let interface = network.network_interface.clone().filter(|name| !name.is_empty());
-        match (&read.parent, interface) {
+        match (&read.slave.master, interface) {
             (Some(option), Some(interface)) if *option != interface => {
                 return Err(Error::TwoParents { option: option.clone(), interface });
             }
-            (None, interface) => read.parent = interface,
+            (None, interface) => read.slave.master = interface,
             _ => {}
         }
         Ok(read)
@@ -68,62 +54,64 @@ impl Options {
         Ok(read)
     }
 
+    /// The slave's options, with those that nobody gave.
+    pub fn options(&self) -> Options {
+        DEFAULTS.changed(self.slave.options)
+    }
+
+    /// Any slave of the network.
+    pub fn spec(&self, master: &str) -> LinkSpec {
+        let SlaveKeys { mtu, backend, .. } = self.slave;
+        LinkSpec { options: self.options(), mtu, backend, ..LinkSpec::of(master) }
+    }
+
     fn take_all(&mut self, words: Option<&Words>) -> Result<()> {
-        words.into_iter().flatten().try_for_each(|(option, value)| self.take(option, value))
+        let Some(words) = words else { return Ok(()) };
+        if let Some((one, other)) = twice(words.keys().map(String::as_str)) {
+            return Err(Error::Twice { one: one.to_owned(), other: other.to_owned() });
+        }
+        words.iter().try_for_each(|(option, value)| self.take(option, value))
     }
 
     fn take(&mut self, option: &str, value: &str) -> Result<()> {
-        match option {
-            PARENT => self.parent = Some(value.to_owned()).filter(|name| !name.is_empty()),
-            MODE => self.mode = one_of(&MODES, MODE, value)?,
-            FLAG => self.flag = one_of(&FLAGS, FLAG, value)?,
-            GUARD => self.guard = one_of(&GUARDS, GUARD, value)?,
-            HOST_ACCESS => self.host_access = one_of(&SWITCH, HOST_ACCESS, value)?,
-            NO_DEFAULT_ROUTE => self.no_default_route = one_of(&SWITCH, NO_DEFAULT_ROUTE, value)?,
-            MTU => self.mtu = Some(number(MTU, value)?).filter(|mtu| *mtu != 0),
-            METRIC => self.metric = number(METRIC, value)?,
-            other => return Err(Error::UnknownOption(other.to_owned())),
+        match (option, Key::find(option)) {
+            (_, Some(key)) => self.slave.take(key, value).map_err(|unfit| wrong(option, value, unfit.allowed))?,
+            (NO_DEFAULT_ROUTE, _) => self.no_default_route = switch(NO_DEFAULT_ROUTE, value)?,
+            (METRIC, _) => self.metric = number(METRIC, value)?,
+            _ => return Err(Error::UnknownOption(option.to_owned())),
         }
         Ok(())
     }
 }
 
-impl Default for Options {
+impl Default for NetworkOptions {
     fn default() -> Self {
-        Self {
-            parent: None,
-            mode: Mode::L2,
-            flag: Flag::Bridge,
-            guard: Guard::Owned,
-            host_access: false,
-            mtu: None,
-            metric: DEFAULT_METRIC,
-            no_default_route: false,
-        }
+        Self { slave: SlaveKeys::default(), metric: DEFAULT_METRIC, no_default_route: false }
     }
 }
 
-fn one_of<T: Copy>(choices: &[(&str, T)], option: &'static str, value: &str) -> Result<T> {
-    text::one_of(choices, value).map_err(|words| wrong(option, value, &format!("it can be {words}")))
+fn switch(option: &str, value: &str) -> Result<bool> {
+    text::one_of(&SWITCH, value).map_err(|words| wrong(option, value, format!("it can be {words}")))
 }
 
-fn number(option: &'static str, value: &str) -> Result<u32> {
-    value.parse().map_err(|_| wrong(option, value, "a number is expected"))
+fn number(option: &str, value: &str) -> Result<u32> {
+    value.parse().map_err(|_| wrong(option, value, "a number is expected".to_owned()))
 }
 
-fn wrong(option: &'static str, value: &str, allowed: &str) -> Error {
-    Error::Value { option, value: value.to_owned(), allowed: allowed.to_owned() }
+fn wrong(option: &str, value: &str, allowed: String) -> Error {
+    Error::Value { option: option.to_owned(), value: value.to_owned(), allowed }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_core::{Flag, Guard, HostAccess, NeighProxy, OptionsChange};
     use serde_json::json;
 
-    fn read(network: serde_json::Value) -> Result<Options> {
+    fn read(network: serde_json::Value) -> Result<NetworkOptions> {
         let mut all = json!({ "id": "1" });
         all.as_object_mut().expect("an object").extend(network.as_object().expect("an object").clone());
-        Options::of_network(&serde_json::from_value(all).expect("a network"))
+        NetworkOptions::of_network(&serde_json::from_value(all).expect("a network"))
     }
 
     fn refused(option: &str, value: &str) -> String {
@@ -133,8 +121,8 @@ mod tests {
     #[test]
     fn without_options_it_is_netavarks_own_ipvlan() {
         let read = read(json!({ "options": null, "network_interface": "" })).expect("good");
-        assert_eq!(read, Options::default());
-        assert_eq!((read.mode, read.metric, read.host_access), (Mode::L2, 99, false));
+        assert_eq!(read, NetworkOptions::default());
+        assert_eq!((read.options().mode, read.metric, read.options().host), (Mode::L2, 99, HostAccess::Off));
     }
 
     #[test]
@@ -143,40 +131,54 @@ mod tests {
             "parent": "eth1", "mode": "l3s", "mtu": "1400", "metric": "7", "no_default_route": "true",
             "flag": "private", "host_access": "1", "guard": "strict",
         }});
-        let expected = Options {
-            parent: Some("eth1".to_owned()),
-            mode: Mode::L3s,
-            flag: Flag::Private,
-            guard: Guard::Strict,
-            host_access: true,
+        let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
+        let options = Options { mode, flag, guard, host, ..Options::DEFAULT };
+        let slave = SlaveKeys {
+            master: Some("eth1".to_owned()),
+            options: OptionsChange { neigh: None, siblings: None, ..Options::DEFAULT.change_to(options) },
             mtu: Some(1400),
-            metric: 7,
-            no_default_route: true,
+            backend: None,
         };
+        let expected = NetworkOptions { slave, metric: 7, no_default_route: true };
         assert_eq!(read(all).expect("good"), expected);
-        assert_eq!(read(json!({ "options": { "mtu": "0" } })).expect("good").mtu, None);
+        assert_eq!(read(json!({ "options": { "mtu": "0" } })).expect("good").slave.mtu, None);
+    }
+
+    #[test]
+    fn the_words_of_commands_and_other_engines_are_understood() {
+        let all = json!({ "options": {
+            "master": "eth1", "ipvlan_mode": "l3", "ipvlan_flag": "vepa", "neighProxy": "true", "host": "on",
+            "com.docker.network.driver.mtu": "1400", "backend": "veth",
+        }});
+        let good = read(all).expect("good");
+        let (mode, flag, host, neigh) = (Mode::L3, Flag::Vepa, HostAccess::On, NeighProxy::Proxy);
+        assert_eq!(good.options(), Options { mode, flag, host, neigh, ..Options::DEFAULT });
+        assert_eq!((good.slave.master.as_deref(), good.slave.mtu), (Some("eth1"), Some(1400)));
+        let twice = read(json!({ "options": { "mode": "l2", "ipvlan_mode": "l2" } }));
+        assert_eq!(twice.expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
         assert_eq!(
             refused("bclim", "1"),
-            "there is no option bclim; those of ipvl are parent, mode, mtu, metric, no_default_route, flag, \
-             host_access, guard"
+            "there is no option bclim; those of ipvl are parent, mtu, backend, mode, flag, guard, host, neigh, siblings, \
+             metric, no_default_route"
         );
         assert_eq!(refused("mode", "l4"), "cannot use mode=l4: it can be l2, l3, l3s");
         assert_eq!(refused("flag", ""), "cannot use flag=: it can be bridge, private, vepa");
-        assert_eq!(refused("mtu", "-1"), "cannot use mtu=-1: a number is expected");
+        assert_eq!(refused("mtu", "-1"), "cannot use mtu=-1: a number of bytes is expected");
         assert_eq!(
             refused("host_access", "maybe"),
-            "cannot use host_access=maybe: it can be false, true, 0, 1, off, on"
+            "cannot use host_access=maybe: it can be on, off, true, 1, false, 0"
         );
     }
 
     #[test]
     fn the_parent_is_given_by_either_name_but_not_by_two() {
         let both = |option, interface| {
-            read(json!({ "options": { "parent": option }, "network_interface": interface })).map(|read| read.parent)
+            read(json!({ "options": { "parent": option }, "network_interface": interface }))
+                .map(|read| read.slave.master)
         };
         assert_eq!(both("eth1", "eth1").expect("good").as_deref(), Some("eth1"));
         assert_eq!(both("", "eth2").expect("good").as_deref(), Some("eth2"));
@@ -188,7 +190,9 @@ mod tests {
     fn a_container_may_differ_from_its_network() {
         let network = serde_json::from_value(json!({ "id": "1", "options": { "mode": "l2", "flag": "private" } }));
         let container = serde_json::from_value(json!({ "options": { "flag": "bridge", "host_access": "true" } }));
-        let read = Options::of_container(&network.expect("a network"), &container.expect("options")).expect("good");
-        assert_eq!((read.mode, read.flag, read.host_access), (Mode::L2, Flag::Bridge, true));
+        let read =
+            NetworkOptions::of_container(&network.expect("a network"), &container.expect("options")).expect("good");
+        let Options { mode, flag, host, .. } = read.options();
+        assert_eq!((mode, flag, host), (Mode::L2, Flag::Bridge, HostAccess::On));
     }
 }

@@ -3,7 +3,7 @@
 use crate::attachment::{about_ports, attachment, owner, status};
 use crate::body::Container;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::NetworkOptions;
 use ipvl_control::kernel::netns;
 use ipvl_control::{Attached, Attachment, NetnsRef, Refusal, attach, default_master, detach};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use std::io;
 
 /// Makes the slave and tells of it; if either fails, nothing of it remains.
 pub fn setup(netns: &str, container: &Container, say: impl FnOnce(&Value) -> Result<()>) -> Result<()> {
-    let options = Options::of_container(&container.network, &container.network_options)?;
-    let master = options.parent.clone().map_or_else(default_master, Ok)?;
+    let options = NetworkOptions::of_container(&container.network, &container.network_options)?;
+    let master = options.slave.master.clone().map_or_else(default_master, Ok)?;
     let wanted = attachment(netns, container, &options, &master)?;
     let attached = attach_afresh(&wanted)?;
     let done = finish(netns, container, &attached, say);

@@ -14,7 +14,7 @@ use crate::kernel::netns;
 use crate::port::Port;
 use crate::port::groups::{Lists, is_master_in_sync, set_joined, sync_master};
 use crate::port::host_end::is_tap;
-use ipvl_core::{Addr, Mac, Mode, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave has at most so many groups in the table, which all slaves share; one that joins more receives all groups.
@@ -143,7 +143,7 @@ impl Agent {
 
     fn write_all_groups(&mut self, master: u32, slot: Slot, host_end: u32, all_groups: bool) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        if port.maps.slave(slot)?.config().all_groups == all_groups {
+        if port.maps.slave(slot)?.state().all_groups == all_groups {
             return Ok(());
         }
         let _lock = Lock::acquire(LOCK_WAIT)?;
@@ -151,7 +151,7 @@ impl Agent {
         if now.host_end != host_end {
             return Ok(());
         }
-        port.maps.set_slave(slot, Slave::new(host_end, SlaveConfig { all_groups, ..now.config() }))
+        port.maps.set_slave(slot, now.with_state(State { all_groups, ..now.state() }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What must change so that a slave is as it should be? A pure function: desired and observed state in, changes out.
 
 use crate::slave::routes::{self, Prefix, Route, Vrf};
-use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, PortEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, PortEntry, Slave, Slot, State};
 use std::collections::BTreeSet;
 
 /// The observed state of a slave and its host end.
@@ -115,11 +115,10 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
     let (port, slave) = (desired.port, desired.slave);
     let up = observed.up && desired.master_running && !port.has(PortEntry::MASTER_GONE);
     // The groups that it has joined may have changed while it was down: until they are read, it gets all.
-    let all_groups = slave.config().all_groups || up && !slave.up();
+    let all_groups = slave.state().all_groups || up && !slave.up();
     // Packets to a tap device always pass its queueing discipline.
     let queued = observed.host_end_queued && !observed.tap;
-    let config = SlaveConfig { up, local: observed.local, all_groups, queued, ..slave.config() };
-    let updated = Slave::new(slave.host_end, config);
+    let updated = slave.with_state(State { up, local: observed.local, queued, all_groups });
     let device = device(desired, observed);
     let mut addrs: BTreeSet<Addr> =
         observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
@@ -223,18 +222,19 @@ fn full_len(addr: Addr) -> u8 {
 mod tests {
     use super::*;
     use crate::kernel::netlink::RouteInfo;
+    use ipvl_core::{HostAccess, Options};
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
     fn desired(mode: Mode, up: bool) -> DesiredSlave {
-        let config = SlaveConfig { mode, up, ..SlaveConfig::DEFAULT };
+        let options = Options { mode, ..Options::DEFAULT };
         let port = PortEntry { mac: MAC, mtu: 1500, ..PortEntry::default() };
         DesiredSlave {
             port,
             master_running: true,
             vrf: None,
             old_mtu: 1500,
-            slave: Slave::new(9, config),
+            slave: Slave::new(9, options, State { up, ..State::default() }),
             slot: Slot(4),
             declared: BTreeSet::new(),
         }
@@ -364,7 +364,8 @@ mod tests {
     #[test]
     fn a_tap_device_has_a_guests_addresses_and_is_left_alone() {
         let mut wanted = desired(Mode::L2, true);
-        wanted.slave = Slave::new(9, SlaveConfig { host: true, local: true, ..wanted.slave.config() });
+        wanted.slave = wanted.slave.with_options(Options { host: HostAccess::On, ..wanted.slave.options() });
+        wanted.slave = wanted.slave.with_state(State { local: true, ..wanted.slave.state() });
         let (guest, net) = (Addr::v4([10, 0, 0, 7]), (Addr::v4([10, 1, 0, 0]), 16));
         wanted.declared = BTreeSet::from([(guest, 32), net]);
         let addrs = BTreeSet::new();

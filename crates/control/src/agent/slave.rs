@@ -12,7 +12,7 @@ use crate::port::Port;
 use crate::port::host_end::{HostEnd, is_tap, place_of};
 use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{Mac, Slave, SlaveConfig, Slot};
+use ipvl_core::{Mac, Slot, State};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
@@ -46,7 +46,7 @@ impl Agent {
         let entry = plan.slave.unwrap_or(desired.slave);
         let reception = reception(&slave, place, entry, !desired.declared.is_empty());
         // The groups of a slave that is answered for follow from its addresses, which may have changed.
-        let unsettled = entry.config().all_groups || reception.answered_for;
+        let unsettled = entry.state().all_groups || reception.answered_for;
         if self.registry.set_reception(host_end, reception) || unsettled {
             self.dirty.groups.insert(host_end);
         }
@@ -135,9 +135,9 @@ impl Agent {
         if now.host_end != slave.host_end {
             return Ok(());
         }
-        let (now, ours) = (now.config(), slave.config());
-        let config = SlaveConfig { all_groups: ours.all_groups || now.all_groups, ..now.found_as(ours) };
-        port.maps.set_slave(slot, Slave::new(slave.host_end, config))
+        // A command that changed the mode has set this since.
+        let all_groups = slave.state().all_groups || now.state().all_groups;
+        port.maps.set_slave(slot, now.with_state(State { all_groups, ..slave.state() }))
     }
 
     fn change_host_end(&mut self, host_end: u32, change: &HostEndChange) -> Result<()> {

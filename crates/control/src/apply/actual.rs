@@ -11,7 +11,7 @@ use crate::port::host_end::{backend_of, is_tap, owner_of};
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Origin, OwnerEntry, SlaveConfig};
+use ipvl_core::{Addr, Options, Origin, OwnerEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `IFA_F_PERMANENT`: the address comes neither from DHCP nor from a router advertisement.
@@ -50,7 +50,7 @@ pub struct ActualLink {
     /// The host end's ifindex and name.
     pub host_end: (u32, String),
     /// Mode, flag, guard and so on.
-    pub config: SlaveConfig,
+    pub options: Options,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -113,7 +113,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         backend: backend_of(host_end),
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
-        config: slave.config(),
+        options: slave.options(),
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,

@@ -1,10 +1,10 @@
 //! Which state do the files ask for, all together? It is checked by itself, and not compared with the actual state yet.
 
 use super::config_error::{ConfigError, ErrorKind, Location};
-use super::file::{File, Link};
-use super::value::{NeighWord, NetnsName, SiblingsWord};
+use super::file::{DeviceTable, File, Link};
+use super::value::NetnsName;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
-use ipvl_core::Addr;
+use ipvl_core::{Addr, Options};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave as a file describes it.
@@ -101,6 +101,7 @@ fn table_and_key(path: &str) -> (Option<String>, Option<String>) {
 }
 
 fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, ConfigError> {
+    let Link { device: link, options } = link;
     let table = Some(format!("[[link]] {number} \"{}\"", link.name.0));
     let location = Location { file: file.to_owned(), line: None, table, key: None };
     check_kind(&link).map_or(Ok(()), |(key, kind)| Err(ConfigError::new(location.at(key), kind)))?;
@@ -113,12 +114,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     let spec = LinkSpec {
         master: link.master.0,
         name: Some(link.name.0.clone()),
-        mode: link.mode.into(),
-        flag: link.flag.into(),
-        guard: link.guard.into(),
-        host: link.host,
-        neigh_proxy: link.neigh == NeighWord::Proxy,
-        siblings_direct: link.siblings == SiblingsWord::Direct,
+        options: Options::DEFAULT.changed(options),
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
@@ -131,7 +127,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
 }
 
 /// The first key that does not fit the type of device, and what is wrong with it.
-fn check_kind(link: &Link) -> Option<(&'static str, ErrorKind)> {
+fn check_kind(link: &DeviceTable) -> Option<(&'static str, ErrorKind)> {
     match Kind::from(link.kind) {
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", ErrorKind::TapStays)),
         Kind::Ipvtap if link.backend.is_some() => Some(("backend", ErrorKind::OnlyPair)),

@@ -1,9 +1,8 @@
 //! What may stand in a file of `/etc/ipvl`? The types that it is read by, and the JSON schema that follows from them.
 
-use super::value::{
-    AccountName, BackendWord, DeviceName, FlagWord, GuardWord, KindWord, ModeWord, Mtu, NeighWord, NetnsName, Network,
-    NewName, Prefix, SiblingsWord,
-};
+use super::link_schema;
+use super::value::{AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix};
+use ipvl_core::OptionsChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,6 +15,7 @@ pub struct File {
     pub netns: Vec<Netns>,
     /// The slaves.
     #[serde(default)]
+    #[schemars(with = "Vec<DeviceTable>")]
     pub link: Vec<Link>,
 }
 
@@ -27,11 +27,21 @@ pub struct Netns {
     pub name: NetnsName,
 }
 
+/// A slave.
+#[derive(Debug)]
+pub struct Link {
+    /// What it says of the slave's device.
+    pub device: DeviceTable,
+    /// What it says of the slave's options.
+    pub options: OptionsChange,
+}
+
 /// A slave. The keys are the words of `ipvl link add`, with the same defaults.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Link {
-    /// The device that the slave sends and receives through.
+#[schemars(rename = "Link", transform = link_schema::add_options_and_aliases)]
+pub struct DeviceTable {
+    /// See [`crate::keys::MASTER`].
     pub master: DeviceName,
     /// The slave's name.
     pub name: NewName,
@@ -41,27 +51,9 @@ pub struct Link {
     /// A network device, or a tap device for a virtual machine.
     #[serde(default, rename = "type")]
     pub kind: KindWord,
-    /// Where its packets are routed.
-    #[serde(default)]
-    pub mode: ModeWord,
-    /// Which of its siblings it may talk to.
-    #[serde(default)]
-    pub flag: FlagWord,
-    /// Which source addresses it may use.
-    #[serde(default)]
-    pub guard: GuardWord,
-    /// Whether host and slave reach each other; in l3s they always do.
-    #[serde(default)]
-    pub host: bool,
-    /// Whether ARP and neighbour discovery from the wire are answered for it in l3 and l3s.
-    #[serde(default)]
-    pub neigh: NeighWord,
-    /// Which way l3s slaves meet; slaves in l2 and l3 always allow the direct one.
-    #[serde(default)]
-    pub siblings: SiblingsWord,
-    /// The master's, which it then follows, by default.
+    /// See [`crate::keys::MTU`].
     pub mtu: Option<Mtu>,
-    /// What slave and host end are; by default netkit where the kernel has it.
+    /// See [`crate::keys::BACKEND`].
     pub backend: Option<BackendWord>,
     /// Administratively up.
     #[serde(default = "yes")]

@@ -154,14 +154,8 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
 }
 
 fn change(DesiredLink { spec, name, netns, .. }: &DesiredLink, was: &ActualLink) -> Change {
-    let config = was.config;
     Change {
-        mode: (spec.mode != config.mode).then_some(spec.mode),
-        flag: (spec.flag != config.flag).then_some(spec.flag),
-        guard: (spec.guard != config.guard).then_some(spec.guard),
-        host: (spec.host != config.host).then_some(spec.host),
-        neigh_proxy: (spec.neigh_proxy != config.proxied).then_some(spec.neigh_proxy),
-        siblings_direct: (spec.siblings_direct != config.direct).then_some(spec.siblings_direct),
+        options: was.options.change_to(spec.options),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),

@@ -2,7 +2,7 @@
 
 use crate::model::{Account, Backend, Kind};
 use crate::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
-use ipvl_core::{Addr, Flag, Guard, Mode};
+use ipvl_core::Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,38 +29,10 @@ macro_rules! words {
 }
 
 words! {
-    "l2: the slave's own stack resolves and routes. l3: the master's routing table decides. l3s: as l3, through the \
-     host's netfilter hooks." ModeWord for Mode: L2 | L3 | L3s, L3 by default;
-    "bridge: siblings talk directly. private: not at all. vepa: by way of the switch."
-    FlagWord for Flag: Bridge | Private | Vepa, Bridge by default;
-    "Source addresses that the slave may use. owned: any but the host's and other slaves'. strict: only its own. off: \
-     any." GuardWord for Guard: Owned | Strict | Off, Owned by default;
     "ipvlan: a network device. ipvtap: a tap device for a virtual machine."
     KindWord for Kind: Ipvlan | Ipvtap, Ipvlan by default;
     "veth: a veth pair. netkit: a netkit pair, of Linux 6.7."
     BackendWord for Backend: Veth | Netkit, Veth by default;
-}
-
-/// proxy: whoever asks for an address of the slave is answered for it, in l3 and l3s. off: the host gets the question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NeighWord {
-    /// Not answered for.
-    #[default]
-    Off,
-    /// Answered for.
-    Proxy,
-}
-
-/// host: an l3s slave meets its siblings in the host's stack, whose filters see it. direct: not those that allow it, too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SiblingsWord {
-    /// By the host's stack.
-    #[default]
-    Host,
-    /// Past it.
-    Direct,
 }
 
 /// Types for texts that are parsed further.

@@ -1,7 +1,7 @@
 //! On which questions to the tables does a decision rest, and what are the answers?
 
 use super::snapshot::Snapshot;
-use ipvl_core::{Addr, Group, Members, Mode, Owner, PortEntry, Slave, Slot, Tables};
+use ipvl_core::{Addr, Group, Members, OPTIONS, Options, Owner, PortEntry, Slave, Slot, Tables};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -50,15 +50,20 @@ impl<'a> Trace<'a> {
         if slave.is_vacant() {
             return format!("what is in slot {}? nothing", slot.0);
         }
-        let config = slave.config();
-        let (mode, flag, guard) = (config.mode, config.flag, config.guard);
+        let Options { mode, flag, guard, .. } = slave.options();
+        let (mode, flag, guard) = (mode.word(), flag.word(), guard.word());
         let host = if slave.host() { "with" } else { "without" };
-        let state = if config.up { "up" } else { "down" };
-        let proxy = if slave.is_answered_for() { ", neigh proxy" } else { "" };
-        let direct = if config.direct && mode == Mode::L3s { ", siblings direct" } else { "" };
-        let words = format!("{mode:?} {flag:?}, {state}, {host} host access, guard {guard:?}{proxy}{direct}");
-        format!("what is {}? {}", self.name(slot), words.to_lowercase())
+        let state = if slave.up() { "up" } else { "down" };
+        let more = more_options(slave.options());
+        format!("what is {}? {mode} {flag}, {state}, {host} host access, guard {guard}{more}", self.name(slot))
     }
+}
+
+/// The options that are shown only where they are set, if they change anything in the slave's mode.
+fn more_options(options: Options) -> String {
+    let more = OPTIONS.iter().filter(|entry| !entry.in_every_line && entry.is_shown(options));
+    let effective = more.filter(|entry| entry.modes.contains(&options.mode));
+    effective.map(|entry| format!(", {} {}", entry.name, options.word(entry.key))).collect()
 }
 
 impl Tables for Trace<'_> {
@@ -102,15 +107,16 @@ impl Tables for Trace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::SlaveConfig;
+    use ipvl_core::{Mode, State};
 
     const ADDRESS: Addr = Addr::v4([10, 0, 0, 11]);
 
     #[test]
     fn every_question_is_recorded_once() {
-        let config = SlaveConfig { mode: Mode::L3s, up: true, ..SlaveConfig::DEFAULT };
+        let options = Options { mode: Mode::L3s, ..Options::DEFAULT };
+        let slave = Slave::new(9, options, State { up: true, ..State::default() });
         let snapshot = Snapshot {
-            slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),
+            slaves: BTreeMap::from([(Slot(1), slave)]),
             owners: BTreeMap::from([(ADDRESS, Owner::Slave(Slot(1)))]),
             ..Snapshot::default()
         };

@@ -23,7 +23,7 @@ pub fn links() -> Result<Vec<Link>> {
         let nsid = record.host_end.link_netnsid;
         let netns = nsid.and_then(|id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone());
         let degraded = degraded(&record, &device).map(|(why, _)| why.to_owned());
-        let all_groups = record.slave.mode() == Mode::L2 && record.slave.config().all_groups;
+        let all_groups = record.slave.mode() == Mode::L2 && record.slave.state().all_groups;
         let (degraded, groups) = (degraded.into_iter().collect(), record.groups.clone());
         links.push(Link { degraded, groups, all_groups, ..link(&record, &device, netns) });
     }
@@ -88,15 +88,10 @@ pub fn link(record: &SlaveRecord, device: &LinkInfo, netns: Option<String>) -> L
         txqlen: device.txqlen,
         qdisc: device.qdisc.clone(),
         mac: device.mac.unwrap_or(Mac([0; 6])),
-        mode: entry.mode(),
-        flag: entry.flag(),
-        guard: entry.guard(),
-        host: entry.host(),
-        neigh_proxy: entry.config().proxied,
-        siblings_direct: entry.config().direct,
+        options: entry.options_in_effect(),
         groups: Vec::new(),
         all_groups: false,
-        queue: entry.config().queued.then(|| host_end.qdisc.clone()),
+        queue: entry.state().queued.then(|| host_end.qdisc.clone()),
         degraded: Vec::new(),
         detail: device.detail.clone(),
     }

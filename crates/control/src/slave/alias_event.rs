@@ -6,7 +6,7 @@
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::port::host_end;
 use crate::port::host_end::HostEnd;
-use ipvl_core::{Slave, SlaveConfig};
+use ipvl_core::Slave;
 use zerocopy::{FromBytes, IntoBytes};
 
 const ENTRY: &str = " entry=";
@@ -35,23 +35,18 @@ pub fn read(link: &LinkInfo) -> Option<Slave> {
     Slave::read_from_bytes(bytes.as_bytes()).ok().filter(|slave| slave.host_end == link.ifindex)
 }
 
-/// `now`, with what commands write taken from `published`. The agent writes the rest.
-pub fn merged(now: Slave, published: Slave) -> Slave {
-    let now = now.config();
-    Slave::new(published.host_end, SlaveConfig { all_groups: now.all_groups, ..published.config().found_as(now) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, Mode, Slot};
+    use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings, Slot, State};
 
     #[test]
     fn an_entry_in_an_alias_is_read_again() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
-        let given = SlaveConfig { mode, flag, guard, host: true, up: true, ..SlaveConfig::DEFAULT };
-        let config = SlaveConfig { proxied: true, direct: true, ..given };
-        let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
+        let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
+        let options = Options { mode, flag, guard, host, neigh, siblings };
+        let slave = Slave::new(300, options, State { up: true, ..State::default() });
+        let described = HostEnd { master: 2, slot: Slot(7) };
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
         let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };
         assert_eq!((read(&link), HostEnd::of(&link)), (Some(slave), Some(described)));

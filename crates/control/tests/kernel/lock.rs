@@ -6,7 +6,7 @@ use ipvl_control::kernel::netlink::{Netlink, PairSpec};
 use ipvl_control::kernel::netns;
 use ipvl_control::kernel::single;
 use ipvl_control::{Error, LinkSpec};
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_core::{Mode, Options};
 use rustix::process::Uid;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -110,22 +110,7 @@ fn spawn_holder() -> Child {
 }
 
 fn slave_of(master: &str) -> LinkSpec {
-    let (mode, flag, guard) = (Mode::L2, Flag::Bridge, Guard::Owned);
-    LinkSpec {
-        master: master.to_owned(),
-        name: None,
-        mode,
-        flag,
-        guard,
-        host: false,
-        neigh_proxy: false,
-        siblings_direct: false,
-        mtu: None,
-        mac: None,
-        netns: None,
-        tap: None,
-        backend: None,
-    }
+    LinkSpec { options: Options { mode: Mode::L2, ..Options::DEFAULT }, ..LinkSpec::of(master) }
 }
 
 /// In a thread that is not root.

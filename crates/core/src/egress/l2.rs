@@ -1,8 +1,9 @@
 //! Where does an l2 slave's frame go? The slave's own stack has done layer 3; here frames are switched.
 
 use super::outgoing::{Outgoing, SiblingPath};
-use crate::abi::{Flag, Mode, PortEntry};
+use crate::abi::PortEntry;
 use crate::frame::Frame;
+use crate::options::{Flag, Mode};
 use crate::owner::Owner;
 use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};

@@ -1,8 +1,8 @@
 //! Where does an l3 or l3s slave's packet go? The slave's stack works up to layer 3; the master's stack routes.
 
 use super::outgoing::{Outgoing, SiblingPath};
-use crate::abi::Mode;
 use crate::frame::Frame;
+use crate::options::Mode;
 use crate::owner::Owner;
 use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};

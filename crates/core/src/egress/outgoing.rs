@@ -1,8 +1,10 @@
 //! Which siblings and ways out may the sender of a frame use?
 
-use crate::abi::{Flag, PortEntry, Slave, Slot};
+use crate::abi::{PortEntry, Slot};
 use crate::frame::Frame;
 use crate::guard::Sender;
+use crate::options::Flag;
+use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Reason, Verdict};
 use crate::wire::{Ethernet, Packet};

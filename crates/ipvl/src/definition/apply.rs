@@ -12,9 +12,8 @@ pub const APPLY: Object = Object {
          them with what is there, prints what differs, and does it. A second time there is nothing left to do. A slave \
          that is there is changed in place, while traffic goes on. If anything in any of the files is wrong, nothing at \
          all is changed.",
-        "A [[link]] table is a slave; its keys are the words of ipvl link add: master, name, netns, type, mode, flag, \
-         guard, host, neigh, siblings, backend, mtu, user, group, multi_queue. up is true by default; addresses are those on \
-         its device, \
+        "A [[link]] table is a slave; its keys are the words of ipvl link add: master (or link), name, netns, type, mtu, the \
+         options of a slave, backend, user, group, multi_queue. up is true by default; addresses are those on its device, \
          declared is for what ipvl addr add declares. A [[netns]] table with a name makes a network namespace. \
          --schema prints all of it as a JSON schema.",
         "Slaves that are in no file are left alone. --prune deletes those of them that an earlier apply made, and no \

@@ -3,9 +3,10 @@
 use super::apply::APPLY;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::{DeviceKind, Form, Object, Switch, Value, Verb, Word};
+use ipvl_control::keys;
 
-/// The options, in the order in which a beginning is matched.
-pub const OPTIONS: &[Switch] = &[
+/// The switches, in the order in which a beginning is matched.
+pub const SWITCHES: &[Switch] = &[
     switch("details", "d", None, "Show all that the kernel knows of a device; with stats, what each reason means."),
     switch("json", "j", None, "Print JSON."),
     switch("pretty", "p", None, "Indent the JSON."),
@@ -23,7 +24,8 @@ pub const OPTIONS: &[Switch] = &[
 pub const OBJECTS: &[Object] =
     &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, APPLY, MAN, COMPLETION, COMPLETE];
 
-/// Words that iproute2 knows for any device and that stay its own.
+/// Words that iproute2 knows for any device and that stay its own. `master` is one of them: it puts a device under a bridge
+/// or a bond. What files and engines call the master is `link` here.
 pub const SET_ELSEWHERE: &[&str] = &[
     "addrgenmode",
     "alias",
@@ -104,9 +106,9 @@ const LINK: Object = Object {
 };
 
 const LINK_ADD: &[Word] = &[
-    pair("link", Value::Master, "The device that the slave sends and receives through.").abbreviable().required(),
+    pair("link", Value::Master, keys::MASTER.about).or(keys::MASTER.aliases).abbreviable().required(),
     bare("name", Value::NewName, "Its name; ipvl0, ipvl1, ... by default.").or(&["dev"]),
-    pair("mtu", Value::Mtu, "At most the master's, which is the default."),
+    pair("mtu", Value::Mtu, keys::MTU.about).or(keys::MTU.aliases),
     pair("address", Value::Mac, "Only the master's own MAC address is possible.").abbreviable(),
     pair("netns", Value::Netns, "Where the slave starts: a namespace's name, or a process in it."),
     kind(KINDS).required(),
@@ -115,7 +117,7 @@ const LINK_ADD: &[Word] = &[
 const LINK_SET: &[Word] = &[
     bare("dev", Value::Slave, "The slave.").required(),
     choice("state", &["up", "down"], "Administratively up or down."),
-    pair("mtu", Value::Mtu, "At most the master's."),
+    pair("mtu", Value::Mtu, "At most the master's.").or(keys::MTU.aliases),
     pair("name", Value::NewName, "A new name."),
     pair("netns", Value::Netns, "Moves it there: a namespace's name, or a process in it."),
     kind(KINDS_TO_CHANGE),

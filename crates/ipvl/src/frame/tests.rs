@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::Protocol;
 use ipvl_control::Detail;
-use ipvl_core::{Flag, Guard, Slot};
+use ipvl_core::{Options, Slot};
 
 const MASTER_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
@@ -101,12 +101,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         txqlen: 1000,
         qdisc: String::new(),
         mac,
-        mode,
-        flag: Flag::Bridge,
-        guard: Guard::Owned,
-        host: false,
-        neigh_proxy: false,
-        siblings_direct: false,
+        options: Options { mode, ..Options::DEFAULT },
         groups: Vec::new(),
         all_groups: false,
         queue: None,

@@ -1,13 +1,14 @@
 //! What may come next on a command line? The shells' scripts ask the command itself.
 
 use crate::command::Shell;
-use crate::definition::{DeviceKind, Form, OBJECTS, OPTIONS, Object, Value, Verb, Word};
+use crate::definition::{DeviceKind, Form, OBJECTS, Object, SWITCHES, Value, Verb, Word};
+use ipvl_core::OptionEntry;
 
 /// Something that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Candidate {
     /// This word, and what it means.
-    Word(String, &'static str),
+    Word(String, String),
     /// Any device.
     Devices,
     /// Any slave.
@@ -31,7 +32,7 @@ pub fn candidates(typed: &[String]) -> Vec<Candidate> {
     let mut words = complete.iter().map(String::as_str);
     let mut first = words.next();
     while let Some(word) = first.filter(|word| word.starts_with('-')) {
-        let option = OPTIONS.iter().find(|option| option.is_named(word.trim_start_matches('-')));
+        let option = SWITCHES.iter().find(|option| option.is_named(word.trim_start_matches('-')));
         if let Some(value) = option.and_then(|option| option.value)
             && words.next().is_none()
         {
@@ -47,7 +48,7 @@ pub fn candidates(typed: &[String]) -> Vec<Candidate> {
 
 fn beginning(dashed: bool) -> Vec<Candidate> {
     match dashed {
-        true => OPTIONS.iter().map(|option| Candidate::Word(format!("-{}", option.name), option.about)).collect(),
+        true => SWITCHES.iter().map(|option| word(&format!("-{}", option.name), option.about)).collect(),
         false => OBJECTS.iter().filter(|object| !object.hidden).map(|object| word(object.name, object.about)).collect(),
     }
 }
@@ -76,7 +77,7 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
             continue;
         }
         let word = open.remove(place);
-        let value_follows = claiming.is_some() && !matches!(word.form, Form::Choice(_));
+        let value_follows = word.claims(typed).is_some_and(|claimed| word.takes_value(claimed));
         let value = if value_follows { words.next() } else { Some("") };
         let Some(value) = value else { return value_of(word) };
         if let Form::Kind(kinds) = word.form {
@@ -88,9 +89,10 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
 
 fn of_word(next: &'static Word) -> Vec<Candidate> {
     match next.form {
-        Form::Choice(choices) => choices.iter().map(|choice| word(choice, next.about)).collect(),
+        Form::Choice(choices) => choices.iter().map(|choice| word(choice, &next.about())).collect(),
+        Form::Option(entry) if next.is_one_of() => of_option(entry),
         Form::Bare(value) | Form::Many(value) => of_value(value),
-        _ => vec![word(next.name, next.about)],
+        _ => vec![word(next.name, &next.about())],
     }
 }
 
@@ -98,8 +100,13 @@ fn value_of(after: &'static Word) -> Vec<Candidate> {
     match after.form {
         Form::Pair(value) | Form::Bare(value) | Form::Many(value) | Form::Rest(value) => of_value(value),
         Form::Kind(kinds) => kinds.iter().map(|DeviceKind { name, .. }| word(name, "")).collect(),
+        Form::Option(entry) => of_option(entry),
         Form::Choice(_) => vec![],
     }
+}
+
+fn of_option(entry: &OptionEntry) -> Vec<Candidate> {
+    entry.words.iter().map(|choice| word(choice.word, choice.meaning)).collect()
 }
 
 fn of_value(value: Value) -> Vec<Candidate> {
@@ -112,8 +119,8 @@ fn of_value(value: Value) -> Vec<Candidate> {
     }
 }
 
-fn word(word: &str, about: &'static str) -> Candidate {
-    Candidate::Word(word.to_owned(), about)
+fn word(word: &str, about: &str) -> Candidate {
+    Candidate::Word(word.to_owned(), about.to_owned())
 }
 
 #[cfg(test)]
@@ -150,7 +157,7 @@ mod tests {
     #[test]
     fn options_are_offered_after_a_dash() {
         let found = candidates(&["-".to_owned()]);
-        assert_eq!(found.len(), OPTIONS.len());
+        assert_eq!(found.len(), SWITCHES.len());
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use super::wrap::wrap;
 use crate::command::Topic;
-use crate::definition::{KINDS, OBJECTS, OPTIONS, Object, Switch, Word, synopsis};
+use crate::definition::{KINDS, OBJECTS, Object, SWITCHES, Switch, Word, synopsis};
 use crate::names::Named as _;
 use ipvl_control::Kind;
 
@@ -17,7 +17,7 @@ pub fn help(topic: Topic) -> String {
 
 fn all() -> String {
     let names: Vec<_> = shown().map(|object| object.name).collect();
-    let options: Vec<_> = OPTIONS.iter().map(Switch::synopsis).collect();
+    let options: Vec<_> = SWITCHES.iter().map(Switch::synopsis).collect();
     let objects: String = shown().map(|object| entry(object.name, object.about)).collect();
     let start = "Usage: ipvl [ OPTIONS ] OBJECT { COMMAND | help }\n       ipvl [ -force ] -batch FILE\n";
     let objects_line = format!("{{ {} }}", names.join(" | "));
@@ -68,7 +68,7 @@ fn shown() -> impl Iterator<Item = &'static Object> {
 }
 
 fn entries<'a>(words: impl IntoIterator<Item = &'a Word>) -> String {
-    words.into_iter().map(|word| entry(&word.title(), word.about)).collect()
+    words.into_iter().map(|word| entry(&word.title(), &word.about())).collect()
 }
 
 /// A long heading has a line of its own.

@@ -1,6 +1,6 @@
 //! What do the manual pages say?
 
-use crate::definition::{OBJECTS, OPTIONS, Object, Verb, Word};
+use crate::definition::{OBJECTS, Object, SWITCHES, Verb, Word};
 
 /// The page called `name` in roff: `ipvl`, or an object's, such as `ipvl-link`.
 pub fn page(name: &str) -> Option<String> {
@@ -19,7 +19,7 @@ pub fn pages() -> impl Iterator<Item = (String, String)> {
 
 fn overview() -> String {
     let objects: String = shown().map(|object| item(&page_name(object), object.about)).collect();
-    let options: String = OPTIONS.iter().map(|option| item(&option.synopsis(), option.about)).collect();
+    let options: String = SWITCHES.iter().map(|option| item(&option.synopsis(), option.about)).collect();
     [
         header("ipvl", "IPVLAN devices for any kernel with eBPF"),
         section(
@@ -74,7 +74,8 @@ fn of_command(object: &'static Object, command: &'static Verb) -> String {
 }
 
 fn of_word(word: &'static Word) -> String {
-    item(&word.title(), word.about) + &word.kind_words().into_iter().map(of_word).collect::<String>()
+    item(&word.title(), &(word.about() + &word.also()))
+        + &word.kind_words().into_iter().map(of_word).collect::<String>()
 }
 
 /// A word stays on one line with its value.

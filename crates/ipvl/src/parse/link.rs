@@ -5,22 +5,15 @@ use crate::command::Command;
 use crate::names::Named as _;
 use crate::usage::UsageError;
 use crate::words::Given;
-use ipvl_control::text::{self, SIBLINGS};
 use ipvl_control::{Change, Kind, LinkSpec, Tap};
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_core::{OPTIONS, Options, OptionsChange};
 
 /// `link add`
 pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
-    let kind = KindWords::read(given)?;
     Ok(LinkSpec {
         master: values::device(given.required("link")?)?,
         name: given.parsed("name", values::new_name)?,
-        mode: kind.mode.unwrap_or(Mode::L3),
-        flag: kind.flag.unwrap_or(Flag::Bridge),
-        guard: kind.guard.unwrap_or(Guard::Owned),
-        host: kind.host.unwrap_or(false),
-        neigh_proxy: kind.neigh_proxy.unwrap_or(false),
-        siblings_direct: kind.siblings_direct.unwrap_or(false),
+        options: Options::DEFAULT.changed(options(given)?),
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
@@ -36,14 +29,8 @@ pub fn show(given: &Given) -> Result<Command, UsageError> {
 
 /// `link set`
 pub fn set(given: &Given) -> Result<Command, UsageError> {
-    let KindWords { mode, flag, guard, host, neigh_proxy, siblings_direct } = KindWords::read(given)?;
     let change = Change {
-        mode,
-        flag,
-        guard,
-        host,
-        neigh_proxy,
-        siblings_direct,
+        options: options(given)?,
         mtu: given.parsed("mtu", values::mtu)?,
         name: given.parsed("name", values::new_name)?,
         netns: given.parsed("netns", values::netns)?,
@@ -65,37 +52,13 @@ fn tap(given: &Given) -> Result<Option<Tap>, UsageError> {
     Ok((kind(given) == Some(Kind::Ipvtap)).then_some(tap))
 }
 
-struct KindWords {
-    mode: Option<Mode>,
-    flag: Option<Flag>,
-    guard: Option<Guard>,
-    host: Option<bool>,
-    neigh_proxy: Option<bool>,
-    siblings_direct: Option<bool>,
-}
-
-impl KindWords {
-    fn read(given: &Given) -> Result<Self, UsageError> {
-        Ok(Self {
-            mode: given.parsed("mode", |word| named(word, "mode must be l2, l3 or l3s"))?,
-            flag: given.parsed("flag", |word| named(word, "flag must be bridge, private or vepa"))?,
-            guard: given.parsed("guard", |word| named(word, "guard must be owned, strict or off"))?,
-            host: given.parsed("host", |word| named(word, "host must be on or off"))?,
-            neigh_proxy: given.parsed("neigh", neigh)?,
-            siblings_direct: given.parsed("siblings", siblings)?,
-        })
+/// The options behind the kind.
+fn options(given: &Given) -> Result<OptionsChange, UsageError> {
+    let mut options = OptionsChange::NONE;
+    for option in OPTIONS {
+        if let Some(value) = given.get(option.name).filter(|value| !options.set(option.key, value)) {
+            return Err(UsageError::WrongWord { value: value.to_owned(), option });
+        }
     }
-}
-
-fn neigh(word: &str) -> Result<bool, UsageError> {
-    match word {
-        "proxy" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "neigh must be proxy or off" }),
-    }
-}
-
-fn siblings(word: &str) -> Result<bool, UsageError> {
-    let wrong = |_| UsageError::Wrong { value: word.to_owned(), must: "siblings must be host or direct" };
-    text::one_of(&SIBLINGS, word).map_err(wrong)
+    Ok(options)
 }

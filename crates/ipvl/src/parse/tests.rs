@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::{Frame, Question};
 use ipvl_control::{Account, Backend, Change, LinkSpec, NetnsRef, Tap};
-use ipvl_core::{Flag, Guard, Mac, Mode};
+use ipvl_core::{Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 #[test]
 fn a_slave_is_added_in_iproute2s_words() {
@@ -19,17 +19,35 @@ fn a_slave_is_added_in_iproute2s_words() {
     ] {
         adds(line, spec.clone());
     }
-    let flag = Flag::Private;
-    adds("link add link eth0 ipvl0 type ipvlan mode l3s private", LinkSpec { mode: Mode::L3s, flag, ..spec.clone() });
-    adds("link add link eth0 ipvl0 type ipvlan vepa", LinkSpec { flag: Flag::Vepa, ..spec.clone() });
-    let guard = Guard::Strict;
-    adds("link add link eth0 ipvl0 type ipvlan guard strict host on", LinkSpec { guard, host: true, ..spec.clone() });
-    adds("link add link eth0 ipvl0 type ipvlan neigh proxy", LinkSpec { neigh_proxy: true, ..spec.clone() });
-    adds("link add link eth0 ipvl0 type ipvlan siblings direct", LinkSpec { siblings_direct: true, ..spec.clone() });
+    let has = |words: &str, options| {
+        let line = format!("link add link eth0 ipvl0 type ipvlan {words}");
+        adds(&line, LinkSpec { options, ..plain_spec() });
+    };
+    has("mode l3s private", Options { mode: Mode::L3s, flag: Flag::Private, ..Options::DEFAULT });
+    has("vepa", Options { flag: Flag::Vepa, ..Options::DEFAULT });
+    has("guard strict host on", Options { guard: Guard::Strict, host: HostAccess::On, ..Options::DEFAULT });
+    has("neigh proxy", Options { neigh: NeighProxy::Proxy, ..Options::DEFAULT });
+    has("siblings direct", Options { siblings: Siblings::Direct, ..Options::DEFAULT });
     let backend = Some(Backend::Netkit);
     adds("link add link eth0 ipvl0 type ipvlan backend netkit", LinkSpec { backend, ..spec.clone() });
     let mac = Some(Mac([2, 0, 0, 0, 0, 1]));
     adds("link add link eth0 ipvl0 mtu 1400 addr 2:0:0:0:0:1 type ipvlan", LinkSpec { mtu: Some(1400), mac, ..spec });
+}
+
+#[test]
+fn the_words_of_files_and_engines_are_understood() {
+    let host = Options { host: HostAccess::On, ..Options::DEFAULT };
+    let (mode, flag, neigh) = (Mode::L2, Flag::Private, NeighProxy::Proxy);
+    for (words, options) in [
+        ("host true", host),
+        ("hostAccess 1", host),
+        ("host_access true host on", host),
+        ("ipvlan_mode l2 ipvlan_flag private neighProxy true", Options { mode, flag, neigh, ..Options::DEFAULT }),
+        ("flag private mode l2 neigh_proxy true host off", Options { mode, flag, neigh, ..Options::DEFAULT }),
+    ] {
+        let spec = LinkSpec { options, mtu: Some(1400), ..plain_spec() };
+        adds(&format!("link add parent eth0 ipvl0 com.docker.network.driver.mtu 1400 type ipvlan {words}"), spec);
+    }
 }
 
 #[test]
@@ -39,7 +57,8 @@ fn a_tap_device_has_words_of_its_own() {
     adds(&add(""), spec(Tap::default()));
     let (user, group) = (Some(Account::Id(1000)), Some(Account::Name("kvm".to_owned())));
     adds(&add("user 1000 group kvm bridge multi_queue"), spec(Tap { user, group, multi_queue: true }));
-    sets("link set ipvl0 type ipvtap private", Change { flag: Some(Flag::Private), ..Change::default() });
+    let options = OptionsChange { flag: Some(Flag::Private), ..OptionsChange::NONE };
+    sets("link set ipvl0 type ipvtap private", Change { options, ..Change::default() });
 }
 
 #[test]
@@ -63,12 +82,14 @@ fn only_what_is_given_changes() {
         "link set ipvl0 name a netns ns1",
         Change { name: Some("a".to_owned()), netns: Some(NetnsRef::Name("ns1".to_owned())), ..none() },
     );
-    sets("link set ipvl0 type ipvlan mode l2", Change { mode: Some(Mode::L2), ..none() });
-    sets("link set ipvl0 type ipvlan vepa", Change { flag: Some(Flag::Vepa), ..none() });
-    sets(
-        "link set ipvl0 type ipvlan guard off host on",
-        Change { guard: Some(Guard::Off), host: Some(true), ..none() },
-    );
+    let kept = OptionsChange::NONE;
+    for (words, options) in [
+        ("mode l2", OptionsChange { mode: Some(Mode::L2), ..kept }),
+        ("vepa", OptionsChange { flag: Some(Flag::Vepa), ..kept }),
+        ("guard off host on", OptionsChange { guard: Some(Guard::Off), host: Some(HostAccess::On), ..kept }),
+    ] {
+        sets(&format!("link set ipvl0 type ipvlan {words}"), Change { options, ..none() });
+    }
 }
 
 #[test]
@@ -139,15 +160,15 @@ fn questions_are_understood() {
 #[test]
 fn options_stand_first_and_may_be_shortened() {
     for (line, expected) in [
-        ("-d -j link", Options { details: true, json: true, ..Options::default() }),
+        ("-d -j link", Switches { details: true, json: true, ..Switches::default() }),
         (
             "-details -json -pretty -stats link",
-            Options { details: true, json: true, pretty: true, statistics: true, ..Options::default() },
+            Switches { details: true, json: true, pretty: true, statistics: true, ..Switches::default() },
         ),
-        ("--net ns0 link", Options { netns: Some("ns0".to_owned()), ..Options::default() }),
+        ("--net ns0 link", Switches { netns: Some("ns0".to_owned()), ..Switches::default() }),
         (
             "-n ns0 -fo -b -",
-            Options { netns: Some("ns0".to_owned()), force: true, batch: Some("-".to_owned()), ..Options::default() },
+            Switches { netns: Some("ns0".to_owned()), force: true, batch: Some("-".to_owned()), ..Switches::default() },
         ),
     ] {
         assert_eq!(command_line(&words(line)).unwrap().0, expected, "{line}");
@@ -202,6 +223,14 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("link add link eth0 type ipvtap user 4294967295", 255, "Error: argument \"4294967295\" is wrong: a user"),
     ("link add link eth0 type macvlan", 255, "Error: argument \"macvlan\" is wrong: type must be ipvlan"),
     ("link add link eth0 txqueuelen 5 type ipvlan", 255, "Error: \"txqueuelen\" is not for ipvl"),
+    ("link add master eth0 type ipvlan", 255, "Error: \"master\" is not for ipvl"),
+    ("link add link eth0 parent eth1 type ipvlan", 255, "Error: duplicate \"link\": \"eth1\""),
+    (
+        "link set a type ipvlan flag open",
+        255,
+        "Error: argument \"open\" is wrong: flag must be bridge, private or vepa",
+    ),
+    ("link set a type ipvlan vepa flag private", 1, "ipvlan: unknown option \"flag\"? Only one of"),
     ("link set a arp off", 255, "Error: \"arp\" is not for ipvl"),
     ("link set a address 2:0:0:0:0:1", 255, "Error: \"address\" cannot be set"),
     ("addr add foo dev a", 1, "Error: any valid prefix is expected rather than \"foo\"."),
@@ -245,12 +274,14 @@ fn plain_spec() -> LinkSpec {
     LinkSpec {
         master: "eth0".to_owned(),
         name: Some("ipvl0".to_owned()),
-        mode: Mode::L3,
-        flag: Flag::Bridge,
-        guard: Guard::Owned,
-        host: false,
-        neigh_proxy: false,
-        siblings_direct: false,
+        options: Options {
+            mode: Mode::L3,
+            flag: Flag::Bridge,
+            guard: Guard::Owned,
+            host: HostAccess::Off,
+            neigh: NeighProxy::Off,
+            siblings: Siblings::Host,
+        },
         mtu: None,
         mac: None,
         netns: None,

@@ -1,6 +1,6 @@
 //! How is a change reported? As `ip monitor` does it, a line for each property that changed.
 
-use super::{Style, addr, link};
+use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
 use ipvl_control::kernel::sys::{LocalTime, local_time};
@@ -64,7 +64,7 @@ fn text(event: &MonitorEvent) -> String {
         MonitorEvent::LinkDeleted(link) => format!("Deleted {}", described(link)),
         MonitorEvent::LinkChanged { what, old, new } => {
             let (was, is) = (in_words(value(*what, old)), in_words(value(*what, new)));
-            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.word())
+            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.name())
         }
         MonitorEvent::AddressAdded(entry) => addr::text(entry),
         MonitorEvent::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
@@ -83,7 +83,7 @@ fn json(event: &MonitorEvent) -> Value {
         MonitorEvent::LinkDeleted(link) => of_link("delete", link),
         MonitorEvent::LinkChanged { what, old, new } => {
             let mut all = of_link("change", new);
-            (all["what"], all["old"], all["new"]) = (json!(what.word()), value(*what, old), value(*what, new));
+            (all["what"], all["old"], all["new"]) = (json!(what.name()), value(*what, old), value(*what, new));
             all
         }
         MonitorEvent::AddressAdded(entry) => of_address("add", entry),
@@ -123,12 +123,7 @@ fn value(what: Property, link: &Link) -> Value {
         Property::Carrier => json!(link.has_carrier()),
         Property::Mtu => json!(link.mtu),
         Property::Address => json!(link.mac.to_string()),
-        Property::Mode => json!(link.mode.word()),
-        Property::Flag => json!(link.flag.word()),
-        Property::Guard => json!(link.guard.word()),
-        Property::Host => json!(link.host),
-        Property::Neigh => json!(super::link::neigh(link)),
-        Property::Siblings => json!(super::link::siblings(link.siblings_direct)),
+        Property::Option(key) => options::in_json(key.entry(), link.options),
         Property::Degraded => json!(link.degraded.first()),
     }
 }

@@ -1,10 +1,10 @@
 //! How is a slave shown? As `ip link show` shows a device of the kernel's own driver, and then what is ours.
 
-use super::Style;
 use super::stats::traffic;
+use super::{Style, options};
 use crate::names::Named;
 use ipvl_control::{Detail, Link, Statistics};
-use ipvl_core::Mode;
+use ipvl_core::{Mode, OPTIONS};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -59,7 +59,7 @@ fn address_line(link: &Link, details: bool) -> String {
 
 fn kind_line(link: &Link) -> String {
     let numbers: String = numbers(&link.detail).iter().map(|(_, text, value)| format!("{text} {value} ")).collect();
-    let (kind, mode, flag) = (link.kind.word(), link.mode.word(), link.flag.word());
+    let (kind, mode, flag) = (link.kind.word(), link.options.mode.word(), link.options.flag.word());
     format!("    {kind}  mode {mode} {flag} addrgenmode {} {numbers}", link.detail.addrgenmode)
 }
 
@@ -67,26 +67,11 @@ fn own_line(link: &Link) -> String {
     format!("    ipvl {}", own_words(link))
 }
 
-/// Who answers whoever asks for an l3 slave's addresses.
-pub fn neigh(link: &Link) -> &'static str {
-    if link.neigh_proxy { "proxy" } else { "off" }
-}
-
-/// Which way an l3s slave meets siblings that allow it, too.
-pub fn siblings(direct: bool) -> &'static str {
-    if direct { "direct" } else { "host" }
-}
-
 /// What `ip` does not know of a slave.
 pub fn own_words(link: &Link) -> String {
-    let (mode, flag, guard, host) = (link.mode.word(), link.flag.word(), link.guard.word(), link.host.word());
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
-    let neigh = if link.neigh_proxy { " neigh proxy" } else { "" };
-    let siblings = if link.siblings_direct { " siblings direct" } else { "" };
-    format!(
-        "master {} mode {mode} {flag} guard {guard} host {host}{neigh}{siblings} slot {} host-end {}{netns}",
-        link.master.1, link.slot.0, link.host_end.1
-    )
+    let options = options::in_words(link.options);
+    format!("master {} {options} slot {} host-end {}{netns}", link.master.1, link.slot.0, link.host_end.1)
 }
 
 /// What the slave is made of, and why.
@@ -143,7 +128,7 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
     put("allmulti", json!(detail.allmulti));
     put("min_mtu", json!(detail.min_mtu));
     put("max_mtu", json!(detail.max_mtu));
-    let data = json!({ "mode": link.mode.word(), link.flag.word(): true });
+    let data = json!({ "mode": link.options.mode.word(), link.options.flag.word(): true });
     put("linkinfo", json!({ "info_kind": link.kind.word(), "info_data": data }));
     put("inet6_addr_gen_mode", json!(detail.addrgenmode));
     for (key, _, value) in numbers(detail) {
@@ -153,19 +138,12 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
 
 /// The same for programs.
 pub fn own_json(link: &Link, details: bool) -> Value {
-    let mut own = json!({
-        "master": link.master.1,
-        "mode": link.mode.word(),
-        "flag": link.flag.word(),
-        "guard": link.guard.word(),
-        "host": link.host,
-        "neigh": neigh(link),
-        "siblings": siblings(link.siblings_direct),
-        "slot": link.slot.0,
-        "host_end": link.host_end.1,
-        "degraded": link.degraded,
-    });
-    if details && link.mode == Mode::L2 {
+    let mut own = json!({ "master": link.master.1 });
+    OPTIONS.iter().for_each(|entry| own[entry.name] = options::in_json(entry, link.options));
+    own["slot"] = json!(link.slot.0);
+    own["host_end"] = json!(link.host_end.1);
+    own["degraded"] = json!(link.degraded);
+    if details && link.options.mode == Mode::L2 {
         let names = link.groups.iter().map(ToString::to_string);
         own["groups"] = if link.all_groups { json!("all") } else { names.collect() };
     }

@@ -1,11 +1,9 @@
 //! How is it shown what `apply` does? As a diff: a line a slave, and below it what else is new or gone.
 
-use super::harmless;
-use super::link::siblings;
-use crate::names::Named as _;
+use super::{harmless, options};
 use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
 use ipvl_control::{Change, NetnsRef};
-use ipvl_core::Addr;
+use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -26,10 +24,7 @@ fn made(link: &DesiredLink) -> String {
     let spec = &link.spec;
     let mut text = format!("+ {} of {}", link.name, spec.master);
     link.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
-    _ = write!(text, " mode {} {}", spec.mode.word(), spec.flag.word());
-    _ = write!(text, " guard {} host {}", spec.guard.word(), spec.host.word());
-    text += if spec.neigh_proxy { " neigh proxy" } else { "" };
-    text += if spec.siblings_direct { " siblings direct" } else { "" };
+    _ = write!(text, " {}", options::in_words(spec.options));
     spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
     text += if link.up { " up\n" } else { " down\n" };
     text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
@@ -45,28 +40,24 @@ fn changed(difference: &Difference) -> String {
 
 /// Each change, with what it was before.
 fn words(was: &ActualLink, change: &Change) -> Vec<String> {
-    let config = was.config;
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
-    let neigh = |proxied: bool| if proxied { "proxy" } else { "off" };
     let state = |up: bool| if up { "up" } else { "down" };
     let netns = change.netns.as_ref().map(|netns| match netns {
         NetnsRef::Name(name) => name.clone(),
         NetnsRef::Pid(pid) => pid.to_string(),
     });
     let mtu = change.mtu.map(|mtu| mtu.to_string());
-    let all = [
+    let place = [
         from_to("name", was.called(), change.name.as_deref()),
         from_to("netns", was.netns.as_deref().unwrap_or("-"), netns.as_deref()),
-        from_to("mode", config.mode.word(), change.mode.map(|mode| mode.word())),
-        from_to("flag", config.flag.word(), change.flag.map(|flag| flag.word())),
-        from_to("guard", config.guard.word(), change.guard.map(|guard| guard.word())),
-        from_to("host", config.host.word(), change.host.map(|host| host.word())),
-        from_to("neigh", neigh(config.proxied), change.neigh_proxy.map(neigh)),
-        from_to("siblings", siblings(config.direct), change.siblings_direct.map(siblings)),
-        from_to("mtu", &was.mtu.to_string(), mtu.as_deref()),
-        from_to("state", state(was.up), change.up.map(state)),
     ];
-    all.into_iter().flatten().collect()
+    let options = OPTIONS.iter().map(|entry| {
+        let OptionEntry { key, name, .. } = *entry;
+        from_to(name, was.options.word(key), change.options.word(key))
+    });
+    let device =
+        [from_to("mtu", &was.mtu.to_string(), mtu.as_deref()), from_to("state", state(was.up), change.up.map(state))];
+    place.into_iter().chain(options).chain(device).flatten().collect()
 }
 
 fn addr_diff(what: &str, diff: &AddrDiff) -> String {

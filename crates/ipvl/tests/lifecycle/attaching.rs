@@ -1,7 +1,7 @@
 //! Does an engine get a slave that is ready when it has it, and is nothing left when it gives it back or fails?
 
 use ipvl_control::{Attached, Attachment, LinkSpec, NetnsRef, SlaveRoute, attach, attached, detach};
-use ipvl_core::{Addr, Flag, Guard, Mode};
+use ipvl_core::{Addr, HostAccess, Mode, Options};
 use ipvl_testbed::{Lab, require_root};
 
 use crate::common::{exec, kill_agent, run, soon, traces};
@@ -11,19 +11,10 @@ const OWNER: &str = "cni net 0123 eth0";
 /// What an engine wants in namespace `n` of the lab, with a slave that keeps the agent running.
 fn wanted(lab: &Lab, n: usize, address: &str) -> Attachment {
     let spec = LinkSpec {
-        master: "eth0".to_owned(),
         name: Some("eth0".to_owned()),
-        mode: Mode::L2,
-        flag: Flag::Bridge,
-        guard: Guard::Owned,
-        host: true,
-        neigh_proxy: false,
-        siblings_direct: false,
-        mtu: None,
-        mac: None,
+        options: Options { mode: Mode::L2, host: HostAccess::On, ..Options::DEFAULT },
         netns: Some(NetnsRef::Name(lab.slaves[n].name().to_owned())),
-        tap: None,
-        backend: None,
+        ..LinkSpec::of("eth0")
     };
     let default = SlaveRoute::new((Addr::UNSPECIFIED_4, 0), Some(ip("10.0.0.254")));
     let (addresses, routes) = (vec![(ip(address), 24), (ip("fd00::77"), 64)], vec![default]);

@@ -35,7 +35,7 @@ fn body(with: &[(&str, Value)]) -> Container {
 
 fn wanted(with: &[(&str, Value)]) -> Result<Attachment> {
     let body = body(with);
-    let options = Options::of_container(&body.network, &body.network_options)?;
+    let options = NetworkOptions::of_container(&body.network, &body.network_options)?;
     attachment(NETNS, &body, &options, "eth0")
 }
 
@@ -51,7 +51,7 @@ fn refused(place: &str, value: Value) -> String {
 fn a_container_gets_what_podman_chose() {
     let wanted = wanted(&[]).expect("good");
     assert_eq!((wanted.spec.master.as_str(), wanted.spec.name.as_deref()), ("eth0", Some("eth0")));
-    assert_eq!((wanted.spec.mode, wanted.spec.netns), (Mode::L3, Some(NetnsRef::Name(NETNS.to_owned()))));
+    assert_eq!((wanted.spec.options.mode, wanted.spec.netns), (Mode::L3, Some(NetnsRef::Name(NETNS.to_owned()))));
     let addresses: Vec<String> = wanted.addresses.iter().map(|(addr, length)| format!("{addr}/{length}")).collect();
     assert_eq!(addresses, ["10.78.0.2/24", "10.79.0.2/16", "fd00:78::2/64"]);
     assert!(wanted.assign && wanted.owner.len() < 183, "{}", wanted.owner);
@@ -76,7 +76,7 @@ fn the_first_gateway_of_each_family_is_the_way_out() {
 #[test]
 fn a_container_may_have_options_of_its_own() {
     let wanted = wanted(&[("/network_options/options", json!({ "flag": "private", "mode": "l2" }))]).expect("good");
-    assert_eq!((wanted.spec.mode, wanted.spec.flag), (Mode::L2, Flag::Private));
+    assert_eq!((wanted.spec.options.mode, wanted.spec.options.flag), (Mode::L2, Flag::Private));
     assert!(refused("/network_options/options", json!({ "foo": "bar" })).starts_with("there is no option foo"));
 }
 

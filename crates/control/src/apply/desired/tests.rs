@@ -1,7 +1,7 @@
 //! Is a file understood, and is what is wrong named with its file, its table and its key?
 
 use super::*;
-use ipvl_core::{Flag, Guard, Mode};
+use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Siblings};
 
 const GOOD: &str = r#"
 [[netns]]
@@ -33,23 +33,19 @@ up = false
 fn a_file_has_the_commands_words_and_defaults() {
     let desired = read([("a.toml", GOOD)]).expect("good");
     let [web, tap] = &desired.links[..] else { panic!("{desired:?}") };
-    let spec = &web.spec;
-    assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L2, Flag::Private, Guard::Strict));
-    assert_eq!(
-        (spec.host, spec.neigh_proxy, spec.siblings_direct, spec.mtu, web.up),
-        (true, true, true, Some(1400), true)
-    );
+    let (mode, flag, guard) = (Mode::L2, Flag::Private, Guard::Strict);
+    let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
+    assert_eq!(web.spec.options, Options { mode, flag, guard, host, neigh, siblings });
+    assert_eq!((web.spec.mtu, web.up), (Some(1400), true));
     assert_eq!(
         (web.addresses.as_ref().map(BTreeSet::len), web.declared.as_ref().map(BTreeSet::len)),
         (Some(2), Some(1))
     );
-    let spec = &tap.spec;
-    assert_eq!((spec.mode, spec.flag, spec.guard), (Mode::L3, Flag::Bridge, Guard::Owned));
-    assert_eq!(
-        (spec.host, spec.neigh_proxy, spec.siblings_direct, spec.mtu, tap.up),
-        (false, false, false, None, false)
-    );
-    assert!(spec.tap.is_some() && tap.addresses.is_none());
+    let (mode, flag, guard) = (Mode::L3, Flag::Bridge, Guard::Owned);
+    let (host, neigh, siblings) = (HostAccess::Off, NeighProxy::Off, Siblings::Host);
+    assert_eq!(tap.spec.options, Options { mode, flag, guard, host, neigh, siblings });
+    assert_eq!((tap.spec.mtu, tap.up), (None, false));
+    assert!(tap.spec.tap.is_some() && tap.addresses.is_none());
     assert_eq!((web.owner(), tap.owner()), ("apply web/web0".to_owned(), "apply /tap0".to_owned()));
     assert_eq!(desired.netns, BTreeSet::from(["web".to_owned()]));
 }

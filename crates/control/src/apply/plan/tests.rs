@@ -3,10 +3,10 @@
 use super::*;
 use crate::apply::read;
 use crate::model::Backend;
-use ipvl_core::{Flag, Guard, Mode, SlaveConfig};
+use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 const ETH0: u32 = 2;
-const CONFIG: SlaveConfig = SlaveConfig { mode: Mode::L2, up: true, ..SlaveConfig::DEFAULT };
+const OPTIONS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 #[test]
 fn what_is_not_there_is_made_and_a_second_time_nothing_is_done() {
@@ -26,16 +26,15 @@ fn what_can_be_changed_in_place_is() {
     let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nsiblings = \"direct\"\nguard = \"off\"";
     let plan = plan(&desired("", &[text]), &actual(vec![slave(7, "a")]), false).expect("a plan");
     let [Step::Change(difference)] = &plan.steps[..] else { panic!("{plan:?}") };
-    let expected = Change {
+    let options = OptionsChange {
+        mode: None,
         flag: Some(Flag::Vepa),
         guard: Some(Guard::Off),
-        host: Some(true),
-        neigh_proxy: Some(true),
-        siblings_direct: Some(true),
-        mtu: Some(1400),
-        up: Some(false),
-        ..Change::default()
+        host: Some(HostAccess::On),
+        neigh: Some(NeighProxy::Proxy),
+        siblings: Some(Siblings::Direct),
     };
+    let expected = Change { options, mtu: Some(1400), up: Some(false), ..Change::default() };
     assert_eq!(difference.change, expected);
 }
 
@@ -152,7 +151,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         backend: Some(Backend::Veth),
         master: (ETH0, "eth0".to_owned()),
         host_end: (host_end, format!("ipvlh{host_end}")),
-        config: CONFIG,
+        options: OPTIONS,
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),

@@ -77,7 +77,7 @@ impl Watched {
     pub fn follow_host_end(&mut self, host_end: &LinkInfo) {
         let alias_entry = alias_event::read(host_end);
         if let Some(entry) = alias_entry.filter(|_| alias_entry != self.alias_entry) {
-            self.record.slave = alias_event::merged(self.record.slave, entry);
+            self.record.slave = self.record.slave.with_options(entry.options());
         }
         self.alias_entry = alias_entry;
         self.record.host_end = host_end.clone();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::render::link::tests::moved;
 use ipvl_control::AddressStatus;
-use ipvl_core::{Addr, Mode};
+use ipvl_core::{Addr, HostAccess, Mode, OptionKey, Options};
 use std::time::Duration;
 
 const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
@@ -11,9 +11,13 @@ const JSON: Style = Style { details: false, json: true, pretty: false };
 
 #[test]
 fn a_change_says_what_was_and_what_is() {
-    assert_eq!(told(&changed(Property::Mode), &ALL, Style::default()), "3: s0 master eth0 mode l2 (was l3s)\n");
+    assert_eq!(
+        told(&changed(Property::Option(OptionKey::Mode)), &ALL, Style::default()),
+        "3: s0 master eth0 mode l2 (was l3s)\n"
+    );
     assert_eq!(told(&changed(Property::Netns), &ALL, Style::default()), "3: s0 master eth0 netns hst (was none)\n");
-    let json: Value = serde_json::from_str(&told(&changed(Property::Host), &ALL, JSON)).unwrap();
+    let json: Value =
+        serde_json::from_str(&told(&changed(Property::Option(OptionKey::HostAccess)), &ALL, JSON)).unwrap();
     assert_eq!((&json["event"], &json["object"], &json["what"]), (&json!("change"), &json!("link"), &json!("host")));
     assert_eq!((&json["old"], &json["new"], &json["ifname"]), (&json!(true), &json!(false), &json!("s0")));
 }
@@ -61,7 +65,8 @@ fn told(what: &MonitorEvent, watch: &Watch, style: Style) -> String {
 }
 
 fn changed(what: Property) -> MonitorEvent {
-    let old = Link { mode: Mode::L3s, host: true, netns: None, netnsid: None, ..moved() };
+    let options = Options { mode: Mode::L3s, host: HostAccess::On, ..Options::DEFAULT };
+    let old = Link { options, netns: None, netnsid: None, ..moved() };
     MonitorEvent::LinkChanged { what, old: Box::new(old), new: Box::new(moved()) }
 }
 

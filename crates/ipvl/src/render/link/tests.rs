@@ -3,7 +3,7 @@
 use super::*;
 use ipvl_control::{Backend, Kind};
 use ipvl_core::maps::Counters;
-use ipvl_core::{Flag, Guard, Mac, Mode, Slot};
+use ipvl_core::{Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, Siblings, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
 const KERNEL: &[(Mode, &str)] = &[
@@ -12,11 +12,13 @@ const KERNEL: &[(Mode, &str)] = &[
     (Mode::L3s, include_str!("../../../tests/snapshots/kernel-l3s.txt")),
 ];
 
+const L2: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
+
 #[test]
 fn details_are_those_of_the_kernels_driver() {
     for (mode, expected) in KERNEL {
         let noarp = if *mode == Mode::L2 { 0 } else { 1 << 7 };
-        let link = Link { mode: *mode, flags: 0x11043 | noarp, ..moved() };
+        let link = Link { options: Options { mode: *mode, ..L2 }, flags: 0x11043 | noarp, ..moved() };
         let shown = links(&[link], &[], Style { details: true, ..Style::default() });
         let word = mode.word();
         let own =
@@ -41,11 +43,14 @@ fn without_details_there_is_no_kind() {
         flags: 0x1002,
         operstate: 2,
         qdisc: "noop".to_owned(),
-        flag: Flag::Private,
-        guard: Guard::Strict,
-        host: true,
-        neigh_proxy: true,
-        siblings_direct: true,
+        options: Options {
+            mode: Mode::L2,
+            flag: Flag::Private,
+            guard: Guard::Strict,
+            host: HostAccess::On,
+            neigh: NeighProxy::Proxy,
+            siblings: Siblings::Direct,
+        },
         degraded: vec!["its address is taken".to_owned()],
         ..moved()
     };
@@ -145,12 +150,7 @@ pub fn moved() -> Link {
         txqlen: 1000,
         qdisc: "noqueue".to_owned(),
         mac: Mac([2, 0, 0, 0, 0, 1]),
-        mode: Mode::L2,
-        flag: Flag::Bridge,
-        guard: Guard::Owned,
-        host: false,
-        neigh_proxy: false,
-        siblings_direct: false,
+        options: L2,
         groups: Vec::new(),
         all_groups: false,
         queue: None,

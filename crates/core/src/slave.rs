@@ -1,0 +1,239 @@
+//! What is the map's word for a slave, and who writes which part of it?
+//!
+//! Commands write the [`Options`], the agent writes the [`State`]. Whoever writes one part leaves the other as it is, by
+//! [`Slave::with_options`] or [`Slave::with_state`].
+
+use crate::options::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One slave, in one machine word so that a change is one write that no packet sees half of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Slave {
+    /// The ifindex of its host end; 0 where there is no slave.
+    pub host_end: u32,
+    bits: u32,
+}
+
+/// What the agent finds of a slave's devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Whether the slave is up, and its host end and the master with it: what is delivered to it arrives.
+    pub up: bool,
+    /// Whether the slave is in the netns of its master, where `bpf_redirect_peer` does not reach it.
+    pub local: bool,
+    /// Whether its host end has a queue that what is for the slave must pass, because its bandwidth is limited.
+    pub queued: bool,
+    /// Whether it gets every multicast frame, whatever it has joined: it asks for that, or its groups are not known (yet).
+    pub all_groups: bool,
+}
+
+const UP: u32 = 1 << 7;
+const LOCAL: u32 = 1 << 8;
+const ALL_GROUPS: u32 = 1 << 9;
+const QUEUED: u32 = 1 << 11;
+/// It follows from the options: l3s without `siblings direct`, so that one look tells of both.
+const HOOKED: u32 = 1 << 30;
+
+impl Slave {
+    /// No slave at all.
+    pub const VACANT: Self = Self { host_end: 0, bits: 0 };
+
+    /// The word for the slave behind `host_end`.
+    pub fn new(host_end: u32, options: Options, state: State) -> Self {
+        let State { up, local, queued, all_groups } = state;
+        let hooked = options.mode == Mode::L3s && options.siblings == Siblings::Host;
+        let found = bit(up, UP) | bit(local, LOCAL) | bit(queued, QUEUED) | bit(all_groups, ALL_GROUPS);
+        Self { host_end, bits: options.bits() | found | bit(hooked, HOOKED) }
+    }
+
+    /// What commands have written.
+    pub fn options(self) -> Options {
+        Options::of(self.bits)
+    }
+
+    /// The same, with the host access that an l3s slave always has.
+    pub fn options_in_effect(self) -> Options {
+        let options = self.options();
+        Options { host: if self.host() { HostAccess::On } else { options.host }, ..options }
+    }
+
+    /// What the agent has written.
+    pub fn state(self) -> State {
+        State {
+            up: self.up(),
+            local: self.local(),
+            queued: self.bits & QUEUED != 0,
+            all_groups: self.bits & ALL_GROUPS != 0,
+        }
+    }
+
+    /// The same slave with other options. In another mode it gets every multicast frame until the agent knows its groups.
+    pub fn with_options(self, options: Options) -> Self {
+        let state = self.state();
+        let all_groups = state.all_groups || options.mode != self.mode();
+        Self::new(self.host_end, options, State { all_groups, ..state })
+    }
+
+    /// The same slave in another state.
+    pub fn with_state(self, state: State) -> Self {
+        Self::new(self.host_end, self.options(), state)
+    }
+
+    /// Whether there is no slave.
+    #[inline(always)]
+    pub fn is_vacant(self) -> bool {
+        self.host_end == 0
+    }
+
+    /// l2, l3 or l3s.
+    #[inline(always)]
+    pub fn mode(self) -> Mode {
+        Mode::of(self.bits)
+    }
+
+    /// bridge, vepa or private.
+    #[inline(always)]
+    pub fn flag(self) -> Flag {
+        Flag::of(self.bits)
+    }
+
+    /// Which source addresses the slave may use.
+    #[inline(always)]
+    pub fn guard(self) -> Guard {
+        Guard::of(self.bits)
+    }
+
+    /// Whether host and slave reach each other: the option, or l3s, whose packets pass the host's stack anyway.
+    #[inline(always)]
+    pub fn host(self) -> bool {
+        self.has(HostAccess::MASK) || self.mode() == Mode::L3s
+    }
+
+    /// Whether what is delivered to the slave arrives, see [`State::up`].
+    #[inline(always)]
+    pub fn up(self) -> bool {
+        self.has(UP)
+    }
+
+    /// A mask and what it must leave of a slave: in l2, and up.
+    pub(crate) const L2_AND_UP: (u32, u32) = (Mode::MASK | UP, UP);
+    /// The same, with flag bridge.
+    pub(crate) const L2_AND_UP_BRIDGE: (u32, u32) = (Mode::MASK | UP | Flag::MASK, UP);
+    /// The same, with flag vepa.
+    pub(crate) const L2_AND_UP_VEPA: (u32, u32) = (Mode::MASK | UP | Flag::MASK, UP | Flag::Vepa.bits());
+    /// The same, without flag private.
+    pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (Mode::MASK | UP | Flag::Private.bits(), UP);
+
+    /// Whether what it sends to `sibling` goes there directly, and arrives: both have flag bridge, neither meets siblings in
+    /// the host's stack, and the sibling is up.
+    #[inline(always)]
+    pub(crate) fn meets(self, sibling: Self) -> bool {
+        self.matches(Flag::MASK | HOOKED, 0) && sibling.matches(Flag::MASK | HOOKED | UP, UP)
+    }
+
+    /// Whether it meets its siblings in the host's stack and its hooks: in l3s, unless it allows the direct way.
+    #[inline(always)]
+    pub fn meets_by_host(self) -> bool {
+        self.has(HOOKED)
+    }
+
+    /// Whether we answer from the wire for the slave: it is up, and its own stack does not.
+    #[inline(always)]
+    pub fn is_answered_for(self) -> bool {
+        let wanted = NeighProxy::Proxy.bits() | UP;
+        self.matches(wanted, wanted) && self.mode() != Mode::L2
+    }
+
+    /// What exempts a slave from having to join: nothing but being up, or getting all multicast.
+    pub(crate) const UP: u32 = UP;
+    /// See [`State::all_groups`].
+    pub(crate) const ALL_GROUPS: u32 = ALL_GROUPS;
+
+    /// Whether one of these properties is the slave's.
+    #[inline(always)]
+    pub(crate) fn has(self, properties: u32) -> bool {
+        self.bits & properties != 0
+    }
+
+    /// Whether `mask` leaves `want` of the slave's properties.
+    #[inline(always)]
+    pub(crate) fn matches(self, mask: u32, want: u32) -> bool {
+        self.bits & mask == want
+    }
+
+    /// Whether the slave is in the netns of its master.
+    #[inline(always)]
+    pub fn local(self) -> bool {
+        self.has(LOCAL)
+    }
+
+    /// Whether what is for the slave goes by way of its host end: `bpf_redirect_peer` does not reach it, or would go past
+    /// the host end's queue.
+    #[inline(always)]
+    pub fn by_host_end(self) -> bool {
+        self.has(LOCAL | QUEUED)
+    }
+}
+
+fn bit(on: bool, bit: u32) -> u32 {
+    if on { bit } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UP: State = State { up: true, local: false, queued: false, all_groups: false };
+
+    #[test]
+    fn a_slave_survives_packing() {
+        for (mode, flag, guard) in [
+            (Mode::L2, Flag::Bridge, Guard::Owned),
+            (Mode::L3, Flag::Vepa, Guard::Strict),
+            (Mode::L3s, Flag::Private, Guard::Off),
+        ] {
+            let given = Options { mode, flag, guard, host: HostAccess::On, ..Options::DEFAULT };
+            let options = Options { siblings: Siblings::Direct, ..given };
+            let state = State { local: true, all_groups: true, queued: true, ..State::default() };
+            let slave = Slave::new(7, options, state);
+            assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, 7));
+        }
+    }
+
+    #[test]
+    fn each_writer_leaves_the_others_part_as_it_is() {
+        let slave = Slave::new(7, Options { guard: Guard::Strict, ..Options::DEFAULT }, UP);
+        let options = Options { neigh: NeighProxy::Proxy, ..Options::DEFAULT };
+        assert_eq!(slave.with_options(options), Slave::new(7, options, UP));
+        let state = State { queued: true, ..State::default() };
+        assert_eq!(slave.with_state(state), Slave::new(7, slave.options(), state));
+    }
+
+    #[test]
+    fn in_another_mode_a_slave_gets_all_groups_at_first() {
+        let slave = Slave::new(7, Options::DEFAULT, UP);
+        let moved = slave.with_options(Options { mode: Mode::L2, ..Options::DEFAULT });
+        assert!(moved.state().all_groups && !slave.with_options(Options::DEFAULT).state().all_groups);
+    }
+
+    #[test]
+    fn only_an_l3s_slave_that_does_not_allow_the_direct_way_meets_siblings_by_the_host() {
+        for mode in [Mode::L2, Mode::L3, Mode::L3s] {
+            for siblings in [Siblings::Host, Siblings::Direct] {
+                let options = Options { mode, siblings, host: HostAccess::On, ..Options::DEFAULT };
+                let slave = Slave::new(7, options, UP);
+                let by_host = mode == Mode::L3s && siblings == Siblings::Host;
+                assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{options:?}");
+                assert_eq!(slave.options().siblings, siblings, "kept in every mode");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slave_is_one_word_and_options_leave_the_states_bits_alone() {
+        assert_eq!(size_of::<Slave>(), 8);
+        let state = super::UP | LOCAL | ALL_GROUPS | QUEUED | HOOKED;
+        assert!(crate::OPTIONS.iter().all(|entry| entry.mask & state == 0));
+    }
+}
