@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use store::Store;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use usage::{Settings, Request};
+use usage::{Request, Settings};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();

@@ -75,7 +75,7 @@ fn sent(
     };
     let hop = next.map_or(description.to, |next| next.addr);
     let assumed = || if shares_mac(hop, link, addresses) { link.mac } else { STRANGER_MAC };
-    let known = next.and_then(|next| next.mac).filter(|_| link.mode == Mode::L2);
+    let known = next.and_then(|next| next.mac).filter(|_| link.options.mode == Mode::L2);
     Ok(packet(description, src_mac, src, || known.unwrap_or_else(assumed)))
 }
 

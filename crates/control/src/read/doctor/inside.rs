@@ -18,7 +18,7 @@ pub fn inside(netlink: &Netlink, link: &Link, declared: bool) -> Result<Vec<Find
     let here = FORWARDING.map(is_on);
     let work = |there: &Netlink, ifindex: u32| {
         let mut findings = routes(there, ifindex, link)?;
-        if !declared && link.mode == Mode::L2 {
+        if !declared && link.options.mode == Mode::L2 {
             findings.extend(forwards(there, link, here)?);
         }
         Ok(findings)
@@ -49,7 +49,7 @@ fn routes(there: &Netlink, ifindex: u32, link: &Link) -> Result<Vec<Finding>> {
 
 /// How a slave's default route leads out.
 fn way(link: &Link) -> String {
-    match link.mode {
+    match link.options.mode {
         Mode::L2 => format!("via ROUTER dev {}", link.name),
         Mode::L3 | Mode::L3s => format!("dev {}", link.name),
     }

@@ -7,7 +7,7 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus, Finding, Link};
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
-use ipvl_core::Mode;
+use ipvl_core::{HostAccess, Mode};
 use std::fs;
 
 /// The findings about one slave; `addresses` is the address table.
@@ -28,7 +28,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
     }
     if reaches_host(link) {
         findings.extend(not_forwarding(link));
-    } else if link.mode == Mode::L3 {
+    } else if link.options.mode == Mode::L3 {
         findings.extend(no_way_out(netlink, link, addresses)?);
     }
     Ok(findings)
@@ -58,7 +58,7 @@ pub fn rules(links: &[Link]) -> Vec<Finding> {
 }
 
 fn reaches_host(link: &Link) -> bool {
-    link.host || link.mode == Mode::L3s
+    link.options.host == HostAccess::On || link.options.mode == Mode::L3s
 }
 
 fn is_of(entry: &AddressEntry, link: &Link) -> bool {
