@@ -3,7 +3,7 @@
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
 use ipvl_core::maps::ABI_VERSION;
-use ipvl_core::{Addr, Flag, Group, Guard, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot};
+use ipvl_core::{Addr, Flag, Group, Guard, IfIndex, Mac, Members, Mode, Owner, PortEntry, Slave, SlaveConfig, Slot};
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 
@@ -84,11 +84,11 @@ impl World {
 
     /// The tables, with made-up ifindexes.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot_at(MASTER, |slot| MASTER + 1 + slot.0)
+        self.snapshot_at(IfIndex(MASTER), |slot| IfIndex(MASTER + 1 + slot.0))
     }
 
     /// The tables for a master and host ends that exist.
-    pub fn snapshot_at(&self, master: u32, host_end: impl Fn(Slot) -> u32) -> Snapshot {
+    pub fn snapshot_at(&self, master: IfIndex, host_end: impl Fn(Slot) -> IfIndex) -> Snapshot {
         let slots = self.members.iter().map(|member| member.slot().0 + 1).max().unwrap_or(0);
         let mac = if self.is("ip-only") { [0; 6] } else { MASTER_MAC };
         let flags = self.flags();

@@ -8,7 +8,7 @@ use crate::scenario::Case;
 use crate::world::World;
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
-use ipvl_core::{Addr, Group, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
+use ipvl_core::{Addr, Group, IfIndex, Mode, Owner, OwnerEntry, Reason, Slave, SlaveConfig, Slot, WIRE};
 use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, Mac, Port, kernel_is_at_least, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -258,8 +258,8 @@ fn found(port: &port::Port, world: &World) -> Tables {
     let slots = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| slot);
     Tables {
         slaves: slaves.collect(),
-        owners: owners.map(|(addr, entry)| (addr, entry.slot)).collect(),
-        prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot)).collect(),
+        owners: owners.map(|(addr, entry)| (addr, entry.slot.0)).collect(),
+        prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot.0)).collect(),
         groups: groups.collect(),
         greedy: slots.filter(is_greedy).map(|slot| slot.0).collect(),
     }
@@ -268,7 +268,7 @@ fn found(port: &port::Port, world: &World) -> Tables {
 /// What of a slave's properties can be seen in what it does.
 fn in_words(config: SlaveConfig) -> String {
     let SlaveConfig { mode, flag, guard, up, local, proxied, direct, .. } = config;
-    let host = Slave::new(1, config).host();
+    let host = Slave::new(IfIndex::NONE, config).host();
     if !up {
         return DOWN.to_owned();
     }

@@ -5,6 +5,7 @@ use crate::bytecode::{self, Target};
 use crate::candidate::{Backend, Bare, Candidate};
 use crate::netkit;
 use ipvl_control::kernel::bpf::{AttachType, prog_attach};
+use ipvl_core::IfIndex;
 use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, Netns, ipvl_path, wait_until};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -182,7 +183,7 @@ impl Network {
         let programs = host.within(|| {
             let attach = |(device, at, target)| {
                 let program = bytecode::redirect(target)?;
-                prog_attach(device, &program, at).map_err(std::io::Error::other)?;
+                prog_attach(IfIndex(device), &program, at).map_err(std::io::Error::other)?;
                 Ok(program)
             };
             wanted.into_iter().map(attach).collect::<std::io::Result<Vec<_>>>()

@@ -7,6 +7,7 @@ mod attach;
 pub mod error;
 pub mod kernel;
 mod model;
+mod place;
 pub mod port;
 pub mod read;
 mod refusal;
@@ -20,6 +21,7 @@ pub use attach::{
 pub use error::{Error, Result};
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;
+pub use place::{NsId, Place};
 pub use read::doctor::doctor;
 pub use read::explain::{Explanation, explain};
 pub use read::monitor::Monitor;

@@ -4,6 +4,7 @@
 //! may treat it as bytes.
 
 use crate::addr::{Addr, Mac};
+use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many slaves one master can have.
@@ -11,9 +12,31 @@ pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a table wants a slave: a source of floods, a line of statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
 #[repr(transparent)]
 pub struct Slot(pub u32);
+
+/// A network device's number in its netns; 0 stands for none.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct IfIndex(pub u32);
+
+impl IfIndex {
+    /// No device.
+    pub const NONE: Self = Self(0);
+    /// The loopback device of any netns.
+    pub const LOOPBACK: Self = Self(1);
+}
+
+impl fmt::Display for IfIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// How far up a slave's own stack works (`IPVLAN_MODE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +79,7 @@ pub enum Guard {
 #[repr(C, align(8))]
 pub struct Slave {
     /// The ifindex of its host end; 0 where there is no slave.
-    pub host_end: u32,
+    pub host_end: IfIndex,
     bits: u32,
 }
 
@@ -123,10 +146,10 @@ const DIRECT: u32 = 1 << 31;
 
 impl Slave {
     /// No slave at all.
-    pub const VACANT: Self = Self { host_end: 0, bits: 0 };
+    pub const VACANT: Self = Self { host_end: IfIndex::NONE, bits: 0 };
 
     /// Packs `config` for the slave behind `host_end`.
-    pub fn new(host_end: u32, config: SlaveConfig) -> Self {
+    pub fn new(host_end: IfIndex, config: SlaveConfig) -> Self {
         let SlaveConfig { mode, flag, guard, host, up, local, all_groups, proxied, queued, direct } = config;
         let word = mode as u32 | (flag as u32) << 2 | (guard as u32) << 4;
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
@@ -139,7 +162,7 @@ impl Slave {
     /// Whether there is no slave.
     #[inline(always)]
     pub fn is_vacant(self) -> bool {
-        self.host_end == 0
+        self.host_end == IfIndex::NONE
     }
 
     /// Everything about the slave but where it is.
@@ -266,7 +289,7 @@ pub struct PortEntry {
     /// [`ABI_VERSION`] of whoever made the maps.
     pub abi: u32,
     /// The master's ifindex.
-    pub master: u32,
+    pub master: IfIndex,
     /// The master's MTU in bytes.
     pub mtu: u32,
     /// One more than the highest slot in use: where a flood ends.
@@ -325,7 +348,7 @@ mod tests {
         ] {
             let given = SlaveConfig { mode, flag, guard, host: true, local: true, ..SlaveConfig::DEFAULT };
             let config = SlaveConfig { all_groups: true, queued: true, direct: true, ..given };
-            assert_eq!(Slave::new(7, config).config(), config);
+            assert_eq!(Slave::new(IfIndex(7), config).config(), config);
         }
     }
 
@@ -334,7 +357,7 @@ mod tests {
         for mode in [Mode::L2, Mode::L3, Mode::L3s] {
             for direct in [false, true] {
                 let config = SlaveConfig { mode, direct, host: true, up: true, ..SlaveConfig::DEFAULT };
-                let slave = Slave::new(7, config);
+                let slave = Slave::new(IfIndex(7), config);
                 let by_host = mode == Mode::L3s && !direct;
                 assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{config:?}");
                 assert_eq!(slave.config().direct, direct, "kept in every mode");

@@ -106,7 +106,7 @@ impl TokenBucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{Guard, Mode, SlaveConfig};
+    use crate::abi::{Guard, IfIndex, Mode, SlaveConfig};
     use crate::addr::{Addr, Mac};
     use crate::owner::Owner;
     use crate::wire::ETH_HLEN;
@@ -139,7 +139,7 @@ mod tests {
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
         let guard = Guard::Off;
-        Slave::new(9, SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
+        Slave::new(IfIndex(9), SlaveConfig { mode, flag, guard, up, host: true, local: true, ..SlaveConfig::DEFAULT })
     }
 
     fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn who_gets_all_groups_needs_no_joining_either() {
         let config = SlaveConfig { all_groups: true, ..slave(Mode::L2, Flag::Bridge, true).config() };
-        let greedy = Slave::new(9, config);
+        let greedy = Slave::new(IfIndex(9), config);
         assert!(reaches_at(GROUP, FloodTo::All, greedy) && !reaches_at(GROUP, FloodTo::Nobody, greedy));
         assert!(reaches_at(GROUP, FloodTo::One(Slot(1)), slave(Mode::L2, Flag::Bridge, true)));
     }

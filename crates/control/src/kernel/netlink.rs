@@ -18,7 +18,7 @@ pub use address::AddressInfo;
 pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
-pub use pair::{NEW_GROUP, PairSpec};
+pub use pair::{NEW_GROUP, NewPair, PairSpec};
 pub use route::RouteInfo;
 pub use slave_route::SlaveRoute;
 pub use socket::Netlink;

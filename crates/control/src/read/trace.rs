@@ -102,7 +102,7 @@ impl Tables for Trace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::SlaveConfig;
+    use ipvl_core::{IfIndex, SlaveConfig};
 
     const ADDRESS: Addr = Addr::v4([10, 0, 0, 11]);
 
@@ -110,7 +110,7 @@ mod tests {
     fn every_question_is_recorded_once() {
         let config = SlaveConfig { mode: Mode::L3s, up: true, ..SlaveConfig::DEFAULT };
         let snapshot = Snapshot {
-            slaves: BTreeMap::from([(Slot(1), Slave::new(9, config))]),
+            slaves: BTreeMap::from([(Slot(1), Slave::new(IfIndex(9), config))]),
             owners: BTreeMap::from([(ADDRESS, Owner::Slave(Slot(1)))]),
             ..Snapshot::default()
         };

@@ -44,23 +44,23 @@ pub fn merged(now: Slave, published: Slave) -> Slave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, Mode, Slot};
+    use ipvl_core::{Flag, Guard, IfIndex, Mode, Slot};
 
     #[test]
     fn an_entry_in_an_alias_is_read_again() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
         let given = SlaveConfig { mode, flag, guard, host: true, up: true, ..SlaveConfig::DEFAULT };
         let config = SlaveConfig { proxied: true, direct: true, ..given };
-        let (slave, described) = (Slave::new(300, config), HostEnd { master: 2, slot: Slot(7) });
+        let (slave, described) = (Slave::new(IfIndex(300), config), HostEnd { master: IfIndex(2), slot: Slot(7) });
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
-        let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };
+        let link = LinkInfo { ifindex: IfIndex(300), alias: Some(alias), ..LinkInfo::default() };
         assert_eq!((read(&link), HostEnd::of(&link)), (Some(slave), Some(described)));
         let owned = LinkInfo {
             alias: link.alias.clone().map(|text| host_end::with_owner(text, Some("cni n entry=0"))),
             ..link
         };
         assert_eq!((read(&owned), host_end::owner_of(&owned)), (Some(slave), Some("cni n entry=0")));
-        assert_eq!(read(&LinkInfo { ifindex: 301, ..owned }), None);
+        assert_eq!(read(&LinkInfo { ifindex: IfIndex(301), ..owned }), None);
         assert_eq!(read(&LinkInfo { alias: Some(described.to_string()), ..LinkInfo::default() }), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What do the eBPF programs count, and what do they note about frames that they sent?
 
+use crate::abi::Slot;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One slave's traffic: the per-CPU value of the map `STATS`.
@@ -24,7 +25,7 @@ pub struct Counters {
 #[repr(C)]
 pub struct DropKey {
     /// The sender's slot, or [`crate::WIRE`].
-    pub slot: u32,
+    pub slot: Slot,
     /// [`crate::Reason`] as a number.
     pub reason: u32,
 }
@@ -36,7 +37,7 @@ pub struct Sent {
     /// The time in nanoseconds of `CLOCK_MONOTONIC`.
     pub at: u64,
     /// The sender's slot.
-    pub slot: u32,
+    pub slot: Slot,
     /// Always zero.
     pub reserved: u32,
 }
