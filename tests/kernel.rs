@@ -154,7 +154,7 @@ impl Tried<'_> {
         let length = self.case.frame.data.len() as u64;
         let source = self.case.sender().unwrap_or(WIRE);
         if let Action::Drop(reason) = self.native.action() {
-            counted.drops.insert(DropKey { slot: source.0, reason: reason as u32 }, 1);
+            counted.drops.insert(DropKey { slot: source, reason: reason as u32 }, 1);
             return counted;
         }
         if source != WIRE {

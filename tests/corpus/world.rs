@@ -4,8 +4,8 @@ use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
 use ipvl_core::maps::ABI_VERSION;
 use ipvl_core::{
-    Addr, Flag, Group, Guard, HostAccess, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry, Siblings, Slave,
-    Slot, State,
+    Addr, Flag, Group, Guard, HostAccess, IfIndex, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry, Siblings,
+    Slave, Slot, State,
 };
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ impl Member {
     ///
     /// # Panics
     /// At a word that means nothing.
-    pub fn slave(&self, host_end: u32) -> Slave {
+    pub fn slave(&self, host_end: IfIndex) -> Slave {
         let mut options = Options { mode: Mode::L2, ..Options::DEFAULT };
         let mut state = State { up: true, all_groups: true, ..State::default() };
         for word in &self.words {
@@ -68,12 +68,12 @@ impl Member {
 
     /// Its options.
     pub fn options(&self) -> Options {
-        self.slave(0).options()
+        self.slave(IfIndex::NONE).options()
     }
 
     /// Its state.
     pub fn state(&self) -> State {
-        self.slave(0).state()
+        self.slave(IfIndex::NONE).state()
     }
 
     /// Its slot.
@@ -98,11 +98,11 @@ impl World {
 
     /// The tables, with made-up ifindexes.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot_at(MASTER, |slot| MASTER + 1 + slot.0)
+        self.snapshot_at(IfIndex(MASTER), |slot| IfIndex(MASTER + 1 + slot.0))
     }
 
     /// The tables for a master and host ends that exist.
-    pub fn snapshot_at(&self, master: u32, host_end: impl Fn(Slot) -> u32) -> Snapshot {
+    pub fn snapshot_at(&self, master: IfIndex, host_end: impl Fn(Slot) -> IfIndex) -> Snapshot {
         let slots = self.members.iter().map(|member| member.slot().0 + 1).max().unwrap_or(0);
         let mac = if self.is("ip-only") { [0; 6] } else { MASTER_MAC };
         let flags = self.flags();
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// What a slave is in this world.
-    pub fn slave(&self, member: &Member, host_end: u32) -> Slave {
+    pub fn slave(&self, member: &Member, host_end: IfIndex) -> Slave {
         member.slave(host_end).with_state(State { all_groups: self.joined.is_none(), ..member.state() })
     }
 

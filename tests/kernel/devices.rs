@@ -1,6 +1,6 @@
 //! On which devices do the programs believe to run? A master and host ends of veth pairs, in a netns of their own.
 
-use ipvl_core::Slot;
+use ipvl_core::{IfIndex, Slot};
 use ipvl_testbed::{EXT_V4, HOST_V4, MASTER_MAC, Netns};
 use ipvl_tests::names::SLAVES;
 
@@ -11,8 +11,8 @@ pub const MASTER: &str = "uplink";
 /// A master, a host end for every slave that a scenario can have, and routes.
 pub struct Devices {
     netns: Netns,
-    master: u32,
-    host_ends: Vec<u32>,
+    master: IfIndex,
+    host_ends: Vec<IfIndex>,
 }
 
 impl Devices {
@@ -33,12 +33,12 @@ impl Devices {
     }
 
     /// The master's ifindex.
-    pub fn master(&self) -> u32 {
+    pub fn master(&self) -> IfIndex {
         self.master
     }
 
     /// The ifindex of the host end of the slave in `slot`.
-    pub fn host_end(&self, slot: Slot) -> u32 {
+    pub fn host_end(&self, slot: Slot) -> IfIndex {
         self.host_ends[slot.0 as usize]
     }
 
@@ -62,12 +62,12 @@ pub fn sent(device: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok()).expect("a device's counters")
 }
 
-fn make(netns: &Netns, name: &str, mac: &str) -> u32 {
+fn make(netns: &Netns, name: &str, mac: &str) -> IfIndex {
     let peer = format!("{name}-far");
     netns.run(["ip", "link", "add", "name", name, "address", mac, "type", "veth", "peer", "name", &peer]);
     for device in [name, &peer] {
         netns.run(["ip", "link", "set", "dev", device, "up"]);
     }
     let index = netns.run(["cat", &format!("/sys/class/net/{name}/ifindex")]);
-    index.trim().parse().expect("an ifindex")
+    IfIndex(index.trim().parse().expect("an ifindex"))
 }

@@ -8,7 +8,7 @@ use ipvl_control::port::object::{self, Program};
 use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_core::maps::{Counters, DropKey, Sent};
-use ipvl_core::{Addr, Group, Members, Origin, Owner, OwnerEntry, PortEntry, Slave, Slot, Verdict, WIRE};
+use ipvl_core::{Addr, Group, IfIndex, Members, Origin, Owner, OwnerEntry, PortEntry, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Programs {
     master_rx: SchedClassifier,
     port: Array<MapData, Abi<PortEntry>>,
     slaves: Array<MapData, Abi<Slave>>,
-    ids: HashMap<MapData, u32, Abi<Slot>>,
+    ids: HashMap<MapData, Abi<IfIndex>, Abi<Slot>>,
     slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     addr_cache: AddrCache,
@@ -96,7 +96,7 @@ impl Programs {
             self.slaves.set(slot, Abi(slave), 0).expect("write SLAVES");
         }
         for (slot, slave) in &snapshot.slaves {
-            self.ids.insert(slave.host_end, Abi(*slot), 0).expect("write SLOT_BY_IFINDEX");
+            self.ids.insert(Abi(slave.host_end), Abi(*slot), 0).expect("write SLOT_BY_IFINDEX");
             self.slot_cache.insert(slave.host_end, *slot).expect("write SLOT_CACHE");
         }
         for (addr, owner) in &snapshot.owners {
@@ -112,18 +112,18 @@ impl Programs {
     }
 
     /// What `slave_xmit` makes of a frame at a host end; `None` where the kernel refuses to try such a frame.
-    pub fn egress(&self, frame: &Bytes, host_end: u32) -> Option<Outcome> {
+    pub fn egress(&self, frame: &Bytes, host_end: IfIndex) -> Option<Outcome> {
         run(&self.slave_xmit, frame, host_end)
     }
 
     /// What `master_rx` makes of a frame at the master.
-    pub fn ingress(&self, frame: &Bytes, master: u32) -> Option<Outcome> {
+    pub fn ingress(&self, frame: &Bytes, master: IfIndex) -> Option<Outcome> {
         run(&self.master_rx, frame, master)
     }
 
     /// Who sent the broadcast with this digest.
     pub fn sender_of(&self, digest: u64) -> Option<Slot> {
-        self.sent.get(&digest, 0).ok().map(|sent| Slot(sent.0.slot))
+        self.sent.get(&digest, 0).ok().map(|sent| sent.0.slot)
     }
 
     /// All counters, over all CPUs.
@@ -147,7 +147,7 @@ impl Programs {
 
     fn forget(&mut self) {
         for host_end in self.ids.keys().flatten().collect::<Vec<_>>() {
-            self.slot_cache.remove(host_end).expect("clear SLOT_CACHE");
+            self.slot_cache.remove(host_end.0).expect("clear SLOT_CACHE");
             self.ids.remove(&host_end).expect("clear SLOT_BY_IFINDEX");
         }
         for addr in self.addrs.keys().flatten().collect::<Vec<_>>() {
@@ -180,10 +180,10 @@ impl Programs {
     }
 }
 
-fn run(program: &SchedClassifier, frame: &Bytes, ifindex: u32) -> Option<Outcome> {
+fn run(program: &SchedClassifier, frame: &Bytes, ifindex: IfIndex) -> Option<Outcome> {
     let mut given = [0; CONTEXT];
     for field in [INGRESS_IFINDEX, IFINDEX] {
-        given[field..field + 4].copy_from_slice(&ifindex.to_ne_bytes());
+        given[field..field + 4].copy_from_slice(&ifindex.0.to_ne_bytes());
     }
     if frame.gso {
         let segments = (frame.data.len() as u32).div_ceil(SEGMENT);

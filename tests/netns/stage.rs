@@ -8,7 +8,9 @@ use crate::scenario::Case;
 use crate::world::World;
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
-use ipvl_core::{Addr, Group, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE};
+use ipvl_core::{
+    Addr, Group, IfIndex, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE,
+};
 use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, Port, Rest, kernel_is_at_least, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -73,7 +75,7 @@ impl Stage {
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
     pub fn play(&mut self, world: &World) {
-        let hosted = world.members.iter().any(|member| member.slave(0).host());
+        let hosted = world.members.iter().any(|member| member.slave(IfIndex::NONE).host());
         let asks = self.port.is_some() && !kernel_is_at_least("6.17");
         if asks && hosted {
             self.forward("1");
@@ -261,7 +263,7 @@ fn wanted(world: &World) -> Tables {
     let snapshot = world.snapshot();
     let slaves = (0..PLACES).map(|place| {
         let member = world.members.iter().find(|member| member.slot().0 as usize == place);
-        (place as u32, member.map_or_else(|| DOWN.to_owned(), |member| in_words(member.slave(0))))
+        (place as u32, member.map_or_else(|| DOWN.to_owned(), |member| in_words(member.slave(IfIndex::NONE))))
     });
     let owners = (0..PLACES as u32).flat_map(|slot| {
         let (v4, v6) = slave_addresses(slot);
@@ -297,8 +299,8 @@ fn found(port: &port::Port, world: &World) -> Tables {
     let slots = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| slot);
     Tables {
         slaves: slaves.collect(),
-        owners: owners.map(|(addr, entry)| (addr, entry.slot)).collect(),
-        prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot)).collect(),
+        owners: owners.map(|(addr, entry)| (addr, entry.slot.0)).collect(),
+        prefixes: prefixes.map(|(addr, len, entry)| ((addr, len), entry.slot.0)).collect(),
         groups: groups.collect(),
         greedy: slots.filter(is_greedy).map(|slot| slot.0).collect(),
     }

@@ -6,6 +6,7 @@ use crate::candidate::{Backend, Bare, Candidate, PATHS, Path};
 use crate::load::Ends;
 use crate::netkit;
 use ipvl_control::kernel::bpf::{AttachType, prog_attach};
+use ipvl_core::IfIndex;
 use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, HOST_V6, Lab, Netns, ipvl_path, wait_until};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -193,7 +194,7 @@ impl Network {
         let programs = host.within(|| {
             let attach = |(device, at, target)| {
                 let program = bytecode::redirect(target)?;
-                prog_attach(device, &program, at).map_err(std::io::Error::other)?;
+                prog_attach(IfIndex(device), &program, at).map_err(std::io::Error::other)?;
                 Ok(program)
             };
             wanted.into_iter().map(attach).collect::<std::io::Result<Vec<_>>>()

@@ -5,6 +5,7 @@ use crate::crowd::{ADDRESSES, Crowd, Maker};
 use crate::load::Load;
 use crate::results::Results;
 use ipvl_control::kernel::bpf::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_core::IfIndex;
 use ipvl_testbed::{EXT_MAC, EXT_V4, packet, wait_until};
 use std::env;
 use std::fs;
@@ -116,7 +117,7 @@ fn reached(crowd: &Crowd) -> usize {
 /// What the maps of the master's program take, as the kernel says of each.
 fn maps(crowd: &Crowd) -> f64 {
     let index = crowd.host().run(["cat", "/sys/class/net/eth0/ifindex"]);
-    let index = index.trim().parse().expect("an ifindex");
+    let index = IfIndex(index.trim().parse().expect("an ifindex"));
     let ids = crowd.host().within(|| prog_query(index, AttachType::TcxIngress)).expect("ask for the master's program");
     let program = prog_fd_by_id(ids[0]).expect("open the program");
     let maps = prog_info(program).expect("describe the program").map_ids;

@@ -7,6 +7,7 @@ use crate::network::Network;
 use crate::results::Results;
 use crate::sys;
 use ipvl_control::kernel::bpf::{AttachType, map_fd_by_id, prog_fd_by_id, prog_info, prog_query};
+use ipvl_core::IfIndex;
 use ipvl_testbed::packet::{Link, udp};
 use ipvl_testbed::{EXT_MAC, HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
@@ -114,7 +115,7 @@ fn index(network: &Network, device: &str) -> u32 {
 }
 
 fn attached(ifindex: u32) -> OwnedFd {
-    let ids = prog_query(ifindex, AttachType::TcxIngress).expect("ask for the device's programs");
+    let ids = prog_query(IfIndex(ifindex), AttachType::TcxIngress).expect("ask for the device's programs");
     prog_fd_by_id(ids[0]).expect("open the program")
 }
 

@@ -35,6 +35,7 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::agent_client;
+use ipvl_core::IfIndex;
 use log::{log_error, log_link_error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use state::Agent;
@@ -112,7 +113,7 @@ impl Agent {
             self.finder.look_again();
             self.read_declared()?;
         }
-        let asked: BTreeSet<u32> = self.requests.iter().map(|request| request.host_end).collect();
+        let asked: BTreeSet<IfIndex> = self.requests.iter().map(|request| request.host_end).collect();
         if self.has_abandoned(&asked)? {
             // Some may be complete: a command that was killed may not have asked for them.
             self.incomplete.clear();
@@ -132,7 +133,7 @@ impl Agent {
 
     /// Answers the requests, and takes their errors out of `failures`. A request for a slave that must be looked for again
     /// is answered in the next turn.
-    fn answer(&mut self, failures: &mut BTreeMap<u32, Error>) {
+    fn answer(&mut self, failures: &mut BTreeMap<IfIndex, Error>) {
         for request in std::mem::take(&mut self.requests) {
             if self.missing.is_open(request.host_end) {
                 self.requests.push(request);
@@ -144,7 +145,7 @@ impl Agent {
 
     /// Whether an incomplete slave belongs to no command that still runs. Checked when the agent is idle, or when a
     /// command waits anyway.
-    fn has_abandoned(&self, asked: &BTreeSet<u32>) -> Result<bool> {
+    fn has_abandoned(&self, asked: &BTreeSet<IfIndex>) -> Result<bool> {
         let time = self.idle || !asked.is_empty();
         Ok(time && self.incomplete.difference(asked).next().is_some() && Lock::held_by()?.is_none())
     }
@@ -168,7 +169,7 @@ impl Agent {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         self.detach_unused_ports()?;
         let links = self.netlink.links(None)?;
-        let host_ends: Vec<u32> = links.iter().filter(|l| HostEnd::of(l).is_some()).map(|l| l.ifindex).collect();
+        let host_ends: Vec<IfIndex> = links.iter().filter(|l| HostEnd::of(l).is_some()).map(|l| l.ifindex).collect();
         if host_ends.is_empty() {
             // A command that waits for the agent's end need not wait for the kernel to close the rest, which takes longest.
             self.wire = None;

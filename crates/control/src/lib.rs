@@ -8,6 +8,7 @@ pub mod error;
 pub mod kernel;
 pub mod keys;
 mod model;
+mod place;
 pub mod port;
 pub mod read;
 mod refusal;
@@ -21,6 +22,7 @@ pub use attach::{
 pub use error::{Error, Result};
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;
+pub use place::{NsId, Place};
 pub use read::doctor::{doctor, kernel_findings};
 pub use read::explain::{Explanation, explain};
 pub use read::monitor::Monitor;

@@ -1,7 +1,8 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
+use crate::place::NsId;
 use ipvl_core::maps::Counters;
-use ipvl_core::{Addr, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
+use ipvl_core::{Addr, IfIndex, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -118,23 +119,23 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// In the slave's own netns.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// In the slave's own netns; `?` when it cannot be read.
     pub name: String,
     /// ipvlan or ipvtap.
     pub kind: Kind,
     /// The master's ifindex and name.
-    pub master: (u32, String),
+    pub master: (IfIndex, String),
     /// Whether what the master carries begins with IP, without a link-layer header (tun, wireguard).
     pub master_is_ip: bool,
     /// The slave's number on its master.
     pub slot: Slot,
     /// The host end's ifindex and name; a tap device is its own.
-    pub host_end: (u32, String),
+    pub host_end: (IfIndex, String),
     /// What both are, and why; a tap device is no pair.
     pub backend: Option<(Backend, &'static str)>,
     /// The id that the master's netns has for the slave's; `None` when they are one.
-    pub netnsid: Option<i32>,
+    pub netnsid: Option<NsId>,
     /// The name of the slave's netns under `/run/netns`, if it has one.
     pub netns: Option<String>,
     /// `IFF_*` of the slave's device.
@@ -305,7 +306,7 @@ pub struct Statistics {
     /// The slave's name, or the master's.
     pub name: String,
     /// The master's ifindex, or the host end's, by which a line is told from others of that name.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// Whether this is the master's line: frames from the wire that were for no slave in particular.
     pub is_master: bool,
     /// Both ways, from the slave's side.

@@ -17,7 +17,7 @@ use hook::Hook;
 use host::HostAddresses;
 use host_end::{HostEnd, backend_of};
 use ipvl_core::maps::ABI_VERSION;
-use ipvl_core::{Mac, PortEntry, Slot};
+use ipvl_core::{IfIndex, Mac, PortEntry, Slot};
 use object::{MASTER_RX, SLAVE_XMIT};
 use programs::{MasterPrograms, Pair, Remnant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub const ARPHRD_NONE: u16 = 0xfffe;
 /// A master with its slaves. Mirrors `struct ipvl_port`.
 pub struct Port {
     /// The master's ifindex.
-    pub master: u32,
+    pub master: IfIndex,
     /// How its programs are attached.
     pub hook: Hook,
     /// The tables.
@@ -44,7 +44,7 @@ pub struct Port {
 
 impl Port {
     /// The port of this master, if it is one. Changes nothing.
-    pub fn find(netlink: &Netlink, master: u32) -> Result<Option<Self>> {
+    pub fn find(netlink: &Netlink, master: IfIndex) -> Result<Option<Self>> {
         match programs::of_master(netlink, master)? {
             MasterPrograms::Both(pair) => Self::open(master, pair).map(Some),
             MasterPrograms::None | MasterPrograms::MasterRxOnly(_) => Ok(None),
@@ -53,7 +53,7 @@ impl Port {
     }
 
     /// The port that a host end belongs to, found from its master, or from its own program if the master has left.
-    pub fn of_host_end(netlink: &Netlink, host_end: u32, master: u32) -> Result<Option<Self>> {
+    pub fn of_host_end(netlink: &Netlink, host_end: IfIndex, master: IfIndex) -> Result<Option<Self>> {
         match Self::find(netlink, master)? {
             Some(port) => Ok(Some(port)),
             None => Self::departed(netlink, host_end),
@@ -83,7 +83,7 @@ impl Port {
     }
 
     /// The port of a host end whose master has left this netns: only the programs of its slaves still lead to it.
-    pub fn departed(netlink: &Netlink, host_end: u32) -> Result<Option<Self>> {
+    pub fn departed(netlink: &Netlink, host_end: IfIndex) -> Result<Option<Self>> {
         let Some(found) = programs::of_host_end(netlink, host_end)? else { return Ok(None) };
         if !found.entry.has(PortEntry::MASTER_GONE) {
             return Ok(None);
@@ -131,7 +131,7 @@ impl Port {
     }
 
     /// Takes slaves, by host end and slot, out of all tables. The caller has the lock.
-    pub fn remove_slaves(&mut self, netlink: &Netlink, slaves: &[(u32, Slot)]) -> Result<()> {
+    pub fn remove_slaves(&mut self, netlink: &Netlink, slaves: &[(IfIndex, Slot)]) -> Result<()> {
         if slaves.is_empty() {
             return Ok(());
         }
@@ -141,7 +141,13 @@ impl Port {
     }
 
     /// The same, for one slave of which the groups that it has joined are known.
-    pub fn remove_slave(&mut self, netlink: &Netlink, host_end: u32, slot: Slot, joined: &BTreeSet<Mac>) -> Result<()> {
+    pub fn remove_slave(
+        &mut self,
+        netlink: &Netlink,
+        host_end: IfIndex,
+        slot: Slot,
+        joined: &BTreeSet<Mac>,
+    ) -> Result<()> {
         self.maps.remove_slaves(&[(host_end, slot)])?;
         groups::set_joined(netlink, &mut self.maps, self.master, slot, (joined, &BTreeSet::new()))
     }
@@ -211,7 +217,7 @@ impl Port {
 }
 
 impl Port {
-    fn open(master: u32, Pair { hook, master_rx, slave_xmit, map_ids }: Pair) -> Result<Self> {
+    fn open(master: IfIndex, Pair { hook, master_rx, slave_xmit, map_ids }: Pair) -> Result<Self> {
         let maps = PortMaps::by_ids(&map_ids)?;
         Ok(Self { master, hook, maps, master_rx: Some(master_rx), slave_xmit, reports: None })
     }
@@ -253,7 +259,7 @@ impl Port {
     }
 
     /// Finds the program on a master that is back, or attaches it again if `is_known`; whether the master runs it now.
-    fn reattach(&mut self, netlink: &Netlink, master: u32, is_known: bool) -> Result<bool> {
+    fn reattach(&mut self, netlink: &Netlink, master: IfIndex, is_known: bool) -> Result<bool> {
         let found = Hook::find(netlink, master, MASTER_RX)?;
         match (found, &self.master_rx) {
             (None, Some(program)) if is_known => self.hook.attach(netlink, master, program, MASTER_RX).map(|()| true),
@@ -280,7 +286,7 @@ impl Port {
 
     fn collect(netlink: &Netlink, repair: impl Fn(&LinkInfo, Remnant) -> Result<Option<Self>>) -> Result<Vec<Self>> {
         let links = netlink.links(None)?;
-        let host_ends: Vec<(u32, HostEnd)> =
+        let host_ends: Vec<(IfIndex, HostEnd)> =
             links.iter().filter_map(|link| Some((link.ifindex, HostEnd::of(link)?))).collect();
         let mut ports = BTreeMap::new();
         for link in links.iter().filter(|link| HostEnd::of(link).is_none()) {
@@ -307,7 +313,7 @@ impl Port {
     }
 
     /// Whether its host ends are in this netns. They are not if the master has come here from the netns of its slaves.
-    fn is_at_home(&self, host_ends: &[(u32, HostEnd)]) -> bool {
+    fn is_at_home(&self, host_ends: &[(IfIndex, HostEnd)]) -> bool {
         let (Ok(port), Ok(slots)) = (self.maps.port(), self.maps.slots()) else { return true };
         let is_here = |(host_end, slot)| {
             let named = |master| host_ends.contains(&(host_end, HostEnd { master, slot }));

@@ -14,7 +14,7 @@ pub(crate) mod uplink;
 
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, PairSpec};
+use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, NewPair, PairSpec};
 use crate::kernel::netns;
 use crate::model::{Backend, Change, LinkSpec};
 use crate::port::hook::Hook;
@@ -25,7 +25,7 @@ use crate::port::{ARPHRD_NONE, Port};
 use crate::refusal::Refusal;
 use crate::slave::tap::{NewTap, TapSpec};
 use find::Found;
-use ipvl_core::{Mac, Mode, Slave, Slot, State};
+use ipvl_core::{IfIndex, Mac, Mode, Slave, Slot, State};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -45,7 +45,7 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
         }
     }
     drop(lock);
-    let host_ends: Vec<u32> = adding.added.iter().map(|slave| slave.host_end).collect();
+    let host_ends: Vec<IfIndex> = adding.added.iter().map(|slave| slave.host_end).collect();
     if let Err(error) = agent_client::sync(&host_ends) {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         adding.undo();
@@ -104,16 +104,16 @@ pub(crate) struct Adding {
     /// How many slaves the call makes.
     count: usize,
     hook: Hook,
-    pub(crate) ports: BTreeMap<u32, Port>,
+    pub(crate) ports: BTreeMap<IfIndex, Port>,
     pub(crate) added: Vec<Added>,
 }
 
 /// A slave that was made.
 pub(crate) struct Added {
     pub(crate) name: String,
-    pub(crate) host_end: u32,
+    pub(crate) host_end: IfIndex,
     pub(crate) slot: Slot,
-    pub(crate) master: u32,
+    pub(crate) master: IfIndex,
 }
 
 impl Adding {
@@ -209,7 +209,7 @@ fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInf
     let Request { spec, owner, netns, .. } = *request;
     let state = State { local: netns.is_none(), all_groups: true, ..State::default() };
     let slave = |host_end| Slave::new(host_end, spec.options, state);
-    if slave(0).host() {
+    if slave(IfIndex::NONE).host() {
         // An engine's slave reaches the host itself without forwarding. In l3s everything is forwarded.
         let all_or_nothing = owner.is_none() || spec.options.mode == Mode::L3s;
         sysctl::start_forwarding(&master.name, &mut port.maps, all_or_nothing)?;
@@ -232,8 +232,8 @@ fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInf
 
 /// The devices of a new slave, all of them down.
 struct NewDevices {
-    host_end: u32,
-    slave: u32,
+    host_end: IfIndex,
+    slave: IfIndex,
     tap: Option<NewTap>,
 }
 
@@ -249,7 +249,7 @@ fn create_devices(netlink: &Netlink, request: &Request<'_>, master: &LinkInfo, a
     let (host_name, slave_name, noarp_slave) = ("ipvlh%d", name.unwrap_or("ipvl%d"), spec.options.mode != Mode::L2);
     let (alias, largest) = (Some(alias), Some(&master.detail));
     let spec = PairSpec { backend, host_name, slave_name, mac, mtu, noarp_slave, alias, largest, netns };
-    let (host_end, slave) = or_tidy_and_retry(netlink, name, || netlink.add_pair(&spec))?;
+    let NewPair { host_end, slave } = or_tidy_and_retry(netlink, name, || netlink.add_pair(&spec))?;
     Ok(NewDevices { host_end, slave, tap: None })
 }
 
@@ -268,7 +268,7 @@ fn or_tidy_and_retry<T>(netlink: &Netlink, name: Option<&str>, make: impl Fn() -
 }
 
 /// Prepares a new host end, attaches its program, and writes the slave's entry.
-fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave: Slave, slot: Slot) -> Result<()> {
+fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: IfIndex, slave: Slave, slot: Slot) -> Result<()> {
     netlink.set_link(host_end, &LinkChange { noarp: Some(true), ..LinkChange::default() })?;
     let gone = || refused("find again", format!("link {host_end}"), Refusal::NoLink);
     let link = netlink.link(host_end, None)?.ok_or_else(gone)?;
@@ -281,7 +281,7 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: u32, slave:
 }
 
 /// Removes what was made of a slave.
-fn discard(netlink: &Netlink, port: &mut Port, host_end: u32, slot: Slot) {
+fn discard(netlink: &Netlink, port: &mut Port, host_end: IfIndex, slot: Slot) {
     let _ = netlink.delete_link(host_end);
     let _ = port.remove_slaves(netlink, &[(host_end, slot)]);
 }

@@ -4,6 +4,7 @@
 //! sides may treat it as bytes.
 
 use crate::addr::{Addr, Mac};
+use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many slaves one master can have.
@@ -11,9 +12,31 @@ pub const MAX_SLAVES: u32 = 4096;
 /// The slot that stands for the wire where a slave's slot is expected: as the source of a flood, or in statistics.
 pub const WIRE: Slot = Slot(MAX_SLAVES);
 /// A slave's number on its master: the index of its entry in the map `SLAVES`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
 #[repr(transparent)]
 pub struct Slot(pub u32);
+
+/// A network device's number in its netns; 0 stands for none.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct IfIndex(pub u32);
+
+impl IfIndex {
+    /// No device.
+    pub const NONE: Self = Self(0);
+    /// The loopback device of any netns.
+    pub const LOOPBACK: Self = Self(1);
+}
+
+impl fmt::Display for IfIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The only entry of the map `PORT`: the master, and what all its slaves share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
@@ -22,7 +45,7 @@ pub struct PortEntry {
     /// The [`ABI_VERSION`](crate::maps::ABI_VERSION) of the tool that created the maps.
     pub abi: u32,
     /// The master's ifindex.
-    pub master: u32,
+    pub master: IfIndex,
     /// The master's MTU in bytes.
     pub mtu: u32,
     /// One more than the highest slot in use. A flood ends there.

@@ -109,6 +109,7 @@ impl TokenBucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::IfIndex;
     use crate::addr::{Addr, Mac};
     use crate::options::{Guard, HostAccess, Mode, Options};
     use crate::owner::Owner;
@@ -143,7 +144,7 @@ mod tests {
 
     fn slave(mode: Mode, flag: Flag, up: bool) -> Slave {
         let options = Options { mode, flag, guard: Guard::Off, host: HostAccess::On, ..Options::DEFAULT };
-        Slave::new(9, options, State { up, local: true, ..State::default() })
+        Slave::new(IfIndex(9), options, State { up, local: true, ..State::default() })
     }
 
     fn to(mac: [u8; 6]) -> [u8; ETH_HLEN] {

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[repr(C)]
 pub struct OwnerEntry {
     /// The owner's slot, or [`OwnerEntry::HOST`].
-    pub slot: u32,
+    pub slot: Slot,
     /// An [`Origin`] as a number.
     origin: u32,
 }
@@ -28,11 +28,11 @@ pub enum Origin {
 
 impl OwnerEntry {
     /// Stands for the master's own netns in [`OwnerEntry::slot`].
-    pub const HOST: u32 = u32::MAX;
+    pub const HOST: Slot = Slot(u32::MAX);
 
     /// An address or a prefix of the slave in this slot.
     pub fn slave(slot: Slot, origin: Origin) -> Self {
-        Self { slot: slot.0, origin: origin as u32 }
+        Self { slot, origin: origin as u32 }
     }
 
     /// An address of the master's own netns.
@@ -61,24 +61,24 @@ pub enum Owner {
     Slave(Slot),
 }
 
-/// The slot number that stands for [`Owner::Nobody`].
-const NOBODY: u32 = u32::MAX - 1;
+/// The slot that stands for [`Owner::Nobody`].
+const NOBODY: Slot = Slot(u32::MAX - 1);
 
 impl Owner {
-    /// What the entry of an address means, or that there is none. Both become a slot number first: the verifier refuses a
+    /// What the entry of an address means, or that there is none. Both become a slot first: the verifier refuses a
     /// program in which the owner is only set on one of the paths.
     #[inline(always)]
     pub fn found(entry: Option<&OwnerEntry>) -> Self {
-        Self::from_slot_number(entry.map_or(NOBODY, |entry| entry.slot))
+        Self::in_slot(entry.map_or(NOBODY, |entry| entry.slot))
     }
 
     /// The owner that a value of [`OwnerEntry::slot`] stands for, or [`NOBODY`].
     #[inline(always)]
-    pub(crate) fn from_slot_number(number: u32) -> Self {
-        match number {
+    pub(crate) fn in_slot(slot: Slot) -> Self {
+        match slot {
             OwnerEntry::HOST => Self::Host,
             NOBODY => Self::Nobody,
-            slot => Self::Slave(Slot(slot)),
+            slot => Self::Slave(slot),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Commands write the [`Options`], the agent writes the [`State`]. Whoever writes one part leaves the other as it is, by
 //! [`Slave::with_options`] or [`Slave::with_state`].
 
+use crate::abi::IfIndex;
 use crate::options::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -11,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[repr(C, align(8))]
 pub struct Slave {
     /// The ifindex of its host end; 0 where there is no slave.
-    pub host_end: u32,
+    pub host_end: IfIndex,
     bits: u32,
 }
 
@@ -37,10 +38,10 @@ const HOOKED: u32 = 1 << 30;
 
 impl Slave {
     /// No slave at all.
-    pub const VACANT: Self = Self { host_end: 0, bits: 0 };
+    pub const VACANT: Self = Self { host_end: IfIndex::NONE, bits: 0 };
 
     /// The word for the slave behind `host_end`.
-    pub fn new(host_end: u32, options: Options, state: State) -> Self {
+    pub fn new(host_end: IfIndex, options: Options, state: State) -> Self {
         let State { up, local, queued, all_groups } = state;
         let hooked = options.mode == Mode::L3s && options.siblings == Siblings::Host;
         let found = bit(up, UP) | bit(local, LOCAL) | bit(queued, QUEUED) | bit(all_groups, ALL_GROUPS);
@@ -83,7 +84,7 @@ impl Slave {
     /// Whether there is no slave.
     #[inline(always)]
     pub fn is_vacant(self) -> bool {
-        self.host_end == 0
+        self.host_end == IfIndex::NONE
     }
 
     /// l2, l3 or l3s.
@@ -196,23 +197,23 @@ mod tests {
             let given = Options { mode, flag, guard, host: HostAccess::On, ..Options::DEFAULT };
             let options = Options { siblings: Siblings::Direct, ..given };
             let state = State { local: true, all_groups: true, queued: true, ..State::default() };
-            let slave = Slave::new(7, options, state);
-            assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, 7));
+            let slave = Slave::new(IfIndex(7), options, state);
+            assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, IfIndex(7)));
         }
     }
 
     #[test]
     fn each_writer_leaves_the_others_part_as_it_is() {
-        let slave = Slave::new(7, Options { guard: Guard::Strict, ..Options::DEFAULT }, UP);
+        let slave = Slave::new(IfIndex(7), Options { guard: Guard::Strict, ..Options::DEFAULT }, UP);
         let options = Options { neigh: NeighProxy::Proxy, ..Options::DEFAULT };
-        assert_eq!(slave.with_options(options), Slave::new(7, options, UP));
+        assert_eq!(slave.with_options(options), Slave::new(IfIndex(7), options, UP));
         let state = State { queued: true, ..State::default() };
-        assert_eq!(slave.with_state(state), Slave::new(7, slave.options(), state));
+        assert_eq!(slave.with_state(state), Slave::new(IfIndex(7), slave.options(), state));
     }
 
     #[test]
     fn in_another_mode_a_slave_gets_all_groups_at_first() {
-        let slave = Slave::new(7, Options::DEFAULT, UP);
+        let slave = Slave::new(IfIndex(7), Options::DEFAULT, UP);
         let moved = slave.with_options(Options { mode: Mode::L2, ..Options::DEFAULT });
         assert!(moved.state().all_groups && !slave.with_options(Options::DEFAULT).state().all_groups);
     }
@@ -222,7 +223,7 @@ mod tests {
         for mode in [Mode::L2, Mode::L3, Mode::L3s] {
             for siblings in [Siblings::Host, Siblings::Direct] {
                 let options = Options { mode, siblings, host: HostAccess::On, ..Options::DEFAULT };
-                let slave = Slave::new(7, options, UP);
+                let slave = Slave::new(IfIndex(7), options, UP);
                 let by_host = mode == Mode::L3s && siblings == Siblings::Host;
                 assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{options:?}");
                 assert_eq!(slave.options().siblings, siblings, "kept in every mode");

@@ -121,7 +121,7 @@ impl PacketCtx<'_> {
         }
         Maps.count_delivered(slot, self.skb.context.len());
         // SAFETY: the helper takes numbers only.
-        unsafe { bpf_redirect_peer(slave.host_end, 0) as i32 }
+        unsafe { bpf_redirect_peer(slave.host_end.0, 0) as i32 }
     }
 
     /// The frame becomes the reply to itself and goes back to where it came from.

@@ -4,7 +4,7 @@ use crate::maps::Maps;
 use crate::skb::Skb;
 use aya_ebpf::bindings::{BPF_F_INGRESS, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::{bpf_clone_redirect, bpf_redirect, bpf_skb_store_bytes};
-use ipvl_core::{Reason, Slot, Tables, WIRE};
+use ipvl_core::{IfIndex, Reason, Slot, Tables, WIRE};
 
 /// The TC action that lets other programs at this hook see the frame, and then the host's stack.
 pub const HOST: i32 = TC_ACT_UNSPEC;
@@ -64,9 +64,9 @@ impl PacketCtx<'_> {
 
     /// A copy of the frame, out of the device `ifindex`.
     #[inline(always)]
-    pub fn copy_to(&self, ifindex: u32) -> bool {
+    pub fn copy_to(&self, ifindex: IfIndex) -> bool {
         // SAFETY: a valid context; nothing reads the frame through an older view after this.
-        unsafe { bpf_clone_redirect(self.skb.raw(), ifindex, 0) == 0 }
+        unsafe { bpf_clone_redirect(self.skb.raw(), ifindex.0, 0) == 0 }
     }
 
     /// Queued for this hook again, behind the copies that were just made. The flood goes on at the slot `next`.
@@ -113,7 +113,7 @@ pub fn store<const N: usize>(skb: &Skb, at: usize, bytes: &[u8; N]) -> bool {
 
 /// Out of the device `ifindex`; into its ingress with `BPF_F_INGRESS`.
 #[inline(always)]
-pub fn redirect(ifindex: u32, flags: u64) -> i32 {
+pub fn redirect(ifindex: IfIndex, flags: u64) -> i32 {
     // SAFETY: the helper takes numbers only.
-    unsafe { bpf_redirect(ifindex, flags) as i32 }
+    unsafe { bpf_redirect(ifindex.0, flags) as i32 }
 }

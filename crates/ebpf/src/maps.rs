@@ -26,7 +26,7 @@ static ROUTER: Array<Router> = Array::with_max_entries(1, 0);
 #[map]
 static SLAVES: Array<Slave> = Array::with_max_entries(SLOTS, 0);
 #[map]
-static SLOT_BY_IFINDEX: HashMap<u32, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
+static SLOT_BY_IFINDEX: HashMap<IfIndex, Slot> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
 #[map]
 static SLOT_CACHE: Array<SlotCacheEntry> = Array::with_max_entries(SLOT_CACHE_LEN, 0);
 #[map]
@@ -97,7 +97,7 @@ impl Tables for Maps {
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         // SAFETY: the entry may be replaced while it is read, by a newer sender of the same bytes, which is as right.
         let sent = unsafe { SENT.get(&digest) }?;
-        (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(Slot(sent.slot))
+        (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(sent.slot)
     }
 }
 
@@ -116,9 +116,9 @@ impl Maps {
 
     /// The slot of the slave behind a host end, or [`WIRE`] if there is none.
     #[inline(always)]
-    pub fn slot_of(&self, host_end: u32) -> Slot {
-        match SLOT_CACHE.get(host_end % SLOT_CACHE_LEN) {
-            Some(cached) if cached.host_end == host_end => Slot(cached.slot),
+    pub fn slot_of(&self, host_end: IfIndex) -> Slot {
+        match SLOT_CACHE.get(host_end.0 % SLOT_CACHE_LEN) {
+            Some(cached) if cached.host_end == host_end => cached.slot,
             // SAFETY: the value is one word.
             _ => unsafe { SLOT_BY_IFINDEX.get(&host_end) }.copied().unwrap_or(WIRE),
         }
@@ -145,7 +145,7 @@ impl Maps {
     /// Remembers the sender of the broadcast with this digest, in case the switch sends it back.
     #[inline(always)]
     pub fn remember_sender(&self, digest: u64, from: Slot) {
-        let _ = SENT.insert(&digest, &Sent { at: now(), slot: from.0, reserved: 0 }, 0);
+        let _ = SENT.insert(&digest, &Sent { at: now(), slot: from, reserved: 0 }, 0);
     }
 
     /// Tells the agent that a slave has sent a membership report. If the ring buffer is full, no agent reads it.
@@ -187,7 +187,7 @@ impl Maps {
     /// Counts several drops for the same reason.
     #[inline(always)]
     pub fn count_drops(&self, source: Slot, reason: Reason, drops: u64) {
-        let key = DropKey { slot: source.0, reason: reason as u32 };
+        let key = DropKey { slot: source, reason: reason as u32 };
         match DROPS.get_ptr_mut(&key) {
             // SAFETY: as in `count_sent`.
             Some(count) => unsafe { *count += drops },

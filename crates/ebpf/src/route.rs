@@ -56,7 +56,7 @@ pub fn by_table(ctx: &PacketCtx) -> RouteOutcome {
             ctx.count_sent();
             cache_nexthop(ctx, &port, &fib);
             RouteOutcome(match way_out {
-                WayOut::NextHop => redirect_neigh(&port, fib.ifindex, Some(next_hop(&fib))),
+                WayOut::NextHop => redirect_neigh(&port, IfIndex(fib.ifindex), Some(next_hop(&fib))),
                 WayOut::Master => redirect_neigh(&port, port.master, None),
             } as u32)
         }
@@ -82,7 +82,7 @@ pub fn by_cached_nexthop(ctx: &PacketCtx) -> Option<i32> {
 /// of another device may be of another kind.
 #[inline(always)]
 fn cache_nexthop(ctx: &PacketCtx, port: &PortEntry, fib: &FibLookup) {
-    if fib.ifindex != port.master || fib.dmac == [0; 6] || port.has(PortEntry::IP_ONLY) {
+    if fib.ifindex != port.master.0 || fib.dmac == [0; 6] || port.has(PortEntry::IP_ONLY) {
         return;
     }
     let Some((key, len)) = NexthopKey::of(ctx.skb, ctx.source) else { return };
@@ -137,10 +137,10 @@ fn route_answer(result: u32) -> RouteAnswer {
 
 /// The parameters of `bpf_fib_lookup` for a packet received by the device `input`.
 #[inline(always)]
-fn fib_params(key: &RouteLookup, input: u32) -> FibLookup {
+fn fib_params(key: &RouteLookup, input: IfIndex) -> FibLookup {
     let mut fib = zero_fib();
     fib.l4_protocol = key.protocol;
-    fib.ifindex = input;
+    fib.ifindex = input.0;
     fib.__bindgen_anon_1.tot_len = key.len;
     match (key.src.as_v4(), key.dst.as_v4()) {
         (Some(src), Some(dst)) => {
@@ -190,15 +190,15 @@ fn next_hop(fib: &FibLookup) -> NextHop {
 
 /// Out of the device `ifindex`; the kernel resolves the neighbour and writes the Ethernet header.
 #[inline(always)]
-fn redirect_neigh(port: &PortEntry, ifindex: u32, next: Option<NextHop>) -> i32 {
+fn redirect_neigh(port: &PortEntry, ifindex: IfIndex, next: Option<NextHop>) -> i32 {
     if port.has(PortEntry::IP_ONLY) && ifindex == port.master {
         return redirect(ifindex, 0);
     }
     // SAFETY: a structure of the stated size, or none.
     unsafe {
         match next {
-            Some(mut next) => bpf_redirect_neigh(ifindex, &mut next, size_of::<NextHop>() as i32, 0) as i32,
-            None => bpf_redirect_neigh(ifindex, null_mut(), 0, 0) as i32,
+            Some(mut next) => bpf_redirect_neigh(ifindex.0, &mut next, size_of::<NextHop>() as i32, 0) as i32,
+            None => bpf_redirect_neigh(ifindex.0, null_mut(), 0, 0) as i32,
         }
     }
 }

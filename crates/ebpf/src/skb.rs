@@ -5,7 +5,7 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_skb_pull_data};
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use ipvl_core::{Frame, Slot, Verdict};
+use ipvl_core::{Frame, IfIndex, Slot, Verdict};
 
 /// Length of the headers that nearly every decision reads: up to the option of a neighbour solicitation.
 const HEAD: usize = 86;
@@ -43,9 +43,9 @@ impl Skb {
     }
 
     #[inline(always)]
-    pub fn ifindex(&self) -> u32 {
+    pub fn ifindex(&self) -> IfIndex {
         // SAFETY: the verifier allows reading this field of the context.
-        unsafe { (*self.raw()).ifindex }
+        IfIndex(unsafe { (*self.raw()).ifindex })
     }
 
     #[inline(always)]

@@ -7,12 +7,12 @@ use super::plan::SlavePlan;
 use super::state::Agent;
 use crate::error::Result;
 use ipvl_core::wire::{ArpFields, ArpOperation};
-use ipvl_core::{Addr, Mac, Reply};
+use ipvl_core::{Addr, IfIndex, Mac, Reply};
 use std::collections::BTreeSet;
 
 impl Agent {
     /// Announces the slave's addresses on the wire, each once for each MAC address.
-    pub fn announce(&mut self, host_end: u32, master: u32, mac: Mac, plan: &SlavePlan) -> Result<()> {
+    pub fn announce(&mut self, host_end: IfIndex, master: IfIndex, mac: Mac, plan: &SlavePlan) -> Result<()> {
         let (Some(slave), Some(wire)) = (self.registry.slave(host_end), &self.wire) else { return Ok(()) };
         let own = |addr: &&Addr| !slave.refused.contains(addr);
         let present: BTreeSet<(Mac, Addr)> = plan.announce.iter().filter(own).map(|addr| (mac, *addr)).collect();

@@ -4,6 +4,7 @@ use super::term::Term;
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single;
 use crate::slave::agent_client::NAME;
+use ipvl_core::IfIndex;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -35,7 +36,7 @@ pub struct Request {
     /// The client's number.
     pub client: u64,
     /// The slave's host end.
-    pub host_end: u32,
+    pub host_end: IfIndex,
 }
 
 impl Clients {
@@ -125,8 +126,8 @@ fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-fn parse(line: &[u8]) -> Option<u32> {
-    std::str::from_utf8(line).ok()?.trim().strip_prefix("sync ")?.parse().ok()
+fn parse(line: &[u8]) -> Option<IfIndex> {
+    std::str::from_utf8(line).ok()?.trim().strip_prefix("sync ")?.parse().ok().map(IfIndex)
 }
 
 fn one_line(text: &str) -> String {
@@ -153,7 +154,7 @@ mod tests {
 
         let mut own = connect();
         writeln!(own, "sync 7").expect("write");
-        let [Request { client, host_end: 7 }] = clients.requests()[..] else { panic!("not one request") };
+        let [Request { client, host_end: IfIndex(7) }] = clients.requests()[..] else { panic!("not one request") };
         clients.answer(client, Some(Error::Agent { object: "a".to_owned(), answer: "b\nc".to_owned() }));
         let mut answer = [0; 256];
         let length = own.read(&mut answer).expect("an answer");

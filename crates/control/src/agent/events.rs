@@ -3,10 +3,10 @@
 //! All events are read at the top of a turn, before anything is synced. What is synced later in the turn is read from
 //! the kernel then, so it may be newer than the last event that was read, never older.
 
-use super::registry::Place;
 use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::netlink::{Event, LinkInfo, NEW_GROUP, What};
+use crate::place::Place;
 use crate::port::host_end::HostEnd;
 
 impl Agent {
@@ -34,16 +34,16 @@ impl Agent {
             (None, What::DelLink(link)) => self.note_link(&link),
             (Some(nsid), What::NewLink(link) | What::DelLink(link)) => {
                 self.departed.note_elsewhere(nsid, &link);
-                self.note_place((Some(nsid), link.ifindex));
+                self.note_place(Place { netns: Some(nsid), ifindex: link.ifindex });
             }
             (None, What::NewAddress(address) | What::DelAddress(address)) => {
-                match self.registry.at((None, address.ifindex)) {
+                match self.registry.at(Place::here(address.ifindex)) {
                     Some(host_end) => _ = self.dirty.host_ends.insert(host_end),
                     None => self.dirty.host_addresses = true,
                 }
             }
             (Some(nsid), What::NewAddress(address) | What::DelAddress(address)) => {
-                self.note_place((Some(nsid), address.ifindex));
+                self.note_place(Place { netns: Some(nsid), ifindex: address.ifindex });
             }
             (None, What::DelRoute(route)) => {
                 if self.registry.remove_route(route.oif, &(route.table, (route.dst, route.prefix_len))) {
@@ -68,7 +68,7 @@ impl Agent {
             self.dirty.host_ends.insert(link.ifindex);
         }
         self.note_master(link);
-        self.note_place((None, link.ifindex));
+        self.note_place(Place::here(link.ifindex));
         self.note_tap(link);
     }
 

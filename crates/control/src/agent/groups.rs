@@ -5,16 +5,17 @@
 //! slave sent one. Neither reports `ip maddr` or packet sockets, so every slave is read again now and then as well.
 
 use super::log::{log_error, log_link_error};
-use super::registry::{McastReception, Place};
+use super::registry::McastReception;
 use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{Event, LinkInfo, Netlink, What};
 use crate::kernel::netns;
+use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::groups::{Lists, is_master_in_sync, set_joined, sync_master};
 use crate::port::host_end::is_tap;
-use ipvl_core::{Addr, Mac, Mode, Slave, Slot, State};
+use ipvl_core::{Addr, IfIndex, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave has at most so many groups in the table, which all slaves share; one that joins more receives all groups.
@@ -40,7 +41,7 @@ impl Agent {
             let Some(events) = self.mcast.kernel.as_mut() else { break };
             let Some(Event { nsid, what }) = events.next()? else { break };
             match what {
-                What::Groups(ifindex) => self.dirty.groups.extend(self.registry.at((nsid, ifindex))),
+                What::Groups(ifindex) => self.dirty.groups.extend(self.registry.at(Place { netns: nsid, ifindex })),
                 What::Overrun => self.dirty.groups.extend(self.registry.host_ends()),
                 _ => {}
             }
@@ -77,11 +78,11 @@ impl Agent {
     }
 
     /// Reads what slaves have joined, in one visit to each netns, and writes what differs to the table.
-    pub fn sync_groups(&mut self, host_ends: BTreeSet<u32>) {
-        let mut by_netns: BTreeMap<Option<i32>, Vec<(u32, McastReception)>> = BTreeMap::new();
+    pub fn sync_groups(&mut self, host_ends: BTreeSet<IfIndex>) {
+        let mut by_netns: BTreeMap<Option<NsId>, Vec<(IfIndex, McastReception)>> = BTreeMap::new();
         for host_end in host_ends {
             if let Some(reception) = self.registry.slave(host_end).and_then(|slave| slave.reception) {
-                by_netns.entry(reception.place.0).or_default().push((host_end, reception));
+                by_netns.entry(reception.place.netns).or_default().push((host_end, reception));
             }
         }
         for (nsid, slaves) in by_netns {
@@ -96,18 +97,18 @@ impl Agent {
     }
 
     /// The lists of a netns; none if it cannot be entered.
-    fn lists_in(&mut self, nsid: Option<i32>) -> Option<Lists> {
+    fn lists_in(&mut self, nsid: Option<NsId>) -> Option<Lists> {
         let Some(nsid) = nsid else { return Lists::read().ok() };
         let netns = self.finder.find(&self.netlink, nsid).ok()??;
         netns::within(netns, Lists::read).ok()?.ok()
     }
 
-    fn sync_slave_groups(&mut self, host_end: u32, reception: McastReception, lists: Option<&Lists>) -> Result<()> {
+    fn sync_slave_groups(&mut self, host_end: IfIndex, reception: McastReception, lists: Option<&Lists>) -> Result<()> {
         let Some((master, slot)) = self.registry.slave(host_end).map(|slave| (slave.master, slave.slot)) else {
             return Ok(());
         };
         let was = self.registry.groups(master, slot);
-        let listed = lists.map(|lists| lists.of(reception.place.1)).filter(|groups| groups.len() <= MOST_GROUPS);
+        let listed = lists.map(|lists| lists.of(reception.place.ifindex)).filter(|groups| groups.len() <= MOST_GROUPS);
         let mut everything = reception.everything || listed.is_none();
         let groups = match listed {
             _ if reception.answered_for => {
@@ -126,8 +127,8 @@ impl Agent {
     /// Fails if the table has no room: then the slave receives all groups instead.
     fn write_groups(
         &mut self,
-        host_end: u32,
-        master: u32,
+        host_end: IfIndex,
+        master: IfIndex,
         slot: Slot,
         was: &BTreeSet<Mac>,
         now: &BTreeSet<Mac>,
@@ -141,7 +142,7 @@ impl Agent {
         Ok(())
     }
 
-    fn write_all_groups(&mut self, master: u32, slot: Slot, host_end: u32, all_groups: bool) -> Result<()> {
+    fn write_all_groups(&mut self, master: IfIndex, slot: Slot, host_end: IfIndex, all_groups: bool) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
         if port.maps.slave(slot)?.state().all_groups == all_groups {
             return Ok(());

@@ -7,7 +7,7 @@ use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::LinkInfo;
-use ipvl_core::PortEntry;
+use ipvl_core::{IfIndex, PortEntry};
 
 impl Agent {
     /// Notes an event about a link of this netns, which may be a master, or may have been one.
@@ -23,7 +23,7 @@ impl Agent {
     }
 
     /// Has the slaves of a master follow it.
-    pub fn sync_master(&mut self, master: u32) -> Result<()> {
+    pub fn sync_master(&mut self, master: IfIndex) -> Result<()> {
         let link = self.netlink.link(master, None)?;
         if link.is_some() {
             self.missing.found(master);

@@ -6,11 +6,11 @@
 use super::plan::eui64;
 use crate::error::Result;
 use crate::kernel::sys::FrameSocket;
-use ipvl_core::Mac;
 use ipvl_core::wire::{igmp_query, mld_query};
+use ipvl_core::{IfIndex, Mac};
 
 /// Has the slave behind a host end report its groups.
-pub fn send_queries(wire: &FrameSocket, host_end: u32, mac: Mac) -> Result<()> {
+pub fn send_queries(wire: &FrameSocket, host_end: IfIndex, mac: Mac) -> Result<()> {
     wire.send(host_end, &igmp_query(mac))?;
     wire.send(host_end, &mld_query(mac, eui64(mac)))
 }

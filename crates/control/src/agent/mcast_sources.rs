@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::kernel::netlink::Events;
+use ipvl_core::IfIndex;
 use std::time::{Duration, Instant};
 
 /// Set to `kernel` or `reports` to use that source alone.
@@ -26,7 +27,7 @@ pub struct McastSources {
 struct Sweep {
     due: Instant,
     /// The last host end that was read.
-    last: u32,
+    last: IfIndex,
 }
 
 impl McastSources {
@@ -35,23 +36,23 @@ impl McastSources {
         let choice = std::env::var(CHOICE).ok();
         let kernel = if choice.as_deref() == Some("reports") { None } else { Events::open_groups()? };
         let reports = kernel.is_none() && choice.as_deref() != Some("kernel");
-        let sweep = choice.is_none().then(|| Sweep::after(0));
+        let sweep = choice.is_none().then(|| Sweep::after(IfIndex::NONE));
         Ok(Self { kernel, reports, sweep })
     }
 
     /// The slaves to read again now, out of all `host_ends`, which are in order; none while no sweep is due.
-    pub fn next_sweep(&mut self, host_ends: Vec<u32>) -> Option<Vec<u32>> {
+    pub fn next_sweep(&mut self, host_ends: Vec<IfIndex>) -> Option<Vec<IfIndex>> {
         let last = self.sweep.filter(|sweep| sweep.due <= Instant::now())?.last;
-        let after: Vec<u32> = host_ends.iter().copied().filter(|host_end| *host_end > last).collect();
+        let after: Vec<IfIndex> = host_ends.iter().copied().filter(|host_end| *host_end > last).collect();
         let mut next = if after.is_empty() { host_ends } else { after };
         next.truncate(PER_SWEEP);
-        self.sweep = Some(Sweep::after(next.last().copied().unwrap_or(0)));
+        self.sweep = Some(Sweep::after(next.last().copied().unwrap_or(IfIndex::NONE)));
         Some(next)
     }
 }
 
 impl Sweep {
-    fn after(last: u32) -> Self {
+    fn after(last: IfIndex) -> Self {
         Self { due: Instant::now() + SWEEP, last }
     }
 }

@@ -1,7 +1,7 @@
 //! What must change so that a slave is as it should be? A pure function: desired and observed state in, changes out.
 
 use crate::slave::routes::{self, Prefix, Route, Vrf};
-use ipvl_core::{Addr, MAX_SLAVES, Mac, Mode, PortEntry, Slave, Slot, State};
+use ipvl_core::{Addr, IfIndex, MAX_SLAVES, Mac, Mode, PortEntry, Slave, Slot, State};
 use std::collections::BTreeSet;
 
 /// The observed state of a slave and its host end.
@@ -32,7 +32,7 @@ pub struct ObservedSlave {
     /// The host end's MTU in bytes.
     pub host_end_mtu: u32,
     /// The device that the host end belongs to, as a VRF.
-    pub host_end_upper: Option<u32>,
+    pub host_end_upper: Option<IfIndex>,
     /// Whether the host end has a queueing discipline of its own.
     pub host_end_queued: bool,
 }
@@ -94,7 +94,7 @@ pub struct DeviceChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostEndChange {
     /// The VRF to move to, 0 for none.
-    pub upper: Option<u32>,
+    pub upper: Option<IfIndex>,
     /// Administratively up or down, which gives the slave a carrier or takes it away.
     pub up: Option<bool>,
     /// The MAC address.
@@ -167,7 +167,7 @@ fn routed_prefixes(desired: &DesiredSlave, observed: &ObservedSlave, addrs: &BTr
 /// Of a tap device only the VRF: its user decides whether it is up, and MAC address and MTU are those of the slave.
 fn host_end(DesiredSlave { port, vrf, .. }: &DesiredSlave, observed: &ObservedSlave, up: bool) -> HostEndChange {
     let upper = vrf.map(|vrf| vrf.ifindex);
-    let upper = (upper != observed.host_end_upper).then_some(upper.unwrap_or(0));
+    let upper = (upper != observed.host_end_upper).then_some(upper.unwrap_or(IfIndex::NONE));
     if observed.tap {
         return HostEndChange { upper, ..HostEndChange::default() };
     }
@@ -234,7 +234,7 @@ mod tests {
             master_running: true,
             vrf: None,
             old_mtu: 1500,
-            slave: Slave::new(9, options, State { up, ..State::default() }),
+            slave: Slave::new(IfIndex(9), options, State { up, ..State::default() }),
             slot: Slot(4),
             declared: BTreeSet::new(),
         }
@@ -351,14 +351,14 @@ mod tests {
 
     #[test]
     fn a_host_end_belongs_to_its_masters_vrf() {
-        let vrf = Vrf { ifindex: 5, table: 10 };
+        let vrf = Vrf { ifindex: IfIndex(5), table: 10 };
         let member = DesiredSlave { vrf: Some(vrf), ..desired(Mode::L3s, true) };
         let entered = plan_slave(&member, &observed(Mode::L3s, true));
-        assert_eq!(entered.host_end.upper, Some(5));
+        assert_eq!(entered.host_end.upper, Some(IfIndex(5)));
         assert!(entered.routes.iter().all(|(table, _)| *table == 10) && !entered.routes.is_empty());
-        let there = ObservedSlave { host_end_upper: Some(5), ..observed(Mode::L3s, true) };
+        let there = ObservedSlave { host_end_upper: Some(IfIndex(5)), ..observed(Mode::L3s, true) };
         assert_eq!(plan_slave(&member, &there).host_end, HostEndChange::default());
-        assert_eq!(plan_slave(&desired(Mode::L3s, true), &there).host_end.upper, Some(0));
+        assert_eq!(plan_slave(&desired(Mode::L3s, true), &there).host_end.upper, Some(IfIndex::NONE));
     }
 
     #[test]

@@ -2,36 +2,34 @@
 //!
 //! It is a cache of the kernel's state and nothing else: each agent makes it anew when it starts.
 
+use crate::place::{NsId, Place};
 use crate::slave::routes::Prefix;
 use crate::slave::routes::Route;
-use ipvl_core::{Addr, Mac, Members, Slot};
+use ipvl_core::{Addr, IfIndex, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Where a slave is: the id that its netns has here, if it is another one, and its ifindex there.
-pub type Place = (Option<i32>, u32);
 
 /// The slaves of all ports.
 #[derive(Default)]
 pub struct Registry {
     /// By host end.
-    slaves: BTreeMap<u32, CachedSlave>,
+    slaves: BTreeMap<IfIndex, CachedSlave>,
     /// Host ends.
-    places: HashMap<Place, u32>,
+    places: HashMap<Place, IfIndex>,
     /// By master and slot.
-    addresses: BTreeMap<(u32, u32), BTreeSet<Addr>>,
+    addresses: BTreeMap<(IfIndex, Slot), BTreeSet<Addr>>,
     /// By host end.
-    routes: BTreeMap<u32, BTreeSet<Route>>,
+    routes: BTreeMap<IfIndex, BTreeSet<Route>>,
     /// By master and slot.
-    declared: BTreeMap<(u32, u32), BTreeSet<Prefix>>,
+    declared: BTreeMap<(IfIndex, Slot), BTreeSet<Prefix>>,
     /// By master and slot.
-    groups: BTreeMap<(u32, u32), BTreeSet<Mac>>,
+    groups: BTreeMap<(IfIndex, Slot), BTreeSet<Mac>>,
 }
 
 /// What the agent last saw of one slave.
 #[derive(Clone, Debug)]
 pub struct CachedSlave {
     /// The master's ifindex.
-    pub master: u32,
+    pub master: IfIndex,
     /// The slave's slot on that master.
     pub slot: Slot,
     /// Addresses on its device that another slave or the host owns.
@@ -57,7 +55,7 @@ pub struct McastReception {
 }
 
 impl CachedSlave {
-    fn new(master: u32, slot: Slot) -> Self {
+    fn new(master: IfIndex, slot: Slot) -> Self {
         let (refused, announced) = (BTreeSet::new(), BTreeSet::new());
         Self { master, slot, refused, announced, reception: None, place: None }
     }
@@ -71,45 +69,45 @@ impl Registry {
     }
 
     /// The slave behind a host end.
-    pub fn slave(&self, host_end: u32) -> Option<&CachedSlave> {
+    pub fn slave(&self, host_end: IfIndex) -> Option<&CachedSlave> {
         self.slaves.get(&host_end)
     }
 
     /// The host end of the slave at this place.
-    pub fn at(&self, place: Place) -> Option<u32> {
+    pub fn at(&self, place: Place) -> Option<IfIndex> {
         self.places.get(&place).copied()
     }
 
     /// Whether this is the host end of a known slave.
-    pub fn is_host_end(&self, ifindex: u32) -> bool {
+    pub fn is_host_end(&self, ifindex: IfIndex) -> bool {
         self.slaves.contains_key(&ifindex)
     }
 
     /// The host ends of all slaves in a netns.
-    pub fn in_netns(&self, nsid: i32) -> Vec<u32> {
-        let there = self.places.iter().filter(|((id, _), _)| *id == Some(nsid));
+    pub fn in_netns(&self, nsid: NsId) -> Vec<IfIndex> {
+        let there = self.places.iter().filter(|(place, _)| place.netns == Some(nsid));
         there.map(|(_, host_end)| *host_end).collect()
     }
 
     /// The host end of the slave in a slot of a master.
-    pub fn in_slot(&self, master: u32, slot: Slot) -> Option<u32> {
+    pub fn in_slot(&self, master: IfIndex, slot: Slot) -> Option<IfIndex> {
         let its = self.slaves.iter().find(|(_, slave)| (slave.master, slave.slot) == (master, slot));
         its.map(|(host_end, _)| *host_end)
     }
 
     /// The host ends of a master's slaves.
-    pub fn of_master(&self, master: u32) -> Vec<u32> {
+    pub fn of_master(&self, master: IfIndex) -> Vec<IfIndex> {
         let its = self.slaves.iter().filter(|(_, slave)| slave.master == master);
         its.map(|(host_end, _)| *host_end).collect()
     }
 
     /// All host ends, in order.
-    pub fn host_ends(&self) -> Vec<u32> {
+    pub fn host_ends(&self) -> Vec<IfIndex> {
         self.slaves.keys().copied().collect()
     }
 
     /// Adds a slave, or sets where it is now.
-    pub fn set_place(&mut self, host_end: u32, master: u32, slot: Slot, place: Option<Place>) {
+    pub fn set_place(&mut self, host_end: IfIndex, master: IfIndex, slot: Slot, place: Option<Place>) {
         let slave = self.slaves.entry(host_end).or_insert_with(|| CachedSlave::new(master, slot));
         let old = std::mem::replace(&mut slave.place, place);
         // The kernel uses indexes and ids again: another slave may be at the old place by now.
@@ -122,38 +120,38 @@ impl Registry {
     }
 
     /// Removes a slave. Returns the addresses that it had in the table.
-    pub fn remove(&mut self, host_end: u32) -> BTreeSet<Addr> {
+    pub fn remove(&mut self, host_end: IfIndex) -> BTreeSet<Addr> {
         self.routes.remove(&host_end);
         let Some(slave) = self.slaves.remove(&host_end) else { return BTreeSet::new() };
         if let Some(place) = slave.place.filter(|place| self.places.get(place) == Some(&host_end)) {
             self.places.remove(&place);
         }
-        self.groups.remove(&(slave.master, slave.slot.0));
-        self.addresses.remove(&(slave.master, slave.slot.0)).unwrap_or_default()
+        self.groups.remove(&(slave.master, slave.slot));
+        self.addresses.remove(&(slave.master, slave.slot)).unwrap_or_default()
     }
 }
 
 /// Multicast groups.
 impl Registry {
     /// Adds slots to a group, as they are in the table.
-    pub fn add_members(&mut self, master: u32, group: Mac, members: &Members) {
-        for Slot(slot) in members.slots() {
+    pub fn add_members(&mut self, master: IfIndex, group: Mac, members: &Members) {
+        for slot in members.slots() {
             self.groups.entry((master, slot)).or_default().insert(group);
         }
     }
 
     /// Sets the groups that a slot has in the table.
-    pub fn set_groups(&mut self, master: u32, slot: Slot, groups: BTreeSet<Mac>) {
-        self.groups.insert((master, slot.0), groups);
+    pub fn set_groups(&mut self, master: IfIndex, slot: Slot, groups: BTreeSet<Mac>) {
+        self.groups.insert((master, slot), groups);
     }
 
     /// The groups that a slot has in the table.
-    pub fn groups(&self, master: u32, slot: Slot) -> BTreeSet<Mac> {
-        self.groups.get(&(master, slot.0)).cloned().unwrap_or_default()
+    pub fn groups(&self, master: IfIndex, slot: Slot) -> BTreeSet<Mac> {
+        self.groups.get(&(master, slot)).cloned().unwrap_or_default()
     }
 
     /// Sets which multicast a slave receives. Returns whether that changed.
-    pub fn set_reception(&mut self, host_end: u32, reception: McastReception) -> bool {
+    pub fn set_reception(&mut self, host_end: IfIndex, reception: McastReception) -> bool {
         let Some(slave) = self.slaves.get_mut(&host_end) else { return false };
         slave.reception.replace(reception) != Some(reception)
     }
@@ -162,90 +160,90 @@ impl Registry {
 /// Addresses.
 impl Registry {
     /// Adds an address that a slot has in the table.
-    pub fn add_address(&mut self, master: u32, slot: u32, addr: Addr) {
+    pub fn add_address(&mut self, master: IfIndex, slot: Slot, addr: Addr) {
         self.addresses.entry((master, slot)).or_default().insert(addr);
     }
 
     /// Removes an address that a slot had in the table.
-    pub fn remove_address(&mut self, master: u32, slot: u32, addr: Addr) {
+    pub fn remove_address(&mut self, master: IfIndex, slot: Slot, addr: Addr) {
         self.addresses.entry((master, slot)).or_default().remove(&addr);
     }
 
     /// The addresses that a slot has in the table.
-    pub fn addresses(&self, master: u32, slot: Slot) -> BTreeSet<Addr> {
-        self.addresses.get(&(master, slot.0)).cloned().unwrap_or_default()
+    pub fn addresses(&self, master: IfIndex, slot: Slot) -> BTreeSet<Addr> {
+        self.addresses.get(&(master, slot)).cloned().unwrap_or_default()
     }
 
     /// Sets the addresses on a slave's device that another slave or the host owns.
-    pub fn set_refused(&mut self, host_end: u32, refused: BTreeSet<Addr>) {
+    pub fn set_refused(&mut self, host_end: IfIndex, refused: BTreeSet<Addr>) {
         if let Some(slave) = self.slaves.get_mut(&host_end) {
             slave.refused = refused;
         }
     }
 
     /// The host ends of slaves that have this address on their device, but not in the table.
-    pub fn refused(&self, addr: Addr) -> Vec<u32> {
+    pub fn refused(&self, addr: Addr) -> Vec<IfIndex> {
         let waiting = self.slaves.iter().filter(|(_, slave)| slave.refused.contains(&addr));
         waiting.map(|(host_end, _)| *host_end).collect()
     }
 
     /// The host ends of slaves with any such address.
-    pub fn in_conflict(&self) -> Vec<u32> {
+    pub fn in_conflict(&self) -> Vec<IfIndex> {
         let waiting = self.slaves.iter().filter(|(_, slave)| !slave.refused.is_empty());
         waiting.map(|(host_end, _)| *host_end).collect()
     }
 
     /// The slaves of a master with announced addresses: their host ends, and what was announced.
-    pub fn announced(&self, master: u32) -> impl Iterator<Item = (u32, &BTreeSet<(Mac, Addr)>)> {
+    pub fn announced(&self, master: IfIndex) -> impl Iterator<Item = (IfIndex, &BTreeSet<(Mac, Addr)>)> {
         let its = self.slaves.iter().filter(move |(_, slave)| slave.master == master && !slave.announced.is_empty());
         its.map(|(host_end, slave)| (*host_end, &slave.announced))
     }
 
     /// Sets what was announced of a slave.
-    pub fn set_announced(&mut self, host_end: u32, announced: BTreeSet<(Mac, Addr)>) {
+    pub fn set_announced(&mut self, host_end: IfIndex, announced: BTreeSet<(Mac, Addr)>) {
         if let Some(slave) = self.slaves.get_mut(&host_end) {
             slave.announced = announced;
         }
     }
 
     /// Sets what is declared for the slots of a master (`ipvl addr add`).
-    pub fn set_declared(&mut self, master: u32, declared: BTreeMap<u32, BTreeSet<Prefix>>) {
+    pub fn set_declared(&mut self, master: IfIndex, declared: BTreeMap<Slot, BTreeSet<Prefix>>) {
         self.declared.retain(|(other, _), _| *other != master);
         self.declared.extend(declared.into_iter().map(|(slot, prefixes)| ((master, slot), prefixes)));
     }
 
     /// What is declared for one slot.
-    pub fn declared(&self, master: u32, slot: Slot) -> BTreeSet<Prefix> {
-        self.declared.get(&(master, slot.0)).cloned().unwrap_or_default()
+    pub fn declared(&self, master: IfIndex, slot: Slot) -> BTreeSet<Prefix> {
+        self.declared.get(&(master, slot)).cloned().unwrap_or_default()
     }
 }
 
 /// Our routes.
 impl Registry {
     /// Adds a route through a host end.
-    pub fn add_route(&mut self, host_end: u32, route: Route) {
+    pub fn add_route(&mut self, host_end: IfIndex, route: Route) {
         self.routes.entry(host_end).or_default().insert(route);
     }
 
     /// Removes a route that is gone. Returns whether it was known.
-    pub fn remove_route(&mut self, host_end: u32, route: &Route) -> bool {
+    pub fn remove_route(&mut self, host_end: IfIndex, route: &Route) -> bool {
         self.routes.get_mut(&host_end).is_some_and(|routes| routes.remove(route))
     }
 
     /// The routes through a host end.
-    pub fn routes(&self, host_end: u32) -> BTreeSet<Route> {
+    pub fn routes(&self, host_end: IfIndex) -> BTreeSet<Route> {
         self.routes.get(&host_end).cloned().unwrap_or_default()
     }
 
     /// The routes to the slaves of one master, each with its host end.
-    pub fn routes_of(&self, master: u32) -> Vec<(u32, Route)> {
-        let of_master = |host_end: &u32| self.slave(*host_end).is_some_and(|slave| slave.master == master);
+    pub fn routes_of(&self, master: IfIndex) -> Vec<(IfIndex, Route)> {
+        let of_master = |host_end: &IfIndex| self.slave(*host_end).is_some_and(|slave| slave.master == master);
         let its = self.routes.iter().filter(|(host_end, _)| of_master(host_end));
         its.flat_map(|(host_end, routes)| routes.iter().map(|route| (*host_end, *route))).collect()
     }
 
     /// Sets the routes through a host end.
-    pub fn set_routes(&mut self, host_end: u32, routes: BTreeSet<Route>) {
+    pub fn set_routes(&mut self, host_end: IfIndex, routes: BTreeSet<Route>) {
         self.routes.insert(host_end, routes);
     }
 }

@@ -6,12 +6,12 @@ use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::netlink::RouteInfo;
 use crate::slave::routes::{self, Route, Sources, route};
-use ipvl_core::{Addr, OwnerEntry};
+use ipvl_core::{Addr, IfIndex, OwnerEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Agent {
     /// Makes the routes through one host end those that the plan has.
-    pub fn sync_routes(&mut self, host_end: u32, master: u32, plan: &SlavePlan) -> Result<()> {
+    pub fn sync_routes(&mut self, host_end: IfIndex, master: IfIndex, plan: &SlavePlan) -> Result<()> {
         let refused = |addr: Addr| self.registry.refused(addr).contains(&host_end);
         let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !refused(*addr));
         let wanted: BTreeSet<Route> = wanted.collect();
@@ -33,14 +33,14 @@ impl Agent {
     }
 
     /// Adds a route, unless the host has one to that destination already. Returns whether it was added.
-    fn add_route(&self, host_end: u32, fresh: Route, sources: &Sources) -> Result<bool> {
+    fn add_route(&self, host_end: IfIndex, fresh: Route, sources: &Sources) -> Result<bool> {
         let (_, (addr, _)) = fresh;
         let source = sources.toward(addr);
         Ok(!self.is_of_another_master(host_end, addr)? && self.netlink.add_route(&route(host_end, fresh, source))?)
     }
 
     /// Whether a slave of another master owns the address.
-    fn is_of_another_master(&self, host_end: u32, addr: Addr) -> Result<bool> {
+    fn is_of_another_master(&self, host_end: IfIndex, addr: Addr) -> Result<bool> {
         let own = self.registry.slave(host_end).map(|slave| slave.master);
         for port in self.ports.values().filter(|port| Some(port.master) != own) {
             if port.maps.owner(addr)?.is_some_and(|entry| entry.slot != OwnerEntry::HOST) {
@@ -54,8 +54,8 @@ impl Agent {
     /// address, which it does not report, and routes that must have another source address now.
     pub fn sync_route_sources(&mut self) -> Result<()> {
         let all = self.netlink.routes_of_protocol(routes::PROTOCOL)?;
-        let present: BTreeMap<(u32, Route), RouteInfo> = all.into_iter().map(|info| (key(&info), info)).collect();
-        let masters: Vec<u32> = self.ports.keys().copied().collect();
+        let present: BTreeMap<(IfIndex, Route), RouteInfo> = all.into_iter().map(|info| (key(&info), info)).collect();
+        let masters: Vec<IfIndex> = self.ports.keys().copied().collect();
         for master in masters {
             let sources = Sources::read(&self.netlink, master)?;
             for (host_end, route) in self.registry.routes_of(master) {
@@ -73,6 +73,6 @@ impl Agent {
     }
 }
 
-fn key(info: &RouteInfo) -> (u32, Route) {
+fn key(info: &RouteInfo) -> (IfIndex, Route) {
     (info.oif, (info.table, (info.dst, info.prefix_len)))
 }

@@ -2,17 +2,17 @@
 
 use super::groups::reception;
 use super::plan::{DesiredSlave, DeviceChange, HostEndChange, ObservedSlave, SlavePlan, plan_slave};
-use super::registry::Place;
 use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{AddrGenMode, LinkChange, LinkInfo, Netlink};
 use crate::kernel::netns;
+use crate::place::Place;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, is_tap, place_of};
 use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{Mac, Slot, State};
+use ipvl_core::{IfIndex, Mac, Slot, State};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
@@ -20,14 +20,14 @@ const LINK_LOCAL_LEN: u8 = 64;
 
 impl Agent {
     /// Reads a slave, compares it with what it should be, and changes what differs.
-    pub fn sync_slave(&mut self, host_end: u32) -> Result<()> {
+    pub fn sync_slave(&mut self, host_end: IfIndex) -> Result<()> {
         let master = self.registry.slave(host_end).map(|slave| slave.master);
         let port = master.and_then(|master| self.ports.get(&master)).map(|port| port.maps.port()).transpose()?;
         self.sync_slave_after(host_end, port.map_or(0, |port| port.mtu))
     }
 
     /// The same after a change of its master. `old_mtu` is the MTU that the master had before.
-    pub fn sync_slave_after(&mut self, host_end: u32, old_mtu: u32) -> Result<()> {
+    pub fn sync_slave_after(&mut self, host_end: IfIndex, old_mtu: u32) -> Result<()> {
         let Some(link) = self.netlink.link(host_end, None)? else { return self.host_end_missing(host_end) };
         self.missing.found(host_end);
         let Some((master, slot)) = self.identify(&link)? else {
@@ -55,7 +55,7 @@ impl Agent {
 
     /// A host end was not found. The event about it may be unread: if the host end is a tap device that only left this
     /// netns, reading that event brings it back.
-    fn host_end_missing(&mut self, host_end: u32) -> Result<()> {
+    fn host_end_missing(&mut self, host_end: IfIndex) -> Result<()> {
         if self.registry.is_host_end(host_end) && self.missing.is_gone(host_end) {
             return self.forget(host_end);
         }
@@ -63,7 +63,7 @@ impl Agent {
     }
 
     /// The slave's master and slot, once its entry is in the table: then it is complete.
-    fn identify(&mut self, link: &LinkInfo) -> Result<Option<(u32, Slot)>> {
+    fn identify(&mut self, link: &LinkInfo) -> Result<Option<(IfIndex, Slot)>> {
         let Some(described) = HostEnd::of(link) else { return Ok(None) };
         if !self.ports.contains_key(&described.master) {
             let Some(port) = Port::find(&self.netlink, described.master)? else { return Ok(None) };
@@ -75,8 +75,8 @@ impl Agent {
         Ok(entered.then_some((described.master, described.slot)))
     }
 
-    fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, (nsid, ifindex): Place) -> Result<ObservedSlave> {
-        let addresses = self.netlink.addresses(Some(ifindex), nsid)?;
+    fn observe(&self, host_end: &LinkInfo, slave: &LinkInfo, place: Place) -> Result<ObservedSlave> {
+        let addresses = self.netlink.addresses(Some(place.ifindex), place.netns)?;
         let tap = is_tap(host_end);
         Ok(ObservedSlave {
             // A tap device has a carrier while a process has it open.
@@ -85,7 +85,7 @@ impl Agent {
             has_ipv6: slave.has_ipv6,
             mtu: slave.mtu,
             mac: slave.mac.unwrap_or(Mac([0; 6])),
-            local: nsid.is_none(),
+            local: place.netns.is_none(),
             tap,
             settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
             addrs: addresses.into_iter().map(|info| info.addr).collect(),
@@ -97,7 +97,7 @@ impl Agent {
         })
     }
 
-    fn desired(&self, master: u32, slot: Slot, old_mtu: u32) -> Result<Option<DesiredSlave>> {
+    fn desired(&self, master: IfIndex, slot: Slot, old_mtu: u32) -> Result<Option<DesiredSlave>> {
         let maps = &self.ports[&master].maps;
         let (port, slave) = (maps.port()?, maps.slave(slot)?);
         let link = self.netlink.link(master, None)?;
@@ -109,7 +109,14 @@ impl Agent {
 
     /// A slave goes down in the table before its device does, and comes up there after it: so all that the table has
     /// delivered to the device arrives.
-    fn carry_out(&mut self, link: &LinkInfo, place: Place, master: u32, slot: Slot, plan: &SlavePlan) -> Result<()> {
+    fn carry_out(
+        &mut self,
+        link: &LinkInfo,
+        place: Place,
+        master: IfIndex,
+        slot: Slot,
+        plan: &SlavePlan,
+    ) -> Result<()> {
         let host_end = link.ifindex;
         let goes_down = plan.host_end.up == Some(false);
         if goes_down {
@@ -128,7 +135,7 @@ impl Agent {
     }
 
     /// Writes what the agent decides about; a command may have changed the rest meanwhile.
-    fn write_slave(&mut self, master: u32, slot: Slot, plan: &SlavePlan) -> Result<()> {
+    fn write_slave(&mut self, master: IfIndex, slot: Slot, plan: &SlavePlan) -> Result<()> {
         let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
         let now = port.maps.slave(slot)?;
@@ -140,12 +147,12 @@ impl Agent {
         port.maps.set_slave(slot, now.with_state(State { all_groups, ..slave.state() }))
     }
 
-    fn change_host_end(&mut self, host_end: u32, change: &HostEndChange) -> Result<()> {
+    fn change_host_end(&mut self, host_end: IfIndex, change: &HostEndChange) -> Result<()> {
         if *change == HostEndChange::default() {
             return Ok(());
         }
         let HostEndChange { upper, up, mac, mtu } = *change;
-        if upper.or(up.map(u32::from)).is_some() {
+        if upper.is_some() || up.is_some() {
             // The kernel removes a link's routes when it goes down, and when it enters a VRF, for which it goes down and
             // up.
             self.registry.set_routes(host_end, BTreeSet::new());
@@ -156,8 +163,8 @@ impl Agent {
         self.netlink.set_link(host_end, &LinkChange { up, mac, mtu, ..LinkChange::default() })
     }
 
-    fn change_device(&mut self, (nsid, ifindex): Place, change: &DeviceChange) -> Result<()> {
-        let Some(nsid) = nsid else { return change_device_here(&self.netlink, ifindex, change) };
+    fn change_device(&mut self, Place { netns, ifindex }: Place, change: &DeviceChange) -> Result<()> {
+        let Some(nsid) = netns else { return change_device_here(&self.netlink, ifindex, change) };
         match self.finder.find(&self.netlink, nsid)? {
             Some(netns) => netns::within(netns, || change_device_here(&Netlink::open()?, ifindex, change))?,
             None => Err(unreachable_netns(nsid)),
@@ -165,7 +172,7 @@ impl Agent {
     }
 
     /// A slave is gone: takes it out of the tables and out of the cache.
-    fn forget(&mut self, host_end: u32) -> Result<()> {
+    fn forget(&mut self, host_end: IfIndex) -> Result<()> {
         let Some(slave) = self.registry.slave(host_end).cloned() else { return Ok(()) };
         let lock = Lock::acquire(LOCK_WAIT);
         if lock.is_err() {
@@ -187,7 +194,7 @@ impl Agent {
     }
 }
 
-fn change_device_here(netlink: &Netlink, ifindex: u32, change: &DeviceChange) -> Result<()> {
+fn change_device_here(netlink: &Netlink, ifindex: IfIndex, change: &DeviceChange) -> Result<()> {
     let DeviceChange { noarp, mtu, mac, add, token, remove } = *change;
     let addr_gen_mode = add.or(remove).map(|_| AddrGenMode::None);
     netlink.set_link(ifindex, &LinkChange { noarp, mtu, mac, ..LinkChange::default() })?;

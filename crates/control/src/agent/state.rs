@@ -13,6 +13,7 @@ use crate::kernel::netlink::{Events, Netlink};
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
 use crate::slave::routes::PROTOCOL;
+use ipvl_core::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 
@@ -35,7 +36,7 @@ pub struct Agent {
     /// Requests that are not answered yet.
     pub requests: Vec<Request>,
     /// By master.
-    pub ports: BTreeMap<u32, Port>,
+    pub ports: BTreeMap<IfIndex, Port>,
     /// What was last read and written.
     pub registry: Registry,
     /// What must be read again.
@@ -43,7 +44,7 @@ pub struct Agent {
     /// Links that were not found, and are looked for once more.
     pub missing: Missing,
     /// Host ends that are in no table: a command is making them, or was killed while it did.
-    pub incomplete: BTreeSet<u32>,
+    pub incomplete: BTreeSet<IfIndex>,
     /// Masters in another netns, which may return.
     pub departed: DepartedMasters,
     /// Whether the last wait ended without an event.

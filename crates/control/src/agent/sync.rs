@@ -8,7 +8,7 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::groups::sync_master as sync_master_groups;
 use crate::slave::routes::PROTOCOL;
 use crate::slave::tidy;
-use ipvl_core::Origin;
+use ipvl_core::{IfIndex, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Agent {
@@ -44,7 +44,7 @@ impl Agent {
     }
 
     /// Syncs the slaves behind these host ends. Returns the errors, by host end.
-    pub fn sync_slaves(&mut self, host_ends: &BTreeSet<u32>) -> BTreeMap<u32, Error> {
+    pub fn sync_slaves(&mut self, host_ends: &BTreeSet<IfIndex>) -> BTreeMap<IfIndex, Error> {
         let mut failures = BTreeMap::new();
         for host_end in host_ends {
             self.dirty.host_ends.remove(host_end);

@@ -5,13 +5,14 @@ use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::kernel::netns;
+use crate::place::NsId;
 use crate::port::hook::Hook;
 use crate::port::host_end::is_tap;
 use crate::port::object::SLAVE_XMIT;
 use crate::port::sysctl;
 use crate::slave::find::unreachable_netns;
 use crate::slave::tap;
-use ipvl_core::Slot;
+use ipvl_core::{IfIndex, Slot};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
@@ -35,7 +36,7 @@ impl Agent {
 
     /// The kernel set it down when it left. It stays down: in another netns its frames would have gone out by the devices
     /// there.
-    fn bring_back(&mut self, nsid: i32, ifindex: u32) -> Result<()> {
+    fn bring_back(&mut self, nsid: NsId, ifindex: IfIndex) -> Result<()> {
         let there = self.finder.find(&self.netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid))?;
         let here = netns::own()?;
         let home = LinkChange { netns: Some(here.as_fd()), ..LinkChange::default() };
@@ -44,7 +45,7 @@ impl Agent {
 
     /// Restores what a tap device may have lost in another netns: the program, if it was attached as a filter, and the
     /// settings that a new tap device gets.
-    pub fn restore_tap(&self, link: &LinkInfo, master: u32, slot: Slot) -> Result<()> {
+    pub fn restore_tap(&self, link: &LinkInfo, master: IfIndex, slot: Slot) -> Result<()> {
         let Some(port) = self.ports.get(&master).filter(|_| is_tap(link)) else { return Ok(()) };
         if Hook::find(&self.netlink, link.ifindex, SLAVE_XMIT)?.is_none() {
             port.attach(&self.netlink, port.hook, link)?;

@@ -6,12 +6,13 @@ use crate::kernel::finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::model::{Backend, Kind};
+use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of};
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Options, Origin, OwnerEntry};
+use ipvl_core::{Addr, IfIndex, Options, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `IFA_F_PERMANENT`: the address comes neither from DHCP nor from a router advertisement.
@@ -23,11 +24,11 @@ pub struct ActualState {
     /// The slaves of all masters in this netns.
     pub slaves: Vec<ActualLink>,
     /// Ifindex and MTU of the masters, by the names that the files use.
-    pub masters: BTreeMap<String, (u32, u32)>,
+    pub masters: BTreeMap<String, (IfIndex, u32)>,
     /// The names of all namespaces under `/run/netns`.
     pub netns: BTreeSet<String>,
     /// By master and prefix: the host end of the slave that owns it; none if the host owns it.
-    pub owners: BTreeMap<(u32, Addr, u8), Option<u32>>,
+    pub owners: BTreeMap<(IfIndex, Addr, u8), Option<IfIndex>>,
 }
 
 /// A slave that exists.
@@ -46,9 +47,9 @@ pub struct ActualLink {
     /// The kind of pair; none for a tap device.
     pub backend: Option<Backend>,
     /// The master's ifindex and name.
-    pub master: (u32, String),
+    pub master: (IfIndex, String),
     /// The host end's ifindex and name.
-    pub host_end: (u32, String),
+    pub host_end: (IfIndex, String),
     /// Mode, flag, guard and so on.
     pub options: Options,
     /// In bytes.
@@ -77,10 +78,10 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
             actual.masters.insert(link.spec.master.clone(), (master.ifindex, master.mtu));
         }
     }
-    let mut declared: HashMap<u32, BTreeSet<(Addr, u8)>> = HashMap::new();
+    let mut declared: HashMap<IfIndex, BTreeSet<(Addr, u8)>> = HashMap::new();
     for port in Port::all(&netlink)? {
-        let slots: HashMap<u32, u32> =
-            port.maps.slots()?.into_iter().map(|(host_end, slot)| (slot.0, host_end)).collect();
+        let slots: HashMap<Slot, IfIndex> =
+            port.maps.slots()?.into_iter().map(|(host_end, slot)| (slot, host_end)).collect();
         for (addr, bits, entry) in port.maps.owned()? {
             let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, family_len(addr, bits)));
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
@@ -106,7 +107,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
     let device = readable_peer(netlink, host_end);
     Ok(ActualLink {
         owner: owner_of(host_end).map(str::to_owned),
-        name: (device.ifindex != 0).then(|| device.name.clone()),
+        name: (device.ifindex != IfIndex::NONE).then(|| device.name.clone()),
         local: host_end.link_netnsid.is_none(),
         netns: None,
         kind: if is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
@@ -121,8 +122,8 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
     })
 }
 
-fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<i32>) -> Result<BTreeSet<(Addr, u8)>> {
-    if device.ifindex == 0 {
+fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result<BTreeSet<(Addr, u8)>> {
+    if device.ifindex == IfIndex::NONE {
         return Ok(BTreeSet::new());
     }
     let all = netlink.addresses(Some(device.ifindex), nsid)?.into_iter();

@@ -12,7 +12,7 @@ use crate::slave::declare::{declare, withdraw};
 use crate::slave::find;
 use crate::slave::remove::delete_all;
 use crate::slave::set;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 use std::collections::BTreeSet;
 
 /// Does what the plan says, and calls `progress` with the number of slaves that are done. New slaves are made all or none.
@@ -103,7 +103,7 @@ fn change(difference: &Difference) -> Result<()> {
     add_addresses(*host_end, name, &difference.addresses.add)
 }
 
-fn add_addresses(host_end: u32, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {
+fn add_addresses(host_end: IfIndex, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {
     on_device(host_end, name, addresses.clone(), |netlink, ifindex, (addr, len)| {
         netlink.add_address(ifindex, addr, len, device::flags(addr))
     })
@@ -111,10 +111,10 @@ fn add_addresses(host_end: u32, name: &str, addresses: &BTreeSet<(Addr, u8)>) ->
 
 /// Does something for each address in the slave's netns, and has the agent sync the slave.
 fn on_device(
-    host_end: u32,
+    host_end: IfIndex,
     name: &str,
     addresses: BTreeSet<(Addr, u8)>,
-    work: impl Fn(&Netlink, u32, (Addr, u8)) -> Result<()> + Send + Sync,
+    work: impl Fn(&Netlink, IfIndex, (Addr, u8)) -> Result<()> + Send + Sync,
 ) -> Result<()> {
     if addresses.is_empty() {
         return Ok(());

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel::netlink::{LinkChange, Netlink};
 use crate::kernel::sys;
+use ipvl_core::IfIndex;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 const NAMED: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
-const LOOPBACK: u32 = 1;
 
 /// Makes a network namespace, with its loopback device up.
 pub fn make(name: &str) -> Result<()> {
@@ -21,7 +21,7 @@ pub fn make(name: &str) -> Result<()> {
     let work = || {
         sys::enter_new_netns()?;
         mount_bind(OWN, &path)?;
-        io::Result::Ok(Netlink::open().and_then(|netlink| netlink.set_link(LOOPBACK, &up())))
+        io::Result::Ok(Netlink::open().and_then(|netlink| netlink.set_link(IfIndex::LOOPBACK, &up())))
     };
     let done = std::thread::scope(|scope| scope.spawn(work).join());
     let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed("make", name)).flatten();

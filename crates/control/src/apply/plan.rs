@@ -4,7 +4,7 @@ use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
 use super::desired::{DesiredLink, DesiredState, OWNER, full_len};
 use crate::model::{Change, Kind, NetnsRef};
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must be done.
@@ -175,7 +175,7 @@ impl AddrDiff {
 
 /// An address cannot be used while another slave or the host owns it, unless the plan takes it from that slave.
 fn check_addresses(desired: &DesiredState, actual: &ActualState, plan: &Plan) -> Result<(), ConfigError> {
-    let steps_by_host_end: BTreeMap<u32, &Step> =
+    let steps_by_host_end: BTreeMap<IfIndex, &Step> =
         plan.steps.iter().filter_map(|step| Some((step.host_end()?, step))).collect();
     for link in &desired.links {
         let Some((master, _)) = actual.masters.get(&link.spec.master) else { continue };
@@ -203,7 +203,7 @@ impl DesiredLink {
 }
 
 impl ActualState {
-    fn name_of(&self, host_end: Option<u32>) -> String {
+    fn name_of(&self, host_end: Option<IfIndex>) -> String {
         let Some(host_end) = host_end else { return "the host".to_owned() };
         let slave = self.slaves.iter().find(|slave| slave.host_end.0 == host_end);
         slave.map_or_else(|| format!("link {host_end}"), |slave| slave.called().to_owned())
@@ -218,7 +218,7 @@ impl ActualLink {
 }
 
 impl Step {
-    fn host_end(&self) -> Option<u32> {
+    fn host_end(&self) -> Option<IfIndex> {
         match self {
             Self::Delete(slave) => Some(slave.host_end.0),
             Self::Change(difference) => Some(difference.was.host_end.0),

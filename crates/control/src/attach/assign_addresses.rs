@@ -21,7 +21,7 @@ pub fn assign_addresses(wanted: &Attachment) -> Result<Attached> {
     let none = || refused("give addresses to", &wanted.owner, Refusal::NoSlave);
     let link = owned(&netlink, |owner| owner == wanted.owner)?.pop().ok_or_else(none)?;
     reserve(&netlink, &link, &wanted.addresses)?;
-    let (_, ifindex) = place_of(&link).ok_or_else(none)?;
+    let ifindex = place_of(&link).ok_or_else(none)?.ifindex;
     device::assign(wanted, ifindex)?;
     agent_client::sync(&[link.ifindex])?;
     describe(&netlink, &link, &mut PortCache::new())?.ok_or_else(none)

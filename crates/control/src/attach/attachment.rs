@@ -3,9 +3,10 @@
 use crate::error::{Error, Result, refused};
 use crate::kernel::netlink::SlaveRoute;
 use crate::model::LinkSpec;
+use crate::place::NsId;
 use crate::port::host_end::check_owner;
 use crate::refusal::Refusal;
-use ipvl_core::{Addr, Mac, Mode};
+use ipvl_core::{Addr, IfIndex, Mac, Mode};
 
 /// A slave as an engine wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +33,13 @@ pub struct Attached {
     /// The slave's name in its own netns; none if that cannot be read.
     pub name: Option<String>,
     /// The slave's ifindex in its own netns.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// The id that the slave's netns has in the master's; none while both are in one netns.
-    pub netnsid: Option<i32>,
+    pub netnsid: Option<NsId>,
     /// The master's name; none if the master has left this netns.
     pub master: Option<String>,
     /// The host end's ifindex and name.
-    pub host_end: (u32, String),
+    pub host_end: (IfIndex, String),
     /// The MAC address of slave and master.
     pub mac: Mac,
     /// In bytes.

@@ -11,7 +11,7 @@ use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
 use crate::slave::Adding;
 use crate::slave::{agent_client, tidy};
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 use std::collections::BTreeSet;
 use std::slice;
 
@@ -33,7 +33,7 @@ pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<
     if let Some(link) = owned(&adding.netlink, |owner| asked.contains(owner))?.first() {
         return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));
     }
-    let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<u32>>>();
+    let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<IfIndex>>>();
     if made.is_err() {
         adding.undo();
     }
@@ -48,14 +48,14 @@ pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<
 }
 
 /// Creates a slave that is in the table with its addresses. Returns its host end.
-fn create(adding: &mut Adding, wanted: &Attachment) -> Result<u32> {
+fn create(adding: &mut Adding, wanted: &Attachment) -> Result<IfIndex> {
     adding.add(&wanted.spec, Some(&wanted.owner))?;
     reserve(adding, &wanted.addresses)
 }
 
 /// Gives the addresses to the slave that was just created. Returns its host end. If an address is in use, slaves that no
 /// longer exist are removed from the tables, and it is tried once more.
-fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<IfIndex> {
     let result = try_reserve(adding, addresses);
     match result {
         Err(error) if error.errno() == Some(libc::EADDRINUSE) => {
@@ -66,17 +66,17 @@ fn reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
     }
 }
 
-fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<u32> {
+fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<IfIndex> {
     let Adding { netlink, ports, added, .. } = adding;
-    let Some(slave) = added.last() else { return Ok(0) };
-    let Some(port) = ports.get_mut(&slave.master) else { return Ok(0) };
+    let Some(slave) = added.last() else { return Ok(IfIndex::NONE) };
+    let Some(port) = ports.get_mut(&slave.master) else { return Ok(IfIndex::NONE) };
     claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
 }
 
 /// Assigns what the engine wants assigned, and has the agent sync the slaves.
 fn make_ready(
     netlink: &Netlink,
-    host_ends: &[u32],
+    host_ends: &[IfIndex],
     wanted: &[Attachment],
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Attached>> {
@@ -97,8 +97,8 @@ fn make_ready(
     Ok(ready)
 }
 
-fn assign(netlink: &Netlink, host_end: u32, wanted: &Attachment) -> Result<()> {
+fn assign(netlink: &Netlink, host_end: IfIndex, wanted: &Attachment) -> Result<()> {
     let link = netlink.link(host_end, None)?.ok_or_else(|| wanted.gone())?;
-    let (_, ifindex) = place_of(&link).ok_or_else(|| wanted.gone())?;
+    let ifindex = place_of(&link).ok_or_else(|| wanted.gone())?.ifindex;
     device::assign(wanted, ifindex)
 }

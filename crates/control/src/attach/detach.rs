@@ -7,13 +7,14 @@ use crate::kernel::netlink::{LinkChange, Netlink};
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, check_owner, with_owner, without_owner};
 use crate::slave::remove::{Removal, remove};
+use ipvl_core::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Removes the slave of an owner, wherever it is. Returns false if the owner has none.
 pub fn detach(owner: &str) -> Result<bool> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    let mut removals: BTreeMap<u32, Removal> = BTreeMap::new();
+    let mut removals: BTreeMap<IfIndex, Removal> = BTreeMap::new();
     let host_ends = owned(&netlink, |other| other == owner)?;
     for link in &host_ends {
         let Some(HostEnd { master, slot }) = HostEnd::of(link) else { continue };

@@ -7,13 +7,13 @@ use crate::kernel::netns;
 use crate::model::NetnsRef;
 use crate::port::sysctl;
 use crate::refusal::Refusal;
-use ipvl_core::{Addr, Mac};
+use ipvl_core::{Addr, IfIndex, Mac};
 
 /// A device as it is seen in its netns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Its ifindex there.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// Its MAC address, if it has one of six bytes.
     pub mac: Option<Mac>,
     /// In bytes.
@@ -55,7 +55,7 @@ fn device_here(name: &str) -> Result<Option<Device>> {
 
 /// Limits what a device sends. On a slave's device that limits what the slave sends; on its host end it limits what the
 /// slave receives, once the agent has synced the slave.
-pub fn limit(netns: Option<&NetnsRef>, ifindex: u32, limit: Limit) -> Result<()> {
+pub fn limit(netns: Option<&NetnsRef>, ifindex: IfIndex, limit: Limit) -> Result<()> {
     let work = || Netlink::open()?.set_limit(ifindex, limit);
     match netns {
         Some(netns) => netns::within(netns::open(netns)?, work)?,
@@ -64,7 +64,7 @@ pub fn limit(netns: Option<&NetnsRef>, ifindex: u32, limit: Limit) -> Result<()>
 }
 
 /// Puts addresses and routes of the attachment on the device, in the netns in which it was created, and sets it up.
-pub fn assign(wanted: &Attachment, ifindex: u32) -> Result<()> {
+pub fn assign(wanted: &Attachment, ifindex: IfIndex) -> Result<()> {
     let work = || assign_here(&Netlink::open()?, wanted, ifindex);
     match &wanted.spec.netns {
         Some(netns) => netns::within(netns::open(netns)?, work)?,
@@ -72,7 +72,7 @@ pub fn assign(wanted: &Attachment, ifindex: u32) -> Result<()> {
     }
 }
 
-fn assign_here(netlink: &Netlink, wanted: &Attachment, ifindex: u32) -> Result<()> {
+fn assign_here(netlink: &Netlink, wanted: &Attachment, ifindex: IfIndex) -> Result<()> {
     let gone = || refused("assign addresses to", &wanted.owner, Refusal::NoSlave);
     let name = netlink.link(ifindex, None)?.ok_or_else(gone)?.name;
     sysctl::prepare_slave(&name, wanted.addresses.iter().any(|(addr, _)| addr.as_v4().is_none()))?;

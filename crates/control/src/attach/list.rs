@@ -7,15 +7,15 @@ use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
 use crate::slave::find::peer_of;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Mac};
+use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// What each slot of a port owns.
-type Owned = BTreeMap<u32, Vec<(Addr, u8)>>;
+type Owned = BTreeMap<Slot, Vec<(Addr, u8)>>;
 
 /// Ports that were read already, by master: with the master's name, and what its slaves own.
-pub type PortCache = BTreeMap<u32, (Port, Option<String>, Owned)>;
+pub type PortCache = BTreeMap<IfIndex, (Port, Option<String>, Owned)>;
 
 /// The slaves with an owner that begins with `owner_prefix`.
 pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
@@ -51,7 +51,7 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
     let device = peer_of(netlink, host_end).ok().flatten();
     Ok(Some(Attached {
         owner: owner_of(host_end).unwrap_or_default().to_owned(),
-        ifindex: device.as_ref().map_or(0, |device| device.ifindex),
+        ifindex: device.as_ref().map_or(IfIndex::NONE, |device| device.ifindex),
         netnsid: host_end.link_netnsid,
         mtu: device.as_ref().map_or(host_end.mtu, |device| device.mtu),
         name: device.map(|device| device.name),
@@ -59,7 +59,7 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
         host_end: (host_end.ifindex, host_end.name.clone()),
         mac: host_end.mac.unwrap_or(Mac([0; 6])),
         mode: port.maps.slave(slot)?.mode(),
-        addresses: owned.get(&slot.0).cloned().unwrap_or_default(),
+        addresses: owned.get(&slot).cloned().unwrap_or_default(),
     }))
 }
 

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::sys::retry;
+use ipvl_core::IfIndex;
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
@@ -55,22 +56,29 @@ const MAX_PROGRAMS: usize = 64;
 const MAX_MAPS: usize = 64;
 
 /// Attaches `program` to the device, behind those that are attached already.
-pub fn prog_attach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<()> {
+pub fn prog_attach(ifindex: IfIndex, program: impl AsFd, at: AttachType) -> Result<()> {
     let prog = raw(&program);
-    let attr = AttachAttr { ifindex, prog, at: at as u32, ..AttachAttr::new_zeroed() };
+    let attr = AttachAttr { ifindex: ifindex.0, prog, at: at as u32, ..AttachAttr::new_zeroed() };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
 }
 
 /// Replaces `old` by `program`: each packet meets exactly one of them.
-pub fn prog_replace(ifindex: u32, program: impl AsFd, old: impl AsFd, at: AttachType) -> Result<()> {
+pub fn prog_replace(ifindex: IfIndex, program: impl AsFd, old: impl AsFd, at: AttachType) -> Result<()> {
     let (prog, replace) = (raw(&program), raw(&old));
-    let attr = AttachAttr { ifindex, prog, at: at as u32, flags: BPF_F_REPLACE, replace, ..AttachAttr::new_zeroed() };
+    let attr = AttachAttr {
+        ifindex: ifindex.0,
+        prog,
+        at: at as u32,
+        flags: BPF_F_REPLACE,
+        replace,
+        ..AttachAttr::new_zeroed()
+    };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("replace the program on", device(ifindex)))
 }
 
 /// Detaches `program` from the device; false if it is not attached.
-pub fn prog_detach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<bool> {
-    let attr = AttachAttr { ifindex, prog: raw(&program), at: at as u32, ..AttachAttr::new_zeroed() };
+pub fn prog_detach(ifindex: IfIndex, program: impl AsFd, at: AttachType) -> Result<bool> {
+    let attr = AttachAttr { ifindex: ifindex.0, prog: raw(&program), at: at as u32, ..AttachAttr::new_zeroed() };
     match bpf(BPF_PROG_DETACH, &attr).map_err(failed("detach a program from", device(ifindex))) {
         Err(error) if error.is_gone() => Ok(false),
         other => other.map(|_| true),
@@ -78,9 +86,9 @@ pub fn prog_detach(ifindex: u32, program: impl AsFd, at: AttachType) -> Result<b
 }
 
 /// The ids of the programs on the device, in the order in which they run; none if the device is gone.
-pub fn prog_query(ifindex: u32, at: AttachType) -> Result<Vec<u32>> {
+pub fn prog_query(ifindex: IfIndex, at: AttachType) -> Result<Vec<u32>> {
     let mut ids = [0_u32; MAX_PROGRAMS];
-    let mut attr = QueryAttr { ifindex, at: at as u32, ..QueryAttr::new_zeroed() };
+    let mut attr = QueryAttr { ifindex: ifindex.0, at: at as u32, ..QueryAttr::new_zeroed() };
     (attr.ids, attr.count) = (address(ids.as_mut_slice()), ids.len() as u32);
     // SAFETY: `ids` lives past the call, is writable, and has the room that `count` says.
     let result = unsafe { bpf_mut(BPF_PROG_QUERY, &mut attr) };
@@ -260,7 +268,7 @@ fn failed(op: &'static str, object: String) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Bpf { op, object, source }
 }
 
-fn device(ifindex: u32) -> String {
+fn device(ifindex: IfIndex) -> String {
     format!("link {ifindex}")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::kernel::bpf;
-use ipvl_core::{Addr, RouteAnswer, RouteLookup};
+use ipvl_core::{Addr, IfIndex, RouteAnswer, RouteLookup};
 
 /// What the kernel answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct FibAnswer {
     /// What the routing table says.
     pub route: RouteAnswer,
     /// The link that the route leads out of.
-    pub oif: u32,
+    pub oif: IfIndex,
     /// The next hop: a gateway, or the destination itself.
     pub next_hop: Addr,
     /// The MTU in bytes, if the packet exceeds it.
@@ -31,7 +31,7 @@ const PARAMS: usize = 64;
 const HEADER: usize = 14;
 
 /// Asks about a packet that the device `input` has received.
-pub fn look_up(key: &RouteLookup, input: u32) -> Result<FibAnswer> {
+pub fn look_up(key: &RouteLookup, input: IfIndex) -> Result<FibAnswer> {
     let mut frame = [0; HEADER + PARAMS];
     frame[HEADER..].copy_from_slice(&params(key, input));
     let code = bpf::prog_test_run(bpf::prog_load(&program())?, &mut frame)?;
@@ -39,7 +39,7 @@ pub fn look_up(key: &RouteLookup, input: u32) -> Result<FibAnswer> {
     let word = |at: usize| u32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
     Ok(FibAnswer {
         route: route_answer(code),
-        oif: word(IFINDEX),
+        oif: IfIndex(word(IFINDEX)),
         next_hop: next_hop(answer),
         mtu: u16::from_ne_bytes([answer[TOT_LEN], answer[TOT_LEN + 1]]),
     })
@@ -60,12 +60,12 @@ fn route_answer(result: u32) -> RouteAnswer {
 }
 
 /// As the program at the host ends fills them.
-fn params(key: &RouteLookup, input: u32) -> [u8; PARAMS] {
+fn params(key: &RouteLookup, input: IfIndex) -> [u8; PARAMS] {
     let mut params = [0; PARAMS];
     let mut put = |at: usize, bytes: &[u8]| params[at..at + bytes.len()].copy_from_slice(bytes);
     put(PROTOCOL, &[key.protocol]);
     put(TOT_LEN, &key.len.to_ne_bytes());
-    put(IFINDEX, &input.to_ne_bytes());
+    put(IFINDEX, &input.0.to_ne_bytes());
     match (key.src.as_v4(), key.dst.as_v4()) {
         (Some(src), Some(dst)) => {
             put(FAMILY, &[libc::AF_INET as u8]);

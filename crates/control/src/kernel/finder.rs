@@ -5,6 +5,7 @@
 use crate::error::Result;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{NAMED, OWN};
+use crate::place::NsId;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -25,14 +26,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Finds a descriptor for the namespace with a given id. Remembers where it found one, and for a moment that it found none.
 #[derive(Debug, Default)]
 pub struct Finder {
-    hints: HashMap<i32, NetnsPath>,
-    missed: HashMap<i32, Instant>,
+    hints: HashMap<NsId, NetnsPath>,
+    missed: HashMap<NsId, Instant>,
 }
 
 impl Finder {
     /// A descriptor for the namespace that has the id `nsid` in the netns of `netlink`; none if no process, mount or
     /// descriptor that is visible here leads to it.
-    pub fn find(&mut self, netlink: &Netlink, nsid: i32) -> Result<Option<OwnedFd>> {
+    pub fn find(&mut self, netlink: &Netlink, nsid: NsId) -> Result<Option<OwnedFd>> {
         if self.missed.get(&nsid).is_some_and(|when| when.elapsed() < RETRY_AFTER) {
             return Ok(None);
         }
@@ -50,7 +51,7 @@ impl Finder {
     }
 
     /// The id may mean another namespace from now on.
-    pub fn forget(&mut self, nsid: i32) {
+    pub fn forget(&mut self, nsid: NsId) {
         self.hints.remove(&nsid);
         self.missed.remove(&nsid);
     }
@@ -62,7 +63,7 @@ impl Finder {
 }
 
 /// The name under `/run/netns` of the namespace that has the id `nsid` in the netns of `netlink`, if it has one.
-pub fn name_of(netlink: &Netlink, nsid: i32) -> Option<String> {
+pub fn name_of(netlink: &Netlink, nsid: NsId) -> Option<String> {
     let open = |entry: &fs::DirEntry| open(&NetnsPath::Link(entry.path()));
     let matching = |entry: &fs::DirEntry| open(entry).is_some_and(|fd| has_id(netlink, nsid, &fd));
     let entry = fs::read_dir(NAMED).ok()?.flatten().find(matching)?;
@@ -120,7 +121,7 @@ fn search(matches: impl Fn(&OwnedFd) -> bool) -> Option<(NetnsPath, OwnedFd)> {
     None
 }
 
-fn has_id(netlink: &Netlink, nsid: i32, netns: &OwnedFd) -> bool {
+fn has_id(netlink: &Netlink, nsid: NsId, netns: &OwnedFd) -> bool {
     netlink.nsid_of_fd(netns).is_ok_and(|id| id == Some(nsid))
 }
 

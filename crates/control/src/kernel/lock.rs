@@ -56,6 +56,6 @@ fn await_release(mut stream: UnixStream, deadline: Instant) -> Result<()> {
 }
 
 fn still_held(stream: &UnixStream) -> Result<Error> {
-    let (pid, uid) = sys::peer(stream).map_err(io_error("ask who has", single::socket(NAME)))?;
+    let sys::Peer { pid, uid } = sys::peer(stream).map_err(io_error("ask who has", single::socket(NAME)))?;
     Ok(Error::Held { object: single::socket(NAME), pid, uid })
 }

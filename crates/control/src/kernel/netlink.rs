@@ -21,7 +21,7 @@ pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use neighbour::Neighbour;
-pub use pair::{NEW_GROUP, PairSpec};
+pub use pair::{NEW_GROUP, NewPair, PairSpec};
 pub use route::RouteInfo;
 pub use route_get::ChosenRoute;
 pub use slave_route::SlaveRoute;

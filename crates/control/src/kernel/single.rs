@@ -41,7 +41,7 @@ pub(crate) fn connect(name: &str) -> Result<Option<UnixStream>> {
 
 /// The process at the other end; an error unless it is root's or our own user's.
 pub(crate) fn trusted_peer(name: &str, stream: &UnixStream) -> Result<u32> {
-    let (pid, uid) = sys::peer(stream).map_err(io_error("ask who has", socket(name)))?;
+    let sys::Peer { pid, uid } = sys::peer(stream).map_err(io_error("ask who has", socket(name)))?;
     let own = rustix::process::geteuid().as_raw();
     if uid == 0 || uid == own { Ok(pid) } else { Err(Error::Held { object: socket(name), pid, uid }) }
 }

@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Result, io_error};
+use crate::place::NsId;
+use ipvl_core::IfIndex;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::c_void;
 use std::io;
@@ -11,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const SO_NETNS_COOKIE: i32 = 71;
 
 /// Reads one datagram without waiting: its length, and the id of the netns that it comes from, if that is not our own.
-pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<NsId>)> {
     let mut control = [0_u64; 8];
     let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all bytes zero is a valid msghdr: no address, no buffers.
@@ -78,10 +80,10 @@ impl FrameSocket {
     }
 
     /// Sends a frame out of a device.
-    pub fn send(&self, ifindex: u32, frame: &[u8]) -> Result<()> {
+    pub fn send(&self, ifindex: IfIndex, frame: &[u8]) -> Result<()> {
         // SAFETY: all bytes zero is a valid sockaddr_ll.
         let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        (to.sll_family, to.sll_ifindex) = (libc::AF_PACKET as u16, ifindex.cast_signed());
+        (to.sll_family, to.sll_ifindex) = (libc::AF_PACKET as u16, ifindex.0.cast_signed());
         let (address, length) = ((&raw const to).cast::<libc::sockaddr>(), size_of::<libc::sockaddr_ll>() as u32);
         let (data, size) = (frame.as_ptr().cast(), frame.len());
         // SAFETY: `frame` and `to` live past the call and are as long as we say.
@@ -133,12 +135,20 @@ pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
     Ok(cookie)
 }
 
-/// Process and effective user at the other end of a unix socket; process 0 if it is outside of our pid namespace.
-pub(crate) fn peer(socket: impl AsFd) -> io::Result<(u32, u32)> {
+/// The process at the other end of a unix socket.
+pub(crate) struct Peer {
+    /// Its pid; 0 if it is outside of our pid namespace.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+}
+
+/// The process at the other end of a unix socket.
+pub(crate) fn peer(socket: impl AsFd) -> io::Result<Peer> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     // SAFETY: a ucred is three plain numbers, for which any bytes will do.
     unsafe { socket_option(socket.as_fd(), libc::SO_PEERCRED, &mut peer)? };
-    Ok((peer.pid.cast_unsigned(), peer.uid))
+    Ok(Peer { pid: peer.pid.cast_unsigned(), uid: peer.uid })
 }
 
 /// # Safety
@@ -155,14 +165,14 @@ unsafe fn socket_option<T>(socket: BorrowedFd<'_>, option: i32, value: &mut T) -
 
 /// # Safety
 /// `header` must come from a successful `recvmsg`, with its control buffer still in place.
-unsafe fn nsid_of(header: &libc::msghdr) -> Option<i32> {
+unsafe fn nsid_of(header: &libc::msghdr) -> Option<NsId> {
     // SAFETY: the caller answers for `header`.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
     // SAFETY: a header that CMSG_FIRSTHDR or CMSG_NXTHDR found lies within the control buffer.
     while let Some(found) = unsafe { message.as_ref() } {
         if (found.cmsg_level, found.cmsg_type) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID) {
             // SAFETY: the kernel puts one int behind a header of this type.
-            return Some(unsafe { libc::CMSG_DATA(message).cast::<i32>().read_unaligned() });
+            return Some(NsId(unsafe { libc::CMSG_DATA(message).cast::<i32>().read_unaligned() }));
         }
         // SAFETY: as above.
         message = unsafe { libc::CMSG_NXTHDR(header, message) };
@@ -182,6 +192,6 @@ pub(crate) fn retry(mut call: impl FnMut() -> isize) -> io::Result<isize> {
     }
 }
 
-fn device(ifindex: u32) -> String {
+fn device(ifindex: IfIndex) -> String {
     format!("link {ifindex}")
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, io_error};
 use crate::kernel::multicast;
 use crate::kernel::netlink::Netlink;
 use crate::port::tables::PortMaps;
-use ipvl_core::{Mac, Members, Slot};
+use ipvl_core::{IfIndex, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -16,7 +16,7 @@ const LISTS: &str = "/proc/thread-self/net/dev_mcast";
 
 /// What the devices of one netns receive.
 #[derive(Debug, Default)]
-pub struct Lists(BTreeMap<u32, BTreeMap<Mac, bool>>);
+pub struct Lists(BTreeMap<IfIndex, BTreeMap<Mac, bool>>);
 
 impl Lists {
     /// Those of the calling thread's netns.
@@ -33,21 +33,21 @@ impl Lists {
     }
 
     /// What one device receives.
-    pub fn of(&self, ifindex: u32) -> BTreeSet<Mac> {
+    pub fn of(&self, ifindex: IfIndex) -> BTreeSet<Mac> {
         self.0.get(&ifindex).map(|list| list.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Whether the device receives a group until it is told otherwise, as `ip maddr add` does.
-    fn is_permanent(&self, ifindex: u32, mac: Mac) -> bool {
+    fn is_permanent(&self, ifindex: IfIndex, mac: Mac) -> bool {
         self.0.get(&ifindex).and_then(|list| list.get(&mac)).copied().unwrap_or(false)
     }
 }
 
 /// Reads a line such as `2    eth0            1     0     01005e000001`: ifindex, name, users, whether the group is
 /// permanent, group.
-fn entry(line: &str) -> Option<(u32, Mac, bool)> {
+fn entry(line: &str) -> Option<(IfIndex, Mac, bool)> {
     let mut words = line.split_whitespace();
-    let ifindex = words.next()?.parse().ok()?;
+    let ifindex = IfIndex(words.next()?.parse().ok()?);
     let permanent = words.nth(2)? != "0";
     let digits = words.next()?.as_bytes();
     let byte = |at: usize| u8::from_str_radix(std::str::from_utf8(digits.get(at..at + 2)?).ok()?, 16).ok();
@@ -62,7 +62,7 @@ fn entry(line: &str) -> Option<(u32, Mac, bool)> {
 pub fn set_joined(
     netlink: &Netlink,
     maps: &mut PortMaps,
-    master: u32,
+    master: IfIndex,
     slot: Slot,
     (was, now): (&BTreeSet<Mac>, &BTreeSet<Mac>),
 ) -> Result<()> {
@@ -77,7 +77,7 @@ pub fn set_joined(
 }
 
 /// Takes slaves out of all groups. The caller has the lock.
-pub fn remove_members(netlink: &Netlink, maps: &mut PortMaps, master: u32, slots: &[Slot]) -> Result<()> {
+pub fn remove_members(netlink: &Netlink, maps: &mut PortMaps, master: IfIndex, slots: &[Slot]) -> Result<()> {
     let mut master = Master::read(netlink, master)?;
     for (group, before) in maps.groups()? {
         let mut members = before;
@@ -90,7 +90,7 @@ pub fn remove_members(netlink: &Netlink, maps: &mut PortMaps, master: u32, slots
 }
 
 /// Whether the master receives all groups with members. Others may have changed what it receives.
-pub fn is_master_in_sync(maps: &PortMaps, master: u32) -> Result<bool> {
+pub fn is_master_in_sync(maps: &PortMaps, master: IfIndex) -> Result<bool> {
     let groups = maps.groups()?;
     if groups.is_empty() {
         return Ok(true);
@@ -101,7 +101,7 @@ pub fn is_master_in_sync(maps: &PortMaps, master: u32) -> Result<bool> {
 }
 
 /// Has the master receive all groups with members, and no others for the slaves' sake. The caller has the lock.
-pub fn sync_master(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Result<()> {
+pub fn sync_master(netlink: &Netlink, maps: &mut PortMaps, master: IfIndex) -> Result<()> {
     let mut master = Master::read(netlink, master)?;
     for (group, members) in maps.groups()? {
         master.set_members(maps, group.mac, members)?;
@@ -110,7 +110,7 @@ pub fn sync_master(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Resul
 }
 
 /// Takes all slaves out of all groups, so that the master receives none for their sake. The caller has the lock.
-pub fn remove_all_members(netlink: &Netlink, maps: &mut PortMaps, master: u32) -> Result<()> {
+pub fn remove_all_members(netlink: &Netlink, maps: &mut PortMaps, master: IfIndex) -> Result<()> {
     let mut master = Master::read(netlink, master)?;
     for (group, members) in maps.groups()? {
         master.set_members(maps, group.mac, members.without_members())?;
@@ -126,14 +126,14 @@ pub fn release_master(master: &str, map_ids: &[u32]) -> Result<()> {
 
 /// A master, and the groups that it receives, once they have been read.
 struct Master {
-    ifindex: u32,
+    ifindex: IfIndex,
     /// None if it is not in this netns.
     name: Option<String>,
     lists: Option<Lists>,
 }
 
 impl Master {
-    fn read(netlink: &Netlink, ifindex: u32) -> Result<Self> {
+    fn read(netlink: &Netlink, ifindex: IfIndex) -> Result<Self> {
         let name = netlink.link(ifindex, None)?.map(|link| link.name);
         Ok(Self { ifindex, name, lists: None })
     }
@@ -195,8 +195,11 @@ mod tests {
              9    ipvl0           1     0     3333ff000010\n",
         );
         let group = Mac([0x33, 0x33, 0, 0, 0, 1]);
-        assert_eq!(lists.of(2), BTreeSet::from([Mac([1, 0, 0x5e, 0, 0, 1]), group]));
-        assert_eq!((lists.of(7).len(), lists.of(9).len()), (0, 1));
-        assert!(lists.is_permanent(2, group) && !lists.is_permanent(9, Mac([0x33, 0x33, 0xff, 0, 0, 0x10])));
+        assert_eq!(lists.of(IfIndex(2)), BTreeSet::from([Mac([1, 0, 0x5e, 0, 0, 1]), group]));
+        assert_eq!((lists.of(IfIndex(7)).len(), lists.of(IfIndex(9)).len()), (0, 1));
+        assert!(
+            lists.is_permanent(IfIndex(2), group)
+                && !lists.is_permanent(IfIndex(9), Mac([0x33, 0x33, 0xff, 0, 0, 0x10]))
+        );
     }
 }

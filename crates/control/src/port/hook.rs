@@ -4,6 +4,7 @@ use crate::error::{Result, refused};
 use crate::kernel::bpf::{self, AttachType};
 use crate::kernel::netlink::{FilterPoint, Netlink};
 use crate::refusal::Refusal;
+use ipvl_core::IfIndex;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The kernel's two interfaces for programs at a device's ingress.
@@ -19,7 +20,6 @@ pub enum Hook {
 const CHOICE: &str = "IPVL_HOOK";
 /// A call that makes more slaves than this saves time to attach, rather than time for each packet.
 pub(crate) const MANY: usize = 3;
-const LOOPBACK: u32 = 1;
 const PRIORITY: u16 = 0x4950;
 const WITH_CLSACT: &str = "+clsact";
 
@@ -27,7 +27,11 @@ impl Hook {
     /// tcx if the kernel has it, unless the environment variable `IPVL_HOOK` says `clsact`.
     pub fn choose() -> Self {
         let forced = std::env::var(CHOICE).is_ok_and(|choice| choice == "clsact");
-        if !forced && bpf::prog_query(LOOPBACK, AttachType::TcxIngress).is_ok() { Self::Tcx } else { Self::Clsact }
+        if !forced && bpf::prog_query(IfIndex::LOOPBACK, AttachType::TcxIngress).is_ok() {
+            Self::Tcx
+        } else {
+            Self::Clsact
+        }
     }
 
     /// The hook for `count` devices of one call. Attaching by tcx holds the kernel's rtnl lock until all CPUs have passed a
@@ -38,7 +42,7 @@ impl Hook {
     }
 
     /// Attaches the program to the ingress of a device. It stays when this process ends.
-    pub fn attach(self, netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str) -> Result<()> {
+    pub fn attach(self, netlink: &Netlink, ifindex: IfIndex, program: impl AsFd, name: &str) -> Result<()> {
         match self {
             Self::Tcx => bpf::prog_attach(ifindex, program, AttachType::TcxIngress),
             Self::Clsact => attach_filter(netlink, ifindex, program, name),
@@ -46,7 +50,7 @@ impl Hook {
     }
 
     /// Detaches it again.
-    pub fn detach(self, netlink: &Netlink, ifindex: u32, program: impl AsFd) -> Result<()> {
+    pub fn detach(self, netlink: &Netlink, ifindex: IfIndex, program: impl AsFd) -> Result<()> {
         match self {
             Self::Tcx => bpf::prog_detach(ifindex, program, AttachType::TcxIngress).map(drop),
             Self::Clsact => {
@@ -61,7 +65,7 @@ impl Hook {
     }
 
     /// The program of that name at the ingress of a device, and the hook by which it is attached.
-    pub fn find(netlink: &Netlink, ifindex: u32, name: &str) -> Result<Option<(Self, OwnedFd)>> {
+    pub fn find(netlink: &Netlink, ifindex: IfIndex, name: &str) -> Result<Option<(Self, OwnedFd)>> {
         for id in bpf::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default() {
             if let Some(program) = named(id, name)? {
                 return Ok(Some((Self::Tcx, program)));
@@ -78,7 +82,7 @@ impl Hook {
 }
 
 /// Marks in the filter's name if the clsact was made for it: a clsact that others made is not deleted.
-fn attach_filter(netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str) -> Result<()> {
+fn attach_filter(netlink: &Netlink, ifindex: IfIndex, program: impl AsFd, name: &str) -> Result<()> {
     let added = netlink.add_clsact(ifindex, None).and_then(|fresh| {
         let name = if fresh { format!("{name}{WITH_CLSACT}") } else { name.to_owned() };
         netlink.add_bpf_filter(FilterPoint::Device(ifindex), program, &name, PRIORITY)
@@ -89,7 +93,7 @@ fn attach_filter(netlink: &Netlink, ifindex: u32, program: impl AsFd, name: &str
     })
 }
 
-fn with_clsact(netlink: &Netlink, ifindex: u32) -> Result<bool> {
+fn with_clsact(netlink: &Netlink, ifindex: IfIndex) -> Result<bool> {
     let filters = netlink.bpf_filters(FilterPoint::Device(ifindex))?;
     Ok(filters.iter().any(|filter| filter.priority == PRIORITY && filter.name.ends_with(WITH_CLSACT)))
 }

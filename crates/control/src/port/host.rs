@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, Netlink};
 use crate::port::host_end::{HostEnd, place_of};
 use crate::port::tables::PortMaps;
-use ipvl_core::{Addr, OwnerEntry, Router, Slot};
+use ipvl_core::{Addr, IfIndex, OwnerEntry, Router, Slot};
 use std::collections::BTreeSet;
 
 /// Prefixes longer than this have neither a network nor a broadcast address (RFC 3021).
@@ -28,7 +28,7 @@ impl HostAddresses {
 
 /// Writes which addresses are the host's. The host takes precedence over every slave, whichever had the address first.
 /// Returns the slots that lost an address, and which.
-pub fn write_addresses(maps: &mut PortMaps, master: u32, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
+pub fn write_addresses(maps: &mut PortMaps, master: IfIndex, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
     let host = addresses.owned();
     for (addr, entry) in maps.owners()? {
         if entry.slot == OwnerEntry::HOST && !host.contains(&addr) {
@@ -40,7 +40,7 @@ pub fn write_addresses(maps: &mut PortMaps, master: u32, addresses: &HostAddress
     for addr in host {
         match maps.owner(addr)?.map(|entry| entry.slot) {
             Some(OwnerEntry::HOST) => continue,
-            Some(slot) => evicted.push((Slot(slot), addr)),
+            Some(slot) => evicted.push((slot, addr)),
             None => {}
         }
         maps.assign(addr, OwnerEntry::host())?;
@@ -49,7 +49,7 @@ pub fn write_addresses(maps: &mut PortMaps, master: u32, addresses: &HostAddress
 }
 
 /// ICMP errors to slaves come from the master's own addresses.
-fn write_router(maps: &mut PortMaps, master: u32, addresses: &[AddressInfo]) -> Result<()> {
+fn write_router(maps: &mut PortMaps, master: IfIndex, addresses: &[AddressInfo]) -> Result<()> {
     let masters = addresses.iter().filter(|info| info.ifindex == master);
     let (v4, mut v6): (Vec<&AddressInfo>, Vec<&AddressInfo>) = masters.partition(|info| info.addr.as_v4().is_some());
     v6.sort_by_key(|info| info.scope);
@@ -59,10 +59,10 @@ fn write_router(maps: &mut PortMaps, master: u32, addresses: &[AddressInfo]) -> 
 }
 
 /// The slaves, of any port, in this netns: their addresses are not the host's.
-fn local_slaves(netlink: &Netlink) -> Result<BTreeSet<u32>> {
+fn local_slaves(netlink: &Netlink) -> Result<BTreeSet<IfIndex>> {
     let links = netlink.links(None)?;
     let places = links.iter().filter(|link| HostEnd::of(link).is_some()).filter_map(place_of);
-    Ok(places.filter(|(nsid, _)| nsid.is_none()).map(|(_, ifindex)| ifindex).collect())
+    Ok(places.filter(|place| place.netns.is_none()).map(|place| place.ifindex).collect())
 }
 
 /// The first and the last address of an IPv4 network. A slave that owned the last would get all broadcasts, and no other
@@ -84,8 +84,13 @@ mod tests {
 
     #[test]
     fn a_network_has_two_edges_and_a_point_to_point_link_none() {
-        let info =
-            |prefix_len| AddressInfo { ifindex: 1, addr: Addr::v4([10, 0, 7, 9]), prefix_len, scope: 0, flags: 0 };
+        let info = |prefix_len| AddressInfo {
+            ifindex: IfIndex(1),
+            addr: Addr::v4([10, 0, 7, 9]),
+            prefix_len,
+            scope: 0,
+            flags: 0,
+        };
         assert_eq!(edges(&info(24)), [Addr::v4([10, 0, 7, 0]), Addr::v4([10, 0, 7, 255])]);
         assert!(edges(&info(31)).is_empty() && edges(&info(32)).is_empty());
     }

@@ -2,8 +2,9 @@
 
 use crate::kernel::netlink::LinkInfo;
 use crate::model::Backend;
+use crate::place::Place;
 use crate::refusal::Refusal;
-use ipvl_core::Slot;
+use ipvl_core::{IfIndex, Slot};
 use std::fmt;
 
 const PREFIX: &str = "ipvl host end: master=";
@@ -15,7 +16,7 @@ const LONGEST_OWNER: usize = 255 - 79;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostEnd {
     /// The master's ifindex.
-    pub master: u32,
+    pub master: IfIndex,
     /// The slave's slot.
     pub slot: Slot,
 }
@@ -24,7 +25,7 @@ impl HostEnd {
     /// Reads the alias of a link; none if the link is not a host end.
     pub fn of(link: &LinkInfo) -> Option<Self> {
         let mut words = link.alias.as_deref()?.strip_prefix(PREFIX)?.split(' ');
-        let master = words.next()?.parse().ok()?;
+        let master = IfIndex(words.next()?.parse().ok()?);
         let slot = Slot(words.next()?.strip_prefix("slot=")?.parse().ok()?);
         Some(Self { master, slot })
     }
@@ -62,11 +63,11 @@ pub fn check_owner(owner: &str) -> Result<(), Refusal> {
 }
 
 /// Where the slave behind this host end is: the id of its netns here, if it is another, and its ifindex there.
-pub fn place_of(host_end: &LinkInfo) -> Option<(Option<i32>, u32)> {
+pub fn place_of(host_end: &LinkInfo) -> Option<Place> {
     if is_tap(host_end) {
-        return Some((None, host_end.ifindex));
+        return Some(Place::here(host_end.ifindex));
     }
-    host_end.link.map(|ifindex| (host_end.link_netnsid, ifindex))
+    host_end.link.map(|ifindex| Place { netns: host_end.link_netnsid, ifindex })
 }
 
 /// Whether this host end is a tap device, and so the slave itself.
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_host_end_names_its_master_and_slot() {
-        let host_end = HostEnd { master: 7, slot: Slot(12) };
+        let host_end = HostEnd { master: IfIndex(7), slot: Slot(12) };
         let link = LinkInfo { alias: Some(host_end.to_string()), ..LinkInfo::default() };
         assert_eq!(HostEnd::of(&link), Some(host_end));
         assert_eq!(HostEnd::of(&LinkInfo { alias: Some("uplink".to_owned()), ..LinkInfo::default() }), None);
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_host_end_names_its_slaves_owner() {
-        let described = HostEnd { master: 7, slot: Slot(12) };
+        let described = HostEnd { master: IfIndex(7), slot: Slot(12) };
         let alias = with_owner(described.to_string(), Some("docker n e owner=x"));
         let link = LinkInfo { alias: Some(alias), ..LinkInfo::default() };
         assert_eq!((owner_of(&link), HostEnd::of(&link)), (Some("docker n e owner=x"), Some(described)));
@@ -103,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_longest_owner_fits_into_an_alias() {
-        let longest = HostEnd { master: u32::MAX, slot: Slot(u32::MAX) }.to_string().len() + " entry=".len() + 16;
+        let longest =
+            HostEnd { master: IfIndex(u32::MAX), slot: Slot(u32::MAX) }.to_string().len() + " entry=".len() + 16;
         assert!(longest + OWNER.len() + LONGEST_OWNER <= 255, "{longest}");
         assert_eq!(check_owner(&"x".repeat(LONGEST_OWNER)), Ok(()));
         for unfit in [&"x".repeat(LONGEST_OWNER + 1), "two\nlines", ""] {

@@ -7,8 +7,8 @@ use crate::port::hook::Hook;
 use crate::port::object::{MASTER_RX, SLAVE_XMIT};
 use crate::port::tables::PortMaps;
 use crate::refusal::Refusal;
-use ipvl_core::PortEntry;
 use ipvl_core::maps::ABI_VERSION;
+use ipvl_core::{IfIndex, PortEntry};
 use std::os::fd::OwnedFd;
 
 /// The programs of a port, found from its master.
@@ -58,7 +58,7 @@ pub struct HostEndProgram {
 }
 
 /// The programs of the port of this master.
-pub fn of_master(netlink: &Netlink, master: u32) -> Result<MasterPrograms> {
+pub fn of_master(netlink: &Netlink, master: IfIndex) -> Result<MasterPrograms> {
     let Some((hook, master_rx)) = Hook::find(netlink, master, MASTER_RX)? else { return Ok(MasterPrograms::None) };
     let mut map_ids = bpf::prog_info(&master_rx)?.map_ids;
     let entry = match own_version(&map_ids, master) {
@@ -74,7 +74,7 @@ pub fn of_master(netlink: &Netlink, master: u32) -> Result<MasterPrograms> {
 }
 
 /// The program of this host end; none if it has none.
-pub fn of_host_end(netlink: &Netlink, host_end: u32) -> Result<Option<HostEndProgram>> {
+pub fn of_host_end(netlink: &Netlink, host_end: IfIndex) -> Result<Option<HostEndProgram>> {
     let Some((hook, slave_xmit)) = Hook::find(netlink, host_end, SLAVE_XMIT)? else { return Ok(None) };
     let map_ids = bpf::prog_info(&slave_xmit)?.map_ids;
     let entry = own_version(&map_ids, host_end)?;
@@ -82,7 +82,7 @@ pub fn of_host_end(netlink: &Netlink, host_end: u32) -> Result<Option<HostEndPro
 }
 
 /// Reads the port's entry. Refuses programs of another version of ipvl, and programs that only have the name of ours.
-pub fn own_version(map_ids: &[u32], ifindex: u32) -> Result<PortEntry> {
+pub fn own_version(map_ids: &[u32], ifindex: IfIndex) -> Result<PortEntry> {
     let foreign = |refusal| refused("use", format!("the programs on link {ifindex}"), refusal);
     match PortMaps::port_by_ids(map_ids) {
         Ok(port) if port.abi == ABI_VERSION => Ok(port),

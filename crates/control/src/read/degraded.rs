@@ -2,6 +2,7 @@
 
 use super::record::{SlaveRecord, UNKNOWN};
 use crate::kernel::netlink::LinkInfo;
+use ipvl_core::IfIndex;
 
 /// A reason and its remedy.
 type Cause = (&'static str, &'static str);
@@ -26,7 +27,7 @@ pub fn degraded(record: &SlaveRecord, device: &LinkInfo) -> Option<(&'static str
         (true, _) if master.name == UNKNOWN => (AWAY, false),
         (true, _) if *unattached => (UNATTACHED, true),
         (true, _) => (BACK, true),
-        (false, 0) => (UNREADABLE, true),
+        (false, IfIndex::NONE) => (UNREADABLE, true),
         _ if device.is_up() && !host_end.is_up() && master.is_up() && master.carrier.unwrap_or(true) => {
             (NO_CARRIER, true)
         }

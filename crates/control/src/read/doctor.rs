@@ -16,6 +16,7 @@ use crate::read::view;
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use finding::{bad, good, limited};
+use ipvl_core::IfIndex;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -53,7 +54,7 @@ pub fn kernel_findings() -> Vec<Finding> {
 fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
     let addresses = view::addresses()?;
     let mut findings = Vec::new();
-    let masters: BTreeSet<&(u32, String)> = links.iter().map(|link| &link.master).collect();
+    let masters: BTreeSet<&(IfIndex, String)> = links.iter().map(|link| &link.master).collect();
     for master in &masters {
         findings.extend(slave::master(netlink, master)?);
     }
@@ -67,7 +68,7 @@ fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
     findings.extend(slave::rules(links));
     if !links.is_empty() {
         let host_ends = links.iter().map(|link| link.host_end.0);
-        let counters: Vec<u32> = host_ends.chain(masters.iter().map(|master| master.0)).collect();
+        let counters: Vec<IfIndex> = host_ends.chain(masters.iter().map(|master| master.0)).collect();
         findings.extend(drops::growing(&counters)?);
     }
     Ok(findings)

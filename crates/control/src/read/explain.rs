@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::slave::find;
 use fate::Fate;
 pub(super) use fate::{obstacle, remedy};
-use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, Owner, OwnerEntry, Slot, Tables, Verdict};
+use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Owner, OwnerEntry, Slot, Tables, Verdict};
 use route::Router;
 use std::collections::BTreeMap;
 
@@ -50,9 +50,9 @@ pub struct Place<'a> {
     /// A connection to the master's netns.
     pub netlink: &'a Netlink,
     /// The master.
-    pub master: u32,
+    pub master: IfIndex,
     /// The host end and the slot of the slave that sends it; none if the master receives it.
-    pub source: Option<(u32, Slot)>,
+    pub source: Option<(IfIndex, Slot)>,
 }
 
 /// What happens to a frame that a slave sends or a master receives; `device` is the name of one of them.
@@ -103,7 +103,7 @@ fn fate(decided: Fate, frame: &impl Frame, place: &Place<'_>, owner: Option<Owne
 }
 
 /// The port, and for a slave its host end and slot.
-fn find_port(netlink: &Netlink, device: &str) -> Result<(Port, Option<(u32, Slot)>)> {
+fn find_port(netlink: &Netlink, device: &str) -> Result<(Port, Option<(IfIndex, Slot)>)> {
     if let Ok(link) = find::link(netlink, device)
         && let Some(port) = Port::find(netlink, link.ifindex)?
     {

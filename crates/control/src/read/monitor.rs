@@ -14,17 +14,18 @@ use crate::error::{Result, io_error};
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
 use crate::model::{AddressEntry, MonitorEvent};
+use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::alias_event;
 use crate::slave::routes::PROTOCOL;
-use ipvl_core::{OwnerEntry, Slave};
+use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
 use pace::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
-use watched::{Place, Watched, differences};
+use watched::{Watched, differences};
 
 /// Watches the masters of this netns and all their slaves.
 pub struct Monitor {
@@ -34,27 +35,27 @@ pub struct Monitor {
     /// How many events have been queued so far, which is the number of the next event.
     received: u64,
     /// By host end.
-    slaves: BTreeMap<u32, Watched>,
+    slaves: BTreeMap<IfIndex, Watched>,
     /// Host ends of slaves that could not be read, or not completely.
-    unread: BTreeSet<u32>,
+    unread: BTreeSet<IfIndex>,
     /// The address table as it was reported.
     lines: Lines,
     /// Names of namespaces, by id.
-    names: HashMap<i32, Option<String>>,
+    names: HashMap<NsId, Option<String>>,
     /// What is still to be reported.
     reports: VecDeque<MonitorEvent>,
     pace: Pace,
 }
 
 /// Lines of the address table, by master.
-type Lines = BTreeMap<u32, BTreeMap<Line, AddressEntry>>;
+type Lines = BTreeMap<IfIndex, BTreeMap<Line, AddressEntry>>;
 
 /// The content of a port's maps.
 struct PortContent {
-    master: u32,
+    master: IfIndex,
     master_gone: bool,
     unattached: bool,
-    slaves: Vec<(u32, Slave)>,
+    slaves: Vec<(IfIndex, Slave)>,
     table: Table,
 }
 
@@ -131,9 +132,11 @@ impl Monitor {
             (None, What::NewLink(link)) => {
                 self.take_host_end(number, &link)?;
                 self.take_master(&link, true);
-                self.take_device(number, (None, link.ifindex), &link);
+                self.take_device(number, Place::here(link.ifindex), &link);
             }
-            (nsid, What::NewLink(link)) => self.take_device(number, (nsid, link.ifindex), &link),
+            (nsid, What::NewLink(link)) => {
+                self.take_device(number, Place { netns: nsid, ifindex: link.ifindex }, &link)
+            }
             (nsid, What::DelLink(link)) => self.take_deleted(number, nsid, &link)?,
             (nsid, What::NewAddress(address)) => self.take_address(number, nsid, &address, true),
             (nsid, What::DelAddress(address)) => self.take_address(number, nsid, &address, false),
@@ -179,7 +182,7 @@ impl Monitor {
         }
     }
 
-    fn take_deleted(&mut self, number: u64, nsid: Option<i32>, link: &LinkInfo) -> Result<()> {
+    fn take_deleted(&mut self, number: u64, nsid: Option<NsId>, link: &LinkInfo) -> Result<()> {
         if nsid.is_none() {
             self.take_master(link, false);
             self.unread.remove(&link.ifindex);
@@ -187,15 +190,17 @@ impl Monitor {
                 self.forget(link.ifindex);
             }
         }
-        match self.at((nsid, link.ifindex), number) {
+        match self.at(Place { netns: nsid, ifindex: link.ifindex }, number) {
             Some(host_end) if link.moved => self.read(host_end),
             // When a slave is deleted, the kernel deletes its host end with it, and reports that too.
             _ => Ok(()),
         }
     }
 
-    fn take_address(&mut self, number: u64, nsid: Option<i32>, address: &AddressInfo, there: bool) {
-        let slave = self.at((nsid, address.ifindex), number).and_then(|host_end| self.slaves.get_mut(&host_end));
+    fn take_address(&mut self, number: u64, nsid: Option<NsId>, address: &AddressInfo, there: bool) {
+        let slave = self
+            .at(Place { netns: nsid, ifindex: address.ifindex }, number)
+            .and_then(|host_end| self.slaves.get_mut(&host_end));
         match slave {
             Some(slave) if there => _ = slave.addrs.insert(address.addr),
             Some(slave) => _ = slave.addrs.remove(&address.addr),
@@ -206,13 +211,13 @@ impl Monitor {
     }
 
     /// The host end of the slave with its device at this place, unless the device was read after the event.
-    fn at(&self, place: Place, number: u64) -> Option<u32> {
+    fn at(&self, place: Place, number: u64) -> Option<IfIndex> {
         let found = self.slaves.iter().find(|(_, slave)| slave.place() == Some(place));
         found.filter(|(_, slave)| number >= slave.fresh.1).map(|(host_end, _)| *host_end)
     }
 
     /// Changes what is known of a slave, and reports the differences.
-    fn change(&mut self, host_end: u32, change: impl FnOnce(&mut Watched)) {
+    fn change(&mut self, host_end: IfIndex, change: impl FnOnce(&mut Watched)) {
         let Some(slave) = self.slaves.get_mut(&host_end) else { return };
         let old = slave.link();
         change(slave);
@@ -220,7 +225,7 @@ impl Monitor {
         self.pace.hurry(Instant::now());
     }
 
-    fn forget(&mut self, host_end: u32) {
+    fn forget(&mut self, host_end: IfIndex) {
         if let Some(slave) = self.slaves.remove(&host_end) {
             self.reports.push_back(MonitorEvent::LinkDeleted(Box::new(slave.link())));
             self.pace.hurry(Instant::now());
@@ -228,7 +233,7 @@ impl Monitor {
     }
 
     /// Reads a slave that is new or has moved. If it cannot be read now, that is tried again later.
-    fn read(&mut self, host_end: u32) -> Result<()> {
+    fn read(&mut self, host_end: IfIndex) -> Result<()> {
         self.queue_events()?;
         let fresh = self.received;
         match record::slave_record(&self.netlink, host_end) {
@@ -247,7 +252,7 @@ impl Monitor {
         let addrs = addresses_on(&self.netlink, device.ifindex, &record.host_end);
         let (host_end, netns) = (record.host_end.ifindex, self.name_of(record.host_end.link_netnsid));
         match device.ifindex {
-            0 => self.unread.insert(host_end),
+            IfIndex::NONE => self.unread.insert(host_end),
             _ => self.unread.remove(&host_end),
         };
         let new = Watched::new(record, device, netns, addrs, fresh);
@@ -261,7 +266,7 @@ impl Monitor {
         Ok(())
     }
 
-    fn name_of(&mut self, nsid: Option<i32>) -> Option<String> {
+    fn name_of(&mut self, nsid: Option<NsId>) -> Option<String> {
         let nsid = nsid?;
         if let Some(Some(name)) = self.names.get(&nsid) {
             return Some(name.clone());
@@ -278,8 +283,8 @@ impl Monitor {
         self.unread.clear();
         let fresh = self.received;
         let records = record::slave_records(&self.netlink)?;
-        let present: BTreeSet<u32> = records.iter().map(|record| record.host_end.ifindex).collect();
-        let gone: Vec<u32> = self.slaves.keys().filter(|host_end| !present.contains(host_end)).copied().collect();
+        let present: BTreeSet<IfIndex> = records.iter().map(|record| record.host_end.ifindex).collect();
+        let gone: Vec<IfIndex> = self.slaves.keys().filter(|host_end| !present.contains(host_end)).copied().collect();
         gone.into_iter().for_each(|host_end| self.forget(host_end));
         for record in records {
             self.read_device(record, fresh)?;
@@ -307,12 +312,12 @@ impl Monitor {
 
     /// Reads the maps of all ports, except those that cannot be read now.
     fn contents(&self) -> Vec<PortContent> {
-        let ports: BTreeMap<u32, u32> =
+        let ports: BTreeMap<IfIndex, IfIndex> =
             self.slaves.iter().map(|(host_end, slave)| (slave.record.master.ifindex, *host_end)).collect();
         ports.into_iter().filter_map(|(master, host_end)| self.content(master, host_end).ok().flatten()).collect()
     }
 
-    fn content(&self, master: u32, host_end: u32) -> Result<Option<PortContent>> {
+    fn content(&self, master: IfIndex, host_end: IfIndex) -> Result<Option<PortContent>> {
         let Some(port) = Port::of_host_end(&self.netlink, host_end, master)? else { return Ok(None) };
         let slots = port.maps.slots()?.into_iter();
         let slaves: Result<_> = slots.map(|(host_end, slot)| Ok((host_end, port.maps.slave(slot)?))).collect();
@@ -343,7 +348,7 @@ impl Monitor {
         unread.into_iter().try_for_each(|host_end| self.read(host_end))
     }
 
-    fn correct(&mut self, host_end: u32, entry: Slave) {
+    fn correct(&mut self, host_end: IfIndex, entry: Slave) {
         let Some(slave) = self.slaves.get_mut(&host_end) else { return };
         let old = slave.link();
         slave.record.slave = entry;
@@ -362,7 +367,7 @@ impl Monitor {
 
     /// Reports deleted lines first: an address may have moved from one slave to another.
     fn report_lines(&mut self, new: Lines) {
-        let masters: BTreeSet<u32> = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
+        let masters: BTreeSet<IfIndex> = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
         // The lines of a port that could not be read stay.
         let kept = self.lines.iter().filter(|(master, _)| masters.contains(master) && !new.contains_key(master));
         let kept: Vec<_> = kept.map(|(master, lines)| (*master, lines.clone())).collect();
@@ -375,12 +380,12 @@ impl Monitor {
 
 /// The lines that are in `from` and not in `other`.
 fn missing<'a>(from: &'a Lines, other: &'a Lines) -> impl Iterator<Item = AddressEntry> + 'a {
-    let has = |master: &u32, line: &Line| other.get(master).is_some_and(|lines| lines.contains_key(line));
+    let has = |master: &IfIndex, line: &Line| other.get(master).is_some_and(|lines| lines.contains_key(line));
     let lines = from.iter().flat_map(|(master, lines)| lines.iter().map(move |(line, entry)| (master, line, entry)));
     lines.filter(move |(master, line, _)| !has(master, line)).map(|(_, _, entry)| entry.clone())
 }
 
-fn claimant(slave: &Watched) -> (u32, (String, Vec<ipvl_core::Addr>)) {
+fn claimant(slave: &Watched) -> (Slot, (String, Vec<ipvl_core::Addr>)) {
     let name = slave.link().name;
-    (slave.record.slot.0, (name, slave.addrs.iter().copied().collect()))
+    (slave.record.slot, (name, slave.addrs.iter().copied().collect()))
 }

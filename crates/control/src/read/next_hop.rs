@@ -5,7 +5,7 @@ use crate::kernel::netlink::{ChosenRoute, Netlink};
 use crate::port::host_end::is_tap;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use ipvl_core::{Addr, Mac};
+use ipvl_core::{Addr, IfIndex, Mac};
 
 /// What a slave's own stack does with a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn next_hop(slave: &str, to: Addr) -> Result<Option<NextHop>> {
     found.in_its_netns(&netlink, |there, ifindex| look_up(there, ifindex, to)).map(Some)
 }
 
-fn look_up(there: &Netlink, ifindex: u32, to: Addr) -> Result<NextHop> {
+fn look_up(there: &Netlink, ifindex: IfIndex, to: Addr) -> Result<NextHop> {
     let gone = || refused("find", "the slave's device", Refusal::NoSlave);
     let device = there.link(ifindex, None)?.ok_or_else(gone)?;
     let name = &device.name;

@@ -5,7 +5,7 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::find::peer_of;
-use ipvl_core::{Mac, PortEntry, Slave, Slot};
+use ipvl_core::{IfIndex, Mac, PortEntry, Slave, Slot};
 use std::collections::BTreeMap;
 
 /// Stands for a name that cannot be read.
@@ -31,7 +31,7 @@ pub struct SlaveRecord {
 }
 
 /// The slave behind a host end, once its entry is in the table.
-pub fn slave_record(netlink: &Netlink, host_end: u32) -> Result<Option<SlaveRecord>> {
+pub fn slave_record(netlink: &Netlink, host_end: IfIndex) -> Result<Option<SlaveRecord>> {
     let Some(host_end) = netlink.link(host_end, None)? else { return Ok(None) };
     let Some(described) = HostEnd::of(&host_end) else { return Ok(None) };
     let Some(port) = Port::of_host_end(netlink, host_end.ifindex, described.master)? else { return Ok(None) };
@@ -47,7 +47,7 @@ pub fn slave_record(netlink: &Netlink, host_end: u32) -> Result<Option<SlaveReco
 /// All slaves of all masters in this netns, in the order of their masters and slots.
 pub fn slave_records(netlink: &Netlink) -> Result<Vec<SlaveRecord>> {
     let mut records = Vec::new();
-    let mut host_ends: BTreeMap<u32, LinkInfo> =
+    let mut host_ends: BTreeMap<IfIndex, LinkInfo> =
         netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
     for port in Port::all(netlink)? {
         let (master, unattached) = (master_of(netlink, &port)?, port.is_departed());
@@ -75,7 +75,7 @@ pub fn master_of(netlink: &Netlink, port: &Port) -> Result<LinkInfo> {
 }
 
 /// A master that is not here.
-pub fn absent(master: u32) -> LinkInfo {
+pub fn absent(master: IfIndex) -> LinkInfo {
     LinkInfo { ifindex: master, name: UNKNOWN.to_owned(), ..LinkInfo::default() }
 }
 

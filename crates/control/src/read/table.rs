@@ -7,7 +7,7 @@ use crate::model::{AddressEntry, AddressStatus};
 use crate::port::Port;
 use crate::port::tables::SINGLE;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, Origin, OwnerEntry};
+use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, HashMap};
 
 /// The address table of one port, and the slaves with addresses that could be in it.
@@ -17,12 +17,12 @@ pub struct Table {
     /// Addresses, lengths in bits of 16-byte addresses, and owners.
     pub owned: Vec<(Addr, u32, OwnerEntry)>,
     /// By slot: the slave's name, and the addresses on its device.
-    pub claimants: BTreeMap<u32, (String, Vec<Addr>)>,
+    pub claimants: BTreeMap<Slot, (String, Vec<Addr>)>,
 }
 
 /// What identifies a line of the table: the address and its length, the slot, whether it was declared, and for a conflict
 /// the owner's slot.
-pub type Line = (Addr, u32, u32, bool, Option<u32>);
+pub type Line = (Addr, u32, Slot, bool, Option<Slot>);
 
 impl Table {
     /// Reads the table of a port, and the addresses on its slaves' devices.
@@ -31,7 +31,7 @@ impl Table {
         for (host_end, slot) in port.maps.slots()? {
             let Some(link) = netlink.link(host_end, None)? else { continue };
             let device = readable_peer(netlink, &link);
-            claimants.insert(slot.0, (shown_name(device.name), addresses_on(netlink, device.ifindex, &link)));
+            claimants.insert(slot, (shown_name(device.name), addresses_on(netlink, device.ifindex, &link)));
         }
         Ok(Self { master: master_of(netlink, port)?.name, owned: port.maps.owned()?, claimants })
     }
@@ -48,7 +48,7 @@ impl Table {
 
     fn conflicts(&self) -> Vec<(Line, AddressEntry)> {
         let single = self.owned.iter().filter(|(_, len, _)| *len == SINGLE);
-        let owners: HashMap<Addr, u32> = single.map(|(addr, _, owner)| (*addr, owner.slot)).collect();
+        let owners: HashMap<Addr, Slot> = single.map(|(addr, _, owner)| (*addr, owner.slot)).collect();
         let claims = self.claimants.iter().flat_map(|(slot, (_, addrs))| addrs.iter().map(move |addr| (*slot, *addr)));
         claims
             .filter_map(|(slot, addr)| Some((slot, addr, *owners.get(&addr).filter(|owner| **owner != slot)?)))
@@ -60,24 +60,24 @@ impl Table {
             .collect()
     }
 
-    fn entry(&self, addr: Addr, len: u32, slot: u32, status: AddressStatus) -> AddressEntry {
+    fn entry(&self, addr: Addr, len: u32, slot: Slot, status: AddressStatus) -> AddressEntry {
         let (slave, master) = (self.name(slot), self.master.clone());
         AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, status, owner: None }
     }
 
     /// The name of the slave in a slot; none for the host.
-    fn name(&self, slot: u32) -> Option<String> {
+    fn name(&self, slot: Slot) -> Option<String> {
         let name = || self.claimants.get(&slot).map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name.clone());
         (slot != OwnerEntry::HOST).then(name)
     }
 }
 
 /// The addresses on a slave's device; none if it cannot be read.
-pub fn addresses_on(netlink: &Netlink, ifindex: u32, host_end: &LinkInfo) -> Vec<Addr> {
-    let found = if ifindex == 0 { Vec::new() } else { read_addresses(netlink, ifindex, host_end) };
+pub fn addresses_on(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<Addr> {
+    let found = if ifindex == IfIndex::NONE { Vec::new() } else { read_addresses(netlink, ifindex, host_end) };
     found.into_iter().map(|info| info.addr).collect()
 }
 
-fn read_addresses(netlink: &Netlink, ifindex: u32, host_end: &LinkInfo) -> Vec<AddressInfo> {
+fn read_addresses(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<AddressInfo> {
     netlink.addresses(Some(ifindex), host_end.link_netnsid).unwrap_or_default()
 }

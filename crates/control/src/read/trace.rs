@@ -107,14 +107,14 @@ impl Tables for Trace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Mode, State};
+    use ipvl_core::{IfIndex, Mode, State};
 
     const ADDRESS: Addr = Addr::v4([10, 0, 0, 11]);
 
     #[test]
     fn every_question_is_recorded_once() {
         let options = Options { mode: Mode::L3s, ..Options::DEFAULT };
-        let slave = Slave::new(9, options, State { up: true, ..State::default() });
+        let slave = Slave::new(IfIndex(9), options, State { up: true, ..State::default() });
         let snapshot = Snapshot {
             slaves: BTreeMap::from([(Slot(1), slave)]),
             owners: BTreeMap::from([(ADDRESS, Owner::Slave(Slot(1)))]),

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single;
 use crate::kernel::sys;
+use ipvl_core::IfIndex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -28,7 +29,7 @@ const END_WAIT: Duration = Duration::from_secs(2);
 
 /// Has the agent sync the slaves behind these host ends, and waits until it has. Starts an agent if none runs, or if the one
 /// that runs is about to end.
-pub fn sync(host_ends: &[u32]) -> Result<()> {
+pub fn sync(host_ends: &[IfIndex]) -> Result<()> {
     for _ in 0..TRIES {
         if ask(&connect_or_start()?, host_ends)? {
             return Ok(());
@@ -38,7 +39,7 @@ pub fn sync(host_ends: &[u32]) -> Result<()> {
 }
 
 /// Whether the agent did it; false if it ended instead.
-fn ask(stream: &UnixStream, host_ends: &[u32]) -> Result<bool> {
+fn ask(stream: &UnixStream, host_ends: &[IfIndex]) -> Result<bool> {
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(io_error("wait for", "the agent"))?;
     let mut answers = BufReader::new(stream);
     // All in one write, so that the agent handles them in one turn.

@@ -38,24 +38,24 @@ pub fn read(link: &LinkInfo) -> Option<Slave> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings, Slot, State};
+    use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, Siblings, Slot, State};
 
     #[test]
     fn an_entry_in_an_alias_is_read_again() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
         let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
         let options = Options { mode, flag, guard, host, neigh, siblings };
-        let slave = Slave::new(300, options, State { up: true, ..State::default() });
-        let described = HostEnd { master: 2, slot: Slot(7) };
+        let slave = Slave::new(IfIndex(300), options, State { up: true, ..State::default() });
+        let described = HostEnd { master: IfIndex(2), slot: Slot(7) };
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));
-        let link = LinkInfo { ifindex: 300, alias: Some(alias), ..LinkInfo::default() };
+        let link = LinkInfo { ifindex: IfIndex(300), alias: Some(alias), ..LinkInfo::default() };
         assert_eq!((read(&link), HostEnd::of(&link)), (Some(slave), Some(described)));
         let owned = LinkInfo {
             alias: link.alias.clone().map(|text| host_end::with_owner(text, Some("cni n entry=0"))),
             ..link
         };
         assert_eq!((read(&owned), host_end::owner_of(&owned)), (Some(slave), Some("cni n entry=0")));
-        assert_eq!(read(&LinkInfo { ifindex: 301, ..owned }), None);
+        assert_eq!(read(&LinkInfo { ifindex: IfIndex(301), ..owned }), None);
         assert_eq!(read(&LinkInfo { alias: Some(described.to_string()), ..LinkInfo::default() }), None);
     }
 }

@@ -4,11 +4,10 @@ use crate::kernel::bpf::{self, AttachType};
 use crate::model::Backend;
 use crate::port::hook::MANY;
 use crate::refusal::Refusal;
+use ipvl_core::IfIndex;
 
 /// Set to `veth` or `netkit` to choose the kind of slaves for which the command does not.
 const CHOICE: &str = "IPVL_BACKEND";
-/// A device that is never netkit.
-const LOOPBACK: u32 = 1;
 
 impl Backend {
     /// The kind of each of `count` slaves that one call makes.
@@ -25,7 +24,7 @@ impl Backend {
     /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT). Queries another device's programs there, which
     /// changes nothing.
     pub fn has_netkit() -> bool {
-        bpf::prog_query(LOOPBACK, AttachType::NetkitPeer).is_ok()
+        bpf::prog_query(IfIndex::LOOPBACK, AttachType::NetkitPeer).is_ok()
     }
 
     /// Why a slave of this kind is.

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
-use ipvl_core::{Addr, Origin, OwnerEntry};
+use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
@@ -38,7 +38,7 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
-    let owned = |entry: &OwnerEntry| entry.slot == found.slot.0 && entry.origin() != Origin::Device;
+    let owned = |entry: &OwnerEntry| entry.slot == found.slot && entry.origin() != Origin::Device;
     let present = match len {
         SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
         _ => found
@@ -66,23 +66,23 @@ fn full_len(addr: Addr, prefix_len: u8) -> u32 {
     u32::from(prefix_len) + if addr.as_v4().is_some() { 96 } else { 0 }
 }
 
-fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<u32>> {
+fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<Slot>> {
     let entry = match len {
         SINGLE => found.port.maps.owner(addr)?,
         _ => {
             found.port.maps.prefixes()?.into_iter().find(|(other, bits, _)| (*other, *bits) == (addr, len)).map(|e| e.2)
         }
     };
-    Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot.0))
+    Ok(entry.map(|entry| entry.slot).filter(|slot| *slot != found.slot))
 }
 
 /// The name of the owner in a slot. If an engine named it, that name is used: in containers all slaves have the same name.
-pub(crate) fn owner_name(netlink: &Netlink, maps: &PortMaps, slot: u32) -> Result<String> {
+pub(crate) fn owner_name(netlink: &Netlink, maps: &PortMaps, slot: Slot) -> Result<String> {
     if slot == OwnerEntry::HOST {
         return Ok("the host".to_owned());
     }
-    let unknown = || format!("the slave in slot {slot}");
-    let Some((host_end, _)) = maps.slots()?.into_iter().find(|(_, other)| other.0 == slot) else {
+    let unknown = || format!("the slave in slot {}", slot.0);
+    let Some((host_end, _)) = maps.slots()?.into_iter().find(|(_, other)| *other == slot) else {
         return Ok(unknown());
     };
     if let Some(link) = netlink.link(host_end, None)?

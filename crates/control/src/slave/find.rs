@@ -4,10 +4,11 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
+use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
 use crate::refusal::Refusal;
-use ipvl_core::Slot;
+use ipvl_core::{IfIndex, Slot};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
@@ -38,7 +39,7 @@ pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
 }
 
 /// The other end of a pair, wherever it is.
-pub fn peer(netlink: &Netlink, ifindex: u32) -> Result<Option<LinkInfo>> {
+pub fn peer(netlink: &Netlink, ifindex: IfIndex) -> Result<Option<LinkInfo>> {
     match netlink.link(ifindex, None)? {
         Some(link) => peer_of(netlink, &link),
         None => Ok(None),
@@ -77,7 +78,7 @@ impl Found {
     pub fn in_its_netns<T: Send>(
         &self,
         netlink: &Netlink,
-        work: impl FnOnce(&Netlink, u32) -> Result<T> + Send,
+        work: impl FnOnce(&Netlink, IfIndex) -> Result<T> + Send,
     ) -> Result<T> {
         self.place(netlink)?.enter(netlink, work)
     }
@@ -86,21 +87,25 @@ impl Found {
     pub fn place(&self, netlink: &Netlink) -> Result<OpenPlace> {
         let gone = || refused("find", &self.name, Refusal::NoSlave);
         let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
-        let (nsid, ifindex) = place_of(&host_end).ok_or_else(gone)?;
+        let place = place_of(&host_end).ok_or_else(gone)?;
         let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
-        Ok(OpenPlace { netns: nsid.map(into).transpose()?, ifindex })
+        Ok(OpenPlace { netns: place.netns.map(into).transpose()?, ifindex: place.ifindex })
     }
 }
 
 /// A device, and the netns that it is in, opened.
 pub struct OpenPlace {
     netns: Option<OwnedFd>,
-    ifindex: u32,
+    ifindex: IfIndex,
 }
 
 impl OpenPlace {
     /// Runs `work` on the device, in its netns.
-    pub fn enter<T: Send>(self, netlink: &Netlink, work: impl FnOnce(&Netlink, u32) -> Result<T> + Send) -> Result<T> {
+    pub fn enter<T: Send>(
+        self,
+        netlink: &Netlink,
+        work: impl FnOnce(&Netlink, IfIndex) -> Result<T> + Send,
+    ) -> Result<T> {
         match self.netns {
             None => work(netlink, self.ifindex),
             Some(netns) => netns::within(netns, || work(&Netlink::open()?, self.ifindex))?,
@@ -152,7 +157,7 @@ fn host_end_here(netlink: &Netlink, link: LinkInfo) -> Result<Option<LinkInfo>> 
 }
 
 /// The error if no process, mount or descriptor leads to a netns.
-pub(crate) fn unreachable_netns(nsid: i32) -> Error {
+pub(crate) fn unreachable_netns(nsid: NsId) -> Error {
     let source = std::io::Error::from_raw_os_error(libc::ENOENT);
     Error::Netns { op: "find a way into", object: format!("with id {nsid}"), source }
 }

@@ -8,7 +8,7 @@ use crate::port::host_end::HostEnd;
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::find::SlaveNames;
-use ipvl_core::Slot;
+use ipvl_core::{IfIndex, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +27,9 @@ pub fn delete_all(names: &[String]) -> Result<()> {
 }
 
 /// Removes slaves, by their masters. After the last slave of all, waits for the agent to end.
-pub(crate) fn remove(lock: Lock, netlink: &Netlink, removals: BTreeMap<u32, Removal>) -> Result<()> {
+pub(crate) fn remove(lock: Lock, netlink: &Netlink, removals: BTreeMap<IfIndex, Removal>) -> Result<()> {
     let slaves = removals.values().flat_map(|removal| &removal.slaves);
-    let host_ends: Vec<u32> = slaves.map(|(host_end, _)| *host_end).collect();
+    let host_ends: Vec<IfIndex> = slaves.map(|(host_end, _)| *host_end).collect();
     match host_ends[..] {
         [host_end] => _ = netlink.delete_link(host_end)?,
         _ => netlink.delete_links(&host_ends)?,
@@ -48,13 +48,13 @@ pub(crate) struct Removal {
     /// The port.
     pub port: Port,
     /// Host ends and slots.
-    pub slaves: BTreeSet<(u32, Slot)>,
+    pub slaves: BTreeSet<(IfIndex, Slot)>,
 }
 
 /// The slaves of these names, by their masters.
-fn find(netlink: &Netlink, names: &[String]) -> Result<BTreeMap<u32, Removal>> {
+fn find(netlink: &Netlink, names: &[String]) -> Result<BTreeMap<IfIndex, Removal>> {
     let mut slave_names = SlaveNames::default();
-    let mut found: BTreeMap<u32, Removal> = BTreeMap::new();
+    let mut found: BTreeMap<IfIndex, Removal> = BTreeMap::new();
     for name in names {
         let none = || refused("find", name, Refusal::NoSlave);
         let link = slave_names.host_end(netlink, name)?;

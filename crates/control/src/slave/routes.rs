@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink, RouteInfo};
 use crate::port::host_end::HostEnd;
 use crate::port::tables::PortMaps;
-use ipvl_core::{Addr, Slot};
+use ipvl_core::{Addr, IfIndex, Slot};
 
 /// The protocol number of the routes to slaves. It is among no other program's: iproute2 names none so, and FRR takes routes
 /// with its own numbers (186 to 198) for its own, removes those that it does not know, and announces none.
@@ -20,13 +20,13 @@ pub type Route = (u32, Prefix);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vrf {
     /// The device.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// What its members are routed by.
     pub table: u32,
 }
 
 /// The route to one prefix, with the source address that the host uses.
-pub fn route(host_end: u32, (table, (dst, prefix_len)): Route, prefsrc: Option<Addr>) -> RouteInfo {
+pub fn route(host_end: IfIndex, (table, (dst, prefix_len)): Route, prefsrc: Option<Addr>) -> RouteInfo {
     RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc }
 }
 
@@ -35,7 +35,7 @@ pub struct Sources(Vec<AddressInfo>);
 
 impl Sources {
     /// Reads them.
-    pub fn read(netlink: &Netlink, master: u32) -> Result<Self> {
+    pub fn read(netlink: &Netlink, master: IfIndex) -> Result<Self> {
         Ok(Self(netlink.addresses(Some(master), None)?))
     }
 
@@ -65,7 +65,7 @@ pub fn table(vrf: Option<Vrf>) -> u32 {
 
 /// Adds routes to all addresses of a slave, before the slave changes to a mode in which the host's stack forwards to it. The
 /// agent keeps them in sync from then on.
-pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) -> Result<()> {
+pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: IfIndex, slot: Slot) -> Result<()> {
     let Some(link) = netlink.link(host_end, None)? else { return Ok(()) };
     let Some(HostEnd { master, .. }) = HostEnd::of(&link) else { return Ok(()) };
     let (table, sources) = (table(vrf_of(netlink, &link)?), Sources::read(netlink, master)?);
@@ -76,7 +76,7 @@ pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: u32, slot: Slot) ->
 }
 
 fn owned(maps: &PortMaps, slot: Slot) -> Result<Vec<Prefix>> {
-    let all = maps.owned()?.into_iter().filter(|(addr, _, entry)| entry.slot == slot.0 && !addr.is_link_local());
+    let all = maps.owned()?.into_iter().filter(|(addr, _, entry)| entry.slot == slot && !addr.is_link_local());
     Ok(all.map(|(addr, bits, _)| (addr, family_len(addr, bits))).collect())
 }
 
@@ -91,7 +91,13 @@ mod tests {
 
     #[test]
     fn the_host_uses_its_address_in_the_slaves_network() {
-        let of = |addr, prefix_len| AddressInfo { ifindex: 1, addr: Addr::v4(addr), prefix_len, scope: 0, flags: 0 };
+        let of = |addr, prefix_len| AddressInfo {
+            ifindex: IfIndex(1),
+            addr: Addr::v4(addr),
+            prefix_len,
+            scope: 0,
+            flags: 0,
+        };
         let sources = Sources(vec![of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)]);
         assert_eq!(sources.toward(Addr::v4([192, 0, 2, 80])), Some(Addr::v4([192, 0, 2, 1])));
         assert_eq!(sources.toward(Addr::v4([10, 9, 9, 9])), Some(Addr::v4([10, 0, 0, 1])));

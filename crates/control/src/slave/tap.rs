@@ -8,7 +8,7 @@ use crate::kernel::netlink::{AddrGenMode, LinkChange, Netlink};
 use crate::kernel::tun;
 use crate::model::{Account, Tap};
 use crate::refusal::Refusal;
-use ipvl_core::Mac;
+use ipvl_core::{IfIndex, Mac};
 use std::fs;
 use std::io;
 
@@ -34,7 +34,7 @@ pub struct TapSpec<'a> {
 pub struct NewTap {
     device: tun::Device,
     /// Its number.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
 }
 
 impl NewTap {

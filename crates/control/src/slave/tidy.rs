@@ -4,13 +4,14 @@ use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, NEW_GROUP, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
+use ipvl_core::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Removes entries without a device, and devices without an entry. The caller has the lock, so no command is at work on any
 /// of them.
-pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
+pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<IfIndex, Port>) -> Result<()> {
     let links = netlink.links(None)?;
-    let present: BTreeSet<u32> = links.iter().map(|link| link.ifindex).collect();
+    let present: BTreeSet<IfIndex> = links.iter().map(|link| link.ifindex).collect();
     for port in ports.values_mut() {
         let mut gone = port.maps.slots()?;
         gone.retain(|(host_end, _)| !present.contains(host_end));
@@ -26,8 +27,8 @@ pub fn tidy(netlink: &Netlink, ports: &mut BTreeMap<u32, Port>) -> Result<()> {
 
 /// All ports of this netns by their masters. A master that came back under another ifindex is taken in. The caller has the
 /// lock.
-pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
-    let mut ports: BTreeMap<u32, Port> =
+pub fn ports(netlink: &Netlink) -> Result<BTreeMap<IfIndex, Port>> {
+    let mut ports: BTreeMap<IfIndex, Port> =
         Port::all_repaired(netlink)?.into_iter().map(|port| (port.master, port)).collect();
     for port in ports.values_mut() {
         if let (true, Some(link)) = (port.is_back()?, netlink.link(port.master, None)?) {
@@ -37,7 +38,7 @@ pub fn ports(netlink: &Netlink) -> Result<BTreeMap<u32, Port>> {
     Ok(ports)
 }
 
-fn is_half_made(link: &LinkInfo, ports: &BTreeMap<u32, Port>, present: &BTreeSet<u32>) -> Result<bool> {
+fn is_half_made(link: &LinkInfo, ports: &BTreeMap<IfIndex, Port>, present: &BTreeSet<IfIndex>) -> Result<bool> {
     let Some(described) = HostEnd::of(link) else { return Ok(link.group == NEW_GROUP) };
     let entry = ports.get(&described.master).map(|port| port.maps.slot_of(link.ifindex)).transpose()?.flatten();
     Ok(entry != Some(described.slot) || !present.contains(&described.master))

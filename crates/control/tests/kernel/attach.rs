@@ -2,16 +2,19 @@
 
 use crate::{in_fresh_netns, pair};
 use ipvl_control::kernel::bpf::{self, AttachType};
-use ipvl_control::kernel::netlink::{FilterPoint, LinkChange, Netlink};
+use ipvl_control::kernel::netlink::{FilterPoint, LinkChange, Netlink, NewPair};
 use ipvl_control::port::Port;
+use ipvl_core::IfIndex;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+/// No link has this ifindex.
+const ABSENT: IfIndex = IfIndex(4711);
 const AT: AttachType = AttachType::TcxIngress;
 
 #[test]
 fn a_program_hangs_on_after_its_descriptor_is_closed_and_is_found_again() {
     in_fresh_netns(|| {
-        let (host, _) = Netlink::open().unwrap().add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, .. } = Netlink::open().unwrap().add_pair(&pair()).unwrap();
         assert!(bpf::prog_query(host, AT).unwrap().is_empty());
         let map = array_map();
         bpf::prog_attach(host, program(&map), AT).unwrap();
@@ -33,8 +36,8 @@ fn a_program_hangs_on_after_its_descriptor_is_closed_and_is_found_again() {
 #[test]
 fn a_device_that_is_gone_has_no_programs() {
     in_fresh_netns(|| {
-        assert!(bpf::prog_query(4711, AT).unwrap().is_empty());
-        let error = bpf::prog_attach(4711, program(&array_map()), AT).unwrap_err();
+        assert!(bpf::prog_query(ABSENT, AT).unwrap().is_empty());
+        let error = bpf::prog_attach(ABSENT, program(&array_map()), AT).unwrap_err();
         assert!(error.is_gone() && error.to_string().contains("attach a program to link 4711"), "{error}");
     });
 }
@@ -43,7 +46,7 @@ fn a_device_that_is_gone_has_no_programs() {
 fn a_foreign_program_with_our_name_only_stops_commands_for_its_device() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (device, _) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: device, .. } = netlink.add_pair(&pair()).unwrap();
         bpf::prog_attach(device, named(&array_map(), *b"master_rx\0\0\0"), AT).unwrap();
         assert!(Port::all(&netlink).unwrap().is_empty());
         let Err(refused) = Port::find(&netlink, device) else { panic!("taken for ours") };
@@ -55,7 +58,7 @@ fn a_foreign_program_with_our_name_only_stops_commands_for_its_device() {
 fn a_filter_comes_is_replaced_in_place_and_goes() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, .. } = netlink.add_pair(&pair()).unwrap();
         let hook = FilterPoint::Device(host);
         assert!(netlink.bpf_filters(hook).unwrap().is_empty());
         assert!(!netlink.delete_bpf_filter(hook, 7).unwrap());
@@ -64,7 +67,7 @@ fn a_filter_comes_is_replaced_in_place_and_goes() {
         exercise(&netlink, hook);
         assert!(netlink.delete_clsact(host).unwrap());
         assert!(!netlink.delete_clsact(host).unwrap());
-        assert!(netlink.bpf_filters(FilterPoint::Device(4711)).unwrap().is_empty());
+        assert!(netlink.bpf_filters(FilterPoint::Device(ABSENT)).unwrap().is_empty());
     });
 }
 
@@ -72,7 +75,7 @@ fn a_filter_comes_is_replaced_in_place_and_goes() {
 fn one_filter_on_a_block_serves_many_devices() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (a, b) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: a, slave: b } = netlink.add_pair(&pair()).unwrap();
         assert!(netlink.bpf_filters(FilterPoint::Block(9)).unwrap().is_empty());
         assert!(netlink.add_clsact(a, Some(9)).unwrap() && netlink.add_clsact(b, Some(9)).unwrap());
         exercise(&netlink, FilterPoint::Block(9));

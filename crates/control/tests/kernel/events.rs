@@ -1,8 +1,10 @@
 //! Is everything told that happens, here and in other namespaces?
 
 use crate::{ADDR, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::kernel::netlink::{Events, LinkChange, Netlink, PairSpec, What};
+use ipvl_control::NsId;
+use ipvl_control::kernel::netlink::{Events, LinkChange, Netlink, NewPair, PairSpec, What};
 use ipvl_control::kernel::netns;
+use ipvl_core::IfIndex;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -14,7 +16,8 @@ const PROTOCOL: u8 = 157;
 fn events_tell_what_happens_in_another_netns() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let NewPair { host_end: host, slave } =
+            netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         let mut events = Events::open(PROTOCOL).unwrap();
         assert_eq!(events.next().unwrap(), None);
@@ -48,7 +51,7 @@ fn events_tell_ids_given_and_taken() {
 fn lost_events_are_told_once_and_later_ones_still_come() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, .. } = netlink.add_pair(&pair()).unwrap();
         let mut events = Events::open(PROTOCOL).unwrap();
         rustix::net::sockopt::set_socket_recv_buffer_size(&events, 4096).unwrap();
         for mtu in 1000..1100 {
@@ -64,7 +67,7 @@ fn lost_events_are_told_once_and_later_ones_still_come() {
 
 /// The netns and the link of the next event that is `wanted`.
 #[track_caller]
-fn wait_for(events: &mut Events, wanted: impl Fn(&What) -> bool) -> (Option<i32>, Option<u32>) {
+fn wait_for(events: &mut Events, wanted: impl Fn(&What) -> bool) -> (Option<NsId>, Option<IfIndex>) {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         while let Some(event) = events.next().unwrap() {
@@ -78,7 +81,7 @@ fn wait_for(events: &mut Events, wanted: impl Fn(&What) -> bool) -> (Option<i32>
     }
 }
 
-fn ifindex(what: &What) -> Option<u32> {
+fn ifindex(what: &What) -> Option<IfIndex> {
     match what {
         What::NewLink(link) | What::DelLink(link) => Some(link.ifindex),
         What::NewAddress(address) | What::DelAddress(address) => Some(address.ifindex),

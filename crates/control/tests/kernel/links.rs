@@ -1,15 +1,17 @@
 //! Do links, addresses and routes become what was asked?
 
 use crate::{ADDR, MAC, fresh_netns, in_fresh_netns, pair};
-use ipvl_control::default_master;
-use ipvl_control::kernel::netlink::{AddrGenMode, LinkChange, Netlink, PairSpec, RouteInfo};
+use ipvl_control::kernel::netlink::{AddrGenMode, LinkChange, Netlink, NewPair, PairSpec, RouteInfo};
 use ipvl_control::kernel::netns;
-use ipvl_core::Addr;
+use ipvl_control::{NsId, default_master};
+use ipvl_core::{Addr, IfIndex};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// No netns has this id.
+const ABSENT: NsId = NsId(99);
 const ADDR_6: Addr = Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 #[test]
@@ -17,7 +19,7 @@ fn a_pair_is_born_down_silent_and_with_one_mac() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
         let spec = PairSpec { noarp_slave: true, alias: Some("ipvl"), mtu: 1400, ..pair() };
-        let (host, slave) = netlink.add_pair(&spec).unwrap();
+        let NewPair { host_end: host, slave } = netlink.add_pair(&spec).unwrap();
         let (host, slave) = (netlink.link(host, None).unwrap().unwrap(), netlink.link(slave, None).unwrap().unwrap());
         assert_eq!((host.name.as_str(), slave.name.as_str()), ("ipvlh0", "ipvl0"));
         assert_eq!((host.link, slave.link), (Some(slave.ifindex), Some(host.ifindex)));
@@ -39,7 +41,7 @@ fn a_pair_is_born_down_silent_and_with_one_mac() {
 fn a_taken_name_is_told_from_other_errors_with_the_kernels_words() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, _) = netlink.add_pair(&PairSpec { slave_name: "taken", ..pair() }).unwrap();
+        let NewPair { host_end: host, .. } = netlink.add_pair(&PairSpec { slave_name: "taken", ..pair() }).unwrap();
         let error = netlink.add_pair(&PairSpec { slave_name: "taken", ..pair() }).unwrap_err();
         assert!(error.is_exists(), "{error}");
         let change = LinkChange { mtu: Some(10), ..LinkChange::default() };
@@ -52,7 +54,7 @@ fn a_taken_name_is_told_from_other_errors_with_the_kernels_words() {
 fn a_link_with_as_many_names_as_the_kernel_allows_can_be_read() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, slave) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, slave } = netlink.add_pair(&pair()).unwrap();
         let mut batch = Command::new("ip")
             .args(["-force", "-batch", "-"])
             .stdin(Stdio::piped())
@@ -73,7 +75,7 @@ fn a_link_with_as_many_names_as_the_kernel_allows_can_be_read() {
 fn links_change_move_and_go() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, slave } = netlink.add_pair(&pair()).unwrap();
         let change = LinkChange { name: Some("renamed"), netns: Some(other.as_fd()), ..LinkChange::default() };
         netlink.set_link(slave, &change).unwrap();
         let host_end = netlink.link(host, None).unwrap().unwrap();
@@ -100,7 +102,8 @@ fn links_change_move_and_go() {
 fn a_slave_can_be_born_where_it_belongs() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let NewPair { host_end: host, slave } =
+            netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         let far = netlink.link(slave, nsid).unwrap().unwrap();
         assert_eq!((far.name.as_str(), far.link), ("ipvl0", Some(host)));
@@ -127,7 +130,8 @@ fn a_thousand_pairs_do_not_slow_the_next_one_down() {
 fn addresses_come_and_go_in_both_families_here_and_elsewhere() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
-        let (host, slave) = netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
+        let NewPair { host_end: host, slave } =
+            netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         let nsid = netlink.link(host, None).unwrap().unwrap().link_netnsid;
         netns::within(&other, || {
             let netlink = Netlink::open().unwrap();
@@ -140,7 +144,7 @@ fn addresses_come_and_go_in_both_families_here_and_elsewhere() {
             found.iter().map(|a| (a.ifindex, a.addr, a.prefix_len, a.flags & libc::IFA_F_NODAD)).collect();
         assert_eq!(found, [(slave, ADDR, 24, 0), (slave, ADDR_6, 64, libc::IFA_F_NODAD)]);
         assert_eq!(netlink.addresses(Some(slave), None).unwrap(), []);
-        assert_eq!(netlink.addresses(Some(12345), None).unwrap(), []);
+        assert_eq!(netlink.addresses(Some(IfIndex(12345)), None).unwrap(), []);
         netlink.add_address(host, ADDR, 32, 0).unwrap();
         assert!(netlink.delete_address(host, ADDR, 32).unwrap());
         assert!(!netlink.delete_address(host, ADDR, 32).unwrap());
@@ -151,7 +155,7 @@ fn addresses_come_and_go_in_both_families_here_and_elsewhere() {
 fn routes_are_found_again_by_their_protocol() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        let (host, slave) = netlink.add_pair(&pair()).unwrap();
+        let NewPair { host_end: host, slave } = netlink.add_pair(&pair()).unwrap();
         for end in [host, slave] {
             netlink.set_link(end, &LinkChange { up: Some(true), ..LinkChange::default() }).unwrap();
         }
@@ -179,10 +183,10 @@ fn routes_are_found_again_by_their_protocol() {
 fn in_a_netns_that_is_gone_there_is_nothing() {
     in_fresh_netns(|| {
         let netlink = Netlink::open().unwrap();
-        assert_eq!(netlink.link(1, Some(99)).unwrap(), None);
-        assert_eq!(netlink.link_by_name("lo", Some(99)).unwrap(), None);
-        assert_eq!(netlink.links(Some(99)).unwrap(), []);
-        assert_eq!(netlink.addresses(Some(1), Some(99)).unwrap(), []);
+        assert_eq!(netlink.link(IfIndex::LOOPBACK, Some(ABSENT)).unwrap(), None);
+        assert_eq!(netlink.link_by_name("lo", Some(ABSENT)).unwrap(), None);
+        assert_eq!(netlink.links(Some(ABSENT)).unwrap(), []);
+        assert_eq!(netlink.addresses(Some(IfIndex::LOOPBACK), Some(ABSENT)).unwrap(), []);
     });
 }
 

@@ -1,10 +1,10 @@
 //! Are namespaces found by their ids, and is it known who keeps one alive?
 
 use crate::{fresh_netns, in_fresh_netns, pair};
-use ipvl_control::NetnsRef;
 use ipvl_control::kernel::finder::{self, Finder};
 use ipvl_control::kernel::netlink::{Netlink, PairSpec};
 use ipvl_control::kernel::netns;
+use ipvl_control::{NetnsRef, NsId};
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -97,7 +97,7 @@ fn a_netns_that_was_nowhere_is_not_looked_for_again_at_once() {
     in_fresh_netns(|| {
         let (netlink, other) = (Netlink::open().unwrap(), fresh_netns());
         let mut finder = Finder::default();
-        let nsid = 0;
+        let nsid = NsId(0);
         assert!(finder.find(&netlink, nsid).unwrap().is_none());
         netlink.add_pair(&PairSpec { netns: Some(other.as_fd()), ..pair() }).unwrap();
         assert_eq!(netlink.nsid_of_fd(&other).unwrap(), Some(nsid));

@@ -45,7 +45,7 @@ impl AddrCacheEntry {
     pub fn number(owner: Owner) -> u32 {
         match owner {
             Owner::Slave(Slot(slot)) => slot + 2,
-            Owner::Host => OwnerEntry::HOST.wrapping_add(2),
+            Owner::Host => OwnerEntry::HOST.0.wrapping_add(2),
             Owner::Nobody => 0,
         }
     }
@@ -53,6 +53,6 @@ impl AddrCacheEntry {
     /// The owner that a value of [`AddrCacheEntry::owner`] stands for.
     #[inline(always)]
     pub fn owner(number: u32) -> Owner {
-        Owner::from_slot_number(number.wrapping_sub(2))
+        Owner::in_slot(Slot(number.wrapping_sub(2)))
     }
 }

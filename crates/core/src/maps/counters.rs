@@ -1,5 +1,6 @@
 //! What do the eBPF programs count, and what do they note about frames that they sent?
 
+use crate::abi::Slot;
 use crate::verdict::Reason;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -31,7 +32,7 @@ const _: () =
 #[repr(C)]
 pub struct DropKey {
     /// The sender's slot, or [`crate::WIRE`].
-    pub slot: u32,
+    pub slot: Slot,
     /// [`crate::Reason`] as a number.
     pub reason: u32,
 }
@@ -43,7 +44,7 @@ pub struct Sent {
     /// The time in nanoseconds of `CLOCK_MONOTONIC`.
     pub at: u64,
     /// The sender's slot.
-    pub slot: u32,
+    pub slot: Slot,
     /// Always zero.
     pub reserved: u32,
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::Protocol;
 use ipvl_control::Detail;
-use ipvl_core::{Options, Slot};
+use ipvl_core::{IfIndex, Options, Slot};
 
 const MASTER_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
@@ -86,12 +86,12 @@ fn entry(text: &str, slave: &str) -> AddressEntry {
 fn link(mode: Mode, mac: Mac) -> Link {
     Link {
         kind: ipvl_control::Kind::Ipvlan,
-        ifindex: 3,
+        ifindex: IfIndex(3),
         name: "s0".to_owned(),
-        master: (2, "eth0".to_owned()),
+        master: (IfIndex(2), "eth0".to_owned()),
         master_is_ip: false,
         slot: Slot(0),
-        host_end: (7, "ipvlh2".to_owned()),
+        host_end: (IfIndex(7), "ipvlh2".to_owned()),
         backend: None,
         netnsid: None,
         netns: None,

@@ -96,7 +96,7 @@ fn of_link(event: &str, link: &Link) -> Value {
     json!({
         "event": event,
         "object": "link",
-        "ifindex": link.ifindex,
+        "ifindex": link.ifindex.0,
         "ifname": link.name,
         "state": state(link),
         "carrier": link.has_carrier(),
@@ -117,7 +117,7 @@ fn of_address(event: &str, entry: &AddressEntry) -> Value {
 /// What a slave has of something; null for nothing, or for what is the master's.
 fn value(what: Property, link: &Link) -> Value {
     match what {
-        Property::Netns => link.netns.as_ref().map_or(json!(link.netnsid), |name| json!(name)),
+        Property::Netns => link.netns.as_ref().map_or(json!(link.netnsid.map(|id| id.0)), |name| json!(name)),
         Property::Name => json!(link.name),
         Property::State => json!(state(link)),
         Property::Carrier => json!(link.has_carrier()),

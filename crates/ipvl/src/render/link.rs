@@ -97,10 +97,10 @@ fn groups(link: &Link) -> Option<String> {
 fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
     let mut all = Map::new();
     let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
-    put("ifindex", json!(link.ifindex));
+    put("ifindex", json!(link.ifindex.0));
     match link.netnsid {
         None => put("link", json!(link.master.1)),
-        Some(_) => put("link_index", json!(link.master.0)),
+        Some(_) => put("link_index", json!(link.master.0.0)),
     };
     put("ifname", json!(link.name));
     put("flags", json!(flag_names(link.flags)));
@@ -113,7 +113,7 @@ fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
     put("link_type", json!("ether"));
     put("address", json!(link.mac.to_string()));
     put("broadcast", json!("ff:ff:ff:ff:ff:ff"));
-    link.netnsid.map(|id| put("link_netnsid", json!(id)));
+    link.netnsid.map(|id| put("link_netnsid", json!(id.0)));
     if details {
         put_details(link, &mut put);
     }

@@ -68,14 +68,14 @@ fn dropped(line: &Statistics) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::Reason;
     use ipvl_core::maps::Counters;
+    use ipvl_core::{IfIndex, Reason};
 
     #[test]
     fn counters_and_reasons_are_named() {
         let counters = Counters { tx_packets: 3, tx_bytes: 300, rx_packets: 2, rx_bytes: 200 };
         let drops = vec![(Reason::Private, 4), (Reason::TooBig, 1)];
-        let line = Statistics { name: "ipvl0".to_owned(), ifindex: 9, is_master: false, counters, drops };
+        let line = Statistics { name: "ipvl0".to_owned(), ifindex: IfIndex(9), is_master: false, counters, drops };
         let expected = "ipvl0:\n    rx 2 packets 200 bytes\n    tx 3 packets 300 bytes\n    \
                         dropped 4 private\n    dropped 1 too-big\n";
         assert_eq!(statistics(std::slice::from_ref(&line), Style::default()), expected);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use ipvl_control::kernel::bpf::{self, AttachType};
 use ipvl_control::kernel::netlink::{FilterPoint, Netlink};
+use ipvl_core::IfIndex;
 use ipvl_testbed::{Lab, Netns, Output, ipvl_path, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -91,7 +92,7 @@ pub fn programs(netns: &Netns) -> Vec<(String, String, u32)> {
     })
 }
 
-fn attached(netlink: &Netlink, ifindex: u32) -> Vec<u32> {
+fn attached(netlink: &Netlink, ifindex: IfIndex) -> Vec<u32> {
     let mut ids = bpf::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default();
     let filters = netlink.bpf_filters(FilterPoint::Device(ifindex)).unwrap_or_default();
     ids.extend(filters.into_iter().map(|filter| filter.prog_id));

@@ -3,9 +3,9 @@
 use super::*;
 use crate::apply::read;
 use crate::model::Backend;
-use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, OptionsChange, Siblings};
+use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
-const ETH0: u32 = 2;
+const ETH0: IfIndex = IfIndex(2);
 const OPTIONS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 #[test]
@@ -87,7 +87,7 @@ fn only_what_came_from_files_is_pruned_and_only_if_asked() {
 fn an_address_goes_from_one_slave_to_another_in_one_go() {
     let first = ActualLink { addresses: set("10.0.0.1/24"), ..slave(7, "a") };
     let mut actual = actual(vec![first]);
-    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(7));
+    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(IfIndex(7)));
     let heir = "name = \"b\"\naddresses = [\"10.0.0.1/24\"]";
     let given = plan(&desired("", &["name = \"a\"\naddresses = []", heir]), &actual, false).expect("a plan");
     assert_eq!(shape(&given), "change a, make b");
@@ -100,7 +100,7 @@ fn an_address_goes_from_one_slave_to_another_in_one_go() {
 
 #[test]
 fn what_cannot_be_is_said_before_anything_is_done() {
-    let at_another = ActualLink { master: (3, "eth1".to_owned()), ..slave(7, "a") };
+    let at_another = ActualLink { master: (IfIndex(3), "eth1".to_owned()), ..slave(7, "a") };
     let engines = ActualLink { owner: Some("docker n e".to_owned()), ..slave(7, "a") };
     let tap = ActualLink { kind: Kind::Ipvtap, ..slave(7, "a") };
     let hidden = ActualLink { name: None, owner: Some("apply /a".to_owned()), ..slave(7, "a") };
@@ -150,7 +150,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         kind: Kind::Ipvlan,
         backend: Some(Backend::Veth),
         master: (ETH0, "eth0".to_owned()),
-        host_end: (host_end, format!("ipvlh{host_end}")),
+        host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: OPTIONS,
         mtu: 1500,
         up: true,

@@ -2,9 +2,10 @@
 
 use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
-use super::wire::{Message, Reply, attributes, read_u32};
+use super::wire::{Message, Reply, attributes, read_ifindex};
 use crate::error::Result;
-use ipvl_core::Addr;
+use crate::place::NsId;
+use ipvl_core::{Addr, IfIndex};
 
 /// `struct ifaddrmsg`.
 const IFADDRMSG: usize = 8;
@@ -13,7 +14,7 @@ const IFADDRMSG: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressInfo {
     /// The link.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// The link's own address, not its peer's.
     pub addr: Addr,
     /// In bits of the address's own family.
@@ -26,32 +27,30 @@ pub struct AddressInfo {
 
 impl Netlink {
     /// The addresses of both families, of one link or of all, here or in the netns that has the id `nsid` here.
-    pub fn addresses(&self, ifindex: Option<u32>, nsid: Option<i32>) -> Result<Vec<AddressInfo>> {
+    pub fn addresses(&self, ifindex: Option<IfIndex>, nsid: Option<NsId>) -> Result<Vec<AddressInfo>> {
         let mut all = self.addresses_of(libc::AF_INET, ifindex, nsid)?;
         all.extend(self.addresses_of(libc::AF_INET6, ifindex, nsid)?);
         Ok(all)
     }
 
     /// Adds an address; replaces the flags of one that is there.
-    pub fn add_address(&self, ifindex: u32, addr: Addr, prefix_len: u8, flags: u32) -> Result<()> {
+    pub fn add_address(&self, ifindex: IfIndex, addr: Addr, prefix_len: u8, flags: u32) -> Result<()> {
         let flags_of = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
         let message = message(RTM_NEWADDR, flags_of, ifindex, addr, prefix_len).u32(IFA_FLAGS, flags);
         self.order(about("add", &format_args!("{addr}/{prefix_len} to link {ifindex}")), message)
     }
 
     /// Deletes an address; false if it is gone already.
-    pub fn delete_address(&self, ifindex: u32, addr: Addr, prefix_len: u8) -> Result<bool> {
+    pub fn delete_address(&self, ifindex: IfIndex, addr: Addr, prefix_len: u8) -> Result<bool> {
         let message = message(RTM_DELADDR, NLM_F_ACK, ifindex, addr, prefix_len);
         let result = self.order(about("delete", &format_args!("{addr}/{prefix_len} from link {ifindex}")), message);
         unless_gone(result).map(|done| done.is_some())
     }
 
-    fn addresses_of(&self, family: i32, ifindex: Option<u32>, nsid: Option<i32>) -> Result<Vec<AddressInfo>> {
-        let header = ifaddrmsg(family as u8, 0, ifindex.unwrap_or(0));
-        let message = || {
-            Message::new(RTM_GETADDR, NLM_F_DUMP, &header)
-                .option(nsid, |m, nsid| m.u32(IFA_TARGET_NETNSID, nsid.cast_unsigned()))
-        };
+    fn addresses_of(&self, family: i32, ifindex: Option<IfIndex>, nsid: Option<NsId>) -> Result<Vec<AddressInfo>> {
+        let header = ifaddrmsg(family as u8, 0, ifindex.unwrap_or(IfIndex::NONE));
+        let message =
+            || Message::new(RTM_GETADDR, NLM_F_DUMP, &header).option(nsid, |m, nsid| m.nsid(IFA_TARGET_NETNSID, nsid));
         let result = self.list(about("list", &"addresses"), message, parse);
         let wanted = |address: &AddressInfo| ifindex.is_none_or(|ifindex| address.ifindex == ifindex);
         Ok(unless_gone_there(nsid, result)?.unwrap_or_default().into_iter().filter(wanted).collect())
@@ -75,12 +74,12 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
     if header[0] == libc::AF_INET6 as u8 && addr.as_v4().is_some() {
         return None;
     }
-    Some(AddressInfo { ifindex: read_u32(header, 4), addr, prefix_len: header[1], scope: header[3], flags })
+    Some(AddressInfo { ifindex: read_ifindex(header, 4), addr, prefix_len: header[1], scope: header[3], flags })
 }
 
 /// The link in a message about an address.
-pub(super) fn link_of(reply: Reply<'_>) -> Option<u32> {
-    reply.payload.get(..IFADDRMSG).map(|header| read_u32(header, 4))
+pub(super) fn link_of(reply: Reply<'_>) -> Option<IfIndex> {
+    reply.payload.get(..IFADDRMSG).map(|header| read_ifindex(header, 4))
 }
 
 /// Reads an address.
@@ -97,14 +96,14 @@ pub(super) fn family_and_bytes(addr: Addr) -> (u8, Vec<u8>) {
     }
 }
 
-fn message(kind: u16, flags: u16, ifindex: u32, addr: Addr, prefix_len: u8) -> Message {
+fn message(kind: u16, flags: u16, ifindex: IfIndex, addr: Addr, prefix_len: u8) -> Message {
     let (family, bytes) = family_and_bytes(addr);
     Message::new(kind, flags, &ifaddrmsg(family, prefix_len, ifindex))
         .bytes(IFA_LOCAL, &bytes)
         .bytes(IFA_ADDRESS, &bytes)
 }
 
-fn ifaddrmsg(family: u8, prefix_len: u8, ifindex: u32) -> [u8; IFADDRMSG] {
-    let [a, b, c, d] = ifindex.to_ne_bytes();
+fn ifaddrmsg(family: u8, prefix_len: u8, ifindex: IfIndex) -> [u8; IFADDRMSG] {
+    let [a, b, c, d] = ifindex.0.to_ne_bytes();
     [family, prefix_len, 0, 0, a, b, c, d]
 }

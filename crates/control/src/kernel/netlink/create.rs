@@ -5,6 +5,7 @@ use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::Message;
 use crate::error::Result;
+use ipvl_core::IfIndex;
 
 /// A device to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum NewLink {
     /// An 802.1Q sub-interface.
     Vlan {
         /// The ifindex of the link that carries the tags.
-        lower: u32,
+        lower: IfIndex,
         /// Its VID.
         id: u16,
     },
@@ -24,9 +25,9 @@ impl Netlink {
     /// Makes a device, down.
     pub fn create_link(&self, name: &str, new: &NewLink) -> Result<()> {
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-        let message = Message::new(RTM_NEWLINK, flags, &ifinfomsg(0, 0, 0)).str(IFLA_IFNAME, name);
+        let message = Message::new(RTM_NEWLINK, flags, &ifinfomsg(IfIndex::NONE, 0, 0)).str(IFLA_IFNAME, name);
         let message = match *new {
-            NewLink::Vlan { lower, id } => message.u32(IFLA_LINK, lower).nest(IFLA_LINKINFO, |m| vlan(m, id)),
+            NewLink::Vlan { lower, id } => message.ifindex(IFLA_LINK, lower).nest(IFLA_LINKINFO, |m| vlan(m, id)),
             NewLink::Dummy => message.nest(IFLA_LINKINFO, |m| m.str(IFLA_INFO_KIND, "dummy")),
         };
         self.order(about("create", &name), message)

@@ -10,6 +10,8 @@ use super::{address, link, nsid, route, tc};
 use crate::error::{Error, Result, io_error};
 use crate::kernel::netns;
 use crate::kernel::sys;
+use crate::place::NsId;
+use ipvl_core::IfIndex;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use std::collections::VecDeque;
 use std::io;
@@ -33,7 +35,7 @@ const RECEIVE_BUFFER: usize = 32 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The id of the netns; none for our own.
-    pub nsid: Option<i32>,
+    pub nsid: Option<NsId>,
     /// The change.
     pub what: What,
 }
@@ -52,13 +54,13 @@ pub enum What {
     /// A route of the subscription's protocol was deleted, not because its link went down.
     DelRoute(RouteInfo),
     /// A link got or lost a root queueing discipline.
-    Queue(u32),
+    Queue(IfIndex),
     /// Another netns got this id here.
-    NewNsid(i32),
+    NewNsid(NsId),
     /// The id is free again: that netns is gone.
-    DelNsid(i32),
+    DelNsid(NsId),
     /// A link joined or left a multicast group.
-    Groups(u32),
+    Groups(IfIndex),
     /// Events were lost: everything must be read again.
     Overrun,
 }
@@ -68,7 +70,7 @@ pub struct Events {
     socket: Socket,
     netlink: Netlink,
     netns: OwnedFd,
-    own: Option<i32>,
+    own: Option<NsId>,
     buffer: Box<[u8]>,
     queue: VecDeque<Event>,
 }
@@ -107,7 +109,7 @@ impl Events {
         Ok(self.queue.pop_front())
     }
 
-    fn enqueue(&mut self, length: usize, nsid: Option<i32>) -> Result<()> {
+    fn enqueue(&mut self, length: usize, nsid: Option<NsId>) -> Result<()> {
         // Any process may give our own netns an id at any time.
         let fresh = replies(&self.buffer[..length]).any(|reply| reply.kind == RTM_NEWNSID);
         if fresh {

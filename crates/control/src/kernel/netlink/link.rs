@@ -2,10 +2,11 @@
 
 use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
-use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
+use super::wire::{Attribute, Message, Reply, attributes, read_ifindex, read_u32, read_u64};
 use crate::error::Result;
 use crate::model::Detail;
-use ipvl_core::{Addr, Mac};
+use crate::place::NsId;
+use ipvl_core::{Addr, IfIndex, Mac};
 use std::fmt::Display;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -23,7 +24,7 @@ pub(super) const IFINFOMSG: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkInfo {
     /// Its number in its netns.
-    pub ifindex: u32,
+    pub ifindex: IfIndex,
     /// Its name in its netns.
     pub name: String,
     /// `veth`, `vlan`, ...; none for a physical device.
@@ -41,11 +42,11 @@ pub struct LinkInfo {
     /// As `ip link set alias` sets it.
     pub alias: Option<String>,
     /// The lower link; of a pair, the other end.
-    pub link: Option<u32>,
+    pub link: Option<IfIndex>,
     /// Where [`LinkInfo::link`] is, if not in the same netns.
-    pub link_netnsid: Option<i32>,
+    pub link_netnsid: Option<NsId>,
     /// The bridge, bond or VRF it belongs to.
-    pub master: Option<u32>,
+    pub master: Option<IfIndex>,
     /// Whether IPv6 is there and not switched off.
     pub has_ipv6: bool,
     /// Of a VRF, its routing table.
@@ -69,9 +70,9 @@ pub struct LinkInfo {
     /// In the event of a deletion: whether it only moved to another netns.
     pub moved: bool,
     /// The id of the netns that it moved to.
-    pub new_netnsid: Option<i32>,
+    pub new_netnsid: Option<NsId>,
     /// The link's ifindex there.
-    pub new_ifindex: Option<u32>,
+    pub new_ifindex: Option<IfIndex>,
     /// In the event of a change: its neighbours should learn where it is now, as after a bond's failover.
     pub notify_peers: bool,
     /// In the event of a change: switches should learn again which groups are joined here.
@@ -116,7 +117,7 @@ pub struct LinkChange<'a> {
     /// `ip link set group`.
     pub group: Option<u32>,
     /// The bridge, bond or VRF to belong to; 0 for none.
-    pub master: Option<u32>,
+    pub master: Option<IfIndex>,
     /// The netns to move to; the other changes are made there.
     pub netns: Option<BorrowedFd<'a>>,
 }
@@ -135,21 +136,21 @@ impl LinkInfo {
 
 impl Netlink {
     /// The link `ifindex`, here or in the netns that has the id `nsid` here; none if link or netns is gone.
-    pub fn link(&self, ifindex: u32, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
+    pub fn link(&self, ifindex: IfIndex, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {
         let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
         self.one_link(&format_args!("link {ifindex}"), message, nsid)
     }
 
     /// The link with this name.
-    pub fn link_by_name(&self, name: &str, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
-        let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(0, 0, 0)).str(IFLA_IFNAME, name);
+    pub fn link_by_name(&self, name: &str, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {
+        let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(IfIndex::NONE, 0, 0)).str(IFLA_IFNAME, name);
         self.one_link(&format_args!("link {name}"), message, nsid)
     }
 
     /// All links.
-    pub fn links(&self, nsid: Option<i32>) -> Result<Vec<LinkInfo>> {
+    pub fn links(&self, nsid: Option<NsId>) -> Result<Vec<LinkInfo>> {
         let message = || {
-            let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(0, 0, 0));
+            let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(IfIndex::NONE, 0, 0));
             with_target(message.u32(IFLA_EXT_MASK, EXT_MASK), nsid)
         };
         let result = self.list(about("list", &"links"), message, parse);
@@ -157,21 +158,21 @@ impl Netlink {
     }
 
     /// Changes a link of this netns.
-    pub fn set_link(&self, ifindex: u32, change: &LinkChange<'_>) -> Result<()> {
+    pub fn set_link(&self, ifindex: IfIndex, change: &LinkChange<'_>) -> Result<()> {
         let (flags, mask) = change.flags();
         let message = Message::new(RTM_SETLINK, NLM_F_ACK, &ifinfomsg(ifindex, flags, mask));
         self.order(about("change", &format_args!("link {ifindex}")), change.write(message))
     }
 
     /// Deletes a link of this netns; false if it is gone already.
-    pub fn delete_link(&self, ifindex: u32) -> Result<bool> {
+    pub fn delete_link(&self, ifindex: IfIndex) -> Result<bool> {
         let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
         let result = self.order(about("delete", &format_args!("link {ifindex}")), message);
         unless_gone(result).map(|done| done.is_some())
     }
 
     /// Deletes links together, so that the kernel waits only once until no CPU uses them. Some may be gone already.
-    pub fn delete_links(&self, ifindexes: &[u32]) -> Result<()> {
+    pub fn delete_links(&self, ifindexes: &[IfIndex]) -> Result<()> {
         for ifindex in ifindexes {
             unless_gone(self.set_link(*ifindex, &LinkChange { group: Some(DELETED_GROUP), ..LinkChange::default() }))?;
         }
@@ -180,12 +181,12 @@ impl Netlink {
 
     /// Deletes all links of a group at once.
     pub fn delete_group(&self, group: u32) -> Result<bool> {
-        let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(0, 0, 0)).u32(IFLA_GROUP, group);
+        let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(IfIndex::NONE, 0, 0)).u32(IFLA_GROUP, group);
         let result = self.order(about("delete", &format_args!("the links of group {group}")), message);
         unless_gone(result).map(|done| done.is_some())
     }
 
-    fn one_link(&self, object: &dyn Display, message: Message, nsid: Option<i32>) -> Result<Option<LinkInfo>> {
+    fn one_link(&self, object: &dyn Display, message: Message, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {
         let mut found = None;
         let result = self.ask(about("read", object), with_target(message, nsid), |reply| found = parse(reply));
         Ok(unless_gone_there(nsid, result)?.and(found))
@@ -212,7 +213,7 @@ impl LinkChange<'_> {
             .option(self.alias, |m, alias| m.bytes(IFLA_IFALIAS, alias.as_bytes()))
             .option(self.txqlen, |m, txqlen| m.u32(IFLA_TXQLEN, txqlen))
             .option(self.group, |m, group| m.u32(IFLA_GROUP, group))
-            .option(self.master, |m, master| m.u32(IFLA_MASTER, master))
+            .option(self.master, |m, master| m.ifindex(IFLA_MASTER, master))
             .option(self.addr_gen_mode, |m, mode| inet6(m, IFLA_INET6_ADDR_GEN_MODE, &[mode as u8]))
             .option(self.token, |m, token| inet6(m, IFLA_INET6_TOKEN, &token.0))
     }
@@ -222,13 +223,13 @@ fn inet6(message: Message, attribute: u16, value: &[u8]) -> Message {
     message.nest(IFLA_AF_SPEC, |m| m.nest(libc::AF_INET6 as u16, |m| m.bytes(attribute, value)))
 }
 
-fn with_target(message: Message, nsid: Option<i32>) -> Message {
-    message.option(nsid, |m, nsid| m.u32(IFLA_TARGET_NETNSID, nsid.cast_unsigned()))
+fn with_target(message: Message, nsid: Option<NsId>) -> Message {
+    message.option(nsid, |m, nsid| m.nsid(IFLA_TARGET_NETNSID, nsid))
 }
 
-pub(super) fn ifinfomsg(ifindex: u32, flags: u32, mask: u32) -> [u8; IFINFOMSG] {
+pub(super) fn ifinfomsg(ifindex: IfIndex, flags: u32, mask: u32) -> [u8; IFINFOMSG] {
     let mut header = [0; IFINFOMSG];
-    header[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    header[4..8].copy_from_slice(&ifindex.0.to_ne_bytes());
     header[8..12].copy_from_slice(&flags.to_ne_bytes());
     header[12..].copy_from_slice(&mask.to_ne_bytes());
     header
@@ -239,7 +240,7 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<LinkInfo> {
     let (header, rest) = reply.payload.split_at_checked(IFINFOMSG)?;
     let about_a_link = matches!(reply.kind, RTM_NEWLINK | RTM_DELLINK) && header[0] == libc::AF_UNSPEC as u8;
     let arp_type = u16::from_ne_bytes([header[2], header[3]]);
-    let (ifindex, flags) = (read_u32(header, 4), read_u32(header, 8));
+    let (ifindex, flags) = (read_ifindex(header, 4), read_u32(header, 8));
     let mut link = LinkInfo { ifindex, flags, arp_type, ..LinkInfo::default() };
     attributes(rest).for_each(|attribute| link.take(attribute));
     about_a_link.then_some(link)
@@ -253,9 +254,9 @@ impl LinkInfo {
             IFLA_ADDRESS => self.mac = attribute.value.try_into().ok().map(Mac),
             IFLA_IFALIAS => self.alias = Some(attribute.string()),
             // Index 0 stands for no peer.
-            IFLA_LINK => self.link = Some(attribute.u32()).filter(|ifindex| *ifindex != 0),
-            IFLA_LINK_NETNSID => self.link_netnsid = Some(attribute.i32()).filter(|nsid| *nsid >= 0),
-            IFLA_MASTER => self.master = Some(attribute.u32()),
+            IFLA_LINK => self.link = Some(attribute.ifindex()).filter(|ifindex| *ifindex != IfIndex::NONE),
+            IFLA_LINK_NETNSID => self.link_netnsid = attribute.nsid(),
+            IFLA_MASTER => self.master = Some(attribute.ifindex()),
             IFLA_TXQLEN => self.txqlen = attribute.u32(),
             IFLA_QDISC => self.qdisc = attribute.string(),
             IFLA_GROUP => self.group = attribute.u32(),
@@ -263,8 +264,8 @@ impl LinkInfo {
             IFLA_CARRIER => self.carrier = Some(attribute.u8() != 0),
             IFLA_LINKINFO => self.take_kind(attribute),
             IFLA_STATS64 => self.count(attribute.value),
-            IFLA_NEW_NETNSID => (self.moved, self.new_netnsid) = (true, Some(attribute.i32())),
-            IFLA_NEW_IFINDEX => self.new_ifindex = Some(attribute.u32()),
+            IFLA_NEW_NETNSID => (self.moved, self.new_netnsid) = (true, attribute.nsid()),
+            IFLA_NEW_IFINDEX => self.new_ifindex = Some(attribute.ifindex()),
             IFLA_EVENT => {
                 self.notify_peers = FAILOVER.contains(&attribute.u32());
                 self.rejoin_groups = attribute.u32() == IFLA_EVENT_IGMP_RESEND;

@@ -5,7 +5,7 @@ use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
 use crate::error::Result;
-use ipvl_core::{Addr, Mac};
+use ipvl_core::{Addr, IfIndex, Mac};
 
 /// `struct ndmsg`.
 const NDMSG: usize = 12;
@@ -48,11 +48,11 @@ impl Neighbour {
 
 impl Netlink {
     /// The entry for `addr` on a link, if there is one.
-    pub fn neighbour(&self, ifindex: u32, addr: Addr) -> Result<Option<Neighbour>> {
+    pub fn neighbour(&self, ifindex: IfIndex, addr: Addr) -> Result<Option<Neighbour>> {
         let (family, bytes) = family_and_bytes(addr);
         let mut header = [0; NDMSG];
         header[0] = family;
-        header[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+        header[4..8].copy_from_slice(&ifindex.0.to_ne_bytes());
         let message = Message::new(RTM_GETNEIGH, NLM_F_ACK, &header).bytes(NDA_DST, &bytes);
         let mut found = None;
         let object = format_args!("neighbour {addr} of link {ifindex}");

@@ -4,6 +4,7 @@ use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
 use crate::error::Result;
+use crate::place::NsId;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// `struct rtgenmsg`, padded.
@@ -11,7 +12,7 @@ pub(super) const RTGENMSG: usize = 4;
 
 impl Netlink {
     /// The id that this netns has for `netns`; none if it has not given it one.
-    pub fn nsid_of_fd(&self, netns: impl AsFd) -> Result<Option<i32>> {
+    pub fn nsid_of_fd(&self, netns: impl AsFd) -> Result<Option<NsId>> {
         let fd = netns.as_fd().as_raw_fd();
         let message = Message::new(RTM_GETNSID, NLM_F_ACK, &[0; RTGENMSG]).u32(NETNSA_FD, fd.cast_unsigned());
         let mut nsid = None;
@@ -21,7 +22,7 @@ impl Netlink {
 }
 
 /// The id in a message.
-pub(super) fn parse(reply: Reply<'_>) -> Option<i32> {
+pub(super) fn parse(reply: Reply<'_>) -> Option<NsId> {
     let rest = reply.payload.get(RTGENMSG..)?;
-    attributes(rest).find(|a| a.kind == NETNSA_NSID).map(Attribute::i32).filter(|nsid| *nsid >= 0)
+    attributes(rest).find(|a| a.kind == NETNSA_NSID).and_then(Attribute::nsid)
 }

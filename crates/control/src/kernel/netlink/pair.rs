@@ -6,7 +6,7 @@ use super::uapi::*;
 use super::wire::Message;
 use crate::error::{Error, Result};
 use crate::model::{Backend, Detail};
-use ipvl_core::Mac;
+use ipvl_core::{IfIndex, Mac};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -38,10 +38,19 @@ pub struct PairSpec<'a> {
     pub netns: Option<BorrowedFd<'a>>,
 }
 
+/// A pair that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewPair {
+    /// The ifindex of the host end.
+    pub host_end: IfIndex,
+    /// The ifindex of the slave in its netns.
+    pub slave: IfIndex,
+}
+
 impl Netlink {
-    /// Makes a pair and returns the ifindexes of host end and slave. The host end forms no IPv6 link-local address. A slave
+    /// Makes a pair. The host end forms no IPv6 link-local address. A slave
     /// that is made in another netns still does: that must be changed there.
-    pub fn add_pair(&self, spec: &PairSpec<'_>) -> Result<(u32, u32)> {
+    pub fn add_pair(&self, spec: &PairSpec<'_>) -> Result<NewPair> {
         let host = self.create_pair(spec)?;
         let host_end = host.ifindex;
         let result = self.finish_pair(spec, host);
@@ -72,7 +81,7 @@ impl Netlink {
         Ok(self.links(None)?.into_iter().filter(is_new).max_by_key(|link| link.ifindex))
     }
 
-    fn finish_pair(&self, spec: &PairSpec<'_>, host: LinkInfo) -> Result<(u32, u32)> {
+    fn finish_pair(&self, spec: &PairSpec<'_>, host: LinkInfo) -> Result<NewPair> {
         let silent = LinkChange { addr_gen_mode: Some(AddrGenMode::None), ..LinkChange::default() };
         let named = LinkChange { alias: spec.alias, group: Some(DEFAULT_GROUP), ..silent };
         self.set_link(host.ifindex, &named)?;
@@ -80,12 +89,13 @@ impl Netlink {
         if spec.netns.is_none() {
             self.set_link(slave, &LinkChange { noarp: Some(spec.noarp_slave), ..silent })?;
         }
-        Ok((host.ifindex, slave))
+        Ok(NewPair { host_end: host.ifindex, slave })
     }
 }
 
 fn create(spec: &PairSpec<'_>) -> Message {
-    let message = Message::new(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifinfomsg(0, 0, 0));
+    let message =
+        Message::new(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifinfomsg(IfIndex::NONE, 0, 0));
     both_ends(message, spec, spec.host_name).u32(IFLA_GROUP, NEW_GROUP).nest(IFLA_LINKINFO, |m| {
         m.str(IFLA_INFO_KIND, spec.backend.kind()).nest(IFLA_INFO_DATA, |m| match spec.backend {
             Backend::Veth => peer(m, VETH_INFO_PEER, spec),
@@ -102,7 +112,7 @@ fn netkit(message: Message, spec: &PairSpec<'_>) -> Message {
 
 fn peer(message: Message, attribute: u16, spec: &PairSpec<'_>) -> Message {
     let noarp = if spec.noarp_slave { libc::IFF_NOARP as u32 } else { 0 };
-    let header: [u8; IFINFOMSG] = ifinfomsg(0, noarp, noarp);
+    let header: [u8; IFINFOMSG] = ifinfomsg(IfIndex::NONE, noarp, noarp);
     message.nest(attribute, |m| {
         both_ends(m.raw(&header), spec, spec.slave_name)
             .option(spec.netns, |m, fd| m.u32(IFLA_NET_NS_FD, fd.as_raw_fd().cast_unsigned()))

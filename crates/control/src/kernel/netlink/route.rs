@@ -5,7 +5,7 @@ use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
 use crate::error::Result;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 
 /// `struct rtmsg`.
 const RTMSG: usize = 12;
@@ -19,7 +19,7 @@ pub struct RouteInfo {
     /// In bits of the address's own family.
     pub prefix_len: u8,
     /// The link.
-    pub oif: u32,
+    pub oif: IfIndex,
     /// `RTPROT_*`.
     pub protocol: u8,
     /// Its table: [`RouteInfo::MAIN`], or that of a VRF.
@@ -66,7 +66,7 @@ impl Netlink {
     }
 
     /// The links of the default routes in the main table: IPv4's before IPv6's, the lowest metric first.
-    pub fn default_route_links(&self) -> Result<Vec<u32>> {
+    pub fn default_route_links(&self) -> Result<Vec<IfIndex>> {
         let mut links = self.default_route_links_of(libc::AF_INET as u8)?;
         links.extend(self.default_route_links_of(libc::AF_INET6 as u8)?);
         Ok(links)
@@ -78,7 +78,7 @@ impl Netlink {
         Ok((has(libc::AF_INET)?, has(libc::AF_INET6)?))
     }
 
-    fn default_route_links_of(&self, family: u8) -> Result<Vec<u32>> {
+    fn default_route_links_of(&self, family: u8) -> Result<Vec<IfIndex>> {
         let header = rtmsg(family, 0, RT_TABLE_UNSPEC, 0, NO_SCOPE, RTN_UNICAST);
         let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header).u32(RTA_TABLE, RT_TABLE_MAIN);
         let result = self.list(about("list", &"default routes"), message, parse_default);
@@ -106,11 +106,11 @@ impl std::fmt::Display for RouteInfo {
 pub(super) fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };
-    let (mut dst, mut oif, mut prefsrc, mut table) = (default, 0, None, u32::from(header[4]));
+    let (mut dst, mut oif, mut prefsrc, mut table) = (default, IfIndex::NONE, None, u32::from(header[4]));
     for attribute in attributes(rest) {
         match attribute.kind {
             RTA_DST => dst = addr(attribute.value)?,
-            RTA_OIF => oif = attribute.u32(),
+            RTA_OIF => oif = attribute.ifindex(),
             RTA_PREFSRC => prefsrc = addr(attribute.value),
             RTA_TABLE => table = attribute.u32(),
             _ => {}
@@ -120,14 +120,14 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<RouteInfo> {
 }
 
 /// The metric and the link of a default route in use.
-fn parse_default(reply: Reply<'_>) -> Option<(u32, u32)> {
+fn parse_default(reply: Reply<'_>) -> Option<(u32, IfIndex)> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let is_default = header[1] == 0 && header[7] == RTN_UNICAST;
     let (mut metric, mut oif, mut table) = (0, None, u32::from(header[4]));
     for attribute in attributes(rest) {
         match attribute.kind {
             RTA_PRIORITY => metric = attribute.u32(),
-            RTA_OIF => oif = Some(attribute.u32()),
+            RTA_OIF => oif = Some(attribute.ifindex()),
             RTA_TABLE => table = attribute.u32(),
             _ => {}
         }
@@ -138,7 +138,7 @@ fn parse_default(reply: Reply<'_>) -> Option<(u32, u32)> {
 fn message(kind: u16, flags: u16, route: &RouteInfo) -> Message {
     let (family, dst) = family_and_bytes(route.dst);
     let header = rtmsg(family, route.prefix_len, RT_TABLE_UNSPEC, route.protocol, RT_SCOPE_LINK, RTN_UNICAST);
-    Message::new(kind, flags, &header).bytes(RTA_DST, &dst).u32(RTA_OIF, route.oif).u32(RTA_TABLE, route.table)
+    Message::new(kind, flags, &header).bytes(RTA_DST, &dst).ifindex(RTA_OIF, route.oif).u32(RTA_TABLE, route.table)
 }
 
 fn rtmsg(family: u8, dst_len: u8, table: u8, protocol: u8, scope: u8, kind: u8) -> [u8; RTMSG] {

@@ -5,7 +5,7 @@ use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::{Message, Reply, attributes};
 use crate::error::Result;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 
 /// `struct rtmsg`.
 const RTMSG: usize = 12;
@@ -14,7 +14,7 @@ const RTMSG: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChosenRoute {
     /// The link that it leads out of.
-    pub oif: u32,
+    pub oif: IfIndex,
     /// The next hop; none if the destination is on the link.
     pub gateway: Option<Addr>,
     /// The source address that it suggests.
@@ -33,14 +33,14 @@ impl ChosenRoute {
 impl Netlink {
     /// The route of this netns to `dst`, for packets from `src` and out of `oif` if these are given; none if there is no route,
     /// or one that refuses the packet.
-    pub fn route_to(&self, dst: Addr, src: Option<Addr>, oif: Option<u32>) -> Result<Option<ChosenRoute>> {
+    pub fn route_to(&self, dst: Addr, src: Option<Addr>, oif: Option<IfIndex>) -> Result<Option<ChosenRoute>> {
         let (family, bytes) = family_and_bytes(dst);
         let bits = bytes.len() as u8 * 8;
         let header = [family, bits, src.map_or(0, |_| bits), 0, RT_TABLE_UNSPEC, 0, 0, 0, 0, 0, 0, 0];
         let message = Message::new(RTM_GETROUTE, NLM_F_ACK, &header)
             .bytes(RTA_DST, &bytes)
             .option(src, |m, src| m.bytes(RTA_SRC, &family_and_bytes(src).1))
-            .option(oif, |m, oif| m.u32(RTA_OIF, oif));
+            .option(oif, |m, oif| m.ifindex(RTA_OIF, oif));
         let mut found = None;
         match self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = parse(reply)) {
             Err(error) if is_refusal(error.errno()) => Ok(None),
@@ -56,10 +56,10 @@ fn is_refusal(errno: Option<i32>) -> bool {
 
 fn parse(reply: Reply<'_>) -> Option<ChosenRoute> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
-    let mut route = ChosenRoute { oif: 0, gateway: None, source: None, kind: header[7] };
+    let mut route = ChosenRoute { oif: IfIndex::NONE, gateway: None, source: None, kind: header[7] };
     for attribute in attributes(rest) {
         match attribute.kind {
-            RTA_OIF => route.oif = attribute.u32(),
+            RTA_OIF => route.oif = attribute.ifindex(),
             RTA_GATEWAY => route.gateway = addr(attribute.value),
             // `struct rtvia`: the family, then the address.
             RTA_VIA => route.gateway = attribute.value.get(2..).and_then(addr),

@@ -5,7 +5,7 @@ use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
 use crate::error::Result;
-use ipvl_core::Addr;
+use ipvl_core::{Addr, IfIndex};
 use std::fmt;
 
 /// `struct rtmsg`.
@@ -39,7 +39,7 @@ impl SlaveRoute {
 
 impl Netlink {
     /// Adds a route, unless it is there already.
-    pub(crate) fn add_slave_route(&self, ifindex: u32, route: &SlaveRoute) -> Result<()> {
+    pub(crate) fn add_slave_route(&self, ifindex: IfIndex, route: &SlaveRoute) -> Result<()> {
         let object = format_args!("{route} to link {ifindex}");
         match self.order(about("add", &object), message(ifindex, route)) {
             Err(error) if error.is_exists() => Ok(()),
@@ -50,7 +50,7 @@ impl Netlink {
 
 impl Netlink {
     /// The routes of a device, of both families.
-    pub(crate) fn slave_routes(&self, ifindex: u32) -> Result<Vec<SlaveRoute>> {
+    pub(crate) fn slave_routes(&self, ifindex: IfIndex) -> Result<Vec<SlaveRoute>> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
             let mut header = [0; RTMSG];
@@ -64,16 +64,16 @@ impl Netlink {
 }
 
 /// The route in a message, and its device.
-fn parse(reply: Reply<'_>) -> Option<(u32, SlaveRoute)> {
+fn parse(reply: Reply<'_>) -> Option<(IfIndex, SlaveRoute)> {
     let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
     let default = if header[0] == libc::AF_INET as u8 { Addr::UNSPECIFIED_4 } else { Addr::UNSPECIFIED_6 };
-    let mut oif = 0;
+    let mut oif = IfIndex::NONE;
     let mut route = SlaveRoute::new((default, header[1]), None);
     (route.scope, route.table) = (Some(header[6]), Some(u32::from(header[4])));
     for attribute in attributes(rest) {
         match attribute.kind {
             RTA_DST => route.dst.0 = addr(attribute.value)?,
-            RTA_OIF => oif = attribute.u32(),
+            RTA_OIF => oif = attribute.ifindex(),
             RTA_GATEWAY => route.gateway = addr(attribute.value),
             RTA_PRIORITY => route.metric = Some(attribute.u32()),
             RTA_TABLE => route.table = Some(attribute.u32()),
@@ -94,14 +94,14 @@ impl fmt::Display for SlaveRoute {
     }
 }
 
-fn message(ifindex: u32, route: &SlaveRoute) -> Message {
+fn message(ifindex: IfIndex, route: &SlaveRoute) -> Message {
     let (family, dst) = family_and_bytes(route.dst.0);
     let mut header = [0; RTMSG];
     header[..2].copy_from_slice(&[family, route.dst.1]);
     header[5..8].copy_from_slice(&[RTPROT_STATIC, route.scope.unwrap_or(0), RTN_UNICAST]);
     Message::new(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND, &header)
         .bytes(RTA_DST, &dst)
-        .u32(RTA_OIF, ifindex)
+        .ifindex(RTA_OIF, ifindex)
         .u32(RTA_TABLE, route.table.unwrap_or(RT_TABLE_MAIN))
         .option(route.gateway, |m, addr| m.bytes(RTA_GATEWAY, &family_and_bytes(addr).1))
         .option(route.metric, |m, metric| m.u32(RTA_PRIORITY, metric))

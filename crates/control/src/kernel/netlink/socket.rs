@@ -3,6 +3,7 @@
 use super::uapi::*;
 use super::wire::{Message, Reply, outcome, replies};
 use crate::error::{Error, Result, io_error};
+use crate::place::NsId;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -122,7 +123,7 @@ pub(super) fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 /// The same for an object in the netns with the id `nsid`: EINVAL then means that there is no such netns.
-pub(super) fn unless_gone_there<T>(nsid: Option<i32>, result: Result<T>) -> Result<Option<T>> {
+pub(super) fn unless_gone_there<T>(nsid: Option<NsId>, result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(error) if nsid.is_some() && error.errno() == Some(libc::EINVAL) => Ok(None),
         other => unless_gone(other),

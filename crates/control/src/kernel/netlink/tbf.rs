@@ -3,8 +3,9 @@
 use super::socket::{Netlink, about, unless_gone};
 use super::tc::{TCMSG, tcmsg};
 use super::uapi::*;
-use super::wire::{Attribute, Message, Reply, attributes, read_u32, read_u64};
+use super::wire::{Attribute, Message, Reply, attributes, read_ifindex, read_u32, read_u64};
 use crate::error::Result;
+use ipvl_core::IfIndex;
 
 /// A packet waits at most a fortieth of a second, as with the CNI project's plugin `bandwidth`.
 const WAITS_PER_SECOND: u64 = 40;
@@ -42,7 +43,7 @@ impl Limit {
 
 impl Netlink {
     /// Limits what a link of this netns sends. Replaces its queueing discipline.
-    pub fn set_limit(&self, ifindex: u32, limit: Limit) -> Result<()> {
+    pub fn set_limit(&self, ifindex: IfIndex, limit: Limit) -> Result<()> {
         let header = tcmsg(ifindex, HANDLE, TC_H_ROOT, 0);
         let message = Message::new(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &header)
             .str(TCA_KIND, "tbf")
@@ -55,7 +56,7 @@ impl Netlink {
     }
 
     /// The limit of what a link of this netns sends, if it has one.
-    pub fn limit(&self, ifindex: u32) -> Result<Option<Limit>> {
+    pub fn limit(&self, ifindex: IfIndex) -> Result<Option<Limit>> {
         let message = || Message::new(RTM_GETQDISC, NLM_F_DUMP, &tcmsg(ifindex, 0, 0, 0));
         let found =
             self.list(about("list queues of", &format_args!("link {ifindex}")), message, |reply| parse(reply, ifindex));
@@ -75,10 +76,10 @@ fn qopt(limit: Limit) -> [u8; QOPT] {
 
 /// Reads a limit. The kernel returns the burst as a rounded time, so it is computed from the length of the queue. Older
 /// kernels list all links.
-fn parse(reply: Reply<'_>, ifindex: u32) -> Option<Limit> {
+fn parse(reply: Reply<'_>, ifindex: IfIndex) -> Option<Limit> {
     let (header, rest) = reply.payload.split_at_checked(TCMSG)?;
     let kind = attributes(rest).find(|a| a.kind == TCA_KIND).map(Attribute::string)?;
-    if read_u32(header, 4) != ifindex || read_u32(header, 12) != TC_H_ROOT || kind != "tbf" {
+    if read_ifindex(header, 4) != ifindex || read_u32(header, 12) != TC_H_ROOT || kind != "tbf" {
         return None;
     }
     let options = || attributes(rest).filter(|a| a.kind == TCA_OPTIONS).flat_map(Attribute::nested);

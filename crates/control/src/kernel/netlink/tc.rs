@@ -2,8 +2,9 @@
 
 use super::socket::{Netlink, about, unless_gone};
 use super::uapi::*;
-use super::wire::{Attribute, Message, Reply, attributes, read_u32};
+use super::wire::{Attribute, Message, Reply, attributes, read_ifindex, read_u32};
 use crate::error::Result;
+use ipvl_core::IfIndex;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -15,7 +16,7 @@ const HANDLE: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterPoint {
     /// The clsact ingress of this link.
-    Device(u32),
+    Device(IfIndex),
     /// A shared block.
     Block(u32),
 }
@@ -35,7 +36,7 @@ pub struct BpfFilter {
 
 impl Netlink {
     /// Adds a clsact to a link, with its ingress in `block` if given; false if the link has one already.
-    pub fn add_clsact(&self, ifindex: u32, block: Option<u32>) -> Result<bool> {
+    pub fn add_clsact(&self, ifindex: IfIndex, block: Option<u32>) -> Result<bool> {
         let header = tcmsg(ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0);
         let message = Message::new(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &header)
             .str(TCA_KIND, "clsact")
@@ -47,7 +48,7 @@ impl Netlink {
     }
 
     /// Deletes a link's clsact with all its filters, ours or not; false if there was none.
-    pub fn delete_clsact(&self, ifindex: u32) -> Result<bool> {
+    pub fn delete_clsact(&self, ifindex: IfIndex) -> Result<bool> {
         let header = tcmsg(ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0);
         let message = Message::new(RTM_DELQDISC, NLM_F_ACK, &header);
         unless_absent(self.order(about("delete clsact from", &format_args!("link {ifindex}")), message))
@@ -64,7 +65,7 @@ impl Netlink {
     }
 
     /// Whether a link's clsact has any filter, in either direction.
-    pub fn has_filters(&self, ifindex: u32) -> Result<bool> {
+    pub fn has_filters(&self, ifindex: IfIndex) -> Result<bool> {
         for parent in [TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS] {
             let message = || Message::new(RTM_GETTFILTER, NLM_F_DUMP, &tcmsg(ifindex, 0, parent, 0));
             let object = format_args!("link {ifindex}");
@@ -98,7 +99,7 @@ impl FilterPoint {
     fn header(self, handle: u32, priority: u16) -> [u8; TCMSG] {
         let (ifindex, parent) = match self {
             Self::Device(ifindex) => (ifindex, TC_H_CLSACT_INGRESS),
-            Self::Block(block) => (TCM_IFINDEX_MAGIC_BLOCK, block),
+            Self::Block(block) => (IfIndex(TCM_IFINDEX_MAGIC_BLOCK), block),
         };
         let protocol = if priority == 0 { 0 } else { u32::from((libc::ETH_P_ALL as u16).to_be()) };
         tcmsg(ifindex, handle, parent, u32::from(priority) << 16 | protocol)
@@ -140,14 +141,14 @@ fn parse(reply: Reply<'_>) -> Option<BpfFilter> {
 }
 
 /// The link in a message about a queueing discipline, if that is the link's root.
-pub(super) fn link_of_root(reply: Reply<'_>) -> Option<u32> {
+pub(super) fn link_of_root(reply: Reply<'_>) -> Option<IfIndex> {
     let header = reply.payload.get(..TCMSG)?;
-    (read_u32(header, 12) == TC_H_ROOT).then(|| read_u32(header, 4))
+    (read_u32(header, 12) == TC_H_ROOT).then(|| read_ifindex(header, 4))
 }
 
-pub(super) fn tcmsg(ifindex: u32, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
+pub(super) fn tcmsg(ifindex: IfIndex, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
     let mut header = [0; TCMSG];
-    for (place, word) in [(4, ifindex), (8, handle), (12, parent), (16, info)] {
+    for (place, word) in [(4, ifindex.0), (8, handle), (12, parent), (16, info)] {
         header[place..place + 4].copy_from_slice(&word.to_ne_bytes());
     }
     header

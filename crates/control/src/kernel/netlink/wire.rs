@@ -1,6 +1,8 @@
 //! How is a netlink message written and read, as bytes and attributes?
 
 use super::uapi::*;
+use crate::place::NsId;
+use ipvl_core::IfIndex;
 use netlink_packet_core::{NLA_F_NESTED, NetlinkBuffer, NlasIterator};
 
 const HEADER: usize = 16;
@@ -35,6 +37,16 @@ impl Message {
     /// Adds a number.
     pub fn u32(self, kind: u16, value: u32) -> Self {
         self.bytes(kind, &value.to_ne_bytes())
+    }
+
+    /// Adds an ifindex.
+    pub fn ifindex(self, kind: u16, ifindex: IfIndex) -> Self {
+        self.u32(kind, ifindex.0)
+    }
+
+    /// Adds the id of a namespace.
+    pub fn nsid(self, kind: u16, nsid: NsId) -> Self {
+        self.u32(kind, nsid.0.cast_unsigned())
     }
 
     /// Adds a string with its terminating zero.
@@ -125,9 +137,14 @@ impl<'a> Attribute<'a> {
         numbers.get(index).copied().map(u32::from_ne_bytes)
     }
 
-    /// A signed number.
-    pub fn i32(self) -> i32 {
-        self.u32().cast_signed()
+    /// An ifindex.
+    pub fn ifindex(self) -> IfIndex {
+        IfIndex(self.u32())
+    }
+
+    /// The id of a namespace; none if the namespace has no id.
+    pub fn nsid(self) -> Option<NsId> {
+        Some(NsId(self.u32().cast_signed())).filter(|nsid| nsid.0 >= 0)
     }
 
     /// A number of one byte.
@@ -145,6 +162,11 @@ impl<'a> Attribute<'a> {
 /// The 32-bit number at `offset`; 0 if the bytes end before.
 pub(super) fn read_u32(bytes: &[u8], offset: usize) -> u32 {
     bytes.get(offset..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u32::from_ne_bytes)
+}
+
+/// The ifindex at `offset`.
+pub(super) fn read_ifindex(bytes: &[u8], offset: usize) -> IfIndex {
+    IfIndex(read_u32(bytes, offset))
 }
 
 /// The 64-bit number at `offset`; 0 if the bytes end before.

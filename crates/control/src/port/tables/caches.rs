@@ -7,7 +7,7 @@ use super::abi::{Abi, typed};
 use crate::error::{Result, ebpf};
 use aya::maps::{Array, Map, MapData};
 use ipvl_core::maps::{AddrCacheEntry, SLOT_CACHE_LEN, SlotCacheEntry};
-use ipvl_core::{Addr, Owner, OwnerEntry, Slot, Words};
+use ipvl_core::{Addr, IfIndex, Owner, OwnerEntry, Slot, Words};
 
 /// The map `SLOT_CACHE`.
 pub struct SlotCache(Array<MapData, Abi<SlotCacheEntry>>);
@@ -19,27 +19,27 @@ impl SlotCache {
     }
 
     /// Writes a slave's line, if it is free. The slave is in `SLOT_BY_IFINDEX` already.
-    pub fn insert(&mut self, host_end: u32, slot: Slot) -> Result<()> {
+    pub fn insert(&mut self, host_end: IfIndex, slot: Slot) -> Result<()> {
         match self.at(host_end)? {
-            SlotCacheEntry { host_end: 0, .. } => self.write(host_end, SlotCacheEntry { host_end, slot: slot.0 }),
+            SlotCacheEntry { host_end: IfIndex::NONE, .. } => self.write(host_end, SlotCacheEntry { host_end, slot }),
             _ => Ok(()),
         }
     }
 
     /// Clears a slave's line. The slave is in `SLOT_BY_IFINDEX` still.
-    pub fn remove(&mut self, host_end: u32) -> Result<()> {
+    pub fn remove(&mut self, host_end: IfIndex) -> Result<()> {
         match self.at(host_end)?.host_end == host_end {
             true => self.write(host_end, SlotCacheEntry::default()),
             false => Ok(()),
         }
     }
 
-    fn at(&self, host_end: u32) -> Result<SlotCacheEntry> {
-        self.0.get(&(host_end % SLOT_CACHE_LEN), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
+    fn at(&self, host_end: IfIndex) -> Result<SlotCacheEntry> {
+        self.0.get(&(host_end.0 % SLOT_CACHE_LEN), 0).map(|entry| entry.0).map_err(ebpf("read", "the map SLOT_CACHE"))
     }
 
-    fn write(&mut self, host_end: u32, entry: SlotCacheEntry) -> Result<()> {
-        self.0.set(host_end % SLOT_CACHE_LEN, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
+    fn write(&mut self, host_end: IfIndex, entry: SlotCacheEntry) -> Result<()> {
+        self.0.set(host_end.0 % SLOT_CACHE_LEN, Abi(entry), 0).map_err(ebpf("write", "the map SLOT_CACHE"))
     }
 }
 

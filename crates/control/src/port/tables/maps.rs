@@ -7,7 +7,9 @@ use crate::error::{Result, ebpf};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use ipvl_core::maps::{Counters, DropKey};
-use ipvl_core::{Addr, Group, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave, Slot};
+use ipvl_core::{
+    Addr, Group, IfIndex, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave, Slot,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
@@ -21,7 +23,7 @@ pub struct PortMaps {
     port: Array<MapData, Abi<PortEntry>>,
     router: Array<MapData, Abi<Router>>,
     slaves: Array<MapData, Abi<Slave>>,
-    slot_by_ifindex: HashMap<MapData, u32, Abi<Slot>>,
+    slot_by_ifindex: HashMap<MapData, Abi<IfIndex>, Abi<Slot>>,
     slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     addr_cache: AddrCache,
@@ -98,18 +100,18 @@ impl PortMaps {
     }
 
     /// The slot of the slave behind a host end.
-    pub fn slot_of(&self, host_end: u32) -> Result<Option<Slot>> {
-        found(self.slot_by_ifindex.get(&host_end, 0))
+    pub fn slot_of(&self, host_end: IfIndex) -> Result<Option<Slot>> {
+        found(self.slot_by_ifindex.get(&Abi(host_end), 0))
             .map(|slot| slot.map(|slot| slot.0))
             .map_err(ebpf("read", "the map SLOT_BY_IFINDEX"))
     }
 
     /// All slaves: host end and slot.
-    pub fn slots(&self) -> Result<Vec<(u32, Slot)>> {
+    pub fn slots(&self) -> Result<Vec<(IfIndex, Slot)>> {
         let entries: std::result::Result<Vec<_>, _> = self.slot_by_ifindex.iter().collect();
         let mut entries = entries.map_err(ebpf("read", "the map SLOT_BY_IFINDEX"))?;
         entries.sort_by_key(|(_, slot)| slot.0.0);
-        Ok(entries.into_iter().map(|(host_end, slot)| (host_end, slot.0)).collect())
+        Ok(entries.into_iter().map(|(host_end, slot)| (host_end.0, slot.0)).collect())
     }
 
     /// Whether there is no slave.
@@ -135,7 +137,9 @@ impl PortMaps {
     pub fn insert_slave(&mut self, slot: Slot, slave: Slave) -> Result<()> {
         self.reset_counters(slot)?;
         self.set_slave(slot, slave)?;
-        self.slot_by_ifindex.insert(slave.host_end, Abi(slot), 0).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
+        self.slot_by_ifindex
+            .insert(Abi(slave.host_end), Abi(slot), 0)
+            .map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
         self.slot_cache.insert(slave.host_end, slot)?;
         self.change_port(|port| {
             port.slots = port.slots.max(slot.0 + 1);
@@ -145,19 +149,19 @@ impl PortMaps {
 
     /// Takes slaves, by host end and slot, out of the tables, with all their addresses. A host end that is left drops what
     /// it gets. The slaves stay members of their groups: [`crate::port::groups`] takes them out of those.
-    pub(crate) fn remove_slaves(&mut self, slaves: &[(u32, Slot)]) -> Result<()> {
+    pub(crate) fn remove_slaves(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
         for &(host_end, slot) in slaves {
             self.slot_cache.remove(host_end)?;
-            removed(self.slot_by_ifindex.remove(&host_end)).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
+            removed(self.slot_by_ifindex.remove(&Abi(host_end))).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
             self.set_slave(slot, Slave::VACANT)?;
         }
-        self.release_all(&slaves.iter().map(|(_, slot)| slot.0).collect())?;
+        self.release_all(&slaves.iter().map(|(_, slot)| *slot).collect())?;
         let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
         self.change_port(|port| port.slots = end)
     }
 
     /// Releases all addresses and prefixes of these slots.
-    fn release_all(&mut self, slots: &BTreeSet<u32>) -> Result<()> {
+    fn release_all(&mut self, slots: &BTreeSet<Slot>) -> Result<()> {
         for (addr, entry) in self.owners()? {
             if slots.contains(&entry.slot) {
                 self.release(addr)?;
@@ -289,7 +293,7 @@ impl PortMaps {
             let (Abi(key), each) = entry.map_err(ebpf("read", "the map DROPS"))?;
             let count = each.iter().sum::<u64>();
             if count > 0 {
-                sums.entry(Slot(key.slot)).or_default().push((Reason::from_number(key.reason), count));
+                sums.entry(key.slot).or_default().push((Reason::from_number(key.reason), count));
             }
         }
         sums.values_mut().for_each(|reasons| reasons.sort());
@@ -302,7 +306,7 @@ impl PortMaps {
         self.stats.set(slot.0, zero, 0).map_err(ebpf("write", "the map STATS"))?;
         self.buckets.set(slot.0, 0, 0).map_err(ebpf("write", "the map BUCKETS"))?;
         for reason in Reason::ALL {
-            let key = Abi(DropKey { slot: slot.0, reason: *reason as u32 });
+            let key = Abi(DropKey { slot, reason: *reason as u32 });
             removed(self.drops.remove(&key)).map_err(ebpf("write", "the map DROPS"))?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::{Finding, Severity, Statistics};
 use crate::read::explain::remedy;
 use crate::read::view;
-use ipvl_core::Reason;
+use ipvl_core::{IfIndex, Reason};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_millis(200);
 
 /// A finding for each counter that grew, of the slaves with these host ends and of their masters.
-pub fn growing(links: &[u32]) -> Result<Vec<Finding>> {
+pub fn growing(links: &[IfIndex]) -> Result<Vec<Finding>> {
     let before = counted(&view::statistics()?);
     thread::sleep(MOMENT);
     let after = view::statistics()?;
@@ -30,7 +30,7 @@ pub fn growing(links: &[u32]) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn counted(all: &[Statistics]) -> BTreeMap<(u32, Reason), u64> {
+fn counted(all: &[Statistics]) -> BTreeMap<(IfIndex, Reason), u64> {
     let each =
         |line: &Statistics| line.drops.iter().map(|(reason, n)| ((line.ifindex, *reason), *n)).collect::<Vec<_>>();
     all.iter().flat_map(each).collect()

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{Finding, Kind, Link};
 use crate::slave::find;
-use ipvl_core::{Addr, Mode};
+use ipvl_core::{Addr, IfIndex, Mode};
 use std::fs;
 
 const FORWARDING: [&str; 2] = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
@@ -16,7 +16,7 @@ pub fn inside(netlink: &Netlink, link: &Link, declared: bool) -> Result<Vec<Find
         return Ok(Vec::new());
     }
     let here = FORWARDING.map(is_on);
-    let work = |there: &Netlink, ifindex: u32| {
+    let work = |there: &Netlink, ifindex: IfIndex| {
         let mut findings = routes(there, ifindex, link)?;
         if !declared && link.options.mode == Mode::L2 {
             findings.extend(forwards(there, link, here)?);
@@ -26,7 +26,7 @@ pub fn inside(netlink: &Netlink, link: &Link, declared: bool) -> Result<Vec<Find
     find::slave(netlink, &link.host_end.1)?.in_its_netns(netlink, work)
 }
 
-fn routes(there: &Netlink, ifindex: u32, link: &Link) -> Result<Vec<Finding>> {
+fn routes(there: &Netlink, ifindex: IfIndex, link: &Link) -> Result<Vec<Finding>> {
     let addresses = there.addresses(Some(ifindex), None)?;
     let has = |is_v4: bool| addresses.iter().any(|a| a.addr.as_v4().is_some() == is_v4 && !a.addr.is_link_local());
     let (v4, v6) = there.has_default_routes()?;
@@ -55,7 +55,7 @@ fn way(link: &Link) -> String {
     }
 }
 
-fn silent(there: &Netlink, ifindex: u32, link: &Link, gateway: Addr) -> Result<Option<Finding>> {
+fn silent(there: &Netlink, ifindex: IfIndex, link: &Link, gateway: Addr) -> Result<Option<Finding>> {
     let failed = there.neighbour(ifindex, gateway)?.is_some_and(|neighbour| neighbour.is_failed());
     Ok(failed.then(|| {
         let text = format!("its router {gateway} does not answer: the neighbour entry is FAILED");

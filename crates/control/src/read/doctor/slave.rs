@@ -7,7 +7,7 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus, Finding, Link};
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
-use ipvl_core::{HostAccess, Mode};
+use ipvl_core::{HostAccess, IfIndex, Mode};
 use std::fs;
 
 /// The findings about one slave; `addresses` is the address table.
@@ -35,7 +35,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
 }
 
 /// The findings about one master.
-pub fn master(netlink: &Netlink, (ifindex, name): &(u32, String)) -> Result<Vec<Finding>> {
+pub fn master(netlink: &Netlink, (ifindex, name): &(IfIndex, String)) -> Result<Vec<Finding>> {
     let blocked = netlink.link(*ifindex, None)?.and_then(|_| obstacle(netlink, *ifindex).ok().flatten());
     let told = blocked.map(|(why, remedy)| bad(name, &format!("{why}: its slaves reach only each other"), &remedy));
     Ok(told.into_iter().collect())

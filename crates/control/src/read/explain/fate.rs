@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::kernel::netlink::Netlink;
-use ipvl_core::{Addr, Reason, Verdict};
+use ipvl_core::{Addr, IfIndex, Reason, Verdict};
 
 /// What becomes of a frame.
 pub struct Fate {
@@ -51,7 +51,7 @@ impl Fate {
 }
 
 /// Why nothing leaves by a link.
-pub fn obstacle(netlink: &Netlink, ifindex: u32) -> Result<Option<Obstacle>> {
+pub fn obstacle(netlink: &Netlink, ifindex: IfIndex) -> Result<Option<Obstacle>> {
     let Some(link) = netlink.link(ifindex, None)? else {
         return Ok(Some((format!("link {ifindex} is not here"), "bring it back".to_owned())));
     };
@@ -67,7 +67,7 @@ pub fn obstacle(netlink: &Netlink, ifindex: u32) -> Result<Option<Obstacle>> {
 }
 
 /// What the neighbour table knows of a next hop: in words, and what stands in the way.
-pub fn neighbour(netlink: &Netlink, ifindex: u32, next_hop: Addr) -> Result<(String, Option<Obstacle>)> {
+pub fn neighbour(netlink: &Netlink, ifindex: IfIndex, next_hop: Addr) -> Result<(String, Option<Obstacle>)> {
     let name = netlink.link(ifindex, None)?.map_or_else(|| format!("link {ifindex}"), |link| link.name);
     let found = netlink.neighbour(ifindex, next_hop)?;
     let answer = match found.map(|found| (found, found.resolved())) {

@@ -6,7 +6,7 @@ use crate::kernel::fib::{self, FibAnswer};
 use crate::kernel::filters::{self, ForwardChain};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::ARPHRD_NONE;
-use ipvl_core::{Action, Frame, Reason, RouteLookup, Verdict, WayOut};
+use ipvl_core::{Action, Frame, IfIndex, Reason, RouteLookup, Verdict, WayOut};
 use std::fs;
 
 /// Where a frame is routed: at the link that it comes from.
@@ -14,9 +14,9 @@ pub struct Router<'a> {
     /// A connection to this netns.
     pub netlink: &'a Netlink,
     /// The port's master.
-    pub master: u32,
+    pub master: IfIndex,
     /// The link that receives the frame: a host end, or the master.
-    pub input: u32,
+    pub input: IfIndex,
 }
 
 impl Router<'_> {
@@ -106,7 +106,7 @@ impl Router<'_> {
         Ok(fate)
     }
 
-    fn name(&self, ifindex: u32) -> Result<String> {
+    fn name(&self, ifindex: IfIndex) -> Result<String> {
         let link = self.netlink.link(ifindex, None)?;
         Ok(link.map_or_else(|| format!("link {ifindex}"), |link| link.name))
     }

@@ -2,6 +2,7 @@
 
 use crate::kernel::netlink::LinkInfo;
 use crate::model::{Link, MonitorEvent, Property};
+use crate::place::Place;
 use crate::port::host_end::{HostEnd, place_of};
 use crate::read::degraded::degraded;
 use crate::read::record::SlaveRecord;
@@ -10,9 +11,6 @@ use crate::slave::alias_event;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-/// Where a device is: the id that its netns has here, if it is another one, and its ifindex there.
-pub type Place = (Option<i32>, u32);
 
 /// A state that the agent repairs within this time is not reported.
 const PASSES: Duration = Duration::from_secs(1);

@@ -1,9 +1,9 @@
 //! Is a slave shown as iproute2 shows a device of the kernel's own driver, to the letter?
 
 use super::*;
-use ipvl_control::{Backend, Kind};
+use ipvl_control::{Backend, Kind, NsId};
 use ipvl_core::maps::Counters;
-use ipvl_core::{Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, Siblings, Slot};
+use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mac, Mode, NeighProxy, Options, Siblings, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
 const KERNEL: &[(Mode, &str)] = &[
@@ -119,7 +119,7 @@ fn the_queue_before_a_slave_is_a_detail() {
 
 #[test]
 fn a_tap_device_is_an_ipvtap() {
-    let tap = || Link { kind: Kind::Ipvtap, host_end: (3, "s0".to_owned()), netnsid: None, ..moved() };
+    let tap = || Link { kind: Kind::Ipvtap, host_end: (IfIndex(3), "s0".to_owned()), netnsid: None, ..moved() };
     let text = links(&[tap()], &[], Style { details: true, ..Style::default() });
     assert!(text.contains("\n    ipvtap  mode l2 bridge addrgenmode"), "{text}");
     let json = links(&[tap()], &[], Style { details: true, json: true, pretty: false });
@@ -134,15 +134,15 @@ fn no_carrier_is_the_absence_of_running() {
 /// A slave in another netns.
 pub fn moved() -> Link {
     Link {
-        ifindex: 3,
+        ifindex: IfIndex(3),
         name: "s0".to_owned(),
         kind: Kind::Ipvlan,
-        master: (2, "eth0".to_owned()),
+        master: (IfIndex(2), "eth0".to_owned()),
         master_is_ip: false,
         slot: Slot(3),
-        host_end: (7, "ipvlh2".to_owned()),
+        host_end: (IfIndex(7), "ipvlh2".to_owned()),
         backend: None,
-        netnsid: Some(0),
+        netnsid: Some(NsId(0)),
         netns: Some("hst".to_owned()),
         flags: 0x11043,
         operstate: 0,
@@ -176,5 +176,5 @@ pub fn moved() -> Link {
 
 fn counters() -> Statistics {
     let counters = Counters { tx_packets: 3, tx_bytes: 300, rx_packets: 2, rx_bytes: 200 };
-    Statistics { name: "another".to_owned(), ifindex: 7, is_master: false, counters, drops: Vec::new() }
+    Statistics { name: "another".to_owned(), ifindex: IfIndex(7), is_master: false, counters, drops: Vec::new() }
 }
