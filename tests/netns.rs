@@ -1,8 +1,8 @@
 //! Do real packets in real namespaces end as expected, and nowhere else?
 //!
-//! Every case's frame is sent by the slave or from outside, once; observers on all slaves, outside, and before the host's
-//! stack must see it, or must not, which markers behind it prove ([`Stage::settle`]). What was dropped must have been
-//! counted.
+//! Every case's frame is sent by the slave or from outside, once. Observers on all slaves, outside, and before the host's
+//! stack must see it once, or must not see it: marker frames prove that it will not come ([`Stage::settle`]). What was
+//! dropped must have been counted.
 
 use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::{Reason, Reply};
@@ -60,7 +60,7 @@ fn judge(stage: &mut Stage, case: &Case) -> Vec<String> {
     for name in &case.expected.reaches {
         let count = stage.sightings(name, PATIENCE, |seen| same(seen, &frame, case));
         if count != 1 {
-            problems.push(format!("{}: reaches {name} {count} times at once", case.title));
+            problems.push(format!("{}: reaches {name} {count} times, not once", case.title));
         }
     }
     stage.settle();

@@ -119,13 +119,13 @@ impl Stage {
         self.lab.host.run(["ip", "neigh", "replace", address, "lladdr", &mac, "dev", "eth0", "nud", "permanent"]);
     }
 
-    /// Returns when what was sent is seen by all who will ever see it.
+    /// Returns when every observer has seen all that it will see of what was sent.
     ///
-    /// First it comes to [`Rest`]. Then each observer gets a marker of its own, through the same device and into the same
-    /// socket as all that it sees: the slaves from their host ends, the outside from the master, the host's stack from
-    /// outside, for what is no IP is the host's in every world. The marker left last and on the same CPUs, so what the
-    /// observer has not seen before it will not come; and an observer who sees nothing any more does not go unnoticed. A
-    /// slave that is down gets no marker, as it gets nothing else.
+    /// After [`Rest`] no frame is on its way any more. Then each observer gets a marker of its own, through the same device
+    /// and into the same socket as every other frame: a slave from its host end, the outside from the master, the host's
+    /// stack from outside, because in every world a frame that is no IP is the host's. The marker is sent last and by the
+    /// same CPU, so it is behind everything that the observer sees, and it shows that the observer still sees. A slave that
+    /// is down receives nothing, and no marker.
     pub fn settle(&mut self) {
         self.rest.wait();
         let places = self.listening().map(|place| (SLAVES[place], self.ends[place].mark()));
@@ -218,7 +218,7 @@ impl Stage {
         if wanted != found {
             return Some(format!("the tables say {found:?}, not {wanted:?}"));
         }
-        // The last thing to come up, and by then the tables say that it has.
+        // The tables say first that a slave is up, then its host end comes up.
         self.listening().find(|place| !self.host_end_is_up(*place)).map(|place| format!("ipvlh{place} is down"))
     }
 

@@ -48,7 +48,7 @@ fn nothing_else_is_announced() {
     wire.expect_none_before("an address of an l3 slave", last, |frame| {
         gratuitous_arp(MASTER_MAC)(frame) || advertisement(MASTER_MAC)(frame)
     });
-    // Who changes a slave, if only into what it is, returns when the agent has seen to it.
+    // A command that changes a slave, even to what it is already, returns when the agent has looked at it again.
     lab.ipvl("link set ipvl0 type ipvlan mode l2");
     lab.ipvl("link set ipvl1 type ipvlan mode l3");
     wire.expect_none("an address of an l3 slave", &lab.rest(), |frame| {
