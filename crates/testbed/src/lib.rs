@@ -24,7 +24,7 @@ pub use lab::Lab;
 pub use netns::{Netns, Output};
 pub use packet::Mac;
 pub use port::Port;
-pub use require::{kernel_is_at_least, requires_device, requires_kernel, requires_root};
+pub use require::{kernel_is_at_least, requires, requires_device, requires_kernel, requires_root};
 pub use rest::{MARKER, Pinned, Rest};
 pub use sys::segment;
 pub use wait::wait_until;

@@ -1,6 +1,8 @@
 //! Can this test run here? Only a missing root or a kernel that lacks something may skip one, and never in silence.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
 
 use crate::netns::Netns;
 
@@ -72,13 +74,30 @@ fn numbers(release: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// Writes past the test harness's capture: a test that did not run must be seen in a run that passed. With `NO_SKIPS` in
-/// the environment it fails instead.
+/// True if the condition holds; otherwise says that the test is skipped, and why.
+#[must_use]
+pub fn requires(condition: bool, why: &str) -> bool {
+    condition || skip(why)
+}
+
+/// Writes past the test harness's capture: a test that did not run must be visible in a run that passed. If the
+/// environment names a file in `SKIPS`, the test is added to it: its program, its name and the reason. With `NO_SKIPS` in
+/// the environment the test fails instead.
 fn skip(why: &str) -> bool {
     assert!(std::env::var_os("NO_SKIPS").is_none(), "{why}");
-    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    let thread = std::thread::current();
+    let test = thread.name().expect("a test that may be skipped asks in a thread that has the test's name");
     writeln!(std::io::stderr(), "SKIPPED {test}: {why}").expect("write to standard error");
+    if let Some(list) = std::env::var_os("SKIPS") {
+        note_skipped(Path::new(&list), test, why).unwrap_or_else(|error| panic!("write to {list:?}: {error}"));
+    }
     false
+}
+
+/// One write for each line: other tests append to the same file.
+fn note_skipped(list: &Path, test: &str, why: &str) -> io::Result<()> {
+    let line = format!("{}\t{test}\t{why}\n", std::env::current_exe()?.display());
+    OpenOptions::new().create(true).append(true).open(list)?.write_all(line.as_bytes())
 }
 
 #[cfg(test)]

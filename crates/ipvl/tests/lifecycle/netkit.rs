@@ -3,14 +3,14 @@
 use ipvl_control::kernel::bpf::{self, AttachType};
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::{Backend, Error};
-use ipvl_testbed::{Driver, Lab, require_device, require_root};
+use ipvl_testbed::{Driver, Lab, require_device, require_root, requires};
 
 use crate::common::{exec, expect_as_before, links, programs, run, soon, traces};
 
 #[test]
 fn a_kernel_without_netkit_says_so_and_makes_nothing() {
     require_root!();
-    if Backend::has_netkit() {
+    if !requires(!Backend::has_netkit(), "this kernel has netkit") {
         return;
     }
     let lab = Lab::new(0);
