@@ -5,7 +5,7 @@
 
 use crate::bandwidth::Bandwidth;
 use crate::call::Call;
-use crate::config::{self, Network, Wishes};
+use crate::config::{self, InterfaceSettings, Network};
 use crate::failure::Failure;
 use crate::ipam::Ipam;
 use crate::outcome::{self, Interface, Ip, Outcome};
@@ -17,18 +17,18 @@ use serde_json::Value;
 
 /// ADD: the result.
 pub fn add(call: &Call, network: &Network) -> Result<Value, Failure> {
-    let wishes = network.wishes()?;
+    let settings = network.settings()?;
     let ipam = Ipam::of(call, network);
-    let has_addresses = wishes.previous.as_ref().is_some_and(|outcome| !outcome.ips.is_empty());
+    let has_addresses = settings.previous.as_ref().is_some_and(|outcome| !outcome.ips.is_empty());
     if ipam.is_none() && !has_addresses {
         return Err(Failure::config("\"ipam\" is missing, and there is no prevResult with addresses"));
     }
-    let slave = Slave::attach(call, network, &wishes)?;
-    let done = slave.addressed(call, ipam.as_ref(), &wishes);
+    let slave = Slave::attach(call, network, &settings)?;
+    let done = slave.addressed(call, ipam.as_ref(), &settings);
     if done.is_err() {
         slave.undo(ipam.as_ref());
     }
-    Ok(outcome::in_version(done?.to_json(&wishes.dns), &network.version))
+    Ok(outcome::in_version(done?.to_json(&settings.dns), &network.version))
 }
 
 /// Runs what is to be done where the master is.
@@ -52,17 +52,17 @@ struct Slave<'a> {
 }
 
 impl<'a> Slave<'a> {
-    fn attach(call: &'a Call, network: &'a Network, wishes: &Wishes) -> Result<Self, Failure> {
-        let master = match wishes.chained_master()? {
+    fn attach(call: &'a Call, network: &'a Network, settings: &InterfaceSettings) -> Result<Self, Failure> {
+        let master = match settings.chained_master()? {
             Some(master) => master,
             None => beside_master(call, network, ipvl_control::default_master)?,
         };
         let spec = LinkSpec {
             name: Some(call.ifname.clone()),
-            options: wishes.options,
-            mtu: wishes.mtu,
-            backend: wishes.backend,
-            mac: asked_mac(call, wishes)?,
+            options: settings.options,
+            mtu: settings.mtu,
+            backend: settings.backend,
+            mac: asked_mac(call, settings)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,
             ..LinkSpec::of(master)
         };
@@ -82,9 +82,14 @@ impl<'a> Slave<'a> {
     }
 
     /// Gives it addresses and routes.
-    fn addressed(&self, call: &Call, ipam: Option<&Ipam<'_>>, wishes: &Wishes) -> Result<Outcome, Failure> {
-        self.limit(wishes.bandwidth)?;
-        let chosen = match (ipam, &wishes.previous) {
+    fn addressed(
+        &self,
+        call: &Call,
+        ipam: Option<&Ipam<'_>>,
+        settings: &InterfaceSettings,
+    ) -> Result<Outcome, Failure> {
+        self.limit(settings.bandwidth)?;
+        let chosen = match (ipam, &settings.previous) {
             (Some(ipam), _) => ipam.add()?,
             (None, previous) => previous.clone().unwrap_or_default(),
         };
@@ -124,8 +129,8 @@ fn routes(chosen: &Outcome) -> Vec<SlaveRoute> {
     chosen.routes.iter().map(with_gateway).collect()
 }
 
-fn asked_mac(call: &Call, wishes: &Wishes) -> Result<Option<Mac>, Failure> {
+fn asked_mac(call: &Call, settings: &InterfaceSettings) -> Result<Option<Mac>, Failure> {
     let bad = |text: &str| Failure::environment(format!("CNI_ARGS MAC=\"{text}\" must be six bytes in hex"));
     let argument = call.arg("MAC").map(|text| config::mac(text).ok_or_else(|| bad(text))).transpose()?;
-    Ok(argument.or(wishes.mac))
+    Ok(argument.or(settings.mac))
 }

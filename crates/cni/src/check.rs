@@ -2,7 +2,7 @@
 
 use crate::add::beside_master;
 use crate::call::Call;
-use crate::config::{Network, Wishes};
+use crate::config::{InterfaceSettings, Network};
 use crate::failure::Failure;
 use crate::ipam::Ipam;
 use crate::outcome::Outcome;
@@ -12,8 +12,8 @@ use ipvl_core::Addr;
 
 /// CHECK: silent if it is.
 pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
-    let wishes = network.wishes()?;
-    let Some(added) = &wishes.previous else {
+    let settings = network.settings()?;
+    let Some(added) = &settings.previous else {
         return Err(Failure::config("\"prevResult\" is missing: CHECK compares with what ADD has returned"));
     };
     let netns = call.netns()?;
@@ -25,38 +25,38 @@ pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let attached = beside_master(call, network, || ipvl_control::attached(&owner))?;
     let slave = attached.iter().find(|slave| slave.owner == owner).ok_or_else(|| missing("the slave"))?;
     let device = ipvl_control::device(Some(&netns), &call.ifname)?.ok_or_else(|| missing("the interface"))?;
-    let host_end = match wishes.bandwidth.ingress {
+    let host_end = match settings.bandwidth.ingress {
         Some(_) => beside_master(call, network, || ipvl_control::device(None, &slave.host_end.1))?,
         None => None,
     };
     let gets = host_end.and_then(|device| device.limit);
     let wrong = [
-        link(call, &wishes, slave, &device),
+        link(call, &settings, slave, &device),
         addresses(call, added, slave, &device),
         routes(added, &device),
-        limit("gets", wishes.bandwidth.ingress, gets),
-        limit("sends", wishes.bandwidth.egress, device.limit),
+        limit("gets", settings.bandwidth.ingress, gets),
+        limit("sends", settings.bandwidth.egress, device.limit),
     ];
     wrong.into_iter().flatten().next().map_or(Ok(()), |text| Err(Failure::not_as_added(text)))
 }
 
-fn link(call: &Call, wishes: &Wishes, slave: &Attached, device: &Device) -> Option<String> {
+fn link(call: &Call, settings: &InterfaceSettings, slave: &Attached, device: &Device) -> Option<String> {
     let name = &call.ifname;
     if slave.ifindex != device.ifindex {
         return Some(format!("{name} is another interface than the one that was added"));
     }
-    let (mode, wanted) = (slave.mode, wishes.options.mode);
+    let (mode, wanted) = (slave.mode, settings.options.mode);
     if mode != wanted {
         return Some(format!("{name} is in mode {}, not {}", mode.word(), wanted.word()));
     }
-    if wishes.mtu.is_some_and(|mtu| mtu != device.mtu) {
-        return Some(format!("{name} has mtu {}, not {}", device.mtu, wishes.mtu.unwrap_or_default()));
+    if settings.mtu.is_some_and(|mtu| mtu != device.mtu) {
+        return Some(format!("{name} has mtu {}, not {}", device.mtu, settings.mtu.unwrap_or_default()));
     }
-    if wishes.master.is_some()
-        && wishes.previous.as_ref().is_some_and(|p| !p.interfaces.is_empty())
+    if settings.master.is_some()
+        && settings.previous.as_ref().is_some_and(|p| !p.interfaces.is_empty())
         && slave.master.is_some()
     {
-        let other = slave.master.as_ref().filter(|master| wishes.master.as_ref() != Some(master));
+        let other = slave.master.as_ref().filter(|master| settings.master.as_ref() != Some(master));
         return other.map(|master| format!("{name} has the master {master}"));
     }
     None

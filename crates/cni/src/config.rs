@@ -29,7 +29,7 @@ pub struct Network {
 
 /// How its interfaces are to be.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wishes {
+pub struct InterfaceSettings {
     /// None where it is not named.
     pub master: Option<String>,
     pub options: Options,
@@ -63,11 +63,11 @@ impl Network {
     }
 
     /// Reads the rest, for those who want an interface.
-    pub fn wishes(&self) -> Result<Wishes, Failure> {
+    pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
         let SlaveKeys { master, mtu, backend, options } = slave_keys(&fields)?;
-        Ok(Wishes {
+        Ok(InterfaceSettings {
             master,
             options: DEFAULTS.changed(options),
             mtu,
@@ -117,7 +117,7 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
     Ok(keys)
 }
 
-impl Wishes {
+impl InterfaceSettings {
     /// The master that is named, or that plugins before this one have made, if there were any.
     pub fn chained_master(&self) -> Result<Option<String>, Failure> {
         match (&self.master, self.previous.as_ref().map(|outcome| outcome.interfaces.as_slice())) {
@@ -142,26 +142,26 @@ mod tests {
     use super::*;
     use ipvl_core::{Flag, Guard, NeighProxy};
 
-    fn network(text: &str) -> Result<Wishes, Failure> {
+    fn network(text: &str) -> Result<InterfaceSettings, Failure> {
         let text = format!(r#"{{"cniVersion":"1.0.0","name":"n","type":"ipvl",{text}}}"#);
-        Network::parse(text.as_bytes()).and_then(|network| network.wishes())
+        Network::parse(text.as_bytes()).and_then(|network| network.settings())
     }
 
     #[test]
     fn what_is_not_said_is_as_with_the_projects_own_plugin_but_for_the_host() {
-        let wishes = network(r#""ipam":{}"#).expect("a network");
-        let Options { mode, flag, guard, host, .. } = wishes.options;
-        assert_eq!((wishes.master, mode, flag, wishes.mtu), (None, Mode::L2, Flag::Bridge, None));
+        let settings = network(r#""ipam":{}"#).expect("a network");
+        let Options { mode, flag, guard, host, .. } = settings.options;
+        assert_eq!((settings.master, mode, flag, settings.mtu), (None, Mode::L2, Flag::Bridge, None));
         assert_eq!((guard, host), (Guard::Owned, HostAccess::On));
     }
 
     #[test]
     fn the_words_of_commands_and_other_engines_are_understood() {
-        let wishes = network(r#""parent":"eth0","ipvlan_mode":"l3","neighProxy":true,"hostAccess":"off","ipam":{}"#);
+        let settings = network(r#""parent":"eth0","ipvlan_mode":"l3","neighProxy":true,"hostAccess":"off","ipam":{}"#);
         let (mode, neigh) = (Mode::L3, NeighProxy::Proxy);
-        let wishes = wishes.expect("a network");
-        assert_eq!(wishes.options, Options { mode, neigh, host: HostAccess::Off, ..DEFAULTS });
-        assert_eq!(wishes.master.as_deref(), Some("eth0"));
+        let settings = settings.expect("a network");
+        assert_eq!(settings.options, Options { mode, neigh, host: HostAccess::Off, ..DEFAULTS });
+        assert_eq!(settings.master.as_deref(), Some("eth0"));
         let host = |text| network(text).expect("a network").options.host;
         assert_eq!(host(r#""host_access":false"#), HostAccess::Off);
         assert_eq!(host(r#""host":"1""#), HostAccess::On);
@@ -192,7 +192,7 @@ mod tests {
             ),
             (r#""runtimeConfig":{"mac":"02:00"}"#, "\"runtimeConfig.mac\" must be six bytes"),
         ] {
-            let failure = network(text).and_then(|wishes| wishes.chained_master()).expect_err(text);
+            let failure = network(text).and_then(|settings| settings.chained_master()).expect_err(text);
             assert!(failure.text().contains(says), "{text}: {}", failure.text());
             assert_eq!(failure.code(), Code::Config as u64, "{text}");
         }
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_master_of_a_chain_is_what_the_others_made() {
-        let wishes = network(r#""prevResult":{"interfaces":[{"name":"br0"}]}"#).expect("a network");
-        assert_eq!(wishes.chained_master().expect("a master").as_deref(), Some("br0"));
+        let settings = network(r#""prevResult":{"interfaces":[{"name":"br0"}]}"#).expect("a network");
+        assert_eq!(settings.chained_master().expect("a master").as_deref(), Some("br0"));
     }
 }

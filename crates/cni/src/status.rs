@@ -8,9 +8,9 @@ use ipvl_control::{Finding, Severity};
 
 /// STATUS: silent if one could.
 pub fn status(call: &Call, network: &Network) -> Result<(), Failure> {
-    let wishes = network.wishes()?;
+    let settings = network.settings()?;
     if !network.link_in_container {
-        let master = wishes.master.map_or_else(ipvl_control::default_master, Ok).map_err(not_available)?;
+        let master = settings.master.map_or_else(ipvl_control::default_master, Ok).map_err(not_available)?;
         if ipvl_control::device(None, &master)?.is_none() {
             return Err(Failure::new(Code::NotAvailable, format!("there is no link {master}, the master")));
         }

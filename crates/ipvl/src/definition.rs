@@ -3,6 +3,7 @@
 //! The parser, the help texts, the man pages and the completions all read it.
 
 mod apply;
+mod build;
 mod kinds;
 mod tables;
 
@@ -347,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_follows_a_kind_is_told_once() {
-        let kind = Word { form: Form::Kind(KINDS), ..tables::pair("type", Value::Words, "") };
+        let kind = Word { form: Form::Kind(KINDS), ..build::pair("type", Value::Words, "") };
         let names: Vec<_> = kind.kind_words().iter().map(|word| word.name).collect();
         assert_eq!(names, ["mode", "flag", "guard", "host", "neigh", "siblings", "backend", "user", "group", "queues"]);
     }

@@ -145,7 +145,9 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
         ("apply", _) => application(&given),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
-        ("completion", _) => Ok(Command::Completion { shell: named(given.required("shell")?, "unknown shell")? }),
+        ("completion", _) => {
+            Ok(Command::Completion { shell: values::named(given.required("shell")?, "unknown shell")? })
+        }
         _ => Ok(Command::Complete { words: line.iter().skip_while(|word| *word == "--").cloned().collect() }),
     }
 }
@@ -183,10 +185,6 @@ fn man(page: &str) -> Command {
 fn declaration(given: &Given) -> Result<Declaration, UsageError> {
     let (addr, prefix_len) = values::prefix(given.required("local")?)?;
     Ok(Declaration { slave: values::device(given.required("dev")?)?, addr, prefix_len })
-}
-
-fn named<T: Named>(word: &str, must: &'static str) -> Result<T, UsageError> {
-    T::from_word(word).ok_or_else(|| UsageError::Wrong { value: word.to_owned(), must })
 }
 
 #[cfg(test)]

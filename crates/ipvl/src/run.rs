@@ -1,6 +1,7 @@
 //! How is a command carried out? Asks the control plane, and prints what it says.
 
 mod apply;
+mod output;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
@@ -10,6 +11,7 @@ use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
 use crate::{frame, netns};
 use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics};
+use output::{print, show};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -210,17 +212,4 @@ fn entries(dir: &str) -> Vec<String> {
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
-}
-
-fn show(text: &str) -> Result<(), Failure> {
-    print(text).map(drop)
-}
-
-/// Whether anybody still reads.
-fn print(text: &str) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        result => Ok(result.map(|()| true)?),
-    }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong while netavark is served? It is told as `{"error": "..."}`, which Podman shows to its user.
 
-use crate::options::OF_ROUTES;
+use crate::route_options::ROUTE_OPTIONS;
 use ipnet::IpNet;
 use ipvl_control::keys::of_engines;
 use std::io;
@@ -95,5 +95,5 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 fn known() -> String {
-    of_engines().chain(OF_ROUTES).collect::<Vec<_>>().join(", ")
+    of_engines().chain(ROUTE_OPTIONS).collect::<Vec<_>>().join(", ")
 }

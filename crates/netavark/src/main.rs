@@ -8,6 +8,7 @@ mod body;
 mod create;
 mod error;
 mod options;
+mod route_options;
 mod setup;
 
 use error::{Error, Result};

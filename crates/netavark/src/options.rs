@@ -3,14 +3,10 @@
 
 use crate::body::{InNetwork, Network, Words};
 use crate::error::{Error, Result};
+use crate::route_options::{METRIC, NO_DEFAULT_ROUTE};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::{LinkSpec, text};
 use ipvl_core::{Mode, Options};
-
-const METRIC: &str = "metric";
-const NO_DEFAULT_ROUTE: &str = "no_default_route";
-/// The options that are not a slave's, but its routes'.
-pub const OF_ROUTES: [&str; 2] = [METRIC, NO_DEFAULT_ROUTE];
 
 const SWITCH: [(&str, bool); 6] =
     [("false", false), ("true", true), ("0", false), ("1", true), ("off", false), ("on", true)];

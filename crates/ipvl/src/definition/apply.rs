@@ -1,6 +1,6 @@
 //! Which words does `apply` have?
 
-use super::tables::{choice, pair};
+use super::build::{choice, pair};
 use super::{Form, Object, Value, Verb, Word};
 
 pub const APPLY: Object = Object {

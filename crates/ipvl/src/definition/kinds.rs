@@ -1,6 +1,6 @@
 //! Which kinds of slaves are there, and which words follow them?
 
-use super::tables::{choice, pair};
+use super::build::{choice, pair};
 use super::{DeviceKind, Form, Value, Word};
 use ipvl_control::keys;
 use ipvl_core::{OPTIONS, OptionEntry};

@@ -1,8 +1,9 @@
 //! Which objects, commands, words and options are there?
 
 use super::apply::APPLY;
+use super::build::{bare, choice, kind, pair, switch};
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
-use super::{DeviceKind, Form, Object, Switch, Value, Verb, Word};
+use super::{Form, Object, Switch, Value, Verb, Word};
 use ipvl_control::keys;
 
 /// The switches, in the order in which a beginning is matched.
@@ -323,38 +324,3 @@ const COMPLETE: Object = Object {
     examples: &[],
     hidden: true,
 };
-
-const fn switch(name: &'static str, short: &'static str, value: Option<Value>, about: &'static str) -> Switch {
-    Switch { name, alias: name, short, value, about }
-}
-
-pub(super) const fn pair(name: &'static str, value: Value, about: &'static str) -> Word {
-    Word { name, aliases: &[], form: Form::Pair(value), abbreviable: false, required: false, about }
-}
-
-const fn bare(name: &'static str, value: Value, about: &'static str) -> Word {
-    Word { form: Form::Bare(value), ..pair(name, value, about) }
-}
-
-pub(super) const fn choice(name: &'static str, words: &'static [&'static str], about: &'static str) -> Word {
-    Word { name, aliases: &[], form: Form::Choice(words), abbreviable: false, required: false, about }
-}
-
-const fn kind(kinds: &'static [DeviceKind]) -> Word {
-    let about = "The kind of device. The words behind it belong to it, so it comes last.";
-    Word { name: "type", aliases: &[], form: Form::Kind(kinds), abbreviable: true, required: false, about }
-}
-
-impl Word {
-    pub(super) const fn abbreviable(self) -> Self {
-        Self { abbreviable: true, ..self }
-    }
-
-    const fn required(self) -> Self {
-        Self { required: true, ..self }
-    }
-
-    const fn or(self, aliases: &'static [&'static str]) -> Self {
-        Self { aliases, ..self }
-    }
-}

@@ -1,6 +1,6 @@
 //! Which frame is `ipvl explain` asked about?
 
-use super::{named, values};
+use super::values::{self, named};
 use crate::command::{Description, Frame, Protocol, Question, Way};
 use crate::names::Named;
 use crate::usage::UsageError;

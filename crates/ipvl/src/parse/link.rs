@@ -1,6 +1,6 @@
 //! Which slave is to be made, or changed how?
 
-use super::{named, values};
+use super::values::{self, named};
 use crate::command::Command;
 use crate::names::Named as _;
 use crate::usage::UsageError;

@@ -1,10 +1,16 @@
 //! What does a value mean? One function for each kind of value.
 
+use crate::names::Named;
 use crate::usage::UsageError;
 use ipvl_control::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
 use ipvl_control::{Account, NetnsRef};
 use ipvl_core::{Addr, Mac};
 use std::time::Duration;
+
+/// One of the words that a type has.
+pub fn named<T: Named>(word: &str, must: &'static str) -> Result<T, UsageError> {
+    T::from_word(word).ok_or_else(|| UsageError::Wrong { value: word.to_owned(), must })
+}
 
 /// An existing device's name, or one of its alternative names.
 pub fn device(text: &str) -> Result<String, UsageError> {

@@ -1,6 +1,6 @@
 //! How is `ipvl apply` carried out? Read, compare, say what differs, and do it.
 
-use super::show;
+use super::output::show;
 use crate::backend;
 use crate::command::Application;
 use crate::failure::Failure;
