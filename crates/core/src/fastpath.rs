@@ -176,10 +176,10 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     /// Directly, or through the host's stack if one of the two is an l3s slave that does not allow the direct path.
     #[inline(always)]
     fn to_sibling(&self, to: Slot, sibling: Slave) -> Option<FastVerdict> {
-        if self.slave.meets(sibling) {
+        if self.slave.reaches_directly(sibling) {
             return FastVerdict::deliver(to, sibling);
         }
-        let by_host = self.slave.meets_by_host() || sibling.meets_by_host();
+        let by_host = self.slave.reaches_siblings_by_host() || sibling.reaches_siblings_by_host();
         let bridged = self.slave.flag() == Flag::Bridge && sibling.flag() == Flag::Bridge;
         let reachable = bridged && sibling.up() && by_host && self.slave.host() && sibling.host();
         if reachable { FastVerdict::at(Action::Host) } else { None }

@@ -90,8 +90,7 @@ impl<T: Tables> Incoming<'_, T> {
     /// Whether it asks for the address of a slave that has `neigh proxy` and is not in l2.
     #[inline(always)]
     fn is_answered_here(&self) -> bool {
-        self.packet.is_solicitation()
-            && self.slave_of(self.packet.target).is_some_and(|(_, slave)| slave.is_answered_for())
+        self.packet.is_solicitation() && self.slave_of(self.packet.target).is_some_and(|(_, slave)| slave.is_proxied())
     }
 
     /// Broadcast and multicast. A solicitation for a slave's address goes to that slave and the host, an IP packet to a

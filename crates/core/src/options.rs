@@ -1,11 +1,43 @@
-//! Which options does a slave have, which words set them, and where do they stand in the map's word?
+//! Which options does a slave have, which words set them, and which bits of the map's word are theirs?
 //!
 //! This is the one table of options. Commands, files, engines' plugins, help, manual pages and the JSON schema are made
 //! from it, and so are the bits that the kernel's programs read.
 
 mod entry;
 
-pub use entry::{OptionEntry, OptionWord};
+/// What there is to know of one option.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OptionEntry {
+    /// Which option it is.
+    pub key: OptionKey,
+    /// Its name, the same for commands, files and engines.
+    pub name: &'static str,
+    /// Other names that mean the same, such as those of engines' own drivers.
+    pub aliases: &'static [&'static str],
+    /// The words that it can have.
+    pub words: &'static [OptionWord],
+    /// The modes in which it changes anything.
+    pub modes: &'static [Mode],
+    /// The first version that has it.
+    pub since: &'static str,
+    /// Whether every line about a slave shows it; else only where it is not the default.
+    pub in_every_line: bool,
+    /// Its meaning, in one or two sentences.
+    pub about: &'static str,
+    /// Its bits in the map's word.
+    pub mask: u32,
+}
+
+/// A word that an option can have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OptionWord {
+    /// The word.
+    pub word: &'static str,
+    /// Other words that mean the same.
+    pub aliases: &'static [&'static str],
+    /// Its meaning, in part of a sentence.
+    pub meaning: &'static str,
+}
 
 /// Makes, for each entry, an enum with one variant for each word; and, of all entries, [`Options`], [`OptionsChange`],
 /// [`OptionKey`] and [`OPTIONS`].
@@ -40,7 +72,7 @@ macro_rules! options {
                     (self as u32) << $from
                 }
 
-                /// The value in the map's word. A number that nobody writes reads as the default.
+                /// The value in the map's word. A number without a meaning reads as the default.
                 #[inline(always)]
                 pub(crate) const fn of(bits: u32) -> Self {
                     match (bits & Self::MASK) >> $from {
@@ -72,7 +104,7 @@ macro_rules! options {
             $(#[doc = $about] pub $field: $Type),+
         }
 
-        /// A change to the options of a slave. What is `None` stays as it is.
+        /// A change to the options of a slave; an option that is `None` stays unchanged.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct OptionsChange {
             $(#[doc = $about] pub $field: Option<$Type>),+
@@ -98,7 +130,7 @@ macro_rules! options {
         }),+];
 
         impl Options {
-            /// The options of a slave of which nothing was said.
+            /// The default of every option.
             pub const DEFAULT: Self = Self { $($field: $Type::$default),+ };
 
             /// These options with a change.
@@ -123,7 +155,7 @@ macro_rules! options {
                 0 $(| self.$field.bits())+
             }
 
-            /// What the map's word says.
+            /// The options that the map's word has.
             pub(crate) const fn of(bits: u32) -> Self {
                 Self { $($field: $Type::of(bits)),+ }
             }

@@ -1,13 +1,13 @@
-//! What is the map's word for a slave, and who writes which part of it?
+//! How is a slave stored in the map's word, and which part do commands and the agent write?
 //!
-//! Commands write the [`Options`], the agent writes the [`State`]. Whoever writes one part leaves the other as it is, by
+//! Commands write the [`Options`], the agent writes the [`State`]. Each leaves the other's part unchanged, by
 //! [`Slave::with_options`] or [`Slave::with_state`].
 
 use crate::abi::IfIndex;
 use crate::options::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// One slave, in one machine word so that a change is one write that no packet sees half of.
+/// One slave, in one machine word: a change is a single write, so no packet sees half of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct Slave {
@@ -19,11 +19,11 @@ pub struct Slave {
 /// What the agent finds of a slave's devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Whether the slave is up, and its host end and the master with it: what is delivered to it arrives.
+    /// Whether the slave, its host end and the master are up, so that frames for it are delivered.
     pub up: bool,
     /// Whether the slave is in the netns of its master, where `bpf_redirect_peer` does not reach it.
     pub local: bool,
-    /// Whether its host end has a queue that what is for the slave must pass, because its bandwidth is limited.
+    /// Whether frames for it must pass its host end's queue, which limits its bandwidth.
     pub queued: bool,
     /// Whether it gets every multicast frame, whatever it has joined: it asks for that, or its groups are not known (yet).
     pub all_groups: bool,
@@ -33,7 +33,7 @@ const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const QUEUED: u32 = 1 << 11;
-/// It follows from the options: l3s without `siblings direct`, so that one look tells of both.
+/// Derived from the options: l3s without `siblings direct`. One bit instead of two comparisons.
 const HOOKED: u32 = 1 << 30;
 
 impl Slave {
@@ -111,13 +111,13 @@ impl Slave {
         self.has(HostAccess::MASK) || self.mode() == Mode::L3s
     }
 
-    /// Whether what is delivered to the slave arrives, see [`State::up`].
+    /// See [`State::up`].
     #[inline(always)]
     pub fn up(self) -> bool {
         self.has(UP)
     }
 
-    /// A mask and what it must leave of a slave: in l2, and up.
+    /// Mask and value of a slave that is in l2 and up, see [`Slave::matches`].
     pub(crate) const L2_AND_UP: (u32, u32) = (Mode::MASK | UP, UP);
     /// The same, with flag bridge.
     pub(crate) const L2_AND_UP_BRIDGE: (u32, u32) = (Mode::MASK | UP | Flag::MASK, UP);
@@ -126,38 +126,39 @@ impl Slave {
     /// The same, without flag private.
     pub(crate) const L2_AND_UP_NOT_PRIVATE: (u32, u32) = (Mode::MASK | UP | Flag::Private.bits(), UP);
 
-    /// Whether what it sends to `sibling` goes there directly, and arrives: both have flag bridge, neither meets siblings in
-    /// the host's stack, and the sibling is up.
+    /// Whether frames to `sibling` are delivered directly: both have flag bridge, neither reaches siblings by the host's
+    /// stack, and the sibling is up.
     #[inline(always)]
-    pub(crate) fn meets(self, sibling: Self) -> bool {
+    pub(crate) fn reaches_directly(self, sibling: Self) -> bool {
         self.matches(Flag::MASK | HOOKED, 0) && sibling.matches(Flag::MASK | HOOKED | UP, UP)
     }
 
-    /// Whether it meets its siblings in the host's stack and its hooks: in l3s, unless it allows the direct way.
+    /// Whether its IP packets to siblings pass the host's stack and its netfilter hooks: in l3s, unless it has `siblings
+    /// direct`.
     #[inline(always)]
-    pub fn meets_by_host(self) -> bool {
+    pub fn reaches_siblings_by_host(self) -> bool {
         self.has(HOOKED)
     }
 
-    /// Whether we answer from the wire for the slave: it is up, and its own stack does not.
+    /// Whether ARP and neighbour discovery from the wire are answered for it: it has `neigh proxy`, is up and not in l2.
     #[inline(always)]
-    pub fn is_answered_for(self) -> bool {
+    pub fn is_proxied(self) -> bool {
         let wanted = NeighProxy::Proxy.bits() | UP;
         self.matches(wanted, wanted) && self.mode() != Mode::L2
     }
 
-    /// What exempts a slave from having to join: nothing but being up, or getting all multicast.
+    /// The property of a slave that gets frames which need no membership, see [`Slave::has`].
     pub(crate) const UP: u32 = UP;
-    /// See [`State::all_groups`].
+    /// The property of a slave that gets every multicast frame, see [`State::all_groups`].
     pub(crate) const ALL_GROUPS: u32 = ALL_GROUPS;
 
-    /// Whether one of these properties is the slave's.
+    /// Whether the slave has one of these properties.
     #[inline(always)]
     pub(crate) fn has(self, properties: u32) -> bool {
         self.bits & properties != 0
     }
 
-    /// Whether `mask` leaves `want` of the slave's properties.
+    /// Whether the slave's properties, masked by `mask`, are `want`.
     #[inline(always)]
     pub(crate) fn matches(self, mask: u32, want: u32) -> bool {
         self.bits & mask == want
@@ -169,8 +170,8 @@ impl Slave {
         self.has(LOCAL)
     }
 
-    /// Whether what is for the slave goes by way of its host end: `bpf_redirect_peer` does not reach it, or would go past
-    /// the host end's queue.
+    /// Whether frames for the slave go through its host end: `bpf_redirect_peer` does not reach it, or would bypass the host
+    /// end's queue.
     #[inline(always)]
     pub fn by_host_end(self) -> bool {
         self.has(LOCAL | QUEUED)
@@ -225,7 +226,11 @@ mod tests {
                 let options = Options { mode, siblings, host: HostAccess::On, ..Options::DEFAULT };
                 let slave = Slave::new(IfIndex(7), options, UP);
                 let by_host = mode == Mode::L3s && siblings == Siblings::Host;
-                assert_eq!((slave.meets_by_host(), slave.meets(slave)), (by_host, !by_host), "{options:?}");
+                assert_eq!(
+                    (slave.reaches_siblings_by_host(), slave.reaches_directly(slave)),
+                    (by_host, !by_host),
+                    "{options:?}"
+                );
                 assert_eq!(slave.options().siblings, siblings, "kept in every mode");
             }
         }

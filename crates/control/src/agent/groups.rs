@@ -30,7 +30,7 @@ pub fn reception(slave: &LinkInfo, place: Place, entry: Slave, declared: bool) -
     // A declared address belongs to something behind the slave, as a guest is behind its tap device. The groups which
     // that has joined need not be in the slave's list.
     let behind = declared || is_tap(slave);
-    let (enabled, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_answered_for());
+    let (enabled, answered_for) = (entry.up() && entry.mode() == Mode::L2, entry.is_proxied());
     McastReception { place, enabled, everything: asks || behind, answered_for }
 }
 

@@ -125,7 +125,7 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
     addrs.extend(device.add);
     addrs.extend(observed.tap.then(|| link_local(port.mac, desired.slot)));
     device.remove.iter().for_each(|addr| _ = addrs.remove(addr));
-    let announced = up && (updated.mode() == Mode::L2 || updated.is_answered_for());
+    let announced = up && (updated.mode() == Mode::L2 || updated.is_proxied());
     let announce = if announced { announced_addrs(desired, observed, &addrs) } else { BTreeSet::new() };
     let routed = if updated.host() && up { routed_prefixes(desired, observed, &addrs) } else { BTreeSet::new() };
     let routes = routed.into_iter().map(|prefix| (routes::table(desired.vrf), prefix)).collect();

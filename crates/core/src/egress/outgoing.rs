@@ -47,7 +47,7 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     #[inline(always)]
     pub fn to_sibling(&self, to: Slot, sibling: Slave) -> Result<Verdict, Verdict> {
         let slave = self.sender.slave;
-        let by_host = slave.meets_by_host() || sibling.meets_by_host();
+        let by_host = slave.reaches_siblings_by_host() || sibling.reaches_siblings_by_host();
         match by_host && self.packet.is_ip() {
             false => Ok(Action::Deliver(to).into()),
             true if slave.host() && sibling.host() => Ok(Action::Host.into()),

@@ -1,41 +1,7 @@
-//! What does the table say of one option?
+//! How is an option found by its name, and what does its entry in the table mean?
 
-use super::{Mode, OPTIONS, OptionKey, Options};
+use super::{OPTIONS, OptionEntry, OptionKey, OptionWord, Options};
 use core::fmt;
-
-/// What there is to know of one option.
-#[derive(Debug, PartialEq, Eq)]
-pub struct OptionEntry {
-    /// Which option it is.
-    pub key: OptionKey,
-    /// Its name, the same for commands, files and engines.
-    pub name: &'static str,
-    /// Other names that mean the same, such as those of engines' own drivers.
-    pub aliases: &'static [&'static str],
-    /// The words that it can have.
-    pub words: &'static [OptionWord],
-    /// The modes in which it changes anything.
-    pub modes: &'static [Mode],
-    /// The first version that has it.
-    pub since: &'static str,
-    /// Whether every line about a slave shows it; else only where it is not the default.
-    pub in_every_line: bool,
-    /// Its meaning, in one or two sentences.
-    pub about: &'static str,
-    /// Its bits in the map's word.
-    pub mask: u32,
-}
-
-/// A word that an option can have.
-#[derive(Debug, PartialEq, Eq)]
-pub struct OptionWord {
-    /// The word.
-    pub word: &'static str,
-    /// Other words that mean the same.
-    pub aliases: &'static [&'static str],
-    /// Its meaning, in part of a sentence.
-    pub meaning: &'static str,
-}
 
 impl OptionKey {
     /// What there is to know of it.
