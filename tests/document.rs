@@ -65,13 +65,13 @@ fn tests_that_rows_name_exist() {
 }
 
 /// A file of the repository.
-struct Source {
+struct FrameSource {
     /// `ipvl::lifecycle::master`, for `crates/ipvl/tests/lifecycle/master.rs`.
     module: Vec<String>,
     text: String,
 }
 
-impl Source {
+impl FrameSource {
     fn read(root: &Path, path: &Path) -> Self {
         let relative = path.strip_prefix(root).expect("a path below the root").with_extension("");
         let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -97,13 +97,13 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<FrameSource> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned();
     let mut paths = Vec::new();
     for top in ["crates", "tests"] {
         collect(&root.join(top), &mut paths);
     }
-    paths.iter().map(|path| Source::read(&root, path)).collect()
+    paths.iter().map(|path| FrameSource::read(&root, path)).collect()
 }
 
 fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {

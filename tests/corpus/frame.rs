@@ -25,7 +25,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Where a frame comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum FrameSource {
     /// Out of a slave that works in this mode.
     Slave(Mode),
     /// From the wire.
@@ -50,7 +50,7 @@ const V4_CHECKSUM: std::ops::Range<usize> = LINK + 10..LINK + 12;
 ///
 /// # Panics
 /// When it means none.
-pub fn frames(text: &str, way: Way) -> Vec<Named> {
+pub fn frames(text: &str, way: FrameSource) -> Vec<Named> {
     let mut parts = text.split(',').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let oddities: Vec<_> = parts.collect();
@@ -59,7 +59,7 @@ pub fn frames(text: &str, way: Way) -> Vec<Named> {
     plain.into_iter().flat_map(|named| shaped(named, &oddities)).collect()
 }
 
-fn plain_frames(kind: &str, way: Way, oddities: &[&str]) -> Vec<Named> {
+fn plain_frames(kind: &str, way: FrameSource, oddities: &[&str]) -> Vec<Named> {
     let words: Vec<_> = kind.split_whitespace().collect();
     let (what, stations) = words.split_first().expect("a kind of frame");
     let (what, families) = match what.strip_suffix(['4', '6']) {
@@ -75,7 +75,7 @@ fn plain_frames(kind: &str, way: Way, oddities: &[&str]) -> Vec<Named> {
 }
 
 struct Builder {
-    way: Way,
+    way: FrameSource,
     size: usize,
 }
 
@@ -124,13 +124,13 @@ impl Builder {
     }
 
     fn from(&self) -> Mac {
-        if self.way == Way::Wire { EXT_MAC } else { MASTER_MAC }
+        if self.way == FrameSource::Wire { EXT_MAC } else { MASTER_MAC }
     }
 
     /// What a stack would fill in: an l2 slave finds those outside at a MAC address of their own.
     fn link(&self, to: &str) -> Link {
         let outside = matches!(to, "ext" | "far");
-        let to = if self.way == Way::Slave(Mode::L2) && outside { EXT_MAC } else { MASTER_MAC };
+        let to = if self.way == FrameSource::Slave(Mode::L2) && outside { EXT_MAC } else { MASTER_MAC };
         Link::new(self.from(), to)
     }
 }

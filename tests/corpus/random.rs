@@ -1,7 +1,7 @@
 //! Which worlds and frames has nobody thought of? Random ones: noise, honest frames, and honest frames with a few wrong
 //! bytes.
 
-use crate::frame::{self, Way};
+use crate::frame::{self, FrameSource};
 use crate::names::SLAVES;
 use crate::world::{Member, World};
 use ipvl_control::read::snapshot::Bytes;
@@ -82,7 +82,7 @@ pub fn plain_frame() -> impl Strategy<Value = Bytes> {
 }
 
 /// The same, as it may come this way.
-pub fn plain_frame_by(way: Way) -> impl Strategy<Value = Bytes> {
+pub fn plain_frame_by(way: FrameSource) -> impl Strategy<Value = Bytes> {
     let length = weighted(0.1, 0..120_usize);
     let mistakes = vec((0..HEADERS, any::<u8>()), 0..4);
     let spoilt = (honest_by(way), mistakes, length).prop_map(|(mut frame, mistakes, length)| {
@@ -113,7 +113,7 @@ pub fn honest() -> impl Strategy<Value = Bytes> {
 }
 
 /// On the heap, as its parts are: what is being tried would not fit on a test's stack.
-fn honest_by(way: Way) -> BoxedStrategy<Bytes> {
+fn honest_by(way: FrameSource) -> BoxedStrategy<Bytes> {
     let frame = prop_oneof![v4(), v6()].prop_flat_map(move |text| {
         let named = frame::frames(&text, way);
         select(named).prop_map(|named| named.frame)
@@ -121,8 +121,8 @@ fn honest_by(way: Way) -> BoxedStrategy<Bytes> {
     frame.boxed()
 }
 
-fn way() -> impl Strategy<Value = Way> {
-    select(vec![Way::Slave(Mode::L2), Way::Slave(Mode::L3), Way::Wire, Way::Reflected])
+fn way() -> impl Strategy<Value = FrameSource> {
+    select(vec![FrameSource::Slave(Mode::L2), FrameSource::Slave(Mode::L3), FrameSource::Wire, FrameSource::Reflected])
 }
 
 fn v4() -> BoxedStrategy<String> {

@@ -16,7 +16,7 @@
 //! netns = "why real namespaces cannot judge it"
 //! ```
 
-use crate::frame::{self, Way};
+use crate::frame::{self, FrameSource};
 use crate::names::SLAVES;
 use crate::outcome::Expected;
 use crate::world::{Member, World};
@@ -113,9 +113,9 @@ impl Scenario {
         let world = self.world(&file.defaults, variant);
         let from = (self.from != "wire").then(|| self.from.clone());
         let way = match (&from, &self.after) {
-            (Some(name), _) => Way::Slave(world.member(name).options().mode),
-            (None, Some(_)) => Way::Reflected,
-            (None, None) => Way::Wire,
+            (Some(name), _) => FrameSource::Slave(world.member(name).options().mode),
+            (None, Some(_)) => FrameSource::Reflected,
+            (None, None) => FrameSource::Wire,
         };
         let mut frames = frame::frames(&self.frame, way);
         if world.is("ip-only") && from.is_none() {

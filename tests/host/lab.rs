@@ -3,7 +3,7 @@
 use ipvl_control::port;
 use ipvl_core::{Reason, Slot};
 use ipvl_testbed::packet::{Link, udp};
-use ipvl_testbed::{Frame, Lab, MASTER_MAC, Netns, Port};
+use ipvl_testbed::{Frame, Lab, MASTER_MAC, Netns, PacketSocket};
 use std::net::IpAddr;
 
 /// A network that is only reached through routers.
@@ -52,7 +52,7 @@ pub fn is_datagram<'a>(from: &'a str, to: &'a str) -> impl Fn(&Frame) -> bool + 
 
 /// Sends the datagram out of the first slave, and fails unless it comes out of the wire, or unless it does not.
 #[track_caller]
-pub fn reaches(lab: &Lab, wire: &mut Port, to: &str, expected: bool) {
+pub fn reaches(lab: &Lab, wire: &mut PacketSocket, to: &str, expected: bool) {
     let from = if to.contains(':') { "fd00::10" } else { "10.0.0.10" };
     lab.slaves[0].port("ipvl0").inject(&datagram(from, to));
     if expected {

@@ -2,7 +2,7 @@
 
 use crate::lab::{counted, ip, is_datagram, lab, lead_outside_to, nft, run};
 use ipvl_testbed::packet::{Link, udp};
-use ipvl_testbed::{Lab, Mac, Netns, Port, require_root, wait_until};
+use ipvl_testbed::{Lab, Mac, Netns, PacketSocket, require_root, wait_until};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -180,7 +180,7 @@ fn seen_and_noted(netns: &Netns, table: &str) -> (u64, u64) {
 
 /// Sends a datagram, and waits until it is there.
 #[track_caller]
-fn send(by: &Port, (from_mac, from): (Mac, &str), (to_mac, to): (Mac, &str), there: &mut Port) {
+fn send(by: &PacketSocket, (from_mac, from): (Mac, &str), (to_mac, to): (Mac, &str), there: &mut PacketSocket) {
     by.inject(&udp(Link::new(from_mac, to_mac), (ip(from), 4000), (ip(to), 4001), b"of the slave"));
     there.expect(&format!("the datagram from {from} to {to}"), is_datagram(from, to));
 }

@@ -11,7 +11,9 @@ use ipvl_control::port;
 use ipvl_core::{
     Addr, Group, IfIndex, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE,
 };
-use ipvl_testbed::{Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, Port, Rest, kernel_is_at_least, wait_until};
+use ipvl_testbed::{
+    Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, PacketSocket, Rest, kernel_is_at_least, wait_until,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::thread::sleep;
@@ -33,12 +35,12 @@ pub struct Stage {
     lab: Lab,
     /// The programs' tables and counters, if the programs are ours.
     port: Option<port::Port>,
-    wire: Port,
-    stack: Vec<Port>,
-    slaves: Vec<Port>,
+    wire: PacketSocket,
+    stack: Vec<PacketSocket>,
+    slaves: Vec<PacketSocket>,
     /// The other ends of the slaves, if the driver makes pairs, and of the wire.
-    ends: Vec<Port>,
-    master: Port,
+    ends: Vec<PacketSocket>,
+    master: PacketSocket,
     rest: Rest,
     /// What each slave was last told to be.
     roles: Vec<String>,
@@ -67,7 +69,7 @@ impl Stage {
         let pairs = if driver == Driver::Kernel { 0 } else { PLACES };
         let ends = (0..pairs).map(|place| lab.host.port(&format!("ipvlh{place}"))).collect();
         let (master, rest) = (lab.host.port("eth0"), lab.rest());
-        let stack = PROTOCOLS.map(|protocol| Port::open_stack(&lab.host, protocol)).into();
+        let stack = PROTOCOLS.map(|protocol| PacketSocket::open_stack(&lab.host, protocol)).into();
         let (wire, port) = (lab.wire(), (driver != Driver::Kernel).then(|| find_port(&lab)));
         let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
         Self { port, wire, stack, slaves, ends, master, rest, roles, declared, joined, greedy: None, lab }
@@ -171,7 +173,7 @@ impl Stage {
         of_source.filter(|(reason, _)| reasons.contains(reason)).map(|(_, count)| count).sum()
     }
 
-    fn ports(&mut self) -> Vec<(&'static str, &mut Port)> {
+    fn ports(&mut self) -> Vec<(&'static str, &mut PacketSocket)> {
         let slaves = SLAVES.into_iter().zip(&mut self.slaves);
         let stack = self.stack.iter_mut().map(|port| ("host", port));
         slaves.chain([("ext", &mut self.wire)]).chain(stack).collect()

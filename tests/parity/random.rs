@@ -8,7 +8,7 @@ use crate::rules::{RULES, Rule};
 use ipvl_core::Slot;
 use ipvl_testbed::Driver;
 use ipvl_tests::document::{Standing, standings};
-use ipvl_tests::frame::Way;
+use ipvl_tests::frame::FrameSource;
 use ipvl_tests::random::{plain_frame_by, uniform_world};
 use ipvl_tests::world::World;
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ impl Source {
         while shots.len() < FRAMES_AT_ONCE {
             let from = self.pick(&prop::option::weighted(0.6, 0..slaves.len().max(1)));
             let from = from.and_then(|number| slaves.get(number).copied());
-            let way = from.map_or(Way::Wire, |(_, mode)| Way::Slave(mode));
+            let way = from.map_or(FrameSource::Wire, |(_, mode)| FrameSource::Slave(mode));
             let mut frame = self.pick(&plain_frame_by(way)).data;
             if !SIZES.contains(&frame.len()) {
                 continue;

@@ -5,7 +5,7 @@
 use crate::crowd::{Crowd, Maker};
 use crate::results::Results;
 use ipvl_testbed::packet::gratuitous_arp;
-use ipvl_testbed::{MASTER_MAC, Netns, Port};
+use ipvl_testbed::{MASTER_MAC, Netns, PacketSocket};
 use std::env;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -79,7 +79,7 @@ fn watch(crowd: &Crowd, storms: bool) -> Seen {
     let [a, b, c] = [0, 1, STORMER].map(|n| crowd.place(n));
     let storm_frame = gratuitous_arp(MASTER_MAC, [10, 0, 0, 12].into());
     let question = gratuitous_arp(MASTER_MAC, [10, 0, 0, 10].into());
-    let mut ear = Port::open_stack(b, ARP);
+    let mut ear = PacketSocket::open_stack(b, ARP);
     thread::scope(|scope| {
         if storms {
             scope.spawn(|| pace(&c.port("t2"), &storm_frame, RATE, &over, &stormed));
@@ -97,7 +97,7 @@ fn watch(crowd: &Crowd, storms: bool) -> Seen {
 }
 
 /// Sends the frame `rate` times a second until it is over.
-fn pace(port: &Port, frame: &[u8], rate: u64, over: &AtomicBool, sent: &AtomicU64) {
+fn pace(port: &PacketSocket, frame: &[u8], rate: u64, over: &AtomicBool, sent: &AtomicU64) {
     let start = Instant::now();
     while !over.load(Relaxed) {
         let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;

@@ -114,7 +114,7 @@ pub struct Application {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Which way the frame goes.
-    pub way: Way,
+    pub way: Direction,
     /// The slave that sends it, or the master that receives it.
     pub device: String,
     /// The frame.
@@ -123,7 +123,7 @@ pub struct Question {
 
 /// Which way a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// Out of a slave.
     From,
     /// Into a master.

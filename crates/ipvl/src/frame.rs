@@ -1,7 +1,7 @@
 //! Which frame is meant by what was said of it? What was not said follows from the slaves and their addresses.
 
 use crate::backend::NextHop;
-use crate::command::{Description, Frame, Protocol, Question, Way};
+use crate::command::{Description, Direction, Frame, Protocol, Question};
 use crate::packet::{ETHERNET, Packet};
 use ipvl_control::{AddressEntry, AddressStatus, Link};
 use ipvl_core::{Addr, Mac, Mode};
@@ -37,12 +37,12 @@ pub fn bytes(
     let name = &question.device;
     match (&question.frame, question.way) {
         (Frame::Bytes(bytes), _) => Ok(bytes.clone()),
-        (Frame::Described(description), Way::From) => {
+        (Frame::Described(description), Direction::From) => {
             let link = links.iter().find(|link| link.name == *name || link.host_end.1 == *name);
             let link = link.ok_or_else(|| FrameError::NotASlave { name: name.clone() })?;
             Ok(sent(description, link, addresses, next)?.bytes())
         }
-        (Frame::Described(description), Way::In) => {
+        (Frame::Described(description), Direction::In) => {
             let link = links.iter().find(|link| link.master.1 == *name);
             let link = link.ok_or_else(|| FrameError::NotAMaster { name: name.clone() })?;
             Ok(received(description, link))
@@ -54,7 +54,7 @@ pub fn bytes(
 pub fn routed(question: &Question) -> Option<Addr> {
     match &question.frame {
         Frame::Described(Description { to, dst_mac: None, protocol, .. })
-            if question.way == Way::From && Packet::group_mac(*protocol, *to).is_none() =>
+            if question.way == Direction::From && Packet::group_mac(*protocol, *to).is_none() =>
         {
             (*protocol != Protocol::Arp && *protocol != Protocol::Ns).then_some(*to)
         }

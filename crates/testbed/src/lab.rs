@@ -8,7 +8,7 @@ use crate::addresses::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, MASTER_MAC};
 use crate::driver::Driver;
 use crate::netns::{Netns, Output};
 use crate::packet::Mac;
-use crate::port::Port;
+use crate::packet_socket::PacketSocket;
 use crate::rest::Rest;
 use crate::wait::wait_until;
 
@@ -84,7 +84,7 @@ impl Lab {
 
     /// What comes and goes at the far end of the master's wire.
     #[must_use]
-    pub fn wire(&self) -> Port {
+    pub fn wire(&self) -> PacketSocket {
         self.ext.port("eth0")
     }
 

@@ -1,6 +1,6 @@
 //! With what do tests ask the kernel? Namespaces, real frames in and out, and a capture of them when a test fails.
 //!
-//! A test starts with [`require_root!`], builds a [`Lab`], injects with a [`Port`] and says what must come out.
+//! A test starts with [`require_root!`], builds a [`Lab`], injects with a [`PacketSocket`] and says what must come out.
 //! Nothing here touches a device outside the namespaces it made, and dropping removes them.
 
 mod addresses;
@@ -10,8 +10,8 @@ mod history;
 mod lab;
 mod netns;
 pub mod packet;
+mod packet_socket;
 mod pcap;
-mod port;
 mod require;
 mod rest;
 mod sys;
@@ -23,7 +23,7 @@ pub use frame::Frame;
 pub use lab::Lab;
 pub use netns::{Netns, Output};
 pub use packet::Mac;
-pub use port::Port;
+pub use packet_socket::PacketSocket;
 pub use require::{kernel_is_at_least, requires, requires_device, requires_kernel, requires_root};
 pub use rest::{MARKER, Pinned, Rest};
 pub use sys::segment;

@@ -17,12 +17,12 @@ pub struct Tried {
     /// For results and tables.
     pub name: &'static str,
     network: Network,
-    way: Way,
+    way: Variation,
 }
 
 /// What is not as usual.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Variation {
     Usual,
     /// The slaves' devices take packets as large as can be.
     Big,
@@ -38,16 +38,16 @@ enum Way {
 pub const MEASURE: &str = "C ipvlan l2";
 /// ipvl on veth pairs, which every kernel has.
 pub const OURS: Candidate = Candidate::Ipvl("l2", Backend::Veth);
-const ALL: [(&str, Candidate, Way); 9] = [
-    (MEASURE, Candidate::Kernel("l2"), Way::Usual),
-    ("ipvl l2", OURS, Way::Usual),
-    ("ipvl l2 netkit", Candidate::Ipvl("l2", Backend::Netkit), Way::Usual),
-    ("redirect only, netkit", Candidate::NetkitRedirect(Bare::Siblings), Way::Usual),
-    ("lo", Candidate::Veth, Way::Lo),
-    ("C ipvlan l2, BIG TCP", Candidate::Kernel("l2"), Way::Big),
-    ("ipvl l2, BIG TCP", OURS, Way::Big),
-    ("ipvl l2, BIG TCP, master too", OURS, Way::BigMaster),
-    ("ipvl l2, socket to socket", OURS, Way::Sockets),
+const ALL: [(&str, Candidate, Variation); 9] = [
+    (MEASURE, Candidate::Kernel("l2"), Variation::Usual),
+    ("ipvl l2", OURS, Variation::Usual),
+    ("ipvl l2 netkit", Candidate::Ipvl("l2", Backend::Netkit), Variation::Usual),
+    ("redirect only, netkit", Candidate::NetkitRedirect(Bare::Siblings), Variation::Usual),
+    ("lo", Candidate::Veth, Variation::Lo),
+    ("C ipvlan l2, BIG TCP", Candidate::Kernel("l2"), Variation::Big),
+    ("ipvl l2, BIG TCP", OURS, Variation::Big),
+    ("ipvl l2, BIG TCP, master too", OURS, Variation::BigMaster),
+    ("ipvl l2, socket to socket", OURS, Variation::Sockets),
 ];
 
 impl Tried {
@@ -68,7 +68,7 @@ impl Tried {
 
     /// From slave to slave.
     pub fn siblings(&self, v6: bool) -> Ends<'_> {
-        if self.way == Way::Lo {
+        if self.way == Variation::Lo {
             let to: IpAddr = if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
             return Ends { client: self.network.place(0), server: self.network.place(0), to };
         }
@@ -78,21 +78,21 @@ impl Tried {
     /// From slave to outside, if that is any different from the usual.
     pub fn outwards(&self, v6: bool) -> Option<Ends<'_>> {
         let whole = self.name.starts_with(MEASURE) || self.name.starts_with("ipvl");
-        (whole && self.way != Way::Sockets).then(|| self.network.ends(Path::Out, v6))
+        (whole && self.way != Variation::Sockets).then(|| self.network.ends(Path::Out, v6))
     }
 
     /// What must be there while it is measured.
     pub fn prepare<'a>(&self, cgroup: &'a Cgroup) -> io::Result<Option<Splice<'a>>> {
-        let wanted = self.way == Way::Sockets;
+        let wanted = self.way == Variation::Sockets;
         wanted.then(|| Splice::between(cgroup, self.network.place(0), self.network.place(1))).transpose()
     }
 }
 
-fn enlarge(network: &Network, way: Way) -> io::Result<()> {
+fn enlarge(network: &Network, way: Variation) -> io::Result<()> {
     let slaves = [(network.place(0), "s"), (network.place(1), "s")];
     let devices = match way {
-        Way::Big => slaves.to_vec(),
-        Way::BigMaster => [&slaves[..], &[(network.host(), "eth0")]].concat(),
+        Variation::Big => slaves.to_vec(),
+        Variation::BigMaster => [&slaves[..], &[(network.host(), "eth0")]].concat(),
         _ => Vec::new(),
     };
     for (place, name) in devices {

@@ -25,7 +25,7 @@ fn the_source_is_the_slaves_own_of_the_same_family_and_scope() {
 
 #[test]
 fn a_slave_without_an_address_must_be_told_one() {
-    let question = question(Way::From, "s0", description("10.0.0.99"));
+    let question = question(Direction::From, "s0", description("10.0.0.99"));
     let error = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[], None).unwrap_err();
     assert_eq!(error, FrameError::NoSource { slave: "s0".to_owned(), family: "IPv4" });
     let src = Some(addr("10.0.0.7"));
@@ -35,7 +35,7 @@ fn a_slave_without_an_address_must_be_told_one() {
 
 #[test]
 fn what_a_master_receives_is_for_its_mac_from_a_stranger() {
-    let question = question(Way::In, "eth0", description("10.0.0.10"));
+    let question = question(Direction::In, "eth0", description("10.0.0.10"));
     let frame = bytes(&question, &[link(Mode::L2, MASTER_MAC)], &[], None).unwrap();
     assert_eq!((dst_mac(&frame), &frame[6..12]), (MASTER_MAC.0, &STRANGER_MAC.0[..]));
     assert_eq!(frame[26..30], STRANGER_4.0[12..]);
@@ -47,23 +47,23 @@ fn what_a_master_receives_is_for_its_mac_from_a_stranger() {
 #[test]
 fn unknown_devices_are_named() {
     let name = "s9".to_owned();
-    let from = bytes(&question(Way::From, "s9", description("10.0.0.1")), &[], &[], None);
+    let from = bytes(&question(Direction::From, "s9", description("10.0.0.1")), &[], &[], None);
     assert_eq!(from, Err(FrameError::NotASlave { name: name.clone() }));
-    let into = bytes(&question(Way::In, "s9", description("10.0.0.1")), &[], &[], None);
+    let into = bytes(&question(Direction::In, "s9", description("10.0.0.1")), &[], &[], None);
     assert_eq!(into, Err(FrameError::NotAMaster { name }));
 }
 
 fn sent(to: &str, mode: Mode) -> Vec<u8> {
     let own = ["fe80::10", "10.0.0.10", "fd00::10"].map(|own| entry(own, "s0"));
     let addresses = own.into_iter().chain([entry("10.0.0.11", "s1")]).collect::<Vec<_>>();
-    bytes(&question(Way::From, "s0", description(to)), &[link(mode, MASTER_MAC)], &addresses, None).unwrap()
+    bytes(&question(Direction::From, "s0", description(to)), &[link(mode, MASTER_MAC)], &addresses, None).unwrap()
 }
 
 fn dst_mac(frame: &[u8]) -> [u8; 6] {
     frame[..6].try_into().unwrap()
 }
 
-fn question(way: Way, device: &str, description: Description) -> Question {
+fn question(way: Direction, device: &str, description: Description) -> Question {
     Question { way, device: device.to_owned(), frame: Frame::Described(description) }
 }
 

@@ -1,7 +1,7 @@
 //! Which frame is `ipvl explain` asked about?
 
 use super::values::{self, named};
-use crate::command::{Description, Frame, Protocol, Question, Way};
+use crate::command::{Description, Direction, Frame, Protocol, Question};
 use crate::names::Named;
 use crate::usage::UsageError;
 use crate::words::Given;
@@ -13,7 +13,7 @@ pub fn question(way: &str, given: &Given) -> Result<Question, UsageError> {
         Some(bytes) => only_bytes(given, bytes)?,
         None => Frame::Described(description(given)?),
     };
-    let way = if way == "from" { Way::From } else { Way::In };
+    let way = if way == "from" { Direction::From } else { Direction::In };
     Ok(Question { way, device: values::device(given.required("dev")?)?, frame })
 }
 

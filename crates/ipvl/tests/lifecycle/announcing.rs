@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipvl_testbed::{Frame, Lab, MASTER_MAC, Mac, Port, require_root};
+use ipvl_testbed::{Frame, Lab, MASTER_MAC, Mac, PacketSocket, require_root};
 
 use crate::common::run;
 
@@ -57,7 +57,7 @@ fn nothing_else_is_announced() {
 }
 
 #[track_caller]
-fn expect_both(wire: &mut Port, mac: Mac, when: &str) {
+fn expect_both(wire: &mut PacketSocket, mac: Mac, when: &str) {
     assert!(wire.wait_for(PATIENCE, gratuitous_arp(mac)).is_some(), "{when}: no gratuitous ARP");
     assert!(wire.wait_for(PATIENCE, advertisement(mac)).is_some(), "{when}: no neighbour advertisement");
 }

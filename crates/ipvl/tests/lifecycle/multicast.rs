@@ -5,7 +5,9 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use ipvl_testbed::packet::{Link, ethernet, udp};
-use ipvl_testbed::{EXT_MAC, EXT_V4, EXT_V6, Frame, Lab, Mac, Netns, Port, ipvl_path, require_kernel, require_root};
+use ipvl_testbed::{
+    EXT_MAC, EXT_V4, EXT_V6, Frame, Lab, Mac, Netns, PacketSocket, ipvl_path, require_kernel, require_root,
+};
 
 use crate::common::{agents, kill_agent, run, soon, start_agent};
 
@@ -230,7 +232,7 @@ impl Crowd {
 }
 
 /// Whether the frame comes before the marker, which comes in any case.
-fn hears(port: &mut Port, frame: &[u8], marker: &[u8]) -> bool {
+fn hears(port: &mut PacketSocket, frame: &[u8], marker: &[u8]) -> bool {
     let same = |seen: &Frame| seen.bytes == frame;
     port.expect("a broadcast", |seen| seen.bytes == marker);
     port.count(same) > 0

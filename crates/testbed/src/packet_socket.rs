@@ -22,14 +22,14 @@ const MOST_SEEN: usize = 20_000;
 /// Frames are kept until a test asks for them, so that order does not matter unless the test says so; when the test
 /// fails, all that was seen is written to `target/pcap`.
 #[derive(Debug)]
-pub struct Port {
+pub struct PacketSocket {
     name: String,
     socket: OwnedFd,
     pending: VecDeque<Frame>,
     seen: Vec<Frame>,
 }
 
-impl Port {
+impl PacketSocket {
     /// Opens `device` in `netns`; what is sent from there, by this port or others, is not caught.
     #[must_use]
     pub fn open(netns: &Netns, device: &str) -> Self {
@@ -176,12 +176,12 @@ impl Port {
 impl Netns {
     /// Opens a device for sending frames and catching those that arrive.
     #[must_use]
-    pub fn port(&self, device: &str) -> Port {
-        Port::open(self, device)
+    pub fn port(&self, device: &str) -> PacketSocket {
+        PacketSocket::open(self, device)
     }
 }
 
-impl Drop for Port {
+impl Drop for PacketSocket {
     fn drop(&mut self) {
         if std::thread::panicking() {
             match pcap::keep(&self.name, &self.seen) {
