@@ -64,8 +64,10 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     }
     let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
+    if !slave.up() {
+        return None;
+    }
     match slave.mode() {
-        _ if !slave.up() => None,
         Mode::L3s => FastVerdict::at(Action::Host),
         Mode::L2 | Mode::L3 => FastVerdict::deliver(slot, slave),
     }
@@ -188,8 +190,10 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     /// Out by the host's routing table, if the packet fits the MTU and, in IPv4, its header's checksum is right.
     #[inline(always)]
     fn route(&self, packet: &PlainPacket) -> Option<FastVerdict> {
-        let fits = packet.len <= self.port.mtu || self.frame.is_gso();
+        if packet.len > self.port.mtu && !self.frame.is_gso() {
+            return None;
+        }
         let sound = packet.dst.high != 0 || Ipv4Header(self.frame).plain_checksum_holds();
-        if fits && sound { FastVerdict::at(Action::Route) } else { None }
+        if sound { FastVerdict::at(Action::Route) } else { None }
     }
 }
