@@ -52,6 +52,9 @@ verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bri
 verify-engines: build ## real engines with real containers, on small Debian machines made here: ENGINE=cni|docker|podman|... (network, once)
 	@engines/verify
 
+verify-cases: build ## scripts of people's troubles, each of which exits with 0 if this build does not have it (CASES=folder; root)
+	@scripts/cases $(CASES)
+
 verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernetes' schemas (PyPI, once)
 	@deploy/kubernetes/check
 
@@ -102,4 +105,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean

@@ -10,4 +10,5 @@ pub mod netlink;
 pub mod netns;
 pub mod single;
 pub mod sys;
+pub mod sysctl;
 pub(crate) mod tun;

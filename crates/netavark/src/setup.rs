@@ -4,10 +4,9 @@ use crate::attachment::{about_ports, attachment, owner, status};
 use crate::body::Container;
 use crate::error::{Error, Result};
 use crate::options::NetworkOptions;
-use ipvl_control::kernel::netns;
+use ipvl_control::kernel::{netns, sysctl};
 use ipvl_control::{Attached, Attachment, NetnsRef, Refusal, attach, default_master, detach};
 use serde_json::Value;
-use std::fs;
 use std::io;
 
 /// Makes the slave and tells of it; if either fails, nothing of it remains.
@@ -56,8 +55,8 @@ fn attach_afresh(wanted: &Attachment) -> Result<Attached> {
 /// As netavark's own drivers have it: a container has the addresses that Podman chose, and none from advertisements.
 fn forbid_autoconf(netns: &str, interface: &str) -> Result<()> {
     let netns = netns::open(&NetnsRef::Name(netns.to_owned()))?;
-    let path = format!("/proc/sys/net/ipv6/conf/{interface}/autoconf");
-    match netns::within(netns, || fs::write(path, "0"))? {
+    let switch = format!("net/ipv6/conf/{interface}/autoconf");
+    match netns::within(netns, || sysctl::set(&switch, "0"))? {
         // A container without IPv6 has no such switch.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::Autoconf { interface: interface.to_owned(), source: error })

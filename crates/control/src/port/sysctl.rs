@@ -4,11 +4,12 @@
 //! router advertisements. `force_forwarding` (Linux 6.17) does not delete them.
 
 use crate::error::{Result, io_error, refused};
+use crate::kernel::sysctl;
 use crate::port::tables::PortMaps;
 use crate::refusal::Refusal;
 use ipvl_core::{PortEntry, Slave};
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// All IPv6 routes of this netns, one on each line.
 const ROUTES: &str = "/proc/thread-self/net/ipv6_route";
@@ -103,23 +104,23 @@ fn has_ipv6(device: &str) -> Result<bool> {
     Ok(exists(6, device, "disable_ipv6") && get(6, device, "disable_ipv6")? == "0")
 }
 
-fn path(family: u8, device: &str, switch: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/sys/net/ipv{family}/conf/{device}/{switch}"))
+fn switch(family: u8, device: &str, name: &str) -> String {
+    format!("net/ipv{family}/conf/{device}/{name}")
 }
 
-fn exists(family: u8, device: &str, switch: &str) -> bool {
-    path(family, device, switch).exists()
+fn exists(family: u8, device: &str, name: &str) -> bool {
+    Path::new(&sysctl::path(&switch(family, device, name))).exists()
 }
 
-fn get(family: u8, device: &str, switch: &str) -> Result<String> {
-    let path = path(family, device, switch);
-    let text = fs::read_to_string(&path).map_err(io_error("read", path.display().to_string()))?;
+fn get(family: u8, device: &str, name: &str) -> Result<String> {
+    let path = sysctl::path(&switch(family, device, name));
+    let text = fs::read_to_string(&path).map_err(io_error("read", path))?;
     Ok(text.trim().to_owned())
 }
 
-fn set(family: u8, device: &str, switch: &str, value: &str) -> Result<()> {
-    let path = path(family, device, switch);
-    fs::write(&path, value).map_err(io_error("write", path.display().to_string()))
+fn set(family: u8, device: &str, name: &str, value: &str) -> Result<()> {
+    let switch = switch(family, device, name);
+    sysctl::set(&switch, value).map_err(io_error("write", sysctl::path(&switch)))
 }
 
 #[cfg(test)]

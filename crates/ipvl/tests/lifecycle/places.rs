@@ -44,6 +44,21 @@ fn an_agent_from_a_container_finds_every_netns() {
     assert!(deleted.ok, "{}", deleted.stderr);
 }
 
+/// As in dockerd's managed plugins: an engine's runtime mounts /proc/sys read-only.
+#[test]
+fn switches_are_set_where_proc_sys_is_read_only() {
+    require_root!();
+    let lab = Lab::new(1);
+    let read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && ! echo 1 >/proc/sys/net/ipv4/ip_forward";
+    let add = "$IPVL link add link eth0 name ipvl0 type ipvlan mode l2 host on";
+    let added = shell(&lab.host, &format!("unshare -m bash -c '{read_only} && {add}'"));
+    assert!(added.ok, "{}", added.stderr);
+    assert_eq!(run(&lab.host, "cat /proc/sys/net/ipv4/conf/ipvlh0/forwarding"), "1\n");
+    let deleted = shell(&lab.host, &format!("unshare -m bash -c '{read_only} && $IPVL link del ipvl0'"));
+    assert!(deleted.ok, "{}", deleted.stderr);
+    assert_eq!(run(&lab.host, "cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+}
+
 #[test]
 fn a_netns_without_a_name_is_found() {
     require_root!();
