@@ -49,6 +49,9 @@ verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.
 verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
 	@vm/verify-masters
 
+verify-upgrade: setup ## this build takes over the slaves of older ones, under traffic (builds the last commit of each older version)
+	@scripts/verify-upgrade
+
 verify-engines: build ## real engines with real containers, on small Debian machines made here: ENGINE=cni|docker|podman|... (network, once)
 	@engines/verify
 
@@ -105,4 +108,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean

@@ -8,6 +8,7 @@ pub mod object;
 pub(crate) mod programs;
 pub(crate) mod sysctl;
 pub mod tables;
+pub(crate) mod upgrade;
 
 use crate::error::Result;
 use crate::kernel::bpf::{self, AttachType};

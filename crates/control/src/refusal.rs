@@ -73,12 +73,19 @@ pub enum Refusal {
     },
     /// The address or prefix is not declared for this slave.
     NotDeclared(Addr),
+    /// The link has no slaves.
+    NoMaster,
     /// The programs on the master are of another version.
     OtherVersion {
         /// The version of the programs.
         theirs: u32,
         /// The version of this command.
         ours: u32,
+    },
+    /// A table of an older version has a layout that this version cannot read.
+    UnfitTable {
+        /// The table.
+        name: String,
     },
     /// A program on the master has the name of one of ours, but another layout.
     ForeignProgram,
@@ -94,7 +101,7 @@ impl Refusal {
     /// The errno that the kernel's own driver gives in the same case, or the nearest.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::NoLink | Self::NoSlave => libc::ENODEV,
+            Self::NoLink | Self::NoSlave | Self::NoMaster => libc::ENODEV,
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
             Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
@@ -108,7 +115,7 @@ impl Refusal {
             Self::Full => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
-            Self::OtherVersion { .. } | Self::ForeignProgram => libc::EPROTO,
+            Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram => libc::EPROTO,
         }
     }
 
@@ -130,6 +137,7 @@ impl fmt::Display for Refusal {
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => f.write_str("there is no default route, whose link would be the master; name the master"),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
+            Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
             Self::Ambiguous => f.write_str(
                 "slaves in several network namespaces have that name; use the name of the slave's host end, which \
@@ -165,7 +173,11 @@ impl fmt::Display for Refusal {
             }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => {
-                write!(f, "the loaded programs have version {theirs}, this command has {ours}; use the command of that version")
+                let remedy = if theirs < ours { "run ipvl upgrade" } else { "use the command of that version" };
+                write!(f, "the loaded programs have version {theirs}, this command has {ours}; {remedy}")
+            }
+            Self::UnfitTable { name } => {
+                write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }
             Self::ForeignProgram => f.write_str(
                 "a program there has the name of one of ours, but this version of ipvl did not load it; use the version \

@@ -10,6 +10,7 @@ pub(crate) mod remove;
 pub(crate) mod routes;
 pub(crate) mod tap;
 pub(crate) mod tidy;
+pub(crate) mod upgrade;
 pub(crate) mod uplink;
 
 use crate::error::{Result, refused};

@@ -24,6 +24,7 @@ pub enum Command {
     Explain(Question),
     Doctor { slave: Option<String> },
     Agent(Term),
+    Upgrade { master: Option<String>, again: bool },
     Apply(Application),
     Schema,
     Man { page: String },

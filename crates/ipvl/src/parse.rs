@@ -143,6 +143,10 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
+        ("upgrade", _) => {
+            let master = given.parsed("dev", values::device)?;
+            Ok(Command::Upgrade { master, again: given.get("again").is_some() })
+        }
         ("apply", _) => application(&given),
         ("man", _) => Ok(man(given.get("page").unwrap_or("ipvl"))),
         ("completion", _) => {

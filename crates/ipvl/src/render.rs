@@ -8,6 +8,7 @@ mod link;
 mod options;
 mod plan;
 mod stats;
+mod upgrade;
 
 pub use addr::addresses;
 pub use doctor::findings;
@@ -16,6 +17,7 @@ pub use explain::explanation;
 pub use link::links;
 pub use plan::plan;
 pub use stats::statistics;
+pub use upgrade::upgraded;
 
 use serde_json::Value;
 

@@ -92,6 +92,7 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         Command::Explain(question) => explain(&question, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
+        Command::Upgrade { master, again } => show(&render::upgraded(&backend::upgrade(master.as_deref(), again)?)),
         Command::Apply(application) => apply::run(&application),
         Command::Schema => show(&backend::schema()),
         Command::Man { page } => show(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),

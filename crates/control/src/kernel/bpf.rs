@@ -214,10 +214,10 @@ struct IdAttr {
 /// The same for `BPF_OBJ_GET_INFO_BY_FD`.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
-struct InfoAttr {
-    fd: u32,
-    length: u32,
-    info: u64,
+pub(super) struct InfoAttr {
+    pub fd: u32,
+    pub length: u32,
+    pub info: u64,
 }
 
 /// The beginning of `struct bpf_prog_info`.
@@ -245,7 +245,7 @@ fn fd_by_id(command: i32, id: u32) -> io::Result<OwnedFd> {
 }
 
 /// A command that only reads its attributes, which hold no pointers.
-fn bpf(command: i32, attr: &(impl IntoBytes + Immutable)) -> io::Result<i64> {
+pub(super) fn bpf(command: i32, attr: &(impl IntoBytes + Immutable)) -> io::Result<i64> {
     // SAFETY: `attr` lives past the call and is as long as we say; the commands used write nothing to it.
     retry(|| unsafe {
         libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr).cast::<c_void>(), size_of_val(attr))
@@ -257,14 +257,14 @@ fn bpf(command: i32, attr: &(impl IntoBytes + Immutable)) -> io::Result<i64> {
 ///
 /// # Safety
 /// Every pointer in `attr` must be to memory that the kernel may write as `attr` says.
-unsafe fn bpf_mut<T: IntoBytes>(command: i32, attr: &mut T) -> io::Result<i64> {
+pub(super) unsafe fn bpf_mut<T: IntoBytes>(command: i32, attr: &mut T) -> io::Result<i64> {
     let pointer = std::ptr::from_mut(attr).cast::<c_void>();
     // SAFETY: `attr` lives past the call, is writable and as long as we say; the caller answers for its pointers.
     retry(|| unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size_of::<T>()) } as isize)
         .map(|value| value as i64)
 }
 
-fn failed(op: &'static str, object: String) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn failed(op: &'static str, object: String) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Bpf { op, object, source }
 }
 
@@ -272,10 +272,10 @@ fn device(ifindex: IfIndex) -> String {
     format!("link {ifindex}")
 }
 
-fn raw(fd: &impl AsFd) -> u32 {
+pub(super) fn raw(fd: &impl AsFd) -> u32 {
     fd.as_fd().as_raw_fd().cast_unsigned()
 }
 
-fn address<T>(slice: &mut [T]) -> u64 {
+pub(super) fn address<T>(slice: &mut [T]) -> u64 {
     slice.as_mut_ptr().addr() as u64
 }

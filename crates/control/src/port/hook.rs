@@ -49,6 +49,25 @@ impl Hook {
         }
     }
 
+    /// Puts the program in the place of `old`, which is attached: each packet meets exactly one of them.
+    pub fn replace(
+        self,
+        netlink: &Netlink,
+        ifindex: IfIndex,
+        program: impl AsFd,
+        old: impl AsFd,
+        name: &str,
+    ) -> Result<()> {
+        match self {
+            Self::Tcx => bpf::prog_replace(ifindex, program, old, AttachType::TcxIngress),
+            Self::Clsact => {
+                let own_clsact = with_clsact(netlink, ifindex)?;
+                let name = if own_clsact { format!("{name}{WITH_CLSACT}") } else { name.to_owned() };
+                netlink.add_bpf_filter(FilterPoint::Device(ifindex), program, &name, PRIORITY)
+            }
+        }
+    }
+
     /// Detaches it again.
     pub fn detach(self, netlink: &Netlink, ifindex: IfIndex, program: impl AsFd) -> Result<()> {
         match self {

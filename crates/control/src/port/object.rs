@@ -1,11 +1,12 @@
 //! How are the programs loaded into the kernel from the eBPF object that the build embeds?
 
 use crate::error::{Result, ebpf};
+use crate::kernel::bpf_map::{Bpffs, MapShape};
 use crate::port::tables::PortMaps;
 use aya::programs::SchedClassifier;
 use aya::{EbpfLoader, include_bytes_aligned};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -56,7 +57,18 @@ pub struct Program {
 /// Loads the object; the verifier has accepted it when this returns. It takes some 0.4 s for each program, so both are
 /// verified at the same time.
 pub fn load() -> Result<Loaded> {
-    let mut object = EbpfLoader::new().load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
+    load_sharing(&BTreeMap::new())
+}
+
+/// The same, with these maps, by their names, instead of new ones. They have the shapes that [`shapes`] says.
+pub fn load_sharing(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<Loaded> {
+    let bpffs = if maps.is_empty() { None } else { Some(Bpffs::new()?) };
+    let mut loader = EbpfLoader::new();
+    for (name, map) in maps {
+        let path = bpffs.as_ref().map(|bpffs| bpffs.pin(map, name)).transpose()?;
+        loader.map_pin_path(name.as_str(), path.unwrap_or_default());
+    }
+    let mut object = loader.load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
     let mut programs: BTreeMap<_, _> = object.programs_mut().collect();
     let (one, other) = (programs.remove(SLAVE_XMIT), programs.remove(MASTER_RX));
     let (slave_xmit, master_rx) = thread::scope(|scope| {
@@ -70,6 +82,15 @@ pub fn load() -> Result<Loaded> {
         named.insert(name.to_owned(), aya::maps::MapData::from_id(id).map_err(ebpf("open", "a map"))?);
     }
     Ok(Loaded { slave_xmit, master_rx, maps: PortMaps::from_named(named)? })
+}
+
+/// The maps of the object, by their names.
+pub fn shapes() -> Result<BTreeMap<String, MapShape>> {
+    let object = aya_obj::Object::parse(OBJECT).map_err(ebpf("read", "the eBPF object"))?;
+    let shape = |map: &aya_obj::Map| {
+        MapShape::new(map.map_type(), map.key_size(), map.value_size(), map.max_entries(), map.map_flags())
+    };
+    Ok(object.maps.iter().map(|(name, map)| (name.clone(), shape(map))).collect())
 }
 
 fn map_id(map: &aya::maps::Map) -> Result<u32> {

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::bpf;
 use crate::kernel::netlink::Netlink;
 use crate::port::hook::Hook;
+use crate::port::host_end::HostEnd;
 use crate::port::object::{MASTER_RX, SLAVE_XMIT};
 use crate::port::tables::PortMaps;
 use crate::refusal::Refusal;
@@ -66,7 +67,11 @@ pub fn of_master(netlink: &Netlink, master: IfIndex) -> Result<MasterPrograms> {
         Err(error @ Error::Refused { .. }) => return Ok(MasterPrograms::Foreign(error)),
         Err(error) => return Err(error),
     };
-    let Some((slave_xmit, its_maps)) = slave_xmit(entry.slave_xmit) else {
+    let found = match slave_xmit(entry.slave_xmit) {
+        None => slave_xmit_of_host_ends(netlink, master, &map_ids)?,
+        found => found,
+    };
+    let Some((slave_xmit, its_maps)) = found else {
         return Ok(MasterPrograms::MasterRxOnly(Remnant { hook, master_rx, entry }));
     };
     map_ids.extend(its_maps);
@@ -83,14 +88,39 @@ pub fn of_host_end(netlink: &Netlink, host_end: IfIndex) -> Result<Option<HostEn
 
 /// Reads the port's entry. Refuses programs of another version of ipvl, and programs that only have the name of ours.
 pub fn own_version(map_ids: &[u32], ifindex: IfIndex) -> Result<PortEntry> {
-    let foreign = |refusal| refused("use", format!("the programs on link {ifindex}"), refusal);
-    match PortMaps::port_by_ids(map_ids) {
-        Ok(port) if port.abi == ABI_VERSION => Ok(port),
-        Ok(port) => Err(foreign(Refusal::OtherVersion { theirs: port.abi, ours: ABI_VERSION })),
-        // There is no map of that name, or it has another size.
-        Err(Error::Ebpf { .. }) => Err(foreign(Refusal::ForeignProgram)),
-        Err(error) => Err(error),
+    match port_entry(map_ids, ifindex)? {
+        port if port.abi == ABI_VERSION => Ok(port),
+        port => Err(foreign(ifindex, Refusal::OtherVersion { theirs: port.abi, ours: ABI_VERSION })),
     }
+}
+
+/// The same, of any version.
+pub fn port_entry(map_ids: &[u32], ifindex: IfIndex) -> Result<PortEntry> {
+    match PortMaps::port_by_ids(map_ids) {
+        // There is no map of that name, or it has another size.
+        Err(Error::Ebpf { .. }) => Err(foreign(ifindex, Refusal::ForeignProgram)),
+        other => other,
+    }
+}
+
+fn foreign(ifindex: IfIndex, refusal: Refusal) -> Error {
+    refused("use", format!("the programs on link {ifindex}"), refusal)
+}
+
+/// The program at a host end of this master that shares maps with the master's. It need not be the one that the port names:
+/// an upgrade may have been interrupted.
+fn slave_xmit_of_host_ends(netlink: &Netlink, master: IfIndex, maps: &[u32]) -> Result<Option<(OwnedFd, Vec<u32>)>> {
+    for link in netlink.links(None)? {
+        if HostEnd::of(&link).is_none_or(|host_end| host_end.master != master) {
+            continue;
+        }
+        let Some((_, program)) = Hook::find(netlink, link.ifindex, SLAVE_XMIT)? else { continue };
+        let its_maps = bpf::prog_info(&program)?.map_ids;
+        if its_maps.iter().any(|id| maps.contains(id)) {
+            return Ok(Some((program, its_maps)));
+        }
+    }
+    Ok(None)
 }
 
 /// The program with this id and its maps; none if it is another program now.

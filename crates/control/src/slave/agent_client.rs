@@ -93,6 +93,17 @@ pub(crate) fn take_over() -> Result<UnixListener> {
     }
 }
 
+/// Ends the agent that runs, if there is one: of whatever version it is. The next command starts another, and so does the
+/// service manager.
+pub fn end_running() -> Result<()> {
+    let Some(stream) = connect()? else { return Ok(()) };
+    if let Some(process) = process(&stream) {
+        let _ = pidfd_send_signal(&process, Signal::TERM);
+        await_exit(&process);
+    }
+    Ok(())
+}
+
 /// Whether the agent answers, or is too busy to answer.
 fn stays(mut stream: &UnixStream) -> Result<bool> {
     stream.set_read_timeout(Some(PING_WAIT)).map_err(io_error("wait for", "the agent"))?;

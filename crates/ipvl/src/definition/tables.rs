@@ -23,7 +23,7 @@ pub const SWITCHES: &[Switch] = &[
 
 /// The objects, in the order in which a beginning is matched.
 pub const OBJECTS: &[Object] =
-    &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, APPLY, MAN, COMPLETION, COMPLETE];
+    &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
 
 /// Words that iproute2 knows for any device and that stay its own. `master` is one of them: it puts a device under a bridge
 /// or a bond. What files and engines call the master is `link` here.
@@ -243,6 +243,34 @@ const HEX: Word = Word {
     required: false,
     about: "The frame's bytes instead of a description; blanks and colons do not matter.",
 };
+
+const UPGRADE: Object = Object {
+    name: "upgrade",
+    aliases: &[],
+    about: "replace loaded programs by those of this command",
+    text: &[
+        "Slaves keep the programs that they were made with until they are upgraded. Traffic goes on meanwhile and no \
+         packet is lost: each one meets either the old programs or the new ones, and both have the same tables. The \
+         agent is replaced too. The command can be repeated, also after it was interrupted.",
+        "A master that is in another network namespace is left as it is.",
+    ],
+    commands: &[Verb {
+        name: "",
+        aliases: &[],
+        about: "Upgrades the programs of a master, or of all masters in this network namespace.",
+        words: UPGRADE_WORDS,
+    }],
+    examples: &[
+        ("ipvl upgrade", "After a new version of ipvl was installed; the package does it."),
+        ("ipvl upgrade eth0", "Only the programs of eth0 and its slaves."),
+    ],
+    hidden: false,
+};
+
+const UPGRADE_WORDS: &[Word] = &[
+    bare("dev", Value::Master, "The master."),
+    choice("again", &["again"], "Replace programs that are of this build already, too."),
+];
 
 const DOCTOR: Object = Object {
     name: "doctor",

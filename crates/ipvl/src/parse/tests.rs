@@ -109,6 +109,8 @@ fn the_other_commands_are_understood() {
         ("stats dev ipvl0", r#"Stats { name: Some("ipvl0") }"#),
         ("doctor", r#"Doctor { slave: None }"#),
         ("doctor ipvl0", r#"Doctor { slave: Some("ipvl0") }"#),
+        ("upgrade", r#"Upgrade { master: None, again: false }"#),
+        ("upgrade eth0 again", r#"Upgrade { master: Some("eth0"), again: true }"#),
         ("agent", r#"Agent(WhileNeeded)"#),
         ("agent stay", r#"Agent(Service)"#),
         ("man", r#"Man { page: "ipvl" }"#),

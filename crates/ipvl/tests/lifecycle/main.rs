@@ -36,6 +36,7 @@ mod service;
 mod streams;
 mod tun;
 mod tun_device;
+mod upgrading;
 mod watcher;
 
 #[path = "../../src/snapshot.rs"]

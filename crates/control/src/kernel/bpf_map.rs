@@ -1,0 +1,150 @@
+//! How is a map described, copied and handed to a loader, whatever types it is used with? By `bpf(2)` itself: aya wants the
+//! types of keys and values, and shares maps only by files of bpffs.
+#![allow(unsafe_code)]
+
+use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, raw};
+use crate::error::{Result, io_error};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use std::ffi::CString;
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use zerocopy::{FromZeros, Immutable, IntoBytes};
+
+const BPF_MAP_LOOKUP_ELEM: i32 = 1;
+const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_MAP_GET_NEXT_KEY: i32 = 4;
+const BPF_OBJ_PIN: i32 = 6;
+const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
+/// What a loader asks for and a kernel reports alike. Others, such as `BPF_F_RDONLY_PROG`, are not used.
+const BPF_F_NO_PREALLOC: u32 = 1;
+
+/// What two maps must have in common so that one can stand for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapShape {
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// Length of a key in bytes.
+    pub key: u32,
+    /// Length of a value in bytes.
+    pub value: u32,
+    /// The most entries.
+    pub entries: u32,
+    /// Whether room for entries is found when they are written.
+    pub grows: bool,
+}
+
+impl MapShape {
+    /// The shape of a map with these flags (`BPF_F_*`).
+    pub fn new(kind: u32, key: u32, value: u32, entries: u32, flags: u32) -> Self {
+        Self { kind, key, value, entries, grows: flags & BPF_F_NO_PREALLOC != 0 }
+    }
+}
+
+/// The name and the shape of a map.
+pub fn map_info(map: impl AsFd) -> Result<(String, MapShape)> {
+    let mut info = RawMapInfo::new_zeroed();
+    let mut attr = InfoAttr { fd: raw(&map), length: size_of::<RawMapInfo>() as u32, info: 0 };
+    attr.info = address(std::slice::from_mut(&mut info));
+    // SAFETY: `info` lives past the call, is writable and as long as we say.
+    let result = unsafe { bpf_mut(BPF_OBJ_GET_INFO_BY_FD, &mut attr) };
+    result.map_err(failed("describe", "a bpf map".to_owned()))?;
+    let name = info.name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let shape = MapShape::new(info.kind, info.key, info.value, info.entries, info.flags);
+    Ok((String::from_utf8_lossy(name).into_owned(), shape))
+}
+
+/// Copies all entries of `from` to `to`, which has the same shape. Not for maps with a value for each CPU.
+pub fn copy_map(from: impl AsFd, to: impl AsFd, shape: MapShape) -> Result<()> {
+    let (mut key, mut next) = (None::<Vec<u8>>, vec![0; shape.key as usize]);
+    let mut value = vec![0; shape.value as usize];
+    while next_key(&from, key.as_deref(), &mut next).map_err(failed("read", "a bpf map".to_owned()))? {
+        entry(BPF_MAP_LOOKUP_ELEM, &from, &mut next, &mut value).map_err(failed("read", "a bpf map".to_owned()))?;
+        entry(BPF_MAP_UPDATE_ELEM, &to, &mut next, &mut value).map_err(failed("write", "a bpf map".to_owned()))?;
+        key = Some(next.clone());
+    }
+    Ok(())
+}
+
+/// The value of the key 0 of an array.
+pub fn first_value(map: impl AsFd, shape: MapShape) -> Result<Vec<u8>> {
+    let (mut key, mut value) = (vec![0; shape.key as usize], vec![0; shape.value as usize]);
+    entry(BPF_MAP_LOOKUP_ELEM, &map, &mut key, &mut value).map_err(failed("read", "a bpf map".to_owned()))?;
+    Ok(value)
+}
+
+/// A bpffs that is mounted nowhere and is gone when this is dropped. A loader can open maps in it.
+pub struct Bpffs(OwnedFd);
+
+impl Bpffs {
+    /// Makes an empty one.
+    pub fn new() -> Result<Self> {
+        let mount = || {
+            let context = fsopen("bpf", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            fsconfig_create(&context)?;
+            fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        };
+        mount().map(Self).map_err(|errno: rustix::io::Errno| io_error("mount", "a bpffs")(errno.into()))
+    }
+
+    /// Puts a map there; its path.
+    pub fn pin(&self, map: impl AsFd, name: &str) -> Result<PathBuf> {
+        let path = format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd());
+        let failed = || failed("pin", format!("the map {name}"));
+        let text = CString::new(path.as_str()).map_err(|error| failed()(error.into()))?;
+        let attr = PinAttr { path: text.as_ptr().addr() as u64, fd: raw(&map), flags: 0 };
+        bpf(BPF_OBJ_PIN, &attr).map_err(failed())?;
+        Ok(PathBuf::from(path))
+    }
+}
+
+/// The key that follows `key`, or the first one; false if there is none.
+fn next_key(map: &impl AsFd, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<bool> {
+    let key = key.map_or(0, |key| key.as_ptr().addr() as u64);
+    let mut attr = EntryAttr { map: raw(map), reserved: 0, key, value: address(next), flags: 0 };
+    // SAFETY: `key` and `next` live past the call and are as long as the map's keys; `next` is writable.
+    match unsafe { bpf_mut(BPF_MAP_GET_NEXT_KEY, &mut attr) } {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+fn entry(command: i32, map: &impl AsFd, key: &mut [u8], value: &mut [u8]) -> io::Result<()> {
+    let mut attr = EntryAttr { map: raw(map), reserved: 0, key: address(key), value: address(value), flags: 0 };
+    // SAFETY: `key` and `value` live past the call, are writable and as long as the map's keys and values.
+    unsafe { bpf_mut(command, &mut attr) }.map(drop)
+}
+
+/// `union bpf_attr`, as the commands about entries read it.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct EntryAttr {
+    map: u32,
+    reserved: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The same for `BPF_OBJ_PIN`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct PinAttr {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// The beginning of `struct bpf_map_info`.
+#[derive(FromZeros)]
+#[repr(C)]
+struct RawMapInfo {
+    kind: u32,
+    id: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+    name: [u8; 16],
+}
