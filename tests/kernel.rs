@@ -1,4 +1,4 @@
-//! Do the programs in the kernel decide as the core does, count what they did, and copy to whom they should?
+//! Do the programs in the kernel decide as the core does, count what they did, and copy to the right slaves?
 //!
 //! `BPF_PROG_TEST_RUN` cannot set a frame's packet type or tag, and refuses frames without a whole header: such cases are
 //! skipped here, and counted. Copies are really sent, out of veth pairs in a netns of their own.
@@ -168,7 +168,7 @@ impl Tried<'_> {
         counted
     }
 
-    /// Who must have got a copy, by device.
+    /// The devices that must have got a copy.
     fn copies_due(&self) -> BTreeMap<String, u64> {
         let Action::Flood(flood) = self.native.action() else { return BTreeMap::new() };
         let slaves =

@@ -121,7 +121,7 @@ impl Programs {
         run(&self.master_rx, frame, master)
     }
 
-    /// Who sent the broadcast with this digest.
+    /// The sender of the broadcast with this digest.
     pub fn sender_of(&self, digest: u64) -> Option<Slot> {
         self.sent.get(&digest, 0).ok().map(|sent| sent.0.slot)
     }

@@ -1,4 +1,4 @@
-//! Do frames that nobody has thought of end with ipvl as they do with the kernel's driver, or as a rule explains?
+//! Do random frames end with ipvl as they do with the kernel's driver, or as a rule explains?
 
 use crate::Tally;
 use crate::identity::{identity, mark};

@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much worse is nobody's fault: another release of the compiler.
+/// How much worse is tolerated: another release of the compiler does that.
 const TOLERANCE: f64 = 0.02;
-/// How much better is worth keeping.
+/// An improvement by this factor must be stored.
 const GAIN: f64 = 0.05;
 const HEAD: &str = "\
 # What the programs may cost. `cargo test -p ipvl-bench` compares [programs], `make budget` both tables; it says so when

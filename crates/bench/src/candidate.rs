@@ -1,4 +1,4 @@
-//! Who is compared with whom?
+//! Which candidates are compared?
 
 /// A way to connect two namespaces with each other and with the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// What one operation of a stream sends.
 const CHUNK: usize = 128 << 10;
-/// Of the datagrams whose rate is measured.
+/// The payload, in bytes, of the datagrams of `UdpPps`.
 const DATAGRAM: usize = 64;
-/// How many of them wait in the receiver's socket at most.
+/// How many of these datagrams wait in the receiver's socket at most.
 const BATCH: usize = 32;
 /// After this a datagram is taken for lost, and sent again.
 const LOST: Duration = Duration::from_millis(500);

@@ -135,7 +135,7 @@ impl Network {
         }
     }
 
-    /// veth pairs whose ends all have the master's MAC address, as ipvl makes them.
+    /// veth pairs, both ends with the master's MAC address, as ipvl makes them.
     fn host_ends(&self) {
         for n in 0..2 {
             let netns = self.place(n).name();

@@ -27,7 +27,7 @@ const ANSWER: &str = "ack\n";
 /// What our programs and those that they call are to the reader.
 const PROGRAMS: &str = "ipvl's programs";
 const USER: &str = "in user space";
-/// A function is shown whose figure differs by as many instructions.
+/// Only functions that differ from the C driver by at least so many instructions are shown.
 const WORTH_SHOWING: f64 = 40.0;
 /// What takes less is kept in one sum.
 const WORTH_KEEPING: f64 = 15.0;
@@ -145,7 +145,7 @@ fn table(results: &Results, mode: &str, path: &str) -> Option<String> {
     let all = shown.iter().fold(others, |sum, (_, figures)| [0, 1, 2].map(|n| sum[n] + figures[n]));
     let title = format!("{path}, {mode}");
     let mut text = head(&[&title, "C driver", "ipvl", "ipvl on netkit"]);
-    for (function, figures) in shown.into_iter().chain([("all others", others), ("together", all)]) {
+    for (function, figures) in shown.into_iter().chain([("all other functions", others), ("total", all)]) {
         text += &row(function, figures);
     }
     (all[0] > 0.0).then_some(text)
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(lines[0], "| veth_xmit | 0 | 400 (+400) | 0 (+0) |");
         assert_eq!(
             lines[2..],
-            ["| all others | 100 | 101 (+1) | 99 (-1) |", "| together | 400 | 501 (+101) | 99 (-301) |"]
+            ["| all other functions | 100 | 101 (+1) | 99 (-1) |", "| total | 400 | 501 (+101) | 99 (-301) |"]
         );
     }
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 /// All samples of one thing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Who: "ipvl l2".
+    /// The candidate: "ipvl l2".
     pub candidate: String,
-    /// What: "TCP RR".
+    /// The load: "TCP RR".
     pub load: String,
-    /// Where: "slave to slave".
+    /// The path: "slave to slave".
     pub path: String,
     /// "IPv4" or "IPv6".
     pub family: String,

@@ -73,21 +73,21 @@ fn everything(notes: &mut Notes<'_>) {
     let (others, before) = (notes.count.saturating_sub(TALKERS), kernel_memory());
     let many = others.saturating_sub(LAST);
     if many > 0 {
-        notes.add("one of a batch, ms", millis(crowd.grow_to(many)) / many as f64);
+        notes.add("link add in a batch, per slave, ms", millis(crowd.grow_to(many)) / many as f64);
         crowd.raise();
         for _ in 0..LAST {
             notes.add("last link add, ms", millis(crowd.grow_by_one()));
         }
-        notes.add("one address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
+        notes.add("addr add in a batch, per address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
         crowd.rest();
-        notes.add("kernel memory a slave, kB", (kernel_memory() - before) / others as f64);
-        notes.add("reached by a broadcast", reached(&crowd) as f64);
+        notes.add("kernel memory per slave, kB", (kernel_memory() - before) / others as f64);
+        notes.add("slaves reached by a broadcast", reached(&crowd) as f64);
     }
     notes.add("maps of the port, kB", maps(&crowd));
     notes.add("agent, kB", agent_memory(&crowd));
     loads(&crowd, 40_000, notes);
     if others > 0 {
-        notes.add("one removed in a batch, ms", millis(crowd.dissolve()) / others as f64);
+        notes.add("link del in a batch, per slave, ms", millis(crowd.dissolve()) / others as f64);
     }
 }
 

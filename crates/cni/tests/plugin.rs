@@ -1,4 +1,4 @@
-//! Does the CNI plugin say what is wrong in the runtime's form, and leave nothing behind, whoever goes away in the middle?
+//! Does the CNI plugin report errors in the runtime's form, and leave nothing behind, whichever process is killed midway?
 
 use std::fs;
 use std::io::Write;

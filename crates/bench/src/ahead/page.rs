@@ -34,7 +34,7 @@ fn speeds(results: &Results) -> String {
     }
     let Some(measure) = [MEASURE, STAND_IN].into_iter().find(|name| names.contains(name)) else { return String::new() };
     let columns = COLUMNS.map(|(load, path)| format!("{load}, {path}")).join(" | ");
-    let mut text = format!("Linux {}, IPv4 / IPv6, beside {measure}.\n\n", results.kernel);
+    let mut text = format!("Linux {}, IPv4 / IPv6, relative to {measure}.\n\n", results.kernel);
     text += &format!("| | {columns} |\n| --- | --- | --- | --- | --- |\n");
     for name in names.into_iter().filter(|name| *name != measure) {
         text += &row(name, |load, path, family| {

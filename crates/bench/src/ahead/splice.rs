@@ -1,6 +1,6 @@
-//! What if TCP between two namespaces went from socket to socket, past both stacks? An experiment: connections whose two
-//! ends are known are put in a map of sockets when they are established, and what is written to one of them is queued at
-//! the other. Nothing is asked of a message: the least that such a way can cost.
+//! What if TCP between two namespaces went from socket to socket, past both stacks? An experiment: when a connection is
+//! established, both of its ends are put in a map of sockets, and what is written to one end is queued at the other. No
+//! message is checked, so this is the least that such a path can cost.
 
 use super::cgroup::Cgroup;
 use crate::bytecode::{EXIT, call, one, set};

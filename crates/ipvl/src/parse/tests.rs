@@ -1,4 +1,4 @@
-//! Which command lines are accepted, as what, and which are refused, in which words?
+//! Which command lines are accepted, with which meaning, and which are refused, with which message?
 
 use super::*;
 use crate::command::{Frame, Question};

@@ -25,7 +25,7 @@ fn ip(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().expect("an address").into()
 }
 
-/// A lab whose namespace 0 has a slave, so that an agent runs.
+/// A lab with a slave in namespace 0, so that an agent runs.
 fn lab() -> Lab {
     let lab = Lab::new(2);
     lab.add_slave(0, "mode l2 host on", &["10.0.0.10/24"]);

@@ -8,7 +8,7 @@ use crate::guest::Guest;
 
 const GUEST: &str = "10.0.0.70/24";
 
-/// A lab whose tap device, up, has this address declared.
+/// A lab with a tap device that is up, and has this address declared.
 fn lab() -> Lab {
     let lab = Lab::new(0);
     lab.ipvl("link add link eth0 name tap0 type ipvtap mode l2");

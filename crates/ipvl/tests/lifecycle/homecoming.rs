@@ -95,7 +95,7 @@ fn so_it_is_by_an_agent_that_was_not_there() {
     assert!(agent.wait().expect("wait for the agent").success());
 }
 
-/// Its program went with the clsact, and nobody who had it is left.
+/// Its program went with the clsact, and the agent that knew it is gone.
 #[test]
 fn where_nobody_can_help_the_doctor_says_so() {
     require_root!();

@@ -4,8 +4,8 @@ use ipvl_testbed::{Lab, require_root};
 
 use crate::common::{Probe, pings_now, run};
 
-/// How many datagrams of one in a millisecond may fall into the gap in which the slave's stack and the table are of two
-/// minds about who resolves neighbours.
+/// How many datagrams, one each millisecond, may fall into the gap in which the slave's stack and the table disagree about
+/// which of them resolves neighbours.
 const GAP: usize = 5;
 
 /// Three l2 slaves, with routes and neighbours that make every mode work without asking anybody. The first one's siblings

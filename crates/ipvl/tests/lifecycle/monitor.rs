@@ -1,4 +1,4 @@
-//! Does `ipvl monitor` tell everything that changes, once, in order, and whoever is killed meanwhile?
+//! Does `ipvl monitor` print every change, once, in order, whichever process is killed meanwhile?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn lab() -> Lab {
     lab
 }
 
-/// What is done, by whom (`ipvl`, or `ip` in that slave's netns), and what is told of it.
+/// A change, the program that makes it (`ipvl`, or `ip` in that slave's netns), and what the monitor prints.
 type Step = (Option<usize>, &'static str, &'static [&'static str]);
 
 const STEPS: &[Step] = &[

@@ -1,4 +1,4 @@
-//! Does a slave get the multicast that it has joined, and no other, however it joined and whoever tells of it?
+//! Does a slave get the multicast that it has joined, and no other, however it joined and however the agent learns of it?
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::process::{Child, Stdio};
@@ -149,7 +149,7 @@ fn the_master_receives_what_its_slaves_have_joined_and_what_others_want() {
     soon("the master is as before", || run(&crowd.lab.host, "ip maddr show dev eth0") == before);
 }
 
-/// Two l2 slaves whose groups are known.
+/// Two l2 slaves, with groups that the agent knows.
 struct Crowd {
     lab: Lab,
     _agent: Option<Reaped>,

@@ -1,4 +1,4 @@
-//! What has `ipvl monitor` told?
+//! What has `ipvl monitor` printed?
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -37,10 +37,10 @@ impl Watcher {
         watcher
     }
 
-    /// One whose reader does not read.
+    /// A monitor with a reader that does not read.
     #[track_caller]
     pub fn start_unread(lab: &Lab, words: &str) -> Self {
-        // Whoever was started in a shell's background ignores SIGINT, and so would its children.
+        // A process in a shell's background ignores SIGINT, and its children inherit that.
         let mut command = lab.host.command(["env", "--default-signal=INT"]);
         command.arg(ipvl_path());
         let mut child = command.args(words.split(' ')).stdout(Stdio::piped()).spawn().expect("start a monitor");

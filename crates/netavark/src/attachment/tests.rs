@@ -1,4 +1,4 @@
-//! Does a container get the slave that its network and its user want? The bodies are those that Podman 5.4 sends.
+//! Does a container get the slave that the options of network and container ask for? The bodies are those of Podman 5.4.
 
 use super::*;
 use ipvl_core::{Flag, Mode};
