@@ -20,7 +20,7 @@ setup: ## install what the build, the demo and the tests need (Debian 12, root)
 build: setup ## build target/release/ipvl, and what engines run
 	cargo build --release --package ipvl $(DOORS:%=--package %)
 
-demo: build ## two slaves and a host outside, in namespaces of their own: what reaches what (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
+demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)

@@ -40,7 +40,8 @@ fn every_scenario_ends_as_expected() {
     });
 }
 
-/// It takes 1.5 us for each, and so long the first slave of a master waits. A million is the limit.
+/// The verifier takes 1.5 us for each instruction, and the first slave of a master waits for it. The kernel's limit is a
+/// million.
 #[test]
 fn the_verifier_is_soon_done() {
     require_root!();
@@ -95,7 +96,7 @@ impl Judge<'_> {
         Vec::new()
     }
 
-    /// What the same slave had sent before, through its own program.
+    /// Runs what the same slave had sent before through its own program.
     fn send_before(&mut self, case: &Case) {
         let Some(name) = &case.after else { return };
         let slot = case.world.member(name).slot();

@@ -1,4 +1,4 @@
-//! How are the loaded programs asked what they make of a frame? `BPF_PROG_TEST_RUN`, with tables of our own.
+//! How do tests run the loaded programs on a frame? By `BPF_PROG_TEST_RUN`, with tables of their own.
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};

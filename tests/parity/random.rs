@@ -24,7 +24,7 @@ const FRAMES_IN_A_WORLD: usize = 4000;
 const FRAMES_AT_ONCE: usize = 250;
 /// What a device with an MTU of 1500 sends.
 const SIZES: std::ops::RangeInclusive<usize> = 14..=1514;
-/// After so many there is no need to see all.
+/// The run ends after so many unexplained differences.
 const ENOUGH: usize = 20;
 
 /// Sends `frames` frames with both drivers, compares, and prints what was not the same.

@@ -59,7 +59,8 @@ impl<'a> Compared<'a> {
     pub fn chart(&self, way: Way, what: &str) -> Chart {
         let shown: Vec<_> = SHOWN.into_iter().filter(|(.., charted)| *charted).collect();
         let bars = |load: &str| {
-            let both = |(candidate, reference, _): &(&str, &str, bool)| self.mean(candidate, reference, &[load], way.name());
+            let both =
+                |(candidate, reference, _): &(&str, &str, bool)| self.mean(candidate, reference, &[load], way.name());
             shown.iter().map(both).collect()
         };
         let measure = if self.has_driver() { "the C driver in the same mode" } else { STAND_IN };

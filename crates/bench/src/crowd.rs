@@ -1,4 +1,4 @@
-//! How do many slaves of one master come into being? Some that talk, in namespaces of their own, and a crowd in a few.
+//! How are many slaves of one master made? Some talk, in namespaces of their own; the crowd is in a few other namespaces.
 
 use crate::load::Ends;
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path};
@@ -14,8 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Ticks, of which there are 100 in a second, that the agent takes in such a pause when it has nothing to do.
 const RESTING: u64 = 5;
-/// Namespaces that the crowd lives in. In one alone, the kernel's IPv6 would look through all routes to `fe80::/64`, one for
-/// each slave, for each packet.
+/// The namespaces of the crowd. In only one, the kernel's IPv6 would look through all routes to `fe80::/64`, one for each
+/// slave, for each packet.
 const HOMES: usize = 64;
 /// Addresses on each slave of the crowd: half of them IPv4, half IPv6.
 pub const ADDRESSES: usize = 4;

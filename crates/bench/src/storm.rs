@@ -51,7 +51,7 @@ pub fn storm(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What came through in a while.
+/// The traffic that arrived in a run.
 #[derive(Debug)]
 struct Seen {
     seconds: f64,

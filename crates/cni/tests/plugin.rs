@@ -159,7 +159,7 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
         (json!({ "mode": "l4" }), 7, "l2, l3, l3s"),
         (json!({ "mtu": 9000 }), 7, "mtu 9000"),
         (json!({ "ipam": {} }), 7, "\"ipam\" is missing"),
-        (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's address"),
+        (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's MAC address"),
         (ipam("nobody"), 100, "none of that name"),
         (ipam("../gives"), 100, "none of that name"),
         (ipam("dies"), 100, "signal: 9"),

@@ -43,7 +43,7 @@ impl Backend {
     }
 }
 
-/// What `type ipvtap` has besides: who may open the tap device, and how.
+/// The further properties of `type ipvtap`: the user and group that may open the tap device, and its queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {
     /// This user may.

@@ -52,7 +52,9 @@ pub enum Error {
     #[error("network {0} is not known to ipvl-docker; remove it by `docker network rm`, then create it again")]
     NoNetwork(String),
     /// The endpoint's slave is gone.
-    #[error("endpoint {0} has no slave: something other than dockerd removed it; disconnect the container and connect it again")]
+    #[error(
+        "endpoint {0} has no slave: something other than dockerd removed it; disconnect the container and connect it again"
+    )]
     NoEndpoint(String),
     /// The endpoint has no address of any subnet of its network.
     #[error("address {0} is in no subnet of the network")]

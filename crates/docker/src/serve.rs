@@ -72,7 +72,9 @@ fn take_back(driver: &Driver, call: &Call, body: &[u8]) {
     let Some(undo) = call.undo else { return };
     match undo(driver, body) {
         Ok(_) => eprintln!("ipvl-docker: {}: dockerd closed the connection; the call was undone", call.path),
-        Err(error) => eprintln!("ipvl-docker: {}: dockerd closed the connection; cannot undo the call: {error}", call.path),
+        Err(error) => {
+            eprintln!("ipvl-docker: {}: dockerd closed the connection; cannot undo the call: {error}", call.path)
+        }
     }
 }
 

@@ -110,7 +110,9 @@ fn dockerd_that_goes_before_the_answer_leaves_nothing() {
     let lock = netns::within(host, || Lock::acquire(LOCK_WAIT)).expect("a thread").expect("the lock");
     plugin.say_and_go("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24"));
     drop(lock);
-    assert!(wait_until(SOON, || plugin.log().contains("CreateEndpoint: nobody waits for it any more; undone")));
+    assert!(wait_until(SOON, || plugin
+        .log()
+        .contains("CreateEndpoint: dockerd closed the connection; the call was undone")));
     assert_eq!(slaves(&lab), 0);
     assert_eq!(plugin.call("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24")), json!({ "Interface": {} }));
 }

@@ -29,9 +29,13 @@ pub enum UsageError {
     WrongWord { value: String, option: &'static OptionEntry },
     #[error("Error: any valid prefix is expected rather than \"{value}\".")]
     NotAPrefix { value: String },
-    #[error("Error: argument \"{value}\" is wrong: give {whole} for the whole prefix, or a single address without a length")]
+    #[error(
+        "Error: argument \"{value}\" is wrong: give {whole} for the whole prefix, or a single address without a length"
+    )]
     HostBits { value: String, whole: String },
-    #[error("Error: argument \"{value}\" is wrong: type must be ipvlan or ipvtap; \"ip link\" makes devices of other types")]
+    #[error(
+        "Error: argument \"{value}\" is wrong: type must be ipvlan or ipvtap; \"ip link\" makes devices of other types"
+    )]
     OtherKind { value: String },
     #[error("{kind}: unknown option \"{word}\"?\n{usage}")]
     UnknownKindWord { kind: &'static str, word: String, usage: String },
@@ -43,7 +47,7 @@ pub enum UsageError {
     SlaveAddress,
     #[error("Error: \"hex\" gives the whole frame: omit \"{word}\".")]
     HexAndMore { word: &'static str },
-    #[error("Error: \"{protocol}\" cannot ask for {address}: the address is of the other family.")]
+    #[error("Error: {address} has the wrong address family for this \"{protocol}\" frame.")]
     OtherFamily { protocol: &'static str, address: String },
     #[error("Error: unbalanced quote in \"{line}\".")]
     OpenQuote { line: String },

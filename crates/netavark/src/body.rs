@@ -36,7 +36,7 @@ pub struct Network {
     /// `-o`.
     #[serde(default)]
     pub options: Option<Words>,
-    /// Who gives out the addresses: `driver`.
+    /// How addresses are assigned: the key `driver`.
     #[serde(default)]
     pub ipam_options: Option<Words>,
     /// Its subnets.
@@ -103,7 +103,7 @@ pub struct PortMapping {
 }
 
 impl Network {
-    /// Who gives out the addresses, if the user said.
+    /// The IPAM driver, if the user gave one.
     pub fn ipam_driver(&self) -> Option<&str> {
         let driver = self.ipam_options.as_ref().and_then(|options| options.get("driver"));
         driver.map(String::as_str).filter(|driver| !driver.is_empty())

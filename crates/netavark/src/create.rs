@@ -29,7 +29,7 @@ impl Network {
     }
 }
 
-/// Checks the source of addresses: Podman itself, or none.
+/// Checks the IPAM driver: Podman itself, or none.
 fn ipam_driver(network: &Network) -> Result<&'static str> {
     match network.ipam_driver() {
         None | Some(HOST_LOCAL) if network.subnets().is_empty() => Err(Error::NoSubnet),

@@ -120,7 +120,7 @@ impl Drop for Netns {
 fn remove(name: &str) {
     for pid in quiet(&["ip", "netns", "pids", name]).split_whitespace().filter_map(|pid| pid.parse().ok()) {
         if let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != rustix::process::getpid()) {
-            // It may have ended by itself meanwhile.
+            // The process may have ended meanwhile.
             let _ = kill_process(pid, Signal::KILL);
         }
     }

@@ -1,4 +1,4 @@
-//! What of it do people read? Two tables.
+//! Which of the results are shown on the page? Two tables.
 
 use super::tried::MEASURE;
 use crate::results::{Results, Series};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
-/// Where there is no C driver.
+/// The reference where there is no C driver.
 const STAND_IN: &str = "ipvl l2";
 const COLUMNS: [(&str, &str); 4] = [
     ("TCP stream", "slave to slave"),
@@ -53,7 +53,7 @@ fn row(name: &str, cell: impl Fn(&str, &str, &str) -> Option<String>) -> String 
     format!("| {name} | {} |\n", cells.join(" | "))
 }
 
-/// Of counts as well: what is more than the least is somebody else's work in between.
+/// The least of all samples, of counts as well: more than the least is other work in between.
 fn least(results: &Results, names: [&str; 4]) -> Option<f64> {
     results.series.iter().find(|series| series.is(names)).map(Series::least)
 }

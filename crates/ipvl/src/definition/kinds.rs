@@ -23,7 +23,7 @@ const IPVLAN: DeviceKind = DeviceKind { name: "ipvlan", words: &options_and::<{ 
 const BACKEND: Word = pair(keys::BACKEND.name, Value::OneOf(&["veth", "netkit"]), keys::BACKEND.about);
 
 const USER: Word =
-pair("user", Value::User, "ipvtap: this user may open the tap device; by default the user that makes it.");
+    pair("user", Value::User, "ipvtap: this user may open the tap device; by default the user that makes it.");
 
 const GROUP: Word = pair("group", Value::Group, "ipvtap: members of this group may open the tap device.");
 

@@ -138,8 +138,18 @@ const ADDRESS: Object = Object {
         "If two slaves have the same address, it stays with the first; the second is shown as a conflict.",
     ],
     commands: &[
-        Verb { name: "show", aliases: &["lst", "list"], about: "Shows the owner of each address.", words: ADDRESS_SHOW },
-        Verb { name: "add", aliases: &[], about: "Declares an address or a prefix for a slave.", words: ADDRESS_CHANGE },
+        Verb {
+            name: "show",
+            aliases: &["lst", "list"],
+            about: "Shows the owner of each address.",
+            words: ADDRESS_SHOW,
+        },
+        Verb {
+            name: "add",
+            aliases: &[],
+            about: "Declares an address or a prefix for a slave.",
+            words: ADDRESS_CHANGE,
+        },
         Verb { name: "delete", aliases: &[], about: "Withdraws a declared address or prefix.", words: ADDRESS_CHANGE },
     ],
     examples: &[
@@ -192,7 +202,8 @@ const MONITOR: Object = Object {
 };
 
 const MONITOR_WORDS: &[Word] = &[
-    choice("object", &["all", "link", "address"], "Changes of slaves, of addresses, or both; all by default.").abbreviable(),
+    choice("object", &["all", "link", "address"], "Changes of slaves, of addresses, or both; all by default.")
+        .abbreviable(),
     choice("label", &["label"], "Print [LINK] or [ADDR] before each line.").abbreviable(),
     pair("dev", Value::Slave, "Only changes of this slave."),
 ];
@@ -201,9 +212,11 @@ const EXPLAIN: Object = Object {
     name: "explain",
     aliases: &[],
     about: "say what becomes of a frame, and why",
-    text: &["Makes the same decision as the programs in the kernel, with the current tables. Then asks the kernel what \
+    text: &[
+        "Makes the same decision as the programs in the kernel, with the current tables. Then asks the kernel what \
          follows: the host's routing table, the next hop, the state of the master. Nothing is sent. The frame is \
-         described by words (a ping by default), or given in hexadecimal from its Ethernet header on."],
+         described by words (a ping by default), or given in hexadecimal from its Ethernet header on.",
+    ],
     commands: &[
         Verb { name: "from", aliases: &[], about: "A frame that a slave sends.", words: EXPLAIN_FROM },
         Verb { name: "in", aliases: &[], about: "A frame that a master receives.", words: EXPLAIN_IN },
@@ -252,8 +265,10 @@ const DOCTOR: Object = Object {
     name: "doctor",
     aliases: &[],
     about: "check the kernel, the agent and all slaves",
-    text: &["Checks the kernel, the agent and every slave, and prints what to do about each problem. Exits with status 1 \
-         if something is bad."],
+    text: &[
+        "Checks the kernel, the agent and every slave, and prints what to do about each problem. Exits with status 1 \
+         if something is bad.",
+    ],
     commands: &[Verb { name: "", aliases: &[], about: "Prints one line for each finding.", words: DOCTOR_WORDS }],
     examples: &[("ipvl doctor", "Check everything."), ("ipvl doctor ipvl0", "Check ipvl0, its master and the kernel.")],
     hidden: false,

@@ -60,7 +60,7 @@ pub fn agents(netns: &Netns) -> Vec<u32> {
     pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter(is_agent).collect()
 }
 
-/// Ends a process as hard as possible.
+/// Kills a process.
 pub fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
     kill_process(pid, Signal::KILL).expect("kill");

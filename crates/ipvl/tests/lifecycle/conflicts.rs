@@ -1,4 +1,4 @@
-//! Does an address have one owner, and only one, when several take it in the same moment?
+//! Does an address have exactly one owner when several slaves take it in the same moment?
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,4 +1,4 @@
-//! Which addresses work behind a tap device, and when? Those that are declared, while somebody has it open.
+//! Which addresses work behind a tap device, and when? Declared ones, while a process has the device open.
 
 use ipvl_testbed::{Lab, require_root};
 use serde_json::Value;

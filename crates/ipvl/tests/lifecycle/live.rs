@@ -96,7 +96,7 @@ fn a_flag_holds_from_the_next_packet_on() {
     }
 }
 
-/// Nobody need ask for a neighbour, and wait with the next question because the last one was not answered.
+/// Makes neighbour entries permanent, so that no stack waits for an answer to an earlier request.
 fn know_each_other(lab: &Lab) {
     for (from, to) in [(0, 1), (1, 0), (2, 1)] {
         let neighbour = format!("ip neigh replace 10.0.0.1{to} lladdr 02:00:00:00:00:01 dev ipvl{from}");

@@ -164,7 +164,7 @@ fn a_master_that_leaves_cuts_its_slaves_off_until_it_returns() {
     require_root!();
     let lab = lab();
     let elsewhere = Netns::new("elsewhere");
-    // There, the number of a host end means another device.
+    // There, the ifindex of a host end is another device's.
     let number = link_value(&lab.host, "ipvlh0", "ifindex");
     run(&elsewhere, &format!("ip link add name bystander index {number} type veth peer name other index 999"));
     run(&elsewhere, "ip link set other up");

@@ -84,7 +84,7 @@ fn siblings_hear_each_other_as_they_hear_the_wire() {
     from.inject(&frame);
     sibling.expect("a sibling's group", |seen| seen.bytes == frame);
     let explained = crowd.lab.ipvl(&format!("explain from ipvl0 hex {}", hex(&frame)));
-    assert!(explained.contains("who has joined 01:00:5e:01:02:03? ipvl1 (slot 1)"), "{explained}");
+    assert!(explained.contains("which slaves have joined 01:00:5e:01:02:03? ipvl1 (slot 1)"), "{explained}");
     let shown = crowd.lab.ipvl("-d link show ipvl1");
     assert!(shown.contains("ipvl groups") && shown.contains("01:00:5e:01:02:03"), "{shown}");
 }

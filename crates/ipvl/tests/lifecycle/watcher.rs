@@ -101,27 +101,27 @@ impl Watcher {
         self.lines.as_ref().map(|lines| lines.try_iter().collect()).unwrap_or_default()
     }
 
-    /// As Ctrl-C does.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }
 
-    /// Lets it do nothing for a while.
+    /// Stops it for a while.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// The reader goes.
+    /// Closes the reader.
     pub fn stop_reading(&mut self) {
         self.out = None;
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("wait for the monitor").is_some()
     }

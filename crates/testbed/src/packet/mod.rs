@@ -1,4 +1,4 @@
-//! What do tests put on the wire? Frames from the addresses up, with right lengths and checksums, and ways to spoil them.
+//! Which frames do tests send? Frames with these addresses, right lengths and checksums, and functions that spoil them.
 
 mod ip;
 mod neighbour;
