@@ -13,7 +13,7 @@ const UNATTACHED: Cause = (
     "its master has come back without its program",
     "delete the slave and add it again: nothing else attaches the program",
 );
-const BACK: Cause = ("its master has come back, and no agent has seen it", START);
+const BACK: Cause = ("its master has come back, and no agent has noticed it", START);
 const UNREADABLE: Cause =
     ("its network namespace cannot be read", "name the namespace (ip netns attach NAME PID), or delete the slave");
 const NO_CARRIER: Cause =

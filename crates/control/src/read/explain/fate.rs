@@ -79,7 +79,7 @@ pub fn neighbour(netlink: &Netlink, ifindex: IfIndex, next_hop: Addr) -> Result<
         let why = format!("the next hop {next_hop} did not answer on {name}");
         (why, format!("is {next_hop} up, and on the network of {name}? ip neigh show {next_hop}"))
     });
-    Ok((format!("which MAC address has {next_hop} on {name}? {answer}"), failed))
+    Ok((format!("which MAC address does {next_hop} have on {name}? {answer}"), failed))
 }
 
 /// What to do about a drop.
