@@ -20,16 +20,16 @@ setup: ## install what the build, the demo and the tests need (Debian 12, root)
 build: setup ## build target/release/ipvl, and what engines run
 	cargo build --release --package ipvl $(DOORS:%=--package %)
 
-demo: build ## two slaves and a host outside, in namespaces of their own: who reaches whom (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
+demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
-demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap), who ping everybody (HOST=on|off)
+demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
 
 test: setup ## every test, on this machine's kernel (root for the ones with real packets)
 	@scripts/run-tests
 
-parity: setup ## the kernel's own driver as judge, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
+parity: setup ## compared with the kernel's own driver, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
 	@scripts/parity
 
 check: setup ## formatting, lints, which crate and file may import which, the style's limits, the words

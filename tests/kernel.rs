@@ -1,4 +1,4 @@
-//! Do the programs in the kernel decide as the core does, count what they did, and copy to whom they should?
+//! Do the programs in the kernel decide as the core does, count what they did, and copy to the right slaves?
 //!
 //! `BPF_PROG_TEST_RUN` cannot set a frame's packet type or tag, and refuses frames without a whole header: such cases are
 //! skipped here, and counted. Copies are really sent, out of veth pairs in a netns of their own.
@@ -40,7 +40,8 @@ fn every_scenario_ends_as_expected() {
     });
 }
 
-/// It takes 1.5 us for each, and so long the first slave of a master waits. A million is the limit.
+/// The verifier takes 1.5 us for each instruction, and the first slave of a master waits for it. The kernel's limit is a
+/// million.
 #[test]
 fn the_verifier_is_soon_done() {
     require_root!();
@@ -95,7 +96,7 @@ impl Judge<'_> {
         Vec::new()
     }
 
-    /// What the same slave had sent before, through its own program.
+    /// Runs what the same slave had sent before through its own program.
     fn send_before(&mut self, case: &Case) {
         let Some(name) = &case.after else { return };
         let slot = case.world.member(name).slot();
@@ -168,7 +169,7 @@ impl Tried<'_> {
         counted
     }
 
-    /// Who must have got a copy, by device.
+    /// The devices that must have got a copy.
     fn copies_due(&self) -> BTreeMap<String, u64> {
         let Action::Flood(flood) = self.native.action() else { return BTreeMap::new() };
         let slaves =

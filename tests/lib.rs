@@ -1,7 +1,7 @@
-//! What must ipvl do, as data, and who judges it?
+//! What must ipvl do, as data, and which tests check it?
 //!
-//! `scenarios/*.toml` say who is there, which frame comes from where, and what must become of it. Each is judged more
-//! than once: by the decision alone (`decide.rs`), by the programs in the kernel (`kernel.rs`), and by real packets in
+//! `scenarios/*.toml` say which slaves there are, which frame comes from where, and what must become of it. Each is
+//! judged more than once: by the decision alone (`decide.rs`), by the programs in the kernel (`kernel.rs`), and by real packets in
 //! real namespaces (`netns.rs`). [`scenario`] has the grammar of a scenario, [`frame`] that of a frame.
 //!
 //! What no list of scenarios can say: `properties.rs` (what holds for any frame; `TIMES=100` asks for more of them), and

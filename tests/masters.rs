@@ -1,7 +1,7 @@
 //! Does a device of every kind that can be a master, and of some that share one, do as a master?
 //!
 //! Where the running kernel lacks a kind, its test skips itself and says so; `make verify-masters` runs all of them in a
-//! virtual machine whose kernel has everything.
+//! virtual machine with a kernel that has everything.
 
 #[path = "masters/bond.rs"]
 mod bond;

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long a frame that must come may take.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// After so many failures there is no need to see all.
+/// The test ends after so many failures.
 const ENOUGH: usize = 40;
 
 #[test]

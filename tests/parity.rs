@@ -1,7 +1,7 @@
 //! Does ipvl do with every frame what the kernel's own driver does with it, or better, as `docs/parity.md` says?
 //!
 //! Runs on a kernel that has ipvlan (`make parity` boots one): plays the corpus with the kernel's driver, with ipvl by tcx
-//! and with ipvl by clsact, and compares who saw each frame; then so many random frames, from that seed.
+//! and with ipvl by clsact, and compares which stations saw each frame; then so many random frames, from that seed.
 //!
 //!     parity FRAMES SEED
 

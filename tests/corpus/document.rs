@@ -1,4 +1,4 @@
-//! What does `docs/parity.md` say of each row? Its verdict, and which tests hold it.
+//! What does `docs/parity.md` say about each row? Its verdict, and the tests that check it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::Path;
 pub enum Standing {
     /// The same frames reach the same places.
     Same,
-    /// What the kernel's driver loses, leaks or does to others is put right.
+    /// ipvl fixes what the kernel's driver loses, leaks, or applies to other slaves.
     Better,
     /// Neither, and the row says why.
     Different,

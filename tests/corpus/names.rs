@@ -1,4 +1,4 @@
-//! Who is called what in a scenario? The addresses behind the names, the same ones that the testbed gives.
+//! Which addresses do the names in a scenario stand for? The same that the testbed gives.
 
 use ipvl_testbed::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, MASTER_MAC, Mac};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -9,13 +9,13 @@ use ipvl_core::{Action, Flood, FloodThen, Reason, Slot, Tables, Verdict};
 pub struct Expected {
     /// The verdicts that will do, in words.
     pub verdicts: Vec<String>,
-    /// Who sees the frame in the real world: slaves, `ext`, `host`.
+    /// The stations that see the frame in real namespaces: slaves, `ext`, `host`.
     pub reaches: Vec<String>,
 }
 
 impl Expected {
-    /// Reads `VERDICT [or REASON] [-> NAMES]`. Whom the verdict itself names sees the frame, and so do those behind the
-    /// arrow; `-> nobody` takes all of that back.
+    /// Reads `VERDICT [or REASON] [-> NAMES]`. The stations that the verdict names see the frame, and so do those behind
+    /// the arrow; `-> nobody` means that no station sees it.
     ///
     /// # Panics
     /// When the words are no verdict.
@@ -41,7 +41,7 @@ impl Expected {
     }
 }
 
-/// A verdict on a frame as scenarios write it: copies by the names of those who get one.
+/// A verdict on a frame as scenarios write it: a flood has the names of the slaves that get a copy.
 pub fn words(verdict: Verdict, frame: &Bytes, snapshot: &Snapshot) -> String {
     match verdict.action() {
         Action::Deliver(slot) => format!("deliver {}", name(slot)),
@@ -79,7 +79,7 @@ fn then(then: FloodThen) -> &'static str {
     }
 }
 
-/// Who sees the frame if the verdict is carried out and nothing forwards it after that.
+/// The stations that see the frame if the verdict is carried out and nothing forwards it after that.
 fn implied(verdict: &str) -> Vec<String> {
     match split(verdict).as_slice() {
         [flood, rest @ ..] if flood == "flood" => {

@@ -1,5 +1,4 @@
-//! Which worlds and frames has nobody thought of? Random ones: noise, honest frames, and honest frames with a few wrong
-//! bytes.
+//! Which worlds and frames are in no scenario? Random ones: noise, valid frames, and valid frames with a few wrong bytes.
 
 use crate::frame::{self, FrameSource};
 use crate::names::SLAVES;
@@ -16,7 +15,7 @@ const MACS: [&str; 5] = ["shared", "ext", "stranger", "broadcast", "group"];
 /// Up to the options of a neighbour solicitation: where a wrong byte may change a decision.
 const HEADERS: usize = 90;
 
-/// So many cases; times `$TIMES`, for whoever has more time than an ordinary run of the tests.
+/// So many cases; times `$TIMES`, for a longer run than an ordinary one.
 pub fn cases(ordinary: u32) -> ProptestConfig {
     let times = std::env::var("TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let cases = ordinary.saturating_mul(times);
@@ -107,7 +106,7 @@ pub fn source() -> impl Strategy<Value = Option<Slot>> {
     weighted(0.6, (0..SLAVES.len() as u32).prop_map(Slot))
 }
 
-/// A frame as a stack, or somebody who knows what he does, would make it.
+/// A frame as a stack, or a careful user of raw sockets, would make it.
 pub fn honest() -> impl Strategy<Value = Bytes> {
     way().prop_flat_map(honest_by)
 }
@@ -171,7 +170,7 @@ fn join(text: &str, more: &[&str]) -> String {
     std::iter::once(text).chain(more.iter().copied()).collect::<Vec<_>>().join(", ")
 }
 
-/// An Ethernet header that the first checks let pass, before bytes that nobody has thought about.
+/// An Ethernet header that the first checks let pass, before random bytes.
 fn noise_from_us() -> impl Strategy<Value = Vec<u8>> {
     let ethertype = select(vec![[8, 0], [8, 6], [0x86, 0xdd], [0x81, 0], [0x88, 0xb5]]);
     (select(MACS.to_vec()), ethertype, any::<u8>()).prop_map(|(to, ethertype, version)| {

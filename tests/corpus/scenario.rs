@@ -35,7 +35,7 @@ pub struct Case {
     /// Which rows of the table of what the C driver does it speaks to: C for what slaves send, D for what the master
     /// receives.
     pub rows: Vec<String>,
-    /// Who is there.
+    /// The master, its slaves and their addresses.
     pub world: World,
     /// The slave that sends it; `None` for the wire.
     pub from: Option<String>,

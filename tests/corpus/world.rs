@@ -1,4 +1,4 @@
-//! Who is there? A master, its slaves and their addresses, from a line of words for each slave.
+//! What is the world of a scenario? A master, its slaves and their addresses, from a line of words for each slave.
 
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
@@ -28,9 +28,10 @@ pub struct Member {
 pub struct World {
     /// The slaves.
     pub members: Vec<Member>,
-    /// `b 10.50.0.0/16`: what is declared, and for whom.
+    /// `b 10.50.0.0/16`: a slave, and what is declared for it.
     pub declared: Vec<String>,
-    /// `b group`, `c 01:80:c2:00:00:0e`: who has joined which multicast group. Without it, slaves get all multicast.
+    /// `b group`, `c 01:80:c2:00:00:0e`: a slave, and a multicast group that it has joined. Without it, slaves get all
+    /// multicast.
     pub joined: Option<Vec<String>>,
     /// `master-gone`, `ip-only`.
     pub port: Vec<String>,
@@ -129,7 +130,7 @@ impl World {
         member.slave(host_end).with_state(State { all_groups: self.joined.is_none(), ..member.state() })
     }
 
-    /// Who has joined what.
+    /// The slaves and the groups that they have joined.
     pub fn memberships(&self) -> Vec<(Slot, Group)> {
         self.joined.iter().flatten().flat_map(|line| membership(line)).collect()
     }

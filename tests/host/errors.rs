@@ -1,4 +1,4 @@
-//! Does an l3 slave hear why its packet went nowhere?
+//! Does an l3 slave get an ICMP error for a packet that cannot be routed?
 
 use crate::lab::{FAR, FAR_6, lab, run};
 use ipvl_testbed::{Lab, require_root, wait_until};

@@ -1,4 +1,4 @@
-//! What do these tests do over and over?
+//! What do these tests have in common?
 
 use ipvl_control::port;
 use ipvl_core::{Reason, Slot};
@@ -11,7 +11,7 @@ pub const FAR: &str = "198.51.100.9";
 /// The same in IPv6.
 pub const FAR_6: &str = "2001:db8::9";
 
-/// A lab whose slaves, from `ipvl0` on, have these options and the addresses 10.0.0.10, fd00::10 and so on.
+/// A lab with slaves that have, from `ipvl0` on, these options and the addresses 10.0.0.10, fd00::10 and so on.
 pub fn lab(options: &[&str]) -> Lab {
     let lab = Lab::new(options.len());
     for (n, options) in options.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Does what one side notes about a packet stay on that side: its mark, its connection?
+//! Do a packet's mark and connection stay on the side that set them?
 
 use crate::lab::{counted, ip, is_datagram, lab, lead_outside_to, nft, run};
 use ipvl_testbed::packet::{Link, udp};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MODES: [&str; 3] = ["l2", "l3", "l3s"];
-/// The master whose wire ends in the host's own netns, and who is at that end.
+/// The master with a wire that ends in the host's own netns, and the device at that end.
 const MASTER: Mac = [2, 0, 0, 0, 9, 1];
 const NEIGHBOUR: Mac = [2, 0, 0, 0, 9, 0xfe];
 /// Two slaves of that master, and the neighbour.

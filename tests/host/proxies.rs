@@ -1,4 +1,4 @@
-//! Who answers for an l3 slave, which answers no ARP itself? The host, where it was told to; and declared addresses.
+//! Does the host answer for an l3 slave, which answers no ARP itself? With a proxy it does; and for declared addresses.
 
 use crate::lab::{lab, run};
 use ipvl_testbed::require_root;

@@ -69,7 +69,7 @@ fn a_reflected_probe_is_no_duplicate() {
     assert!(!state().contains("dadfailed"), "{}", state());
 }
 
-/// A lab whose outside machine is a bridge, with its addresses on the bridge.
+/// A lab in which the machine outside is a bridge, with its addresses on the bridge.
 fn behind_a_switch(options: &[&str]) -> Lab {
     let lab = lab(options);
     for words in [

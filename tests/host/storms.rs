@@ -1,4 +1,4 @@
-//! What happens when there is too much at once: too many broadcasts, too many claims on one address?
+//! What happens with too many broadcasts, or too many claims on one address?
 
 use crate::lab::{drops, lab, run};
 use ipvl_core::Reason;

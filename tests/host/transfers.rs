@@ -34,7 +34,7 @@ fn much_data_arrives_whole_in_every_mode() {
     }
 }
 
-/// Sends data from `client`, who connects to `to`, to whoever listens at `at` in `server`.
+/// Sends data from `client`, which connects to `to`, to a listener at `at` in `server`.
 #[track_caller]
 pub fn whole(server: &Netns, at: &str, client: &Netns, to: &str) {
     let listener = server.within(|| TcpListener::bind(at)).unwrap_or_else(|error| panic!("listen at {at}: {error}"));

@@ -1,4 +1,4 @@
-//! Do the programs decide as the core does on frames that nobody has thought of?
+//! Do the programs decide as the core does on random frames?
 
 use crate::devices::Devices;
 use crate::programs::{Outcome, Programs};

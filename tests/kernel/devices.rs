@@ -1,4 +1,4 @@
-//! On which devices do the programs believe to run? A master and host ends of veth pairs, in a netns of their own.
+//! On which devices do the programs run in these tests? A master and host ends of veth pairs, in a netns of their own.
 
 use ipvl_core::{IfIndex, Slot};
 use ipvl_testbed::{EXT_V4, HOST_V4, MASTER_MAC, Netns};

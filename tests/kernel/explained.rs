@@ -120,7 +120,7 @@ fn agree(explained: &Explanation, counted: &Counted, slot: Slot, frame: &Bytes) 
     Ok(())
 }
 
-/// What may befall copies of a flooded frame, which is no verdict.
+/// Reasons that can apply to copies of a flooded frame, which are not verdicts.
 fn is_of_copies(reason: Reason) -> bool {
     matches!(reason, Reason::FloodLimit | Reason::CloneFailed)
 }

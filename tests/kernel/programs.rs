@@ -1,4 +1,4 @@
-//! How are the loaded programs asked what they make of a frame? `BPF_PROG_TEST_RUN`, with tables of our own.
+//! How do tests run the loaded programs on a frame? By `BPF_PROG_TEST_RUN`, with tables of their own.
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
@@ -121,7 +121,7 @@ impl Programs {
         run(&self.master_rx, frame, master)
     }
 
-    /// Who sent the broadcast with this digest.
+    /// The sender of the broadcast with this digest.
     pub fn sender_of(&self, digest: u64) -> Option<Slot> {
         self.sent.get(&digest, 0).ok().map(|sent| sent.0.slot)
     }

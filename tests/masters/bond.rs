@@ -1,4 +1,4 @@
-//! Do slaves of a bond survive its failover, though they say nothing themselves?
+//! Do slaves of a bond stay reachable after its failover, without sending anything themselves?
 
 use crate::lab::{SOON, add_address, add_slave, exec, ipvl, pings, run, soon};
 use ipvl_testbed::{Frame, Netns, require_device, require_root};
@@ -64,7 +64,7 @@ fn mac_of(client: &Netns, address: &str) -> String {
     entry.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).unwrap_or_default().to_owned()
 }
 
-/// What a switch with snooping forgets, or never knew on that port.
+/// A switch with snooping does not know the groups on the new port.
 #[test]
 fn slaves_report_their_groups_again_after_a_failover() {
     require_root!();
@@ -79,7 +79,7 @@ fn slaves_report_their_groups_again_after_a_failover() {
         member.0.join_multicast_v4(&GROUP_4, &Ipv4Addr::new(10, 0, 0, 10)).expect("join");
         member.1.join_multicast_v6(&GROUP_6, 0).expect("join");
     });
-    // A stack says it twice by itself.
+    // The slave's own stack reports it twice.
     for _ in 0..2 {
         before.wait_for(SOON, names(&GROUP_4.octets())).expect("an IGMP report");
         before.wait_for(SOON, names(&GROUP_6.octets())).expect("an MLD report");
@@ -185,7 +185,7 @@ impl Bonded {
         client
     }
 
-    /// To a link that is as good as the other: the switch sees no carrier go.
+    /// Changes to another link without loss of carrier, so that the switch does not notice.
     fn fail_over(&self, to: &str) {
         run(&self.host, &format!("ip link set bond0 type bond active_slave {to}"));
         let bond = run(&self.host, "cat /proc/net/bonding/bond0");
@@ -224,7 +224,7 @@ impl Bonded {
         }
     }
 
-    /// As hard as possible.
+    /// Kills a process.
     #[track_caller]
     fn end_agent(&self) {
         let agents = || {

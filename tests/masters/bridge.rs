@@ -39,7 +39,7 @@ fn a_bridge_is_a_master() {
     }
 }
 
-/// The program runs before the bridge sees the frame: what is for a slave is the slave's, all else the bridge's.
+/// The program runs before the bridge: frames for a slave go to the slave, all others to the bridge.
 #[test]
 fn a_bridge_port_is_a_master_too() {
     require_root!();

@@ -1,4 +1,4 @@
-//! What do these tests do over and over?
+//! What do these tests have in common?
 
 use ipvl_testbed::{Lab, Netns, Output, ipvl_path, wait_until};
 use std::time::Duration;

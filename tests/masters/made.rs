@@ -1,4 +1,4 @@
-//! Does a master that is made for an engine's network (`eth0.10`, or one that leads nowhere) last as long as it is needed?
+//! Does a master that is made for an engine's network (`eth0.10`, or a dummy) exist as long as it is needed?
 
 use crate::lab::{add_slave, exec, ipvl, pings, run};
 use ipvl_control::kernel::netns;

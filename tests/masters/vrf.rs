@@ -8,7 +8,7 @@ fn vrf(lab: &Lab) {
     run(&lab.host, "ip link set red up");
 }
 
-/// What the kernel drops from the master when it is put into a VRF, or taken out.
+/// Adds the address again that the kernel removes when the master enters or leaves a VRF.
 fn addressed_again(lab: &Lab) {
     crate::lab::add_address(&lab.host, "fd00:0::1/64", "eth0");
 }

@@ -1,4 +1,4 @@
-//! On which stage are scenarios played? One host, one outside, eight slaves that change to whatever a world wants them to be.
+//! On which stage are scenarios played? One host, one outside, and eight slaves that are changed to what a world asks for.
 //!
 //! Slaves are changed in place and never made anew, so that each world also tests a change under way. A slave that a world
 //! does not have is down. The kernel's own driver can play the worlds in which all slaves are alike.
@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 pub const PLACES: usize = 8;
 /// What the host's stack can get: IPv4, ARP, IPv6, and what scenarios send that is none of these.
 const PROTOCOLS: [u16; 5] = [0x0800, 0x0806, 0x86dd, MARKER, 0x8808];
-/// To whom no frame of the link belongs: its MAC address is another's, or its tag.
+/// `PACKET_OTHERHOST`: the frame is for another MAC address, or has a tag.
 const OTHER_HOST: u8 = 3;
-/// The tables must be true after this.
+/// The tables must be in sync after this.
 const PATIENCE: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_micros(200);
 const DOWN: &str = "down";
@@ -157,7 +157,7 @@ impl Stage {
         }
     }
 
-    /// All that was seen since it was asked for last, by whom. Slaves' stacks and the host's let what is for another pass.
+    /// All frames that were seen since the last call, by observer. Slaves' stacks and the host's ignore frames for others.
     pub fn take(&mut self) -> Vec<(&'static str, Frame)> {
         let ports = self.ports().into_iter();
         let seen = ports.flat_map(|(name, port)| port.take().into_iter().map(move |frame| (name, frame)));
@@ -192,7 +192,7 @@ impl Stage {
         self.declared = wanted;
     }
 
-    /// Slaves join and leave by their devices' own lists, which no protocol tells of.
+    /// Slaves join and leave by their devices' own lists, which no protocol reports.
     fn join(&mut self, world: &World) {
         let wanted: BTreeSet<_> = world.memberships().into_iter().collect();
         let (gone, new) = (&self.joined - &wanted, &wanted - &self.joined);
@@ -230,7 +230,7 @@ impl Stage {
         self.lab.host.within(read).expect("read a link").is_some_and(|link| link.is_up())
     }
 
-    /// The places whose slaves are up and have a host end.
+    /// The places with slaves that are up and have a host end.
     fn listening(&self) -> impl Iterator<Item = usize> {
         (0..self.ends.len()).filter(|place| !self.roles[*place].starts_with(DOWN))
     }
@@ -256,7 +256,7 @@ struct Tables {
     slaves: BTreeMap<u32, String>,
     owners: BTreeMap<Addr, u32>,
     prefixes: BTreeMap<(Addr, u32), u32>,
-    /// Those who get multicast, as far as the world says what they have joined.
+    /// The slaves that get multicast, as far as the world says what they have joined.
     groups: BTreeSet<(Slot, Group)>,
     greedy: BTreeSet<u32>,
 }

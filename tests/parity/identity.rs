@@ -1,4 +1,4 @@
-//! By what is a frame known again, whatever a driver, a router or a switch has done to it on the way?
+//! How is a frame recognised, whatever a driver, a router or a switch has changed in it?
 
 use ipvl_testbed::packet;
 
@@ -8,7 +8,7 @@ const V4: [u8; 2] = [0x08, 0x00];
 const V6: [u8; 2] = [0x86, 0xdd];
 const TAG: [u8; 2] = [0x81, 0x00];
 
-/// The bytes that nobody on the way changes: no MAC addresses, no tags, no hops, no checksum, no length, no padding.
+/// The bytes that do not change on the way: no MAC addresses, no tags, no hops, no checksum, no length, no padding.
 ///
 /// Of a packet that is whole enough: its identification or flow label, its addresses, and how its payload begins.
 pub fn identity(frame: &[u8]) -> Vec<u8> {

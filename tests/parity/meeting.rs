@@ -1,4 +1,4 @@
-//! What is there to know of a frame that did not end the same with both drivers?
+//! What is known about a frame that did not end the same with both drivers?
 
 use crate::identity::header_is_sound;
 use crate::recorder::Record;
@@ -13,15 +13,15 @@ use std::fmt;
 
 /// A frame that did not end the same.
 pub struct Meeting<'a> {
-    /// Who is there.
+    /// The world that it was sent in.
     pub world: &'a World,
-    /// Who sent it.
+    /// Its sender.
     pub from: Option<Slot>,
     /// The frame.
     pub frame: Bytes,
-    /// Who saw it with the kernel's driver.
+    /// The stations that saw it with the kernel's driver.
     pub kernel: Record,
-    /// Who saw it with ipvl.
+    /// The stations that saw it with ipvl.
     pub ipvl: Record,
     /// What ipvl's core says of it.
     pub verdict: String,
@@ -183,7 +183,7 @@ fn as_received(from: Option<Slot>, frame: &[u8]) -> Bytes {
     Bytes { vlan, ..Bytes::from([&frame[..12], &frame[16..]].concat()) }
 }
 
-/// One line: who sent what in which world, and what became of it with both.
+/// One line: the sender, the frame, the world, and what became of it with both drivers.
 impl fmt::Display for Meeting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members: Vec<_> = self

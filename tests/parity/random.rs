@@ -1,4 +1,4 @@
-//! Do frames that nobody has thought of end with ipvl as they do with the kernel's driver, or as a rule explains?
+//! Do random frames end with ipvl as they do with the kernel's driver, or as a rule explains?
 
 use crate::Tally;
 use crate::identity::{identity, mark};
@@ -24,7 +24,7 @@ const FRAMES_IN_A_WORLD: usize = 4000;
 const FRAMES_AT_ONCE: usize = 250;
 /// What a device with an MTU of 1500 sends.
 const SIZES: std::ops::RangeInclusive<usize> = 14..=1514;
-/// After so many there is no need to see all.
+/// The run ends after so many unexplained differences.
 const ENOUGH: usize = 20;
 
 /// Sends `frames` frames with both drivers, compares, and prints what was not the same.

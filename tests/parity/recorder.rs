@@ -1,4 +1,4 @@
-//! Who sees a frame, and how often? Frames are sent on a stage, together, and found again wherever they came out.
+//! Which stations see a frame, and how often? Frames are sent on a stage, together, and looked for at every station.
 
 use crate::identity::identity;
 use ipvl_core::{Mode, Slot};
@@ -22,7 +22,7 @@ const HOPS: usize = 4;
 /// A protocol that no stack knows, but that the stage listens to.
 const MARKER: u16 = 0x88b5;
 
-/// Who saw one frame, and how often: slaves, `ext`, `host`.
+/// The stations that saw one frame, and how often: slaves, `ext`, `host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record(pub BTreeMap<&'static str, usize>);
 
@@ -98,7 +98,8 @@ impl Recorder {
         Self { stage, markers: 0, listeners: Vec::new() }
     }
 
-    /// Has the host know everybody on the wire, whatever frames may claim: who was believed when would be chance.
+    /// Gives the host permanent neighbour entries for all stations on the wire: otherwise chance would decide which claims
+    /// of the frames it accepts.
     pub fn pin_everybody(&self) {
         for name in SLAVES.into_iter().chain(["nobody"]) {
             let Endpoint { v4, v6 } = endpoint(name);
@@ -118,7 +119,7 @@ impl Recorder {
         self.settle();
     }
 
-    /// Sends the frames, which must be unlike each other, and says who saw each.
+    /// Sends the frames, no two of them alike, and returns which stations saw each.
     pub fn record(&mut self, shots: &[Shot]) -> Vec<Record> {
         self.stage.clear();
         for (from, frame) in shots {

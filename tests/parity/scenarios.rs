@@ -132,7 +132,7 @@ fn outcome(
     }
 }
 
-/// The rows on the host's stack are about slaves whose packets pass it.
+/// The rows on the host's stack are about slaves with packets that pass it.
 fn speaks_of(row: &str, case: &Case) -> bool {
     !row.starts_with('E') || case.world.members.iter().any(|member| member.options().mode == Mode::L3s)
 }

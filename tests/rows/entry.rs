@@ -64,7 +64,7 @@ pub enum Words {
     All(Vec<String>),
 }
 
-/// Whose slaves are judged.
+/// The driver that makes the slaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
     /// With slaves that are veth.

@@ -1,5 +1,5 @@
-//! Has a program become longer, or a verdict dearer? What they cost is kept in `budget.toml`, and compared with what they
-//! cost now: instructions and helper calls in the object, and instructions run for one frame in the virtual kernel.
+//! Has a program become longer, or a verdict more expensive? `budget.toml` stores the costs, which are compared with the
+//! current ones: instructions and helper calls in the object, and instructions run for one frame in the virtual kernel.
 
 use crate::results::Results;
 use aya_obj::Object;
@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much worse is nobody's fault: another release of the compiler.
+/// How much worse is tolerated: another release of the compiler does that.
 const TOLERANCE: f64 = 0.02;
-/// How much better is worth keeping.
+/// An improvement by this factor must be stored.
 const GAIN: f64 = 0.05;
 const HEAD: &str = "\
 # What the programs may cost. `cargo test -p ipvl-bench` compares [programs], `make budget` both tables; it says so when
@@ -23,7 +23,7 @@ const CALL: u8 = 0x85;
 /// In the source register of a call: it is to a function of the program's own.
 const OWN: u8 = 1;
 
-/// Numbers by what they are of.
+/// Figures by name.
 type Figures = BTreeMap<String, u64>;
 
 /// The two tables of the file.
@@ -33,7 +33,7 @@ struct Budget {
     runs: Figures,
 }
 
-/// Prints what everything costs beside what is kept; an error if something must be done about it.
+/// Prints current and stored costs. Returns an error if they differ too much.
 pub fn compare(verdicts: &Path) -> io::Result<()> {
     let (now, kept) = (Budget::measured(verdicts)?, Budget::kept()?);
     print(&now.programs, &kept.programs);
@@ -42,7 +42,7 @@ pub fn compare(verdicts: &Path) -> io::Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(io::Error::other(problems.join("\n"))) }
 }
 
-/// Keeps what everything costs now.
+/// Stores the current costs.
 pub fn write(verdicts: &Path) -> io::Result<()> {
     let now = Budget::measured(verdicts)?;
     let table = |name: &str, figures: &Figures| {
@@ -102,11 +102,11 @@ fn calls_helper(instruction: &bpf_insn) -> bool {
 fn print(now: &Figures, kept: &Figures) {
     for (what, number) in now {
         let before = kept.get(what).map_or("-".to_owned(), u64::to_string);
-        println!("{what:50} {number:7}   kept {before:>7}");
+        println!("{what:50} {number:7}   stored {before:>7}");
     }
 }
 
-/// What must be done, in words.
+/// What is wrong with a figure, and what to do.
 fn differing(now: &Figures, kept: &Figures) -> Vec<String> {
     let names: HashSet<_> = now.keys().chain(kept.keys()).collect();
     let mut problems: Vec<_> =
@@ -116,16 +116,16 @@ fn differing(now: &Figures, kept: &Figures) -> Vec<String> {
 }
 
 fn problem(what: &str, now: Option<&u64>, kept: Option<&u64>) -> Option<String> {
-    let keep = "`WRITE=1 make budget` keeps it so";
+    let keep = "`WRITE=1 make budget` stores the current figures";
     match (now, kept) {
-        (Some(now), Some(kept)) if *now as f64 > *kept as f64 * (1.0 + TOLERANCE) => Some(format!(
-            "{what}: {now}, and {kept} are kept: worse. Make it shorter; or, with a reason to give, {keep}"
-        )),
-        (Some(now), Some(kept)) if (*now as f64) < *kept as f64 * (1.0 - GAIN) => {
-            Some(format!("{what}: {now}, and {kept} are kept: better. {keep}, so that it stays"))
+        (Some(now), Some(kept)) if *now as f64 > *kept as f64 * (1.0 + TOLERANCE) => {
+            Some(format!("{what}: {now}, and {kept} are stored: worse. Make it shorter; or, for a good reason, {keep}"))
         }
-        (Some(now), None) => Some(format!("{what}: {now}, and nothing is kept. {keep}")),
-        (None, Some(_)) => Some(format!("{what}: is kept, but not there any more. {keep}")),
+        (Some(now), Some(kept)) if (*now as f64) < *kept as f64 * (1.0 - GAIN) => {
+            Some(format!("{what}: {now}, and {kept} are stored: better. {keep}"))
+        }
+        (Some(now), None) => Some(format!("{what}: {now}, and nothing is stored. {keep}")),
+        (None, Some(_)) => Some(format!("{what}: is stored, but no longer exists. {keep}")),
         _ => None,
     }
 }
@@ -149,6 +149,6 @@ mod tests {
         assert!(said(Some(&103), Some(&100)).contains("worse"));
         assert!(said(Some(&94), Some(&100)).contains("better"));
         assert_eq!(said(Some(&101), Some(&100)) + &said(Some(&96), Some(&100)), "");
-        assert!(said(None, Some(&1)).contains("not there") && said(Some(&1), None).contains("nothing is kept"));
+        assert!(said(None, Some(&1)).contains("no longer") && said(Some(&1), None).contains("nothing is stored"));
     }
 }

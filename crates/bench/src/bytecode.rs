@@ -1,4 +1,4 @@
-//! What does a program cost that only redirects, or only looks something up? Written in the kernel's instructions.
+//! What does a program cost that only redirects, or only looks up one key? Written in the kernel's instructions.
 
 use crate::sys;
 use std::io;

@@ -1,4 +1,4 @@
-//! Who is compared with whom?
+//! Which candidates are compared?
 
 /// A way to connect two namespaces with each other and with the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +15,15 @@ pub enum Candidate {
     Kernel(&'static str),
     /// ipvl.
     Ipvl(&'static str, Backend),
-    /// ipvl in l3s, with siblings that meet directly: on every other path it is as without that.
+    /// ipvl in l3s with `siblings direct`, which changes only the path between siblings.
     Direct(Backend),
-    /// A veth pair each, and programs that redirect without a look at the packet: what any ipvl on veth must cost.
+    /// Two veth pairs, and programs that redirect without reading the packet: the least that ipvl on veth can cost.
     Redirect(Bare),
     /// The same on netkit pairs.
     NetkitRedirect(Bare),
 }
 
-/// What ipvl makes its slaves of.
+/// The devices and the hook of ipvl's slaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// veth pairs, with the program in tcx.
@@ -34,7 +34,7 @@ pub enum Backend {
     Netkit,
 }
 
-/// A program without a question can serve one direction only.
+/// A program that makes no decision can serve only one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bare {
     /// To the sibling.
@@ -43,7 +43,7 @@ pub enum Bare {
     Outside,
 }
 
-/// From where to where.
+/// A path through the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// From one slave to another.
@@ -84,7 +84,7 @@ impl Candidate {
         all
     }
 
-    /// Whether there is such a path here.
+    /// Whether the candidate has this path.
     pub fn has(self, path: Path) -> bool {
         match self {
             Self::Veth | Self::Netkit | Self::Direct(_) => path == Path::Siblings,

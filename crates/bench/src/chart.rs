@@ -8,14 +8,14 @@ const LEFT: f64 = 50.0;
 const TOP: f64 = 66.0;
 const BOTTOM: f64 = 40.0;
 const GAP: f64 = 22.0;
-/// A dark and a light one for each mode, and greys for what is not ours.
+/// A dark and a light colour for each mode, and greys for other drivers.
 const COLOURS: [&str; 8] = ["#004c7f", "#56b4e9", "#00664b", "#5fd3b3", "#a35200", "#f0b040", "#666666", "#bbbbbb"];
 
-/// What is to be seen.
+/// The content of a chart.
 pub struct Chart {
-    /// Above it.
+    /// The title above it.
     pub title: String,
-    /// What each colour stands for.
+    /// The meaning of each colour.
     pub legend: Vec<String>,
     /// A name below, and a bar for each colour; `None` where nothing was measured.
     pub groups: Vec<(String, Vec<Option<f64>>)>,

@@ -1,4 +1,4 @@
-//! How fast is each candidate beside another? Ratios of results, as tables and charts.
+//! How fast is each candidate relative to another? Ratios of results, as tables and charts.
 
 use crate::candidate::{PATHS, Path as Way};
 use crate::chart::Chart;
@@ -7,7 +7,7 @@ use crate::results::{Results, Series};
 
 /// Of addresses.
 pub const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
-/// Who is shown, beside whom, and whether in the charts: the C driver in the same mode where that is known.
+/// The candidates that are shown, what each is compared with (the C driver in the same mode), and whether charts show it.
 const SHOWN: [(&str, &str, bool); 11] = [
     ("ipvl l2", "C ipvlan l2", true),
     ("ipvl l2 netkit", "C ipvlan l2", true),
@@ -21,14 +21,14 @@ const SHOWN: [(&str, &str, bool); 11] = [
     ("veth+bridge", "C ipvlan l2", true),
     ("ipvl l2 clsact", "C ipvlan l2", false),
 ];
-/// Whom the others are compared with where there is no C driver.
+/// The reference where there is no C driver.
 const STAND_IN: &str = "macvlan";
-/// How its bytes fall into packets is chance, so it is in no mean.
+/// Left out of the means: how many bytes of a stream a packet gets is chance.
 pub const UNSTEADY: Load = Load::TcpStream;
-/// Part of the way only: compared with the C driver's l2.
+/// Candidates that are only part of a driver, compared with the C driver in l2.
 const FLOORS: [&str; 4] = ["veth pair", "netkit pair", "redirect only", "redirect only, netkit"];
 
-/// Candidates beside each other.
+/// The results of several candidates.
 pub struct Compared<'a> {
     results: &'a Results,
 }
@@ -39,9 +39,9 @@ impl<'a> Compared<'a> {
         Self { results }
     }
 
-    /// How many times as fast as its measure; above 1 is faster.
-    pub fn ratio(&self, candidate: &str, beside: &str, load: &str, path: &str, family: &str) -> Option<f64> {
-        let measure = self.results.figure([beside, load, path, family]);
+    /// The speed relative to the candidate `reference`; above 1 is faster.
+    pub fn ratio(&self, candidate: &str, reference: &str, load: &str, path: &str, family: &str) -> Option<f64> {
+        let measure = self.results.figure([reference, load, path, family]);
         let measure = measure.or_else(|| self.results.figure([STAND_IN, load, path, family]));
         Some(measure? / self.results.figure([candidate, load, path, family])?)
     }
@@ -59,22 +59,23 @@ impl<'a> Compared<'a> {
     pub fn chart(&self, way: Way, what: &str) -> Chart {
         let shown: Vec<_> = SHOWN.into_iter().filter(|(.., charted)| *charted).collect();
         let bars = |load: &str| {
-            let both = |(candidate, beside, _): &(&str, &str, bool)| self.mean(candidate, beside, &[load], way.name());
+            let both =
+                |(candidate, reference, _): &(&str, &str, bool)| self.mean(candidate, reference, &[load], way.name());
             shown.iter().map(both).collect()
         };
         let measure = if self.has_driver() { "the C driver in the same mode" } else { STAND_IN };
         Chart {
-            title: format!("{}: speed beside {measure}, by {what}", way.name()),
+            title: format!("{}: speed relative to {measure}, by {what}", way.name()),
             legend: shown.iter().map(|(candidate, ..)| (*candidate).to_owned()).collect(),
             groups: LOADS.iter().map(|load| (load.name().to_owned(), bars(load.name()))).collect(),
         }
     }
 
     /// The geometric mean of the ratios of these loads, over both families.
-    fn mean(&self, candidate: &str, beside: &str, loads: &[&str], path: &str) -> Option<f64> {
+    fn mean(&self, candidate: &str, reference: &str, loads: &[&str], path: &str) -> Option<f64> {
         let all = loads.iter().flat_map(|load| FAMILIES.map(|family| (load, family)));
         let ratios: Vec<f64> =
-            all.filter_map(|(load, family)| self.ratio(candidate, beside, load, path, family)).collect();
+            all.filter_map(|(load, family)| self.ratio(candidate, reference, load, path, family)).collect();
         let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
         (!ratios.is_empty()).then(|| (sum / ratios.len() as f64).exp())
     }
@@ -84,28 +85,28 @@ impl<'a> Compared<'a> {
         let mut text = format!("Linux {}, {} rounds.\n", self.results.kernel, self.rounds());
         for way in PATHS {
             text += &format!("\n**{}**, IPv4 / IPv6\n\n", way.name());
-            text += &head(&["", "TCP stream", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "mean but the stream"]);
+            text += &head(&["", "TCP stream", "TCP RR", "TCP CRR", "UDP RR", "UDP pps", "mean without TCP stream"]);
             let floors = FLOORS.map(|name| (name, "C ipvlan l2", false));
-            for (candidate, beside, _) in SHOWN.into_iter().chain(floors) {
-                text += &self.row(candidate, beside, way.name()).unwrap_or_default();
+            for (candidate, reference, _) in SHOWN.into_iter().chain(floors) {
+                text += &self.row(candidate, reference, way.name()).unwrap_or_default();
             }
             text += &self.costs(way.name());
         }
-        text + &format!("\nSpread of the samples (largest less smallest, by the median): {}.\n", self.spread())
+        text + &format!("\nSpread of the samples (largest minus smallest, divided by the median): {}.\n", self.spread())
     }
 
-    fn row(&self, candidate: &str, beside: &str, path: &str) -> Option<String> {
+    fn row(&self, candidate: &str, reference: &str, path: &str) -> Option<String> {
         let names = LOADS.map(|load| load.name());
         let steady: Vec<_> = names.into_iter().filter(|name| *name != UNSTEADY.name()).collect();
-        let mean = self.mean(candidate, beside, &steady, path)?;
+        let mean = self.mean(candidate, reference, &steady, path)?;
         let cell = |load: &str| {
-            let [v4, v6] = FAMILIES.map(|family| shown(self.ratio(candidate, beside, load, path, family)));
+            let [v4, v6] = FAMILIES.map(|family| shown(self.ratio(candidate, reference, load, path, family)));
             format!("{v4} / {v6}")
         };
         Some(format!("| {candidate} | {} | **{mean:.3}** |\n", names.map(cell).join(" | ")))
     }
 
-    /// What an operation costs at the one that the others are measured by.
+    /// What an operation costs with the reference.
     fn costs(&self, path: &str) -> String {
         let measure = if self.has_driver() { "C ipvlan l2" } else { STAND_IN };
         let cost = |load: &str, family: &str| {
@@ -127,7 +128,7 @@ impl<'a> Compared<'a> {
             all.sort_by(f64::total_cmp);
             let (middle, worst) = (all.get(all.len() / 2), all.last());
             let percent = |part: Option<&f64>| part.map_or(0.0, |part| part * 100.0);
-            format!("{load} {:.1} %, at worst {:.1} %", percent(middle), percent(worst))
+            format!("{load} {:.1} %, worst {:.1} %", percent(middle), percent(worst))
         };
         LOADS.map(|load| of(load.name())).join("; ")
     }

@@ -1,4 +1,4 @@
-//! How do many slaves of one master come into being? Some that talk, in namespaces of their own, and a crowd in a few.
+//! How are many slaves of one master made? Some talk, in namespaces of their own; the crowd is in a few other namespaces.
 
 use crate::load::Ends;
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path};
@@ -14,16 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Ticks, of which there are 100 in a second, that the agent takes in such a pause when it has nothing to do.
 const RESTING: u64 = 5;
-/// Namespaces that the crowd lives in. In one alone, the kernel's IPv6 would look through all routes to `fe80::/64`, one for
-/// each slave, for each packet.
+/// The namespaces of the crowd. In only one, the kernel's IPv6 would look through all routes to `fe80::/64`, one for each
+/// slave, for each packet.
 const HOMES: usize = 64;
 /// Addresses on each slave of the crowd: half of them IPv4, half IPv6.
 pub const ADDRESSES: usize = 4;
 
-/// Who makes slaves.
+/// Which driver makes the slaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
-    /// Us.
+    /// ipvl.
     Ipvl,
     /// The kernel's driver, by `ip`.
     Kernel,
@@ -57,7 +57,7 @@ impl Crowd {
         Some(crowd)
     }
 
-    /// Makes the crowd `count` large, by one command; how long that took.
+    /// Makes the crowd `count` large, by one command. Returns how long that took.
     pub fn grow_to(&mut self, count: usize) -> Duration {
         let add: Vec<_> = (self.count..count).map(|n| self.birth(n)).collect();
         let start = Instant::now();
@@ -66,14 +66,14 @@ impl Crowd {
         start.elapsed()
     }
 
-    /// Has all of it up, and waits until nobody is busy with that any more.
+    /// Sets all of it up, and waits until the agent and the kernel are done with that.
     pub fn raise(&self) {
         self.tell_each(0..self.count, |n| vec![format!("link set s{n} up")]);
         assert!(settles(|| self.running() == self.count), "not all of {} slaves have a carrier", self.count);
         self.rest();
     }
 
-    /// Waits until the agent has come to rest. On one processor it would be in everybody's way.
+    /// Waits until the agent is idle: on one processor its work would be measured, too.
     pub fn rest(&self) {
         let mut before = u64::MAX;
         let rests = || {
@@ -84,7 +84,7 @@ impl Crowd {
         assert!(settles(rests), "the agent does not come to rest");
     }
 
-    /// Adds one to it, by a command of its own; how long that took.
+    /// Adds one slave to it, by a command of its own. Returns how long that took.
     pub fn grow_by_one(&mut self) -> Duration {
         let command = format!("{} {}", self.tool(), self.birth(self.count));
         let start = Instant::now();
@@ -95,7 +95,7 @@ impl Crowd {
         time
     }
 
-    /// Gives everybody in the crowd its addresses; how long until all are in the table of addresses.
+    /// Gives each slave of the crowd its addresses. Returns how long it took until all are in the address table.
     pub fn address(&self) -> Duration {
         let both = |n: usize, part: usize| {
             let (high, low) = (n / 250, n % 250 + 1);
@@ -113,7 +113,7 @@ impl Crowd {
         start.elapsed()
     }
 
-    /// Removes the whole crowd by one command; how long that took.
+    /// Removes the whole crowd by one command. Returns how long that took.
     pub fn dissolve(&mut self) -> Duration {
         let del: Vec<_> = (0..self.count).map(|n| format!("link del s{n}")).collect();
         let start = Instant::now();
@@ -151,7 +151,7 @@ impl Crowd {
         if n < self.talkers { format!("10.0.0.1{n}").parse().expect("an address") } else { EXT_V4.into() }
     }
 
-    /// What makes one of the crowd.
+    /// The command that makes one slave of the crowd.
     fn birth(&self, n: usize) -> String {
         format!("link add link eth0 name s{n} netns {} type ipvlan mode l2", self.home(n).name())
     }
@@ -164,7 +164,7 @@ impl Crowd {
         &self.homes()[n % HOMES]
     }
 
-    /// What `ip` is to do for each of the crowd, where that one lives.
+    /// What `ip` is to do for each slave of the crowd, in its netns.
     fn tell_each(&self, crowd: Range<usize>, lines: impl Fn(usize) -> Vec<String>) {
         for (place, home) in self.homes().iter().enumerate() {
             let here = crowd.clone().filter(|n| n % HOMES == place);
@@ -209,8 +209,8 @@ fn received(home: &Netns) -> Vec<u64> {
     crowd.filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect()
 }
 
-/// Whether it comes true. Asked seldom: to list thousands of devices keeps the one processor of a virtual machine from
-/// everything else.
+/// Whether the condition comes true. It is checked seldom: to list thousands of devices keeps the one processor of a
+/// virtual machine busy.
 fn settles(mut is_true: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !is_true() {

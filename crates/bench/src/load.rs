@@ -1,4 +1,4 @@
-//! What is done on a network, and how long does one of it take? Five loads, each between two namespaces.
+//! Which loads are run, and how long does one operation take? Five loads, each between two namespaces.
 
 use ipvl_testbed::Netns;
 use std::io::{Read, Write};
@@ -6,13 +6,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What one operation of a stream sends.
+/// The bytes that one operation of a stream sends.
 const CHUNK: usize = 128 << 10;
-/// Of the datagrams whose rate is measured.
+/// The payload, in bytes, of the datagrams of `UdpPps`.
 const DATAGRAM: usize = 64;
-/// How many of them wait in the receiver's socket at most.
+/// How many of these datagrams wait in the receiver's socket at most.
 const BATCH: usize = 32;
-/// After this a datagram is taken for lost, and sent again.
+/// After this a datagram counts as lost, and is sent again.
 const LOST: Duration = Duration::from_millis(500);
 
 /// A kind of work.
@@ -33,7 +33,7 @@ pub enum Load {
 /// All of them, in the order of the tables.
 pub const LOADS: [Load; 5] = [Load::TcpStream, Load::TcpRr, Load::TcpCrr, Load::UdpRr, Load::UdpPps];
 
-/// From where to where.
+/// The two ends of a path.
 #[derive(Clone, Copy)]
 pub struct Ends<'a> {
     /// Where the client is.
@@ -45,7 +45,7 @@ pub struct Ends<'a> {
 }
 
 impl Load {
-    /// As netperf calls it.
+    /// netperf's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::TcpStream => "TCP stream",
@@ -214,7 +214,7 @@ fn datagrams(ends: Ends<'_>, warm: u32, count: u32) -> Duration {
         for _ in 0..BATCH {
             client.send(&[0; DATAGRAM]).expect("send");
         }
-        // One that is lost is not waited for twice.
+        // The next datagram takes the place of a lost one.
         let _lost = (0..BATCH).any(|_| server.recv(&mut [0; DATAGRAM]).is_err());
     });
     time.mul_f64(f64::from(count) / f64::from(batches(count) * BATCH as u32))

@@ -1,4 +1,4 @@
-//! How fast is ipvl, beside the kernel's driver and its neighbours? `make bench` runs this and writes what it found.
+//! How fast is ipvl relative to the kernel's driver and other drivers? `make bench` runs this and writes what it found.
 //!
 //! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
 //! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the

@@ -1,5 +1,5 @@
-//! In which order is everything measured? In rounds, and in a round one load and path at all candidates in turn, so that
-//! whatever else the machine does meets all of them.
+//! In which order is everything measured? In rounds: a round runs one load on one path with all candidates in turn, then
+//! the next, so that other activity of the machine affects all of them.
 
 use crate::candidate::{Candidate, PATHS, Path};
 use crate::load::{LOADS, Load};
@@ -29,9 +29,9 @@ pub fn measure(file: &File) -> io::Result<()> {
 
 struct Plan {
     rounds: u32,
-    /// One processor whose nanoseconds are instructions.
+    /// Under `vm/run -I`: one processor, on which a nanosecond is an instruction.
     counting: bool,
-    /// `ONLY="ipvl l2"`: candidates whose names have this in them.
+    /// `ONLY="ipvl l2"`: only candidates with one of these texts in their names.
     only: String,
     quick: bool,
 }

@@ -1,4 +1,4 @@
-//! How is a netkit pair made? Debian's `ip` cannot, so by one netlink message.
+//! How is a netkit pair made? By one netlink message, because Debian's `ip` cannot make it.
 
 use ipvl_testbed::Netns;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -27,7 +27,7 @@ const L2: u32 = 0;
 const HEADER: usize = 16;
 const IFINFOMSG: [u8; 16] = [0; 16];
 
-/// Makes one: `primary` in the caller's netns, `peer` in another.
+/// Makes a pair: `primary` in the caller's netns, `peer` in another.
 pub fn pair(primary: &str, peer: &str, there: &Netns) -> io::Result<()> {
     let netns = File::open(format!("/run/netns/{}", there.name()))?;
     let far = [

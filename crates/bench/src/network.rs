@@ -1,5 +1,5 @@
-//! How does each candidate's network come into being? In namespaces of its own, all of the same shape: two places for
-//! slaves, and a machine outside at the other end of the master's wire.
+//! How is each candidate's network made? In namespaces of its own, all of the same shape: two places for slaves, and a
+//! machine outside at the other end of the master's wire.
 
 use crate::bytecode::{self, Target};
 use crate::candidate::{Backend, Bare, Candidate, PATHS, Path};
@@ -24,12 +24,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes it, if the kernel can; `None` if it has no such devices.
+    /// Makes the network; `None` if the kernel has no such devices.
     pub fn new(candidate: Candidate) -> Option<Self> {
         Self::made(candidate, false)
     }
 
-    /// The same, with ipvl's slaves and their host reaching each other.
+    /// The same, with host access of ipvl's slaves.
     pub fn with_host(candidate: Candidate) -> Option<Self> {
         Self::made(candidate, true)
     }
@@ -135,7 +135,7 @@ impl Network {
         }
     }
 
-    /// veth pairs whose ends all have the master's MAC address, as ipvl makes them.
+    /// veth pairs, both ends with the master's MAC address, as ipvl makes them.
     fn host_ends(&self) {
         for n in 0..2 {
             let netns = self.place(n).name();
@@ -154,8 +154,8 @@ impl Network {
         Some(())
     }
 
-    /// With the mode, and what else there is to say. Before Linux 6.17 l3s wants IPv6 forwarding from the user; the kernel's
-    /// driver gets the same.
+    /// Makes slaves in this mode, with further options. Before Linux 6.17 l3s needs IPv6 forwarding, which the user sets; it
+    /// is set for the kernel's driver, too.
     fn ipvl_slaves(&self, mode: &str, backend: Backend) -> Option<()> {
         if mode.starts_with("l3s") || self.host_access {
             self.lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
@@ -176,7 +176,7 @@ impl Network {
         host_end.split_whitespace().any(|word| word == device).then_some(())
     }
 
-    /// Programs that know one answer: to the sibling, or out of the master and from there to place 0.
+    /// Attaches programs with a fixed target: the sibling, or the master and from there place 0.
     fn redirect(&mut self, which: Bare, at: AttachType, past_host_end: bool) -> Option<()> {
         let host = &self.lab.host;
         let index = |name: &str| -> u32 {

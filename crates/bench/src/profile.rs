@@ -1,9 +1,9 @@
-//! In which functions do a packet's instructions go? Samples of the program counter under load, for ipvl and for the
-//! kernel's driver: where a goal is not reached, the difference says why.
+//! Which functions use a packet's instructions? Samples of the program counter under load, for ipvl and for the kernel's
+//! driver: where a goal is not reached, the difference says why.
 //!
-//! `perf` looks every 50,021 nanoseconds of the machine's clock, which under `vm/run -I` are instructions: after some
-//! datagrams, and never in step with them. The share of the samples that a function has, times what a datagram takes
-//! without being looked at, is what it takes of that.
+//! `perf` takes a sample every 50,021 nanoseconds of the machine's clock, which under `vm/run -I` are instructions: that is
+//! several datagrams, and never in step with them. A function's share of the samples, times the instructions of a datagram
+//! without `perf`, is the function's cost.
 
 use crate::candidate::{Backend, Candidate, PATHS, Path};
 use crate::compared::head;
@@ -24,17 +24,17 @@ const DATA: &str = "/tmp/ipvl-bench.perf";
 const ORDERS: &str = "/tmp/ipvl-bench.orders";
 const ANSWERS: &str = "/tmp/ipvl-bench.answers";
 const ANSWER: &str = "ack\n";
-/// What our programs and those that they call are to the reader.
+/// One name for ipvl's programs and the functions in them.
 const PROGRAMS: &str = "ipvl's programs";
 const USER: &str = "in user space";
-/// A function is shown whose figure differs by as many instructions.
+/// Only functions that differ from the C driver by at least so many instructions are shown.
 const WORTH_SHOWING: f64 = 40.0;
-/// What takes less is kept in one sum.
+/// Functions with fewer instructions are stored as one sum.
 const WORTH_KEEPING: f64 = 15.0;
 const SMALL: &str = "small functions";
 const MODES: [&str; 3] = ["l2", "l3", "l3s"];
 
-/// Looks at the C driver, and at ipvl on both backends, in each mode on each path.
+/// Profiles the C driver, and ipvl on both backends, in each mode on each path.
 pub fn profile(file: &std::path::Path) -> io::Result<()> {
     allow_samples()?;
     let mut results = Results::new(true);
@@ -78,7 +78,7 @@ fn allow_samples() -> io::Result<()> {
     fs::write("/proc/sys/kernel/perf_cpu_time_max_percent", "0")
 }
 
-/// Has `perf` look from now on. It is slow to start, so it is told to begin, and answers.
+/// Starts `perf`. It is slow to start, so it gets an order to begin and acknowledges it.
 fn record() -> io::Result<Child> {
     let [orders, answers] = [ORDERS, ANSWERS].map(|name| {
         let _ = fs::remove_file(name);
@@ -92,7 +92,7 @@ fn record() -> io::Result<Child> {
     Ok(recorder)
 }
 
-/// What was recorded: a line for each sample, with address and function.
+/// The recording: a line for each sample, with address and function.
 fn stop(mut recorder: Child) -> io::Result<String> {
     let id = rustix::process::Pid::from_child(&recorder);
     rustix::process::kill_process(id, rustix::process::Signal::INT)?;
@@ -145,7 +145,7 @@ fn table(results: &Results, mode: &str, path: &str) -> Option<String> {
     let all = shown.iter().fold(others, |sum, (_, figures)| [0, 1, 2].map(|n| sum[n] + figures[n]));
     let title = format!("{path}, {mode}");
     let mut text = head(&[&title, "C driver", "ipvl", "ipvl on netkit"]);
-    for (function, figures) in shown.into_iter().chain([("all others", others), ("together", all)]) {
+    for (function, figures) in shown.into_iter().chain([("all other functions", others), ("total", all)]) {
         text += &row(function, figures);
     }
     (all[0] > 0.0).then_some(text)
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(lines[0], "| veth_xmit | 0 | 400 (+400) | 0 (+0) |");
         assert_eq!(
             lines[2..],
-            ["| all others | 100 | 101 (+1) | 99 (-1) |", "| together | 400 | 501 (+101) | 99 (-301) |"]
+            ["| all other functions | 100 | 101 (+1) | 99 (-1) |", "| total | 400 | 501 (+101) | 99 (-301) |"]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What do the results say, for people? Tables in `docs/performance.md`, between its markers, and charts beside it.
+//! How are the results shown? As tables in `docs/performance.md`, between its markers, and as charts next to it.
 
 use crate::ahead;
 use crate::candidate::PATHS;
@@ -48,7 +48,7 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     fs::write(page, text)
 }
 
-/// How the page names a file that is beside it or below it.
+/// The link from the page to a file next to it or below it.
 fn link(page: &Path, file: &Path) -> String {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (page, file) = (real(page), real(file));
@@ -65,7 +65,7 @@ fn replace(text: &str, name: &str, new: &str) -> String {
     }
 }
 
-/// What a run of each program costs: instructions in the virtual kernel, nanoseconds here.
+/// The cost of one run of each program: instructions in the virtual kernel, nanoseconds on this machine.
 fn verdicts(counted: &Results, timed: &Results) -> String {
     let mut text = format!("Instructions on Linux {}; nanoseconds on {}.\n\n", counted.kernel, timed.kernel);
     text += &head(&["program", "frame", "IPv4, instructions", "IPv6", "IPv4, ns", "IPv6, ns"]);
@@ -86,7 +86,7 @@ fn verdicts(counted: &Results, timed: &Results) -> String {
     text
 }
 
-/// A row for each thing, and a column for each state in which it was measured.
+/// A row for each figure, and a column for each state in which it was measured.
 fn columns(results: &Results) -> String {
     let distinct = |of: fn(&Series) -> String| {
         let mut all = Vec::new();

@@ -1,17 +1,17 @@
-//! What was found? Samples, their median and spread, kept as JSON.
+//! How are results stored? Samples, their median and spread, as JSON.
 
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
 
-/// All samples of one thing.
+/// All samples of one figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Who: "ipvl l2".
+    /// The candidate: "ipvl l2".
     pub candidate: String,
-    /// What: "TCP RR".
+    /// The load: "TCP RR".
     pub load: String,
-    /// Where: "slave to slave".
+    /// The path: "slave to slave".
     pub path: String,
     /// "IPv4" or "IPv6".
     pub family: String,
@@ -31,7 +31,7 @@ pub struct Results {
 }
 
 impl Series {
-    /// The middle one.
+    /// The median.
     pub fn median(&self) -> f64 {
         let mut sorted = self.samples.clone();
         sorted.sort_by(f64::total_cmp);
@@ -39,12 +39,12 @@ impl Series {
         if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
     }
 
-    /// The smallest one.
+    /// The smallest sample.
     pub fn least(&self) -> f64 {
         self.samples.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// From the smallest to the largest, as a part of the median.
+    /// The largest minus the smallest sample, divided by the median.
     pub fn spread(&self) -> f64 {
         let most = self.samples.iter().copied().fold(0.0, f64::max);
         (most - self.least()) / self.median()
@@ -67,7 +67,7 @@ impl Series {
 }
 
 impl Results {
-    /// None yet, on this kernel.
+    /// No results yet, on this kernel.
     pub fn new(counting: bool) -> Self {
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         let unit = if counting { "instructions" } else { "ns" };
@@ -85,8 +85,8 @@ impl Results {
         self.series.push(Series { candidate, load, path, family, samples: vec![sample] });
     }
 
-    /// What stands for a series, if it was measured: the median of counts; of times the least, since whatever else the
-    /// machine does only adds to them.
+    /// The figure of a series, if it was measured: the median of counts, but the least of times, since other activity of the
+    /// machine only adds to them.
     pub fn figure(&self, names: [&str; 4]) -> Option<f64> {
         let series = self.series.iter().find(|series| series.is(names))?;
         Some(if self.unit == "ns" { series.least() } else { series.median() })

@@ -1,5 +1,5 @@
-//! What do many slaves of one master cost? Time to add and remove them, memory in the kernel and in the agent, and what
-//! a packet between two of them takes, beside what it takes where there are only two.
+//! What do many slaves of one master cost? Time to add and remove them, memory in the kernel and in the agent, and the
+//! cost of a packet between two of them, compared with a port of only two slaves.
 
 use crate::crowd::{ADDRESSES, Crowd, Maker};
 use crate::load::Load;
@@ -42,7 +42,7 @@ pub fn scale(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is found of a port of that many slaves.
+/// The results for a port of that many slaves.
 struct Notes<'a> {
     count: usize,
     results: &'a mut Results,
@@ -54,8 +54,8 @@ impl Notes<'_> {
     }
 }
 
-/// In the virtual kernel, where time is instructions: only what packets take. The crowd is in the tables, but down: nobody
-/// there says anything unasked.
+/// In the virtual kernel, where time is instructions, only packets are measured. The crowd is in the tables, but down, so
+/// that it sends nothing itself.
 fn packets(notes: &mut Notes<'_>) {
     let mut crowd = Crowd::new(Maker::Ipvl, TALKERS).expect("slaves");
     crowd.grow_to(notes.count.saturating_sub(TALKERS));
@@ -73,25 +73,25 @@ fn everything(notes: &mut Notes<'_>) {
     let (others, before) = (notes.count.saturating_sub(TALKERS), kernel_memory());
     let many = others.saturating_sub(LAST);
     if many > 0 {
-        notes.add("one of a batch, ms", millis(crowd.grow_to(many)) / many as f64);
+        notes.add("link add in a batch, per slave, ms", millis(crowd.grow_to(many)) / many as f64);
         crowd.raise();
         for _ in 0..LAST {
             notes.add("last link add, ms", millis(crowd.grow_by_one()));
         }
-        notes.add("one address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
+        notes.add("addr add in a batch, per address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
         crowd.rest();
-        notes.add("kernel memory a slave, kB", (kernel_memory() - before) / others as f64);
-        notes.add("reached by a broadcast", reached(&crowd) as f64);
+        notes.add("kernel memory per slave, kB", (kernel_memory() - before) / others as f64);
+        notes.add("slaves reached by a broadcast", reached(&crowd) as f64);
     }
     notes.add("maps of the port, kB", maps(&crowd));
     notes.add("agent, kB", agent_memory(&crowd));
     loads(&crowd, 40_000, notes);
     if others > 0 {
-        notes.add("one removed in a batch, ms", millis(crowd.dissolve()) / others as f64);
+        notes.add("link del in a batch, per slave, ms", millis(crowd.dissolve()) / others as f64);
     }
 }
 
-/// A datagram's way among so many slaves.
+/// The cost of a datagram with so many slaves.
 fn loads(crowd: &Crowd, datagrams: u32, notes: &mut Notes<'_>) {
     for _ in 0..ROUNDS {
         for (what, ends) in
@@ -114,7 +114,7 @@ fn reached(crowd: &Crowd) -> usize {
     before.iter().zip(&after).filter(|(before, after)| after > before).count()
 }
 
-/// What the maps of the master's program take, as the kernel says of each.
+/// The memory of the maps of the master's program, as the kernel reports it.
 fn maps(crowd: &Crowd) -> f64 {
     let index = crowd.host().run(["cat", "/sys/class/net/eth0/ifindex"]);
     let index = IfIndex(index.trim().parse().expect("an ifindex"));
@@ -131,7 +131,7 @@ fn maps(crowd: &Crowd) -> f64 {
     bytes.sum::<f64>() / 1024.0
 }
 
-/// What all processes in the master's netns occupy: the agent is the only one.
+/// The memory of all processes in the master's netns, of which the agent is the only one.
 fn agent_memory(crowd: &Crowd) -> f64 {
     let pids = crowd.host().run(["ip", "netns", "pids", crowd.host().name()]);
     let occupied = |pid: &str| line_of(&format!("/proc/{pid}/status"), "VmRSS:");

@@ -1,6 +1,6 @@
-//! What is left for others while one slave broadcasts without end? Two others exchange datagrams and a stream, and ask for
-//! an address now and then, with and without the storm: with ipvl, which limits floods by their source, and with the
-//! kernel's driver, where all broadcasts share one queue.
+//! What can other slaves still do while one slave broadcasts without end? Two of them exchange datagrams and a stream, and
+//! one of the two broadcasts now and then, with and without the storm: with ipvl, which limits each sender's floods, and
+//! with the kernel's driver, where all broadcasts share one queue.
 
 use crate::crowd::{Crowd, Maker};
 use crate::results::Results;
@@ -15,19 +15,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const SLAVES: &str = "1000";
-/// Two that talk, and the one that storms.
+/// The slaves with namespaces of their own: two that talk, and one that sends the storm.
 const TALKERS: usize = 3;
 const STORMER: usize = 2;
 /// Broadcasts a second.
 const RATE: u64 = 10_000;
 const LASTS: Duration = Duration::from_secs(10);
-/// Of another slave's broadcasts, a second.
+/// Gratuitous ARPs of the first slave a second.
 const QUESTIONS: u64 = 20;
 const ARP: u16 = 0x0806;
 const TICK: Duration = Duration::from_millis(1);
 const LOST: Duration = Duration::from_millis(20);
 
-/// Storms over `SLAVES` of each driver's slaves, and writes what the others could do.
+/// Sends a storm to `SLAVES` slaves of each driver, and writes what the other slaves could do meanwhile.
 pub fn storm(file: &Path) -> io::Result<()> {
     let mut results = Results::new(env::var("COUNTING").is_ok_and(|value| !value.is_empty()));
     let slaves = env::var("SLAVES").ok().filter(|slaves| !slaves.is_empty()).unwrap_or_else(|| SLAVES.to_owned());
@@ -51,7 +51,7 @@ pub fn storm(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What came through in a while.
+/// The traffic that arrived in a run.
 #[derive(Debug)]
 struct Seen {
     seconds: f64,
@@ -65,15 +65,15 @@ struct Seen {
 impl Seen {
     fn figures(&self) -> [(&'static str, f64); 4] {
         [
-            ("requests answered a second", self.exchanges as f64 / self.seconds),
-            ("stream, MB a second", self.stream as f64 / self.seconds / 1e6),
-            ("another's broadcasts that arrive, %", 100.0 * self.heard as f64 / self.asked.max(1) as f64),
-            ("broadcasts of the storm a second", self.stormed as f64 / LASTS.as_secs_f64()),
+            ("requests answered per second", self.exchanges as f64 / self.seconds),
+            ("stream, MB per second", self.stream as f64 / self.seconds / 1e6),
+            ("gratuitous ARPs that arrive, %", 100.0 * self.heard as f64 / self.asked.max(1) as f64),
+            ("broadcasts of the storm per second", self.stormed as f64 / LASTS.as_secs_f64()),
         ]
     }
 }
 
-/// Half of the time for exchanges, half for the stream; questions and the storm all along.
+/// Half of the time for exchanges, half for the stream; the broadcasts of both kinds all the time.
 fn watch(crowd: &Crowd, storms: bool) -> Seen {
     let (over, stormed, asked) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let [a, b, c] = [0, 1, STORMER].map(|n| crowd.place(n));

@@ -1,5 +1,5 @@
-//! What does a verdict cost, without the packet's way before and after it? The programs of real slaves are run by
-//! `BPF_PROG_TEST_RUN` on one frame, many times, beside programs that do next to nothing.
+//! What does a verdict cost, without the packet's path before and after it? `BPF_PROG_TEST_RUN` runs the programs of real
+//! slaves on one frame, many times, and for comparison programs that do next to nothing.
 
 use crate::bytecode::{self, Target};
 use crate::candidate::{Backend, Candidate};

@@ -1,7 +1,7 @@
 //! How does a container get its interface?
 //!
-//! The slave comes first, for some IPAM plugins want to see it (`dhcp` asks through it), then the addresses. Whatever
-//! fails takes all of it back.
+//! The slave is made before the addresses are asked for: some IPAM plugins need it (`dhcp` sends through it). If anything
+//! fails, all of it is undone.
 
 use crate::bandwidth::Bandwidth;
 use crate::call::Call;
@@ -31,7 +31,7 @@ pub fn add(call: &Call, network: &Network) -> Result<Value, Failure> {
     Ok(outcome::in_version(done?.to_json(&settings.dns), &network.version))
 }
 
-/// Runs what is to be done where the master is.
+/// Runs `work` in the master's netns.
 pub fn beside_master<T: Send>(
     call: &Call,
     network: &Network,
@@ -43,7 +43,7 @@ pub fn beside_master<T: Send>(
     }
 }
 
-/// A slave in the making.
+/// A slave that is being added.
 struct Slave<'a> {
     call: &'a Call,
     network: &'a Network,
@@ -72,7 +72,7 @@ impl<'a> Slave<'a> {
         Ok(Self { call, network, wanted, attached })
     }
 
-    /// Before it has addresses, so before it is used.
+    /// Sets the limits, before the slave has addresses and so before it is used.
     fn limit(&self, Bandwidth { ingress, egress }: Bandwidth) -> Result<(), Failure> {
         let Attached { ifindex, host_end: (host_end, _), .. } = self.attached;
         beside_master(self.call, self.network, || {
@@ -109,7 +109,7 @@ impl<'a> Slave<'a> {
     }
 }
 
-/// The slave, and its host end, in which plugins that come after us look for it (`bandwidth`).
+/// The slave and its host end, where later plugins of the chain (`bandwidth`) expect it.
 fn interfaces(call: &Call, network: &Network, got: &Attached) -> Vec<Interface> {
     let sandbox = call.netns.clone().unwrap_or_default();
     let (mac, mtu) = (got.mac.to_string(), Some(got.mtu));
@@ -118,7 +118,7 @@ fn interfaces(call: &Call, network: &Network, got: &Attached) -> Vec<Interface> 
     vec![slave, Interface { name: got.host_end.1.clone(), mac, mtu, sandbox: beside }]
 }
 
-/// A route without a gateway goes by that of the address.
+/// A route without a gateway gets the gateway of the address.
 fn routes(chosen: &Outcome) -> Vec<SlaveRoute> {
     let with_gateway = |route: &SlaveRoute| SlaveRoute {
         gateway: route.gateway.or_else(|| {

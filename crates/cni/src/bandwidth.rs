@@ -5,10 +5,10 @@ use crate::fields::Fields;
 use ipvl_control::Limit;
 use serde_json::Value;
 
-/// What runtimes say as burst where nobody has: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits. Taken
-/// for what it says, a container would have no limit before its first quarter of a gigabyte.
+/// The burst that runtimes pass if none was configured: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits.
+/// Taken literally, it would let a quarter of a gigabyte through before the limit applies.
 const UNSAID_BURST: u64 = i32::MAX as u64;
-/// Instead: what the rate is in a tenth of a second, and what a device sends at once.
+/// The burst that is used instead: a tenth of a second of the rate, and at least 64 KiB.
 const BURSTS_PER_SECOND: u64 = 10;
 const LEAST_BURST: u64 = 64 << 10;
 const BITS: u64 = 8;
@@ -18,9 +18,9 @@ const SUBNETS: [&str; 2] = ["shapedSubnets", "unshapedSubnets"];
 /// The limits of one container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bandwidth {
-    /// Of what it gets.
+    /// What it receives.
     pub ingress: Option<Limit>,
-    /// Of what it sends.
+    /// What it sends.
     pub egress: Option<Limit>,
 }
 
@@ -42,14 +42,14 @@ impl Bandwidth {
     }
 }
 
-/// With the key as it is known.
+/// The key in its usual spelling.
 fn known((key, value): (&String, &Value)) -> (String, Value) {
     let mut keys = RATES_AND_BURSTS.iter().flatten().chain(&SUBNETS);
     let known = keys.find(|known| known.eq_ignore_ascii_case(key));
     (known.map_or_else(|| key.clone(), |known| (*known).to_owned()), value.clone())
 }
 
-/// None where neither is set.
+/// None if neither is set.
 fn limit(fields: &Fields<'_>, [rate_key, burst_key]: [&str; 2]) -> Result<Option<Limit>, Failure> {
     let read = |key| fields.whole(key).map(Option::unwrap_or_default);
     let (rate, burst) = (read(rate_key)?, read(burst_key)?);

@@ -8,15 +8,15 @@ use ipvl_control::NetnsRef;
 pub enum Command {
     /// An interface for a container.
     Add,
-    /// No interface any more.
+    /// An interface is removed.
     Del,
-    /// Is it as it should be?
+    /// Is the interface as ADD left it?
     Check,
-    /// Nothing but what is listed.
+    /// Remove all interfaces of the network that are not listed.
     Gc,
-    /// Could there be an interface now?
+    /// Could an interface be added now?
     Status,
-    /// Which versions are spoken?
+    /// Which versions are supported?
     Version,
 }
 
@@ -25,7 +25,7 @@ pub enum Command {
 pub struct Call {
     pub command: Command,
     pub container: String,
-    /// None for one that is gone.
+    /// The netns; none if it is gone.
     pub netns: Option<String>,
     pub ifname: String,
     /// `K=V` pairs.
@@ -35,7 +35,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What this process was started with.
+    /// The call that this process was started for.
     pub fn from_environment() -> Result<Self, Failure> {
         Self::parse(|key| std::env::var(key).ok())
     }

@@ -10,7 +10,7 @@ use crate::owner;
 use ipvl_control::{Attached, Device, Limit, SlaveRoute};
 use ipvl_core::Addr;
 
-/// CHECK: silent if it is.
+/// CHECK: prints nothing if it is.
 pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let settings = network.settings()?;
     let Some(added) = &settings.previous else {
@@ -77,7 +77,7 @@ fn addresses(call: &Call, added: &Outcome, slave: &Attached, device: &Device) ->
     })
 }
 
-/// Of a limit that nobody asked for another plugin may know.
+/// What differs from the limit that was asked for. A limit that was not asked for may be another plugin's.
 fn limit(does: &str, wanted: Option<Limit>, there: Option<Limit>) -> Option<String> {
     let missing = wanted.is_some_and(|limit| there != Some(limit));
     missing.then(|| format!("what the container {does} is not limited as it was"))
@@ -95,7 +95,7 @@ fn routes(added: &Outcome, device: &Device) -> Option<String> {
     added.routes.iter().find(|route| !is_there(route)).map(|route| format!("{route} is gone"))
 }
 
-/// Without the bits that are behind the prefix, which the kernel leaves out as well.
+/// Without the bits behind the prefix, which the kernel omits as well.
 fn network_of((addr, prefix_len): (Addr, u8)) -> (Addr, u8) {
     let skip = if addr.as_v4().is_some() { 96 } else { 0 };
     let mut bytes = addr.0;

@@ -1,4 +1,4 @@
-//! What is a network like? Its configuration, with the keys of the CNI project's ipvlan plugin, and ours beside them.
+//! What does a network's configuration say? It has the keys of the CNI project's ipvlan plugin, and ipvl's own.
 
 use crate::bandwidth::Bandwidth;
 use crate::call::is_identifier;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
 const DEFAULTS: Options = Options { mode: Mode::L2, host: HostAccess::On, ..Options::DEFAULT };
 
-/// A network as far as every command needs it: to take an interface back, little must be right.
+/// The part of a network's configuration that every command reads. DEL needs no more than this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     pub version: String,
@@ -23,14 +23,14 @@ pub struct Network {
     /// The type of the IPAM plugin.
     pub ipam: Option<String>,
     pub link_in_container: bool,
-    /// All that was said, for the IPAM plugin.
+    /// The whole configuration, for the IPAM plugin.
     pub raw: Value,
 }
 
-/// How its interfaces are to be.
+/// What the interfaces of a network are to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InterfaceSettings {
-    /// None where it is not named.
+    /// None if the configuration does not name it.
     pub master: Option<String>,
     pub options: Options,
     /// None for netkit where the kernel has it.
@@ -40,12 +40,12 @@ pub struct InterfaceSettings {
     pub mac: Option<Mac>,
     pub bandwidth: Bandwidth,
     pub dns: Value,
-    /// What plugins before this one did.
+    /// What plugins before this one in the chain made.
     pub previous: Option<Outcome>,
 }
 
 impl Network {
-    /// Reads what stdin has.
+    /// Reads the configuration from standard input.
     pub fn parse(input: &[u8]) -> Result<Self, Failure> {
         let decode = |error| Failure::new(Code::Decode, format!("cannot decode the network configuration: {error}"));
         let raw: Value = serde_json::from_slice(input).map_err(decode)?;
@@ -62,7 +62,7 @@ impl Network {
         Ok(Self { version, name, ipam, link_in_container, raw: raw.clone() })
     }
 
-    /// Reads the rest, for those who want an interface.
+    /// Reads the rest, for commands about an interface.
     pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
@@ -118,7 +118,7 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
 }
 
 impl InterfaceSettings {
-    /// The master that is named, or that plugins before this one have made, if there were any.
+    /// The master that is named, or the one interface that plugins before this one have made.
     pub fn chained_master(&self) -> Result<Option<String>, Failure> {
         match (&self.master, self.previous.as_ref().map(|outcome| outcome.interfaces.as_slice())) {
             (Some(named), _) => Ok(Some(named.clone())),

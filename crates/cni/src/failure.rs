@@ -3,7 +3,7 @@
 use ipvl_control::{Error, Refusal};
 use serde_json::{Value, json};
 
-/// The specification's codes, and ours from 100 on.
+/// The specification's codes, and ipvl's own from 100 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     IncompatibleVersion = 1,
@@ -15,17 +15,17 @@ pub enum Code {
     TryAgain = 11,
     /// Nothing can be added now (1.1).
     NotAvailable = 50,
-    /// The IPAM plugin cannot be run, or does not answer as one.
+    /// The IPAM plugin cannot be run, or its answer is invalid.
     Ipam = 100,
-    /// Somebody has the address.
+    /// Another owner has the address.
     AddressInUse = 101,
-    /// CHECK found something else than ADD had left.
+    /// CHECK found another state than ADD left.
     NotAsAdded = 102,
-    /// The kernel, or the agent, would not.
+    /// The kernel or the agent refused.
     Kernel = 103,
 }
 
-/// An error, as it is told.
+/// An error as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     code: u64,
@@ -34,12 +34,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With a code of ours.
+    /// An error with one of these codes.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code: code as u64, message: message.into(), details: String::new() }
     }
 
-    /// What another plugin said.
+    /// An error that another plugin reported.
     pub fn told(code: u64, message: String, details: String) -> Self {
         Self { code, message, details }
     }
@@ -60,7 +60,7 @@ impl Failure {
         Self::new(Code::NotAsAdded, message)
     }
 
-    /// Adds what else is to be known.
+    /// Adds details.
     pub fn with_details(mut self, details: impl Into<String>) -> Self {
         self.details = details.into();
         self

@@ -1,11 +1,11 @@
-//! What is in a JSON object under a key, and if it is something else than it must be, which key is it?
+//! What is the value of a key in a JSON object, and which key has a value of the wrong type?
 
 use crate::failure::Failure;
 use ipvl_control::text;
 use ipvl_core::{OptionEntry, OptionsChange};
 use serde_json::{Map, Value};
 
-/// An object of the configuration, and how a person would find it: `ipam`, `prevResult.ips[0]`.
+/// An object of the configuration, and its path, for errors: `ipam`, `prevResult.ips[0]`.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
@@ -20,12 +20,12 @@ impl<'a> Fields<'a> {
         Ok(Self { object, place })
     }
 
-    /// What is there, if anything: `null` is nothing.
+    /// The value of a key; none if it is missing or `null`.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// A text; an empty one is none.
+    /// A text; none if it is empty.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>, Failure> {
         let text = self.typed(key, "a string", Value::as_str)?;
         Ok(text.filter(|text| !text.is_empty()))
@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
         text::one_of(words, text).map(Some).map_err(known)
     }
 
-    /// What an option's key says, if it says anything: a word, or true or false where words say that.
+    /// An option's word, if the key is there. True and false are accepted where the option has words for them.
     pub fn option(&self, key: &str, option: &OptionEntry, options: &mut OptionsChange) -> Result<(), Failure> {
         let word = match self.get(key) {
             Some(Value::Bool(true)) if option.takes_booleans() => "true",
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
         self.object.keys().map(String::as_str)
     }
 
-    /// Something that its text says.
+    /// A value that is parsed from a text.
     pub fn parsed<T: std::str::FromStr>(&self, key: &str, what: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| self.wrong(key, &format!("{what}, not \"{text}\"")))

@@ -1,6 +1,6 @@
-//! Who chooses addresses? Another plugin, which is called with what we were called with.
+//! How does an interface get its addresses? From an IPAM plugin, which gets the same input as this plugin.
 //!
-//! One that is older than the configuration's version is called again with the newest that it knows.
+//! A plugin that does not support the configuration's version is called again with the newest version that it supports.
 
 use crate::call::{Call, Command};
 use crate::config::Network;
@@ -21,7 +21,7 @@ pub struct Ipam<'a> {
 }
 
 impl<'a> Ipam<'a> {
-    /// The one that the configuration names, if it names any.
+    /// The plugin that the configuration names, if it names one.
     pub fn of(call: &'a Call, network: &'a Network) -> Option<Self> {
         network.ipam.as_deref().map(|kind| Self { call, network, kind })
     }
@@ -52,7 +52,7 @@ impl<'a> Ipam<'a> {
         self.ask(Command::Check).map(drop)
     }
 
-    /// Hands on what only newer plugins know.
+    /// Calls the plugin for STATUS or GC, which only newer plugins know.
     pub fn hand_on(&self) -> Result<(), Failure> {
         if self.versions()?.iter().any(|theirs| theirs == version::NEWEST) {
             self.ask(self.call.command).map(drop)?;
@@ -76,13 +76,13 @@ impl<'a> Ipam<'a> {
         Ok(known.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
-    /// One call, and what it says.
+    /// One call, and the plugin's answer.
     fn run(&self, command: Command, version: &str) -> Result<Value, Failure> {
         let input = self.input(version).to_string();
         let mut process = self.command(command)?;
         let failed = |error| self.failed(&format!("cannot run it: {error}"));
         let mut child = process.spawn().map_err(failed)?;
-        // One that does not read all of it has a reason, which it will tell.
+        // A plugin that does not read all of it fails, and its answer says why.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
         let output = child.wait_with_output().map_err(failed)?;
         let said = serde_json::from_slice(&output.stdout);

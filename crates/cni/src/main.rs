@@ -1,4 +1,4 @@
-//! What does a container runtime want of its network, and what is it told? The CNI plugin, versions 0.3.0 to 1.1.0.
+//! What does a container runtime ask of its network, and what is the answer? The CNI plugin, versions 0.3.0 to 1.1.0.
 //!
 //! Installed under the name `ipvl` in the runtime's plugin folder. One process a call: the environment says what to do
 //! with which container, stdin has the network's configuration, stdout gets the result or the error.
@@ -34,12 +34,12 @@ fn main() -> ExitCode {
         Ok(result) => (result, ExitCode::SUCCESS),
         Err(failure) => (Some(failure.to_json(&spoken)), ExitCode::FAILURE),
     };
-    // A runtime that does not listen any more will ask again, or give up.
+    // The runtime may have closed the pipe; nothing is left to do then.
     let _ = text.map_or(Ok(()), |json| writeln!(std::io::stdout(), "{json:#}"));
     status
 }
 
-/// Does what is asked; the result, where there is one. `spoken` becomes the version that the caller speaks.
+/// Carries out the call and returns its result, if it has one. `spoken` becomes the caller's version.
 fn perform(call: &Call, spoken: &mut String) -> Result<Option<Value>, Failure> {
     let input = read_input()?;
     if call.command == Command::Version {
@@ -64,7 +64,7 @@ fn read_input() -> Result<Vec<u8>, Failure> {
     Ok(input)
 }
 
-/// This program is what starts, as the agent, where no other runs.
+/// This program can run as the agent: control starts it so if no agent runs.
 fn agent() -> ExitCode {
     match ipvl_control::run_agent(ipvl_control::Term::WhileNeeded) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! What has a plugin done? A result of any version that we speak, read and written.
+//! What did a plugin do? Its result, read and written in every supported version.
 
 use crate::failure::Failure;
 use crate::fields::Fields;
@@ -8,7 +8,7 @@ use ipvl_core::Addr;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
-/// A result, as far as it matters to us.
+/// A result, without the parts that ipvl does not need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     pub interfaces: Vec<Interface>,
@@ -57,7 +57,7 @@ pub fn parse(value: &Value, place: &str) -> Result<Outcome, Failure> {
 }
 
 impl Outcome {
-    /// As of the newest version.
+    /// The result in the newest version.
     pub fn to_json(&self, dns: &Value) -> Value {
         let mut json = json!({
             "interfaces": self.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
@@ -77,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// A result as another version has it.
+/// The result in another version.
 pub fn in_version(mut result: Value, version: &str) -> Value {
     let since_1_1 = [
         ("interfaces", ["mtu", "socketPath", "pciID"].as_slice()),

@@ -1,4 +1,4 @@
-//! In which words is a slave a container's? They stand at its host end, which has not much room.
+//! Which text names the owner of a container's slave? It is in the host end's alias, which has little room.
 
 use crate::call::Call;
 use crate::config::Network;
@@ -6,17 +6,17 @@ use crate::config::Network;
 const LONGEST_NAME: usize = 40;
 const LONGEST_CONTAINER: usize = 90;
 
-/// Whose the interface of this call is.
+/// The owner of the interface that this call is about.
 pub fn of(call: &Call, network: &Network) -> String {
     one(network, &call.container, &call.ifname)
 }
 
-/// Whose the interface of that container is.
+/// The owner of that container's interface.
 pub fn one(network: &Network, container: &str, ifname: &str) -> String {
     format!("{}{} {ifname}", all(network), fitting(container, LONGEST_CONTAINER))
 }
 
-/// With what the owners of all interfaces in a network begin.
+/// How the owners of all interfaces in a network begin.
 pub fn all(network: &Network) -> String {
     format!("cni {} ", fitting(&network.name, LONGEST_NAME))
 }
@@ -28,12 +28,12 @@ pub fn container(owner: &str) -> Option<(&str, &str)> {
     (!container.starts_with('#')).then_some((container, ifname))
 }
 
-/// The text, or what stands for it: no name begins so.
+/// The text if it is short enough, else its hash behind a character that no name begins with.
 fn fitting(text: &str, most: usize) -> String {
     if text.len() <= most { text.to_owned() } else { format!("#{:016x}", hash(text)) }
 }
 
-/// FNV-1a: the same in every version of us, which the standard library's is not.
+/// FNV-1a: the same in every version of ipvl, unlike the standard library's hash.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,4 +1,4 @@
-//! How does a container lose its interface: when it ends, and when nobody told us that it did?
+//! How is a container's interface removed: when the container ends, and when the runtime did not report its end?
 
 use crate::add::beside_master;
 use crate::call::{Call, Command};
@@ -9,7 +9,8 @@ use crate::ipam::Ipam;
 use crate::owner;
 use std::collections::BTreeSet;
 
-/// DEL: any number of times, whatever is left of container and slave. The slave goes before its address is free again.
+/// DEL: succeeds any number of times, whatever is left of container and slave. The slave is deleted before its address is
+/// freed.
 pub fn delete(call: &Call, network: &Network) -> Result<(), Failure> {
     let owner = owner::of(call, network);
     let result = match (network.link_in_container, &call.netns) {
@@ -21,7 +22,7 @@ pub fn delete(call: &Call, network: &Network) -> Result<(), Failure> {
     result.and(given_back)
 }
 
-/// GC: takes back what is of this network and not listed. Without a list nothing is known, and nothing taken.
+/// GC: removes the interfaces of this network that are not listed. Without a list it removes nothing.
 pub fn collect(call: &Call, network: &Network) -> Result<(), Failure> {
     let Some(valid) = valid(network)? else { return Ok(()) };
     let ipam = Ipam::of(call, network);
@@ -40,7 +41,7 @@ pub fn collect(call: &Call, network: &Network) -> Result<(), Failure> {
     failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The owners that are to stay; none where the runtime said nothing of attachments.
+/// The owners that are to stay; none if the runtime passed no list.
 fn valid(network: &Network) -> Result<Option<BTreeSet<String>>, Failure> {
     let fields = Fields::of(&network.raw, "")?;
     let (listed, old) = (fields.list("cni.dev/valid-attachments")?, fields.list("cni.dev/attachments")?);

@@ -6,7 +6,7 @@ use crate::failure::{Code, Failure};
 use crate::ipam::Ipam;
 use ipvl_control::{Finding, Severity};
 
-/// STATUS: silent if one could.
+/// STATUS: prints nothing if one could.
 pub fn status(call: &Call, network: &Network) -> Result<(), Failure> {
     let settings = network.settings()?;
     if !network.link_in_container {
@@ -15,7 +15,7 @@ pub fn status(call: &Call, network: &Network) -> Result<(), Failure> {
             return Err(Failure::new(Code::NotAvailable, format!("there is no link {master}, the master")));
         }
     }
-    // An agent that does not run is started, and one slave that ails is no other's harm.
+    // If no agent runs, ADD starts one; and a degraded slave does not affect others.
     let concerns = |finding: &Finding| ["programs", "hook"].contains(&finding.subject.as_str());
     let is_bad = |finding: &Finding| finding.severity == Severity::Bad && concerns(finding);
     let bad = ipvl_control::kernel_findings().into_iter().find(is_bad);

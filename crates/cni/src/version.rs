@@ -4,12 +4,12 @@ use crate::call::Command;
 use crate::failure::{Code, Failure};
 use serde_json::{Value, json};
 
-/// Oldest first.
+/// The supported versions, oldest first.
 pub const SUPPORTED: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 /// The newest.
 pub const NEWEST: &str = "1.1.0";
 
-/// What VERSION is answered. Who asks may have nothing to say himself.
+/// The answer to VERSION. The caller may send no configuration.
 pub fn reply(input: &[u8]) -> Result<Value, Failure> {
     let asked: Value = serde_json::from_slice(input).unwrap_or_default();
     let version = asked["cniVersion"].as_str().filter(|text| !text.is_empty()).unwrap_or(NEWEST);
@@ -34,7 +34,7 @@ pub fn require(version: &str, command: Command) -> Result<(), Failure> {
     refused(format!("{} came with {since}, the config is \"{version}\"", command.word()))
 }
 
-/// Whether a version that we support is another or newer.
+/// Whether a supported version is `other` or newer.
 pub fn is_at_least(version: &str, other: &str) -> bool {
     rank(version) >= rank(other)
 }

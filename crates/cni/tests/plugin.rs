@@ -1,4 +1,4 @@
-//! Does the CNI plugin say what is wrong in the runtime's form, and leave nothing behind, whoever goes away in the middle?
+//! Does the CNI plugin report errors in the runtime's form, and leave nothing behind, whichever process is killed midway?
 
 use std::fs;
 use std::io::Write;
@@ -159,7 +159,7 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
         (json!({ "mode": "l4" }), 7, "l2, l3, l3s"),
         (json!({ "mtu": 9000 }), 7, "mtu 9000"),
         (json!({ "ipam": {} }), 7, "\"ipam\" is missing"),
-        (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's address"),
+        (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's MAC address"),
         (ipam("nobody"), 100, "none of that name"),
         (ipam("../gives"), 100, "none of that name"),
         (ipam("dies"), 100, "signal: 9"),

@@ -1,4 +1,4 @@
-//! Which keys describe a slave, whichever door reads them?
+//! Which keys describe a slave, for every door?
 //!
 //! The options are in core's table, [`OPTIONS`]; here are the keys of the slave's device. A key and its aliases mean the
 //! same to commands, files and engines. One exception is `master` on the command line: in the grammar of ip(8) it puts a
@@ -14,9 +14,9 @@ use std::iter;
 pub enum Key {
     /// The master's name.
     Master,
-    /// In bytes; 0 is the master's for engines.
+    /// The MTU in bytes; for engines 0 means the master's.
     Mtu,
-    /// What slave and host end are.
+    /// Whether slave and host end are a veth or a netkit pair.
     Backend,
     /// One of the slave's options.
     Option(OptionKey),
@@ -60,8 +60,8 @@ pub const BACKEND: DeviceKey = DeviceKey {
     name: "backend",
     aliases: &[],
     about: "What the slave and its host end are: the ends of a veth pair, or of a netkit pair, which is faster to the outside \
-            and needs Linux 6.7. netkit by default where the kernel has it, but for more than three slaves of one batch, \
-            which veth makes faster.",
+            and needs Linux 6.7. By default netkit where the kernel has it; veth for more than three slaves of one batch, \
+            because veth pairs are made faster.",
 };
 
 /// All keys of the slave's device.
@@ -94,7 +94,7 @@ impl DeviceKey {
     }
 }
 
-/// What an engine's network says of its slaves.
+/// The keys that an engine's network gives for its slaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlaveKeys {
     /// The master's name.
@@ -110,12 +110,12 @@ pub struct SlaveKeys {
 /// Why a key cannot have a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfit {
-    /// What it could have been.
+    /// The values that it can have, as a sentence.
     pub allowed: String,
 }
 
 impl SlaveKeys {
-    /// Takes over what a text says of a key. A key that is given again has its last value.
+    /// Sets a key from a text. A key that is given again gets its last value.
     pub fn take(&mut self, key: Key, value: &str) -> Result<(), Unfit> {
         match key {
             Key::Master => self.master = Some(value.to_owned()).filter(|name| !name.is_empty()),
@@ -145,7 +145,7 @@ pub fn twice<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &
     None
 }
 
-/// What a text says of the backend.
+/// The backend of this name.
 pub fn backend(value: &str) -> Result<Backend, Unfit> {
     text::one_of(&BACKENDS, value).map_err(|words| it_can_be(&words))
 }

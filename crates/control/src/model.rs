@@ -15,7 +15,7 @@ pub enum NetnsRef {
     Pid(u32),
 }
 
-/// What a slave is to whoever uses it.
+/// What a slave looks like to its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A network device: one end of a pair, in any netns.
@@ -43,12 +43,12 @@ impl Backend {
     }
 }
 
-/// What `type ipvtap` has besides: who may open the tap device, and how.
+/// The further properties of `type ipvtap`: the user and group that may open the tap device, and its queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tap {
     /// This user may.
     pub user: Option<Account>,
-    /// Members of this group may. Without user and group it is whoever makes it.
+    /// Members of this group may. Without user and group, only the user that made the device may.
     pub group: Option<Account>,
     /// Several queues at once.
     pub multi_queue: bool,
@@ -296,7 +296,7 @@ pub struct AddressEntry {
     pub master: String,
     /// How it comes to be here.
     pub status: AddressStatus,
-    /// For a conflict: who owns the address, a slave's name or `host`.
+    /// For a conflict: the owner of the address, a slave's name or `host`.
     pub owner: Option<String>,
 }
 

@@ -72,7 +72,7 @@ impl Port {
         }
     }
 
-    /// All ports of this netns: those whose host ends are here, and those without slaves. Changes nothing.
+    /// All ports of this netns: those with host ends here, and those without slaves. Changes nothing.
     pub fn all(netlink: &Netlink) -> Result<Vec<Self>> {
         Self::collect(netlink, |_, _| Ok(None))
     }
@@ -83,7 +83,7 @@ impl Port {
         Self::collect(netlink, |master, remnant| Self::replace(netlink, master, remnant).map(Some))
     }
 
-    /// The port of a host end whose master has left this netns: only the programs of its slaves still lead to it.
+    /// The port of a host end, after the master has left this netns: only the programs of its slaves still lead to it.
     pub fn departed(netlink: &Netlink, host_end: IfIndex) -> Result<Option<Self>> {
         let Some(found) = programs::of_host_end(netlink, host_end)? else { return Ok(None) };
         if !found.entry.has(PortEntry::MASTER_GONE) {

@@ -57,7 +57,7 @@ pub enum Refusal {
         /// A slave's name, or `host`.
         owner: String,
     },
-    /// The owner has a slave already.
+    /// This owner has a slave already.
     Attached,
     /// The text that names a slave's owner cannot be kept.
     UnfitOwner {
@@ -135,7 +135,7 @@ impl fmt::Display for Refusal {
         write!(f, "{}: ", self.errno_text())?;
         match self {
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
-            Self::NoDefaultRoute => f.write_str("there is no default route, whose link would be the master; name the master"),
+            Self::NoDefaultRoute => f.write_str("no master was given, and there is no default route with a link to use; give a master"),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
@@ -145,7 +145,9 @@ impl fmt::Display for Refusal {
             ),
             Self::Loopback => f.write_str("the loopback device cannot be a master"),
             Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
-            Self::NotEthernet(kind) => write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind})"),
+            Self::NotEthernet(kind) => {
+            write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind}); use another device as master")
+            }
             Self::NeedsEthernet(mode) => {
                 let mode = format!("{mode:?}").to_lowercase();
                 write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
@@ -157,25 +159,22 @@ impl fmt::Display for Refusal {
                 "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
                  or start the virtual machine there",
             ),
-            Self::NoTun => f.write_str("there is no /dev/net/tun; `modprobe tun`, or give it to this container"),
-            Self::NoAccount(name) => write!(f, "there is no {name}; give its number"),
+            Self::NoTun => f.write_str("there is no /dev/net/tun; `modprobe tun`, or pass the device to this container"),
+            Self::NoAccount(name) => write!(f, "there is no {name}; give its number instead"),
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
-            Self::ForeignMac(mac) => write!(f, "{mac} is not the master's address, which all its slaves share"),
-            Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
+            Self::ForeignMac(mac) => write!(f, "{mac} is not the master's MAC address, which all its slaves share"),
+            Self::Full => write!(f, "the master has {} slaves, the maximum", ipvl_core::MAX_SLAVES),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
-            Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
-            Self::Attached => f.write_str("it has its slave already; detach that first"),
+            Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}; use another address"),
+            Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
             Self::UnfitAddress { addr, prefix_len } => {
-                write!(f, "{addr}/{prefix_len} is no address that a device can have")
+                write!(f, "{addr}/{prefix_len} is not an address that a device can have")
             }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
-            Self::OtherVersion { theirs, ours } => {
-                let remedy = if theirs < ours { "run ipvl upgrade" } else { "use the command of that version" };
-                write!(f, "the loaded programs have version {theirs}, this command has {ours}; {remedy}")
-            }
+            Self::OtherVersion { theirs, ours } => f.write_str(&other_version(*theirs, *ours)),
             Self::UnfitTable { name } => {
                 write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }
@@ -190,6 +189,11 @@ impl fmt::Display for Refusal {
             }
         }
     }
+}
+
+fn other_version(theirs: u32, ours: u32) -> String {
+    let remedy = if theirs < ours { "run ipvl upgrade" } else { "use the command of that version" };
+    format!("the loaded programs have version {theirs}, this command has {ours}; {remedy}")
 }
 
 #[cfg(test)]

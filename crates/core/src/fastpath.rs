@@ -111,7 +111,7 @@ fn v4(frame: &impl Frame) -> Option<(Words, Words, u32)> {
 }
 
 /// Source, destination and length of an IPv6 packet that carries TCP or UDP: it is no neighbour discovery. An address
-/// whose first half is zero may be unspecified or IPv4-mapped.
+/// with a first half of zero may be unspecified or IPv4-mapped.
 #[inline(always)]
 fn v6(frame: &impl Frame) -> Option<(Words, Words, u32)> {
     let ip = Ipv6Header(frame);

@@ -105,7 +105,7 @@ impl Slave {
         Guard::of(self.bits)
     }
 
-    /// Whether host and slave reach each other: the option, or l3s, whose packets pass the host's stack anyway.
+    /// Whether host and slave reach each other: the option, or l3s, where packets pass the host's stack anyway.
     #[inline(always)]
     pub fn host(self) -> bool {
         self.has(HostAccess::MASK) || self.mode() == Mode::L3s

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// A call: it reads the body, and answers.
+/// The function for a call: it reads the body and answers.
 pub type Act = fn(&Driver, &[u8]) -> Result<Value>;
 
 /// One of dockerd's calls.
@@ -15,12 +15,12 @@ pub struct Call {
     pub path: &'static str,
     /// What it does.
     pub act: Act,
-    /// What takes it back, with the same body, when dockerd is gone before it has the answer.
+    /// The function that undoes it, with the same body, if dockerd is gone before it has the answer.
     pub undo: Option<Act>,
 }
 
-/// All of them. Those for swarms alone (`AllocateNetwork`, ...) and those about published ports are not here: dockerd
-/// takes "404 Not Found" for "not needed".
+/// All calls that the driver answers. Those for swarms (`AllocateNetwork`, ...) and those about published ports are not
+/// here: dockerd takes "404 Not Found" for "not needed".
 pub const CALLS: &[Call] = &[
     plain("/Plugin.Activate", |_, _| Ok(json!({ "Implements": ["NetworkDriver"] }))),
     plain("/NetworkDriver.GetCapabilities", |_, _| {
@@ -51,7 +51,7 @@ fn delete_network(driver: &Driver, body: &[u8]) -> Result<Value> {
     done(driver.delete_network(&request.network_id))
 }
 
-/// What was decided beforehand dockerd does not want to hear again.
+/// The answer must leave out what dockerd has decided itself.
 fn create_endpoint(driver: &Driver, body: &[u8]) -> Result<Value> {
     driver.create_endpoint(&read(body)?)?;
     Ok(json!({ "Interface": {} }))

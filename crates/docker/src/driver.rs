@@ -1,4 +1,4 @@
-//! What does each of dockerd's calls do? It is read, carried out by `control`, and answered.
+//! What does each of dockerd's calls do? The driver reads it, `control` carries it out, the driver answers.
 
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, Result};
@@ -11,26 +11,26 @@ use ipvl_control::{Attachment, attach, detach, hand_over, probe};
 use ipvl_core::{Addr, Mac, Mode};
 use serde_json::{Map, Value, json};
 
-/// Docker's network driver. What it knows is in the store's files and in the kernel.
+/// Docker's network driver. Its state is in the store's files and in the kernel.
 #[derive(Debug)]
 pub struct Driver {
     store: Store,
 }
 
 impl Driver {
-    /// One that knows what is in the store.
+    /// A driver with this store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// Whether a network needs no address for a gateway: when none would be used.
+    /// Whether a network needs no address for a gateway, because no container would use it.
     pub fn check_gateway(&self, request: &GatewayCheck) -> Result<GatewaySkipped> {
         let options = NetworkOptions::read(&request.options)?;
         let skipped = options.internal || options.options.mode != Mode::L2;
         Ok(GatewaySkipped { ipv4: skipped, ipv6: skipped })
     }
 
-    /// Remembers a network, once it is known that it can have slaves.
+    /// Stores a network, after checking that it can have slaves.
     pub fn create_network(&self, request: &CreateNetwork) -> Result<()> {
         let network = Network::read(request)?;
         let made = master::ensure(&network)?;
@@ -42,12 +42,12 @@ impl Driver {
         saved
     }
 
-    /// Forgets a network, and what is left of it.
+    /// Removes a network, and what is left of it.
     pub fn delete_network(&self, id: &str) -> Result<()> {
         for slave in endpoint::slaves_of(checked_id(id)?)? {
             detach(&slave.owner)?;
         }
-        // One whose file makes no sense is forgotten all the same.
+        // A network with an unreadable file is removed as well.
         let network = self.store.load(id).ok().flatten();
         self.store.remove(id)?;
         match network {
@@ -56,7 +56,7 @@ impl Driver {
         }
     }
 
-    /// Makes a slave, and gives it its addresses; nobody else gets them from now on.
+    /// Makes a slave and reserves its addresses: from now on no other slave gets them.
     pub fn create_endpoint(&self, request: &CreateEndpoint) -> Result<()> {
         let network = self.network(&request.network_id)?;
         let endpoint = Endpoint::new(&network.id, &request.endpoint_id)?;
@@ -77,7 +77,7 @@ impl Driver {
         })
     }
 
-    /// Says which device a container gets, and which way out.
+    /// Answers which device a container gets, and which default route.
     pub fn join(&self, request: &Join) -> Result<Joined> {
         let network = self.network(&request.network_id)?;
         let endpoint = Endpoint::new(&network.id, &request.endpoint_id)?;
@@ -87,7 +87,7 @@ impl Driver {
         Ok(network.joined(&endpoint.device(), &endpoint::addresses(&slave), exits))
     }
 
-    /// The container no longer has the endpoint. dockerd takes the device out of it next, so that stays.
+    /// The endpoint leaves the container. The device stays: dockerd moves it out of the container next.
     pub fn leave(&self, request: &EndpointOnly) -> Result<()> {
         let endpoint = Endpoint::new(&request.network_id, &request.endpoint_id)?;
         if let Some(slave) = endpoint.slave()? {
@@ -96,7 +96,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Removes a slave, wherever it is; one that is gone is removed already.
+    /// Removes a slave, wherever it is. It is no error if the slave is gone already.
     pub fn delete_endpoint(&self, request: &EndpointOnly) -> Result<()> {
         let endpoint = Endpoint::new(&request.network_id, &request.endpoint_id)?;
         if let Some(slave) = endpoint.slave()? {
@@ -105,7 +105,7 @@ impl Driver {
         Ok(())
     }
 
-    /// What `docker network inspect` could tell of an endpoint besides.
+    /// What `docker network inspect` could show of an endpoint besides.
     pub fn endpoint_info(&self, request: &EndpointOnly) -> Result<Value> {
         Endpoint::new(&request.network_id, &request.endpoint_id)?;
         Ok(json!({ "Value": {} }))
@@ -120,8 +120,8 @@ impl Driver {
     }
 }
 
-/// Frees the addresses that an endpoint of the same network has and no container: dockerd gives an address of a network
-/// to one endpoint at a time, so it has forgotten that one. Whether there was any.
+/// Removes endpoints of the same network that have one of these addresses and no container: dockerd assigns an address of
+/// a network to one endpoint at a time, so it has forgotten that endpoint. Returns whether there was one.
 fn reclaim(network: &Network, wanted: &Attachment) -> Result<bool> {
     let mut freed = false;
     for slave in endpoint::slaves_of(&network.id)?.iter().filter(|slave| slave.netnsid.is_none()) {
@@ -132,7 +132,7 @@ fn reclaim(network: &Network, wanted: &Attachment) -> Result<bool> {
     Ok(freed)
 }
 
-/// dockerd's own options mean nothing here; of ports that are to be published, the log tells.
+/// Ignores dockerd's own options; the log reports ports that are to be published.
 fn check_options(options: &Map<String, Value>) -> Result<()> {
     let published = options.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
     if published {

@@ -1,4 +1,4 @@
-//! What is an endpoint to the kernel? A slave, of which the host end's alias says whose it is: no file could be as true.
+//! What is an endpoint to the kernel? A slave. The alias of its host end names the endpoint, so no file is needed.
 
 use crate::error::{Error, Result};
 use crate::network::{Exits, checked_id};
@@ -11,10 +11,10 @@ use std::path::Path;
 
 const OWNER: &str = "docker";
 const NAME_PREFIX: &str = "ipvd";
-/// A device's name has 15 letters at most.
+/// A device's name has at most 15 bytes.
 const SHORT: usize = 11;
 
-/// Whose slave it is: of an endpoint, and once that is joined, for a sandbox.
+/// The owner of a slave: an endpoint and, once a container has joined it, a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint<'a> {
     network: &'a str,
@@ -27,17 +27,17 @@ impl<'a> Endpoint<'a> {
         Ok(Self { network: checked_id(network)?, id: checked_id(id)? })
     }
 
-    /// What its slave is called until it is in the container.
+    /// The name of its slave until dockerd moves it into the container.
     pub fn device(self) -> String {
         format!("{NAME_PREFIX}{}", &self.id[..self.id.len().min(SHORT)])
     }
 
-    /// The owner's words of its slave.
+    /// The text in the alias that names it as the slave's owner.
     pub fn owner(self) -> String {
         format!("{}{} ", of_network(self.network), self.id)
     }
 
-    /// The same, once a container has it.
+    /// The same text, once a container has joined.
     pub fn owner_in(self, sandbox: &str) -> String {
         self.owner() + sandbox_name(sandbox)
     }
@@ -58,19 +58,19 @@ pub fn slaves_of(network: &str) -> Result<Vec<Attached>> {
     Ok(attached(&of_network(network))?)
 }
 
-/// The slaves of all endpoints that no container has, and their owners' words.
+/// The slaves of all endpoints without a container, and their owners' texts.
 pub fn unclaimed() -> Result<Vec<String>> {
     let all = attached(&format!("{OWNER} "))?.into_iter();
     Ok(all.filter(|slave| slave.netnsid.is_none()).map(|slave| slave.owner).collect())
 }
 
-/// What a slave owns.
+/// The addresses of a slave.
 pub fn addresses(slave: &Attached) -> Vec<IpAddr> {
     slave.addresses.iter().map(|(addr, _)| addr.ip()).collect()
 }
 
-/// Which default routes a sandbox has already: by what is in its netns, if that is there yet, and what other endpoints
-/// of ours that were joined to it will bring.
+/// Which default routes a sandbox has already: those in its netns, if that exists yet, and those of ipvl's other endpoints
+/// that have joined it.
 pub fn exits(sandbox: &str, but: Endpoint<'_>) -> Result<Exits> {
     let (name, own) = (sandbox_name(sandbox), but.owner());
     let mut exits = exits_in(sandbox);
@@ -83,14 +83,14 @@ pub fn exits(sandbox: &str, but: Endpoint<'_>) -> Result<Exits> {
     Ok(exits)
 }
 
-/// A container that is just being started has no netns yet.
+/// A container that is being started has no netns yet.
 fn exits_in(sandbox: &str) -> Exits {
     if sandbox.is_empty() || !Path::new(sandbox).exists() {
         return Exits::default();
     }
     let there = netns::open(&NetnsRef::Name(sandbox.to_owned()));
     let looked = there.and_then(|there| netns::within(there, || Netlink::open()?.has_default_routes())?);
-    // One that is no netns yet is an empty file.
+    // Before the netns is mounted, the path is an empty file.
     let (v4, v6) = looked.unwrap_or_default();
     Exits { v4, v6 }
 }

@@ -1,16 +1,16 @@
-//! What can go wrong while dockerd is served, and what is to be done about it?
+//! What can go wrong while serving dockerd, and what is to be done about it?
 
 use ipvl_control::keys::of_engines;
 use std::io;
 use std::path::PathBuf;
 
-/// What went wrong. dockerd gets to see it as `{"Err": "..."}`.
+/// An error. dockerd receives it as `{"Err": "..."}`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body is not what this call has.
+    /// The body is not one of this call.
     #[error("cannot read the request: {0}")]
     Request(#[from] serde_json::Error),
-    /// Something that should be a network's or an endpoint's id.
+    /// A text that is not the id of a network or an endpoint.
     #[error("cannot use {0:?} as an id: up to 64 letters and digits are expected")]
     Id(String),
     /// There is no such option.
@@ -27,7 +27,7 @@ pub enum Error {
     /// There is no such option of an endpoint.
     #[error("there is no endpoint option {0}; ipvl has none, its options are the network's")]
     EndpointOption(String),
-    /// An option has a value that it cannot have.
+    /// An option has an invalid value.
     #[error("cannot use {option}={value}: {allowed}")]
     Value {
         /// Which.
@@ -37,10 +37,10 @@ pub enum Error {
         /// What could have been.
         allowed: String,
     },
-    /// No addresses could be given to anybody.
-    #[error("a network needs a subnet, so that ipvl knows which addresses are whose: give one by --subnet")]
+    /// The network has no subnet, so endpoints could have no addresses.
+    #[error("the network has no subnet, and ipvl assigns packets by address; give one by --subnet")]
     NoSubnet,
-    /// A subnet, a gateway or an address that is none.
+    /// A text that is not a subnet, a gateway or an address.
     #[error("cannot read {what} {text:?}")]
     Address {
         /// What it should be.
@@ -52,7 +52,9 @@ pub enum Error {
     #[error("network {0} is not known to ipvl-docker; remove it by `docker network rm`, then create it again")]
     NoNetwork(String),
     /// The endpoint's slave is gone.
-    #[error("endpoint {0} has no slave; it was removed by somebody else")]
+    #[error(
+        "endpoint {0} has no slave: something other than dockerd removed it; disconnect the container and connect it again"
+    )]
     NoEndpoint(String),
     /// The endpoint has no address of any subnet of its network.
     #[error("address {0} is in no subnet of the network")]
@@ -75,12 +77,12 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// The kernel, or who steers it, refused.
+    /// The kernel, or ipvl's control plane, refused.
     #[error(transparent)]
     Control(#[from] ipvl_control::Error),
 }
 
-/// What everything in this crate returns.
+/// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Names the operation and the file of a plain I/O error.

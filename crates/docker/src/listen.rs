@@ -1,4 +1,4 @@
-//! On which socket is dockerd awaited: one that systemd hands over, or one of our own?
+//! On which socket does the driver listen: one that systemd passes, or one that it makes itself?
 
 use crate::error::{Error, Result};
 use crate::sys;
@@ -8,19 +8,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// dockerd is root; nobody else has business here.
+/// Only root may connect: dockerd is root.
 const MODE: u32 = 0o600;
 
-/// The socket, and its file if that is ours to remove.
+/// The socket, and its file if this process must remove it.
 #[derive(Debug)]
 pub struct Socket {
-    /// Never waits.
+    /// Non-blocking.
     pub listener: UnixListener,
     file: Option<PathBuf>,
 }
 
 impl Socket {
-    /// What systemd hands over, else a socket at `path`. One that a process left that was killed is replaced.
+    /// The socket that systemd passes, else a new one at `path`. A file that a killed process left there is replaced.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |source| Error::Socket { path: path.to_owned(), source };
         let inherited = sys::inherited().map_err(failed)?;
@@ -31,7 +31,7 @@ impl Socket {
     }
 }
 
-/// The file of a socket that is listened on by nobody has dockerd wait in vain.
+/// Removes the file: dockerd would wait at a socket that no process listens on.
 pub fn remove(socket_file: Option<&Path>) {
     if let Some(path) = socket_file {
         let _ = fs::remove_file(path);

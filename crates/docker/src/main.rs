@@ -61,7 +61,7 @@ fn serve(settings: &Settings) -> Result<()> {
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let (end, ended) = (end()?, signal(SignalKind::child())?);
         tokio::spawn(reap(ended));
-        // Without systemd there is nobody to tell.
+        // Without systemd there is no service manager to notify.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         serve::serve(listener, Driver::new(store), settings.stale, end).await
     });
@@ -69,14 +69,14 @@ fn serve(settings: &Settings) -> Result<()> {
     served.map_err(failed)
 }
 
-/// Agents are our children where nobody else started them, and do not outlive their last slave.
+/// Reaps agents that this process has started, which end with their last slave.
 async fn reap(mut ended: Signal) {
     while ended.recv().await.is_some() {
         while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
     }
 }
 
-/// Comes when we are asked to end.
+/// Resolves on SIGTERM or SIGINT.
 fn end() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

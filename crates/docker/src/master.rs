@@ -1,4 +1,4 @@
-//! Which master has a network, and must it be made first? `eth0.10` is a VLAN of `eth0`; without a parent it is a dummy.
+//! Which master does a network have, and must it be made? `eth0.10` is a VLAN of `eth0`; without a parent it is a dummy.
 
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -6,19 +6,19 @@ use ipvl_control::{Parent, ensure_parent, remove_parent};
 
 const VLAN_IDS: std::ops::RangeInclusive<u16> = 1..=4094;
 
-/// Makes the network's master unless it is there; whether it did.
+/// Makes the network's master unless it exists. Returns whether it made one.
 pub fn ensure(network: &Network) -> Result<bool> {
     let parent = if network.has_own_master() { Parent::Dummy } else { of_name(&network.master)? };
     Ok(ensure_parent(&network.master, parent)?)
 }
 
-/// Removes a master that no network needs any more, if it was made here and nobody else has slaves on it.
+/// Removes a master that no network needs any more, if this driver made it and it has no slaves.
 pub fn remove(name: &str) -> Result<()> {
     remove_parent(name)?;
     Ok(())
 }
 
-/// What a name says that has to be made: `LOWER.VID`. Another may be of a link that is there.
+/// Reads `LOWER.VID`, the name of a VLAN device that can be made.
 fn of_name(name: &str) -> Result<Parent<'_>> {
     let Some((lower, id)) = name.rsplit_once('.').filter(|(lower, _)| !lower.is_empty()) else {
         return Ok(Parent::Present);

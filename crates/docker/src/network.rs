@@ -1,4 +1,4 @@
-//! What is a network: what its slaves are like, and which way out their containers get?
+//! What is a network: which slaves has it, and which default route do their containers get?
 
 use crate::error::{Error, Result};
 use crate::options::NetworkOptions;
@@ -22,7 +22,7 @@ pub struct Network {
     pub id: String,
     /// The name of the master.
     pub master: String,
-    /// What its slaves are like.
+    /// The options of its slaves.
     pub options: NetworkOptions,
     subnets: Vec<Subnet>,
 }
@@ -43,7 +43,7 @@ pub struct Exits {
 }
 
 impl Network {
-    /// Reads what dockerd said when it was created.
+    /// Reads the body with which dockerd created it.
     pub fn read(request: &CreateNetwork) -> Result<Self> {
         let id = checked_id(&request.network_id)?.to_owned();
         let options = NetworkOptions::read(&request.options)?;
@@ -56,12 +56,12 @@ impl Network {
         Ok(Self { id, master, options, subnets })
     }
 
-    /// Whether it leads nowhere, over a device made for it.
+    /// Whether it is isolated, on a dummy device of its own.
     pub fn has_own_master(&self) -> bool {
         self.options.parent.is_none()
     }
 
-    /// A slave to make.
+    /// The slave to make.
     pub fn slave(&self, name: &str, mac: Option<Mac>) -> LinkSpec {
         LinkSpec { name: Some(name.to_owned()), mac, ..self.options.slave(&self.master) }
     }
@@ -72,7 +72,8 @@ impl Network {
     }
 
     /// What dockerd is to do with the slave `name`, which has these addresses, in a container that has `exits`. In l2 the
-    /// way out is the gateway, and dockerd chooses one among networks; in l3 and l3s the device, for the first to come.
+    /// default route leads to the gateway, and dockerd chooses among networks. In l3 and l3s it leads to the device, and the
+    /// first network that the container joins provides it.
     pub fn joined(&self, name: &str, addresses: &[IpAddr], exits: Exits) -> Joined {
         let leads_out = !self.options.internal;
         let is_l2 = self.options.options.mode == Mode::L2;

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 /// As in Docker's own driver.
 const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
-/// How a network's slaves are to be.
+/// What a network's slaves are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkOptions {
-    /// The master; none for a network that leads nowhere.
+    /// The master; none for an isolated network.
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
@@ -26,12 +26,12 @@ pub struct NetworkOptions {
 }
 
 impl NetworkOptions {
-    /// Reads what dockerd passes on.
+    /// Reads the options that dockerd passes.
     pub fn read(request: &Map<String, Value>) -> Result<Self> {
         let internal = request.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
         let given = request.get(GENERIC).and_then(Value::as_object);
         let SlaveKeys { master, mtu, backend, options } = given.map(slave_keys).transpose()?.unwrap_or_default();
-        // Without a parent there is no way out either.
+        // Without a parent there is no default route either.
         let internal = internal || master.is_none();
         Ok(Self { parent: master, options: DEFAULTS.changed(options), mtu, backend, internal })
     }
@@ -53,7 +53,7 @@ fn slave_keys(given: &Map<String, Value>) -> Result<SlaveKeys> {
     Ok(keys)
 }
 
-/// An empty value of an option is Docker's way of asking for the default.
+/// An empty value means the default, as with Docker's own driver.
 fn take(keys: &mut SlaveKeys, option: &str, value: String) -> Result<()> {
     match Key::find(option) {
         Some(Key::Option(_)) if value.is_empty() => Ok(()),
@@ -63,7 +63,7 @@ fn take(keys: &mut SlaveKeys, option: &str, value: String) -> Result<()> {
     }
 }
 
-/// The user's options are strings; whatever else there may be is shown as it is written.
+/// The user's options are strings; any other JSON value is shown as it is written.
 fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,34 +1,34 @@
-//! What does dockerd say to a network driver, and what does it want to hear? The bodies of libnetwork's remote protocol.
+//! What does dockerd send to a network driver, and which answers does it expect? The bodies of libnetwork's remote protocol.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// dockerd's own option: the network has no way out.
+/// dockerd's own option: containers get no default route.
 pub const INTERNAL: &str = "com.docker.network.internal";
-/// dockerd's own option: what stood behind `-o`.
+/// dockerd's own option: the options given by `-o`.
 pub const GENERIC: &str = "com.docker.network.generic";
-/// dockerd's own option of an endpoint: what stood behind `-p`.
+/// dockerd's own option of an endpoint: the ports given by `-p`.
 pub const PORT_MAP: &str = "com.docker.network.portmap";
-/// What begins like this is dockerd's own.
+/// Options of dockerd itself begin so.
 pub const OWN_PREFIX: &str = "com.docker.network.";
 /// `RouteType` of a route straight to the device.
 pub const CONNECTED: u8 = 1;
 
-/// `CreateNetwork`: all that is ever told of a network.
+/// `CreateNetwork`: the only call that describes a network.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CreateNetwork {
-    /// Whose.
+    /// The network's id.
     #[serde(rename = "NetworkID")]
     pub network_id: String,
     /// dockerd's, and below [`GENERIC`] the user's.
     #[serde(default, deserialize_with = "or_default")]
     pub options: Map<String, Value>,
-    /// The subnets, in no particular order.
+    /// The IPv4 subnets, in no particular order.
     #[serde(rename = "IPv4Data", default, deserialize_with = "or_default")]
     pub ipv4_data: Vec<Pool>,
-    /// The same.
+    /// The IPv6 subnets.
     #[serde(rename = "IPv6Data", default, deserialize_with = "or_default")]
     pub ipv6_data: Vec<Pool>,
 }
@@ -42,12 +42,12 @@ pub struct Pool {
     /// `10.0.0.1/24`, or empty.
     #[serde(default, deserialize_with = "or_default")]
     pub gateway: String,
-    /// Which dockerd gives to nobody, by name.
+    /// Addresses that dockerd assigns to no container, by name.
     #[serde(default, deserialize_with = "or_default")]
     pub aux_addresses: BTreeMap<String, String>,
 }
 
-/// `GwAllocCheck`: which options a network is going to have.
+/// `GwAllocCheck`: the options that a network is going to have.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct GatewayCheck {
@@ -56,13 +56,13 @@ pub struct GatewayCheck {
     pub options: Map<String, Value>,
 }
 
-/// The answer: whether dockerd need not keep an address for a gateway.
+/// The answer: whether dockerd need not reserve an address for a gateway.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct GatewaySkipped {
-    /// Of IPv4.
+    /// For IPv4.
     #[serde(rename = "SkipIPv4")]
     pub ipv4: bool,
-    /// Of IPv6.
+    /// For IPv6.
     #[serde(rename = "SkipIPv6")]
     pub ipv6: bool,
 }
@@ -70,7 +70,7 @@ pub struct GatewaySkipped {
 /// `DeleteNetwork`.
 #[derive(Debug, Deserialize)]
 pub struct NetworkOnly {
-    /// Whose.
+    /// The network's id.
     #[serde(rename = "NetworkID")]
     pub network_id: String,
 }
@@ -78,10 +78,10 @@ pub struct NetworkOnly {
 /// `Leave`, `DeleteEndpoint` and `EndpointOperInfo`.
 #[derive(Debug, Deserialize)]
 pub struct EndpointOnly {
-    /// Whose.
+    /// The network's id.
     #[serde(rename = "NetworkID")]
     pub network_id: String,
-    /// Whose.
+    /// The endpoint's id.
     #[serde(rename = "EndpointID")]
     pub endpoint_id: String,
 }
@@ -90,13 +90,13 @@ pub struct EndpointOnly {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CreateEndpoint {
-    /// Whose.
+    /// The network's id.
     #[serde(rename = "NetworkID")]
     pub network_id: String,
-    /// Whose.
+    /// The endpoint's id.
     #[serde(rename = "EndpointID")]
     pub endpoint_id: String,
-    /// What dockerd has decided already.
+    /// The addresses that dockerd has assigned already.
     #[serde(default, deserialize_with = "or_default")]
     pub interface: Interface,
     /// dockerd's, and the user's `--driver-opt` among them.
@@ -104,7 +104,7 @@ pub struct CreateEndpoint {
     pub options: Map<String, Value>,
 }
 
-/// A device to be, as far as dockerd has decided; what is open is empty.
+/// The addresses of a device, as far as dockerd has assigned them; empty where the driver may choose.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Interface {
@@ -123,10 +123,10 @@ pub struct Interface {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Join {
-    /// Whose.
+    /// The network's id.
     #[serde(rename = "NetworkID")]
     pub network_id: String,
-    /// Whose.
+    /// The endpoint's id.
     #[serde(rename = "EndpointID")]
     pub endpoint_id: String,
     /// Where the container's netns will be mounted.
@@ -142,20 +142,20 @@ pub struct Joined {
     pub interface_name: InterfaceName,
     /// The next hop of the default route, or empty.
     pub gateway: String,
-    /// The same.
+    /// The same for IPv6.
     #[serde(rename = "GatewayIPv6")]
     pub gateway_ipv6: String,
-    /// What else is to be routed.
+    /// Further routes.
     pub static_routes: Vec<StaticRoute>,
-    /// Whether a container without a gateway is to be left without, rather than getting one by a bridge of dockerd's.
+    /// Whether a container without a gateway stays without one. Otherwise dockerd connects it to a bridge of its own.
     pub disable_gateway_service: bool,
 }
 
-/// What a device is called, and what it is to be called in the container.
+/// The name of a device, and the beginning of its name in the container.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InterfaceName {
-    /// In dockerd's netns.
+    /// The name in dockerd's netns.
     pub src_name: String,
     /// `eth` for `eth0` and so on.
     pub dst_prefix: &'static str,
@@ -173,7 +173,7 @@ pub struct StaticRoute {
     pub next_hop: &'static str,
 }
 
-/// dockerd writes `null` for what is empty in Go.
+/// dockerd writes `null` for a nil map or slice of Go.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -1,4 +1,4 @@
-//! How do dockerd's calls come in and answers go out? HTTP on a Unix socket; each call in a thread of its own.
+//! How does the driver receive dockerd's calls and answer them? HTTP on a Unix socket; each call in a thread of its own.
 
 use crate::calls::{CALLS, Call};
 use crate::driver::Driver;
@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 
 const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.2+json";
 
-/// Answers until `end`; calls that are being answered then are answered first.
+/// Answers calls until `end`, and finishes those that have begun.
 pub async fn serve(
     listener: UnixListener,
     driver: Driver,
@@ -37,7 +37,7 @@ fn router(driver: Arc<Driver>, stale: Duration) -> Router {
         let driver = Arc::clone(&driver);
         let route = post(move |body: Bytes| {
             if call.path == "/Plugin.Activate" {
-                // Another dockerd than before, perhaps.
+                // dockerd may have been restarted.
                 tokio::spawn(clean_up(stale));
             }
             respond(driver, call, body)
@@ -47,8 +47,8 @@ fn router(driver: Arc<Driver>, stale: Duration) -> Router {
     router
 }
 
-/// What it is for lasts until the answer can be sent: when dockerd is gone by then, hyper drops this, and the thread
-/// sees that nobody waits.
+/// Lives until the answer is sent. If dockerd is gone by then, hyper drops it, and the thread sees that the connection is
+/// closed.
 async fn respond(driver: Arc<Driver>, call: &'static Call, body: Bytes) -> Response<Body> {
     let (answer, answered) = oneshot::channel();
     spawn_blocking(move || {
@@ -71,12 +71,14 @@ async fn respond(driver: Arc<Driver>, call: &'static Call, body: Bytes) -> Respo
 fn take_back(driver: &Driver, call: &Call, body: &[u8]) {
     let Some(undo) = call.undo else { return };
     match undo(driver, body) {
-        Ok(_) => eprintln!("ipvl-docker: {}: nobody waits for it any more; undone", call.path),
-        Err(error) => eprintln!("ipvl-docker: {}: nobody waits for it any more, but: {error}", call.path),
+        Ok(_) => eprintln!("ipvl-docker: {}: dockerd closed the connection; the call was undone", call.path),
+        Err(error) => {
+            eprintln!("ipvl-docker: {}: dockerd closed the connection; cannot undo the call: {error}", call.path)
+        }
     }
 }
 
-/// A request that makes no sense is HTTP's business; all else is told in the body alone.
+/// The status is 400 for a request that cannot be read. Every other error is in the body only.
 fn status(error: &Error) -> StatusCode {
     if matches!(error, Error::Request(_)) { StatusCode::BAD_REQUEST } else { StatusCode::OK }
 }
@@ -88,8 +90,8 @@ fn response(status: StatusCode, value: &Value) -> Response<Body> {
     response
 }
 
-/// Removes the slaves of endpoints that nobody joined in a time that is long for any container to start: whoever wanted
-/// them is gone.
+/// Removes the slaves of endpoints that no container joined within a time in which any container would have started: the
+/// dockerd that made them is gone.
 async fn clean_up(stale: Duration) {
     let Ok(Ok(before)) = spawn_blocking(endpoint::unclaimed).await else { return };
     if before.is_empty() {

@@ -1,4 +1,4 @@
-//! How are networks remembered, which dockerd tells of once and never again? One file for each: what it said.
+//! How are networks stored, which dockerd announces only once? One file for each, with the body of its call.
 
 use crate::error::{Result, file_error};
 use crate::network::Network;
@@ -9,21 +9,21 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 const EXTENSION: &str = "json";
-/// Of a file that is being written; one that is left was never a network's.
+/// The name's end while a file is being written. A file that kept it was never completed.
 const DRAFT: &str = "draft";
 
-/// The files.
+/// The directory of the files.
 #[derive(Debug)]
 pub struct Store(PathBuf);
 
 impl Store {
-    /// In this directory, made if need be.
+    /// A store in this directory, which is made unless it exists.
     pub fn open(directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory).map_err(file_error("make", directory))?;
         Ok(Self(directory.to_owned()))
     }
 
-    /// Remembers a network: whole, or not at all.
+    /// Stores a network: completely, or not at all.
     pub fn save(&self, request: &CreateNetwork) -> Result<()> {
         let (draft, path) = (self.path(&request.network_id, DRAFT), self.path(&request.network_id, EXTENSION));
         let text = serde_json::to_vec_pretty(request)?;
@@ -42,7 +42,7 @@ impl Store {
         }
     }
 
-    /// Forgets a network; one that is not there is forgotten already.
+    /// Removes a network's file. It is no error if there is none.
     pub fn remove(&self, id: &str) -> Result<()> {
         let path = self.path(id, EXTENSION);
         match fs::remove_file(&path) {
@@ -51,7 +51,7 @@ impl Store {
         }
     }
 
-    /// All that can be read.
+    /// All networks with a file that can be read.
     pub fn networks(&self) -> Result<Vec<Network>> {
         let entries = fs::read_dir(&self.0).map_err(file_error("read", &self.0))?;
         let paths = entries.flatten().map(|entry| entry.path());
@@ -64,7 +64,7 @@ impl Store {
         self.0.join(id).with_extension(extension)
     }
 
-    /// Has what was renamed or removed survive a loss of power.
+    /// Writes renames and removals to the disk, so that they survive a loss of power.
     fn settle(&self) -> Result<()> {
         let directory = open(&self.0, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         directory.and_then(fsync).map_err(|errno| file_error("write", &self.0)(errno.into()))

@@ -1,10 +1,10 @@
-//! How is a socket taken over that systemd opened before we were started?
+//! How is a socket taken over that systemd opened before it started this process?
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
-/// The listening socket that systemd hands over (`LISTEN_FDS`), if it does.
+/// The listening socket that systemd passes (`LISTEN_FDS`), if it passes one.
 pub fn inherited() -> io::Result<Option<UnixListener>> {
     let mut given = sd_notify::listen_fds()?;
     let Some(first) = given.next() else { return Ok(None) };

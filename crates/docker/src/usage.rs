@@ -1,4 +1,4 @@
-//! What can be said to ipvl-docker when it is started?
+//! Which command line does ipvl-docker have?
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,15 +34,15 @@ pub enum Request {
 /// How to serve dockerd.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where.
+    /// The socket's path.
     pub socket: PathBuf,
-    /// Where networks are remembered.
+    /// The directory in which networks are stored.
     pub state: PathBuf,
     /// How long an endpoint may wait for its container.
     pub stale: Duration,
 }
 
-/// Reads the command line; what is wrong with it.
+/// Reads the command line. The error is a text.
 pub fn read(words: &[String]) -> Result<Request, String> {
     let mut settings = Settings { socket: SOCKET.into(), state: STATE.into(), stale: STALE };
     let mut words = words.iter();
@@ -62,7 +62,7 @@ pub fn read(words: &[String]) -> Result<Request, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| format!("{text} is no number of seconds"))
+    text.parse().map(Duration::from_secs).map_err(|_| format!("{text} is not a number of seconds"))
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(of("agent"), Ok(Request::Agent));
         assert!(matches!(of("--version"), Ok(Request::Tell(text)) if text.starts_with("ipvl-docker ")));
         assert_eq!(of("--socket"), Err("--socket needs a value".to_owned()));
-        assert_eq!(of("--stale x"), Err("x is no number of seconds".to_owned()));
+        assert_eq!(of("--stale x"), Err("x is not a number of seconds".to_owned()));
         assert_eq!(of("-x"), Err("there is no option -x".to_owned()));
     }
 }

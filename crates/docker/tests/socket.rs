@@ -1,4 +1,4 @@
-//! Does the driver keep dockerd's protocol, in fair weather and foul? Bodies as dockerd sends them, over its socket.
+//! Does the driver keep dockerd's protocol, with and without errors? Bodies as dockerd sends them, over its socket.
 
 mod plugin;
 
@@ -105,12 +105,14 @@ fn dockerd_that_goes_before_the_answer_leaves_nothing() {
     require_root!();
     let (lab, plugin) = stage("hasty");
     plugin.call("/NetworkDriver.CreateNetwork", &network(json!({ "parent": "eth0" })));
-    // While somebody else has the lock there is no answer.
+    // While another process holds the lock there is no answer.
     let host = netns::open(&NetnsRef::Name(lab.host.name().to_owned())).expect("the host's netns");
     let lock = netns::within(host, || Lock::acquire(LOCK_WAIT)).expect("a thread").expect("the lock");
     plugin.say_and_go("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24"));
     drop(lock);
-    assert!(wait_until(SOON, || plugin.log().contains("CreateEndpoint: nobody waits for it any more; undone")));
+    assert!(wait_until(SOON, || plugin
+        .log()
+        .contains("CreateEndpoint: dockerd closed the connection; the call was undone")));
     assert_eq!(slaves(&lab), 0);
     assert_eq!(plugin.call("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24")), json!({ "Interface": {} }));
 }

@@ -9,7 +9,7 @@ use crate::skb::Skb;
 use ipvl_core::maps::FLOOD_CHUNK;
 use ipvl_core::*;
 
-/// Carries out the flood whose verdict was stored. Values pass from step to step by way of the context, so that the
+/// Carries out the flood of the stored verdict. Values pass from step to step by way of the context, so that the
 /// verifier forgets them: it checks the loop over the slaves once, and not once for each kind of flood.
 #[inline(never)]
 pub fn flood(ctx: &PacketCtx) -> i32 {

@@ -43,7 +43,7 @@ pub fn steps(text: &str, each: bool) -> Vec<Step> {
 }
 
 impl Step {
-    /// Takes in what can be done together with this; what cannot comes back.
+    /// Adds a step that can be carried out together with this one. Returns any other step.
     fn join(&mut self, mut other: Self) -> Option<Self> {
         match (&mut self.what, &mut other.what) {
             (Ok(Action::Add(specs)), Ok(Action::Add(more))) => specs.append(more),

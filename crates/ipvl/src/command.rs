@@ -1,4 +1,4 @@
-//! What is to be done? A command line, understood.
+//! What does a command line ask for? Its meaning, after parsing.
 
 use crate::definition::Object;
 use ipvl_control::{Change, Kind, LinkSpec, Term};
@@ -33,7 +33,7 @@ pub enum Command {
     Complete { words: Vec<String> },
 }
 
-/// What help is wanted about.
+/// The subject of the help.
 #[derive(Clone, Copy, Debug)]
 pub enum Topic {
     /// All of it.
@@ -44,7 +44,7 @@ pub enum Topic {
     Kind(Kind),
 }
 
-/// How to work, whatever the command is.
+/// The switches, which are the same for all commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
     /// `-d`
@@ -65,7 +65,7 @@ pub struct Switches {
     pub force: bool,
 }
 
-/// How to say when.
+/// Where the time is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamp {
     /// On a line of its own.
@@ -74,20 +74,20 @@ pub enum Timestamp {
     Short,
 }
 
-/// Of what `ipvl monitor` is to tell.
+/// Which changes `ipvl monitor` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// Of slaves.
+    /// Changes of slaves.
     pub links: bool,
-    /// Of the address table.
+    /// Changes of the address table.
     pub addresses: bool,
-    /// Whether each line says which of the two it is about.
+    /// Whether each line begins with `[LINK]` or `[ADDR]`.
     pub label: bool,
-    /// Of this slave alone.
+    /// Only changes of this slave.
     pub device: Option<String>,
 }
 
-/// An address or a prefix that is to be, or no longer to be, a slave's.
+/// An address or a prefix that is declared for a slave, or withdrawn from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// The slave's name.
@@ -98,20 +98,20 @@ pub struct Declaration {
     pub prefix_len: u8,
 }
 
-/// What is to be applied, and how.
+/// Which files `ipvl apply` reads, and how it applies them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
     /// Files and directories.
     pub paths: Vec<PathBuf>,
-    /// Whether only to say what would be done.
+    /// Whether it only prints what it would do.
     pub dry_run: bool,
-    /// Whether slaves go that are in no file any more.
+    /// Whether it deletes slaves that it made earlier and that no file names any more.
     pub prune: bool,
     /// How long to wait for masters.
     pub wait: Duration,
 }
 
-/// What `ipvl explain` is asked.
+/// The question to `ipvl explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Which way the frame goes.
@@ -136,11 +136,11 @@ pub enum Direction {
 pub enum Frame {
     /// Its bytes.
     Bytes(Vec<u8>),
-    /// What is known of it.
+    /// A description of it.
     Described(Description),
 }
 
-/// What is known of a frame; the rest follows from the tables.
+/// A description of a frame; the rest follows from the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the words of the command")]
 pub struct Description {

@@ -12,29 +12,29 @@ pub use tables::{OBJECTS, SET_ELSEWHERE, SWITCHES};
 
 use ipvl_core::{OptionEntry, OptionKey, OptionWord};
 
-/// Something that commands are about: `link`, `addr`, ...
+/// An object of the command line: `link`, `addr`, ...
 #[derive(Debug)]
 pub struct Object {
-    /// As the help shows it.
+    /// The name, as help shows it.
     pub name: &'static str,
     /// Longer or older spellings.
     pub aliases: &'static [&'static str],
-    /// In half a sentence.
+    /// The meaning, as half a sentence.
     pub about: &'static str,
     /// Paragraphs for the man page.
     pub text: &'static [&'static str],
-    /// What can be done with it. A single command without a name needs no word of its own.
+    /// Its commands. A single command without a name needs no word of its own.
     pub commands: &'static [Verb],
     /// Example and explanation.
     pub examples: &'static [(&'static str, &'static str)],
-    /// Left out of help: for build scripts and shells.
+    /// Whether help omits it: it is for build scripts and shells.
     pub hidden: bool,
 }
 
-/// What can be done with an object.
+/// A command of an object.
 #[derive(Debug)]
 pub struct Verb {
-    /// As the help shows it; empty where the object says it all.
+    /// The name, as help shows it; empty if the object has only this command.
     pub name: &'static str,
     /// Other spellings.
     pub aliases: &'static [&'static str],
@@ -53,11 +53,11 @@ pub struct Word {
     pub aliases: &'static [&'static str],
     /// How it takes its value.
     pub form: Form,
-    /// Whether any beginning of it will do, as iproute2 has it for this word.
+    /// Whether any beginning of it is accepted, as iproute2 does for this word.
     pub abbreviable: bool,
     /// Whether the command is incomplete without it.
     pub required: bool,
-    /// In a sentence; nothing where the form says it.
+    /// The meaning, as a sentence; empty if the form says it.
     about: &'static str,
 }
 
@@ -66,17 +66,17 @@ pub struct Word {
 pub enum Form {
     /// `mtu MTU`
     Pair(Value),
-    /// `[ dev ] NAME`: what no other word claims is this one's value.
+    /// `[ dev ] NAME`: a value that no other word takes is this word's.
     Bare(Value),
-    /// `[ FILE ... ]`: what no other word claims, any number of times.
+    /// `[ FILE ... ]`: all values that no other word takes.
     Many(Value),
     /// One of these words itself.
     Choice(&'static [&'static str]),
     /// An option of a slave.
     Option(&'static OptionEntry),
-    /// `type ipvlan`, then the words of that kind; nothing follows them. The last kind knows all words.
+    /// `type ipvlan`, then the words of that kind; nothing follows them. The last kind has all words.
     Kind(&'static [DeviceKind]),
-    /// All that follows.
+    /// All words that follow.
     Rest(Value),
 }
 
@@ -116,7 +116,7 @@ pub enum Value {
 /// A word that starts with `-`.
 #[derive(Debug)]
 pub struct Switch {
-    /// Without the dash. Any beginning will do that is at least as long as `short`.
+    /// Without the dash. Any beginning that is at least as long as `short` is accepted.
     pub name: &'static str,
     /// Another spelling.
     pub alias: &'static str,
@@ -151,7 +151,7 @@ impl Verb {
         begins_one(word, self.name, self.aliases)
     }
 
-    /// The word that takes what no other claims.
+    /// The word that takes values without a word.
     pub fn bare(&self) -> Option<&'static Word> {
         self.words.iter().find(|word| matches!(word.form, Form::Bare(_) | Form::Many(_)))
     }
@@ -183,7 +183,7 @@ impl Word {
         }
     }
 
-    /// Whether a value follows what this word has claimed.
+    /// Whether a value follows this word.
     pub fn takes_value(&self, claimed: &str) -> bool {
         match self.form {
             Form::Choice(_) => false,
@@ -192,7 +192,7 @@ impl Word {
         }
     }
 
-    /// Whether it can be given only once behind a kind, since nothing but its values stand there.
+    /// Whether it can be given only once behind a kind: a choice, of which only the values are typed.
     pub fn is_one_of(&self) -> bool {
         matches!(self.form, Form::Choice(_)) || matches!(self.form, Form::Option(entry) if stands_alone(entry))
     }
@@ -205,7 +205,7 @@ impl Word {
         }
     }
 
-    /// Other spellings of the word and of its values, in a sentence; nothing where there are none.
+    /// Other spellings of the word and of its values, as a sentence; empty if there are none.
     pub fn also(&self) -> String {
         let values: Vec<String> = match self.form {
             Form::Option(entry) => entry.words.iter().filter(|word| !word.aliases.is_empty()).map(spellings).collect(),

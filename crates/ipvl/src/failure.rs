@@ -31,7 +31,7 @@ pub enum Failure {
     NoSuchPage { page: String },
     #[error("Cannot write the answer: {0}")]
     Output(#[from] io::Error),
-    /// Already told, line by line.
+    /// Printed already, line by line.
     #[error("")]
     Told,
 }

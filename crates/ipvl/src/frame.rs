@@ -1,4 +1,4 @@
-//! Which frame is meant by what was said of it? What was not said follows from the slaves and their addresses.
+//! Which frame does a description mean? What it leaves open follows from the slaves and their addresses.
 
 use crate::backend::NextHop;
 use crate::command::{Description, Direction, Frame, Protocol, Question};
@@ -11,15 +11,15 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "each variant's text names its fields")]
 pub enum FrameError {
-    #[error("Device \"{name}\" does not exist, or is no slave whose master is in this netns.")]
+    #[error("Device \"{name}\" does not exist, or is not a slave of a master in this netns.")]
     NotASlave { name: String },
     #[error("Device \"{name}\" does not exist, or has no slaves.")]
     NotAMaster { name: String },
-    #[error("\"{slave}\" has no {family} address to send from: say which with \"src\".")]
+    #[error("\"{slave}\" has no {family} address to send from: give one with \"src\".")]
     NoSource { slave: String, family: &'static str },
 }
 
-/// Stands for whoever is out there: of the addresses for documentation (RFC 7042, 2.1.2).
+/// Stands for any machine outside: an address for documentation (RFC 7042, 2.1.2).
 const STRANGER_MAC: Mac = Mac([0, 0, 0x5e, 0, 0x53, 1]);
 /// Likewise (RFC 5737).
 const STRANGER_4: Addr = Addr::v4([192, 0, 2, 1]);
@@ -27,7 +27,7 @@ const STRANGER_4: Addr = Addr::v4([192, 0, 2, 1]);
 const STRANGER_6: Addr = Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /// The frame's bytes, as the device sends or receives them.
-/// `next` is what the slave's own stack does with such a packet, if it was asked.
+/// `next` is what the slave's own stack does with such a packet, if that is known.
 pub fn bytes(
     question: &Question,
     links: &[Link],
@@ -93,12 +93,12 @@ fn packet(description: &Description, src_mac: Mac, src: Addr, neighbour: impl Fn
     Packet { src_mac, dst_mac, src, to, protocol, len }
 }
 
-/// A slave of l3 and l3s resolves nobody; one of l2 finds its own MAC address at its siblings and the host.
+/// A slave in l3 or l3s resolves no neighbour. In l2, siblings and the host have the slave's own MAC address.
 fn shares_mac(to: Addr, link: &Link, addresses: &[AddressEntry]) -> bool {
     link.options.mode != Mode::L2 || addresses.iter().any(|entry| entry.addr == to && entry.master == link.master.1)
 }
 
-/// One of the slave's own addresses; a link-local one only to speak to a link-local one.
+/// One of the slave's own addresses; a link-local one only for a link-local destination.
 fn own_address(to: Addr, link: &Link, addresses: &[AddressEntry]) -> Result<Addr, FrameError> {
     let own = addresses
         .iter()

@@ -1,4 +1,4 @@
-//! How are kinds, backends and the like called? One table each, for reading and for writing.
+//! Which words stand for kinds, backends and other values? One table each, for parsing and for printing.
 
 use crate::command::{Protocol, Shell};
 use ipvl_control::text::BACKENDS;

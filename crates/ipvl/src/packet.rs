@@ -6,13 +6,13 @@ use ipvl_core::{Addr, Mac};
 /// Everything about a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
-    /// Who sends it on this link.
+    /// The source MAC address.
     pub src_mac: Mac,
-    /// Who receives it on this link.
+    /// The destination MAC address.
     pub dst_mac: Mac,
-    /// The sender.
+    /// The source address.
     pub src: Addr,
-    /// The destination; for ARP and NS, the address that is asked for.
+    /// The destination; for ARP and NS, the target address.
     pub to: Addr,
     /// What it carries.
     pub protocol: Protocol,
@@ -26,7 +26,7 @@ pub const ETHERNET: usize = 14;
 const IPV4: usize = 20;
 const IPV6: usize = 40;
 const HOP_LIMIT: u8 = 64;
-/// Neighbour discovery takes nothing that a router could have passed on (RFC 4861, 7.1.1).
+/// The hop limit of neighbour discovery: less shows that a router has forwarded the packet (RFC 4861, 7.1.1).
 const ND_HOP_LIMIT: u8 = 255;
 /// Discard (RFC 863).
 const PORT: u16 = 9;
@@ -45,7 +45,7 @@ impl Packet {
         [&self.dst_mac.0[..], &self.src_mac.0, &ether_type.to_be_bytes(), &payload].concat()
     }
 
-    /// The MAC address that the destination has by itself: a group's, or none for a single host.
+    /// The MAC address that follows from a group's address; none for a single host.
     pub fn group_mac(protocol: Protocol, to: Addr) -> Option<Mac> {
         match (protocol, to.as_v4(), to.0) {
             (Protocol::Arp, ..) => Some(Mac::BROADCAST),
@@ -115,7 +115,7 @@ impl Packet {
         bytes
     }
 
-    /// What the length that is asked for leaves behind Ethernet and IP; no more than IP's length field can say.
+    /// The payload's length, for the frame length that is wanted; no more than IP's length field can hold.
     fn room(&self, header: usize) -> usize {
         let most = usize::from(u16::MAX) - if header == IPV4 { IPV4 } else { 0 };
         self.len.unwrap_or(0).saturating_sub(ETHERNET + header).min(most)

@@ -109,7 +109,7 @@ fn find_verb(object: &'static Object, typed: &str) -> Result<&'static Verb, Usag
         .ok_or_else(|| UsageError::UnknownCommand { object: object.name, word: typed.to_owned() })
 }
 
-/// `help` may stand at the end of anything, as long as it is not what the shell is to complete.
+/// `help` may end any command line, except one that the shell asks to complete.
 fn help_topic(object: &'static Object, line: &[String]) -> Option<Topic> {
     let (last, before) = line.split_last()?;
     let alone = before.is_empty() && is_help(last);

@@ -42,8 +42,8 @@ impl Style {
     }
 }
 
-/// Text without what would move a terminal's cursor or turn the order of letters: names may come from namespaces whose
-/// owners mean no good.
+/// Text without characters that move a terminal's cursor or change the order of letters: names may come from namespaces
+/// with a hostile root.
 pub fn harmless(text: &str) -> String {
     let is_harmful = |c: char| !matches!(c, '\n' | '\t') && (c.is_control() || turns_order(c));
     text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {

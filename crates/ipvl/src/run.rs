@@ -1,4 +1,4 @@
-//! How is a command carried out? Asks the control plane, and prints what it says.
+//! How is a command carried out? It calls the control plane and prints the result.
 
 mod apply;
 mod output;
@@ -47,10 +47,10 @@ fn run_batch(file: &str, switches: &Switches) -> Result<(), Failure> {
     result
 }
 
-/// Prints a failure where the caller sees it, whole: others may be printing theirs.
+/// Prints a failure in one write, so that lines of several commands do not mix.
 pub fn tell(failure: &Failure) {
     if !matches!(failure, Failure::Told) {
-        // Who has closed stderr does not want to know.
+        // The reader may have closed stderr.
         let _ = io::stderr().write_all(render::harmless(&format!("{failure}\n")).as_bytes());
     }
 }
@@ -114,7 +114,7 @@ fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style:
     show(&render::links(&links, &statistics, style))
 }
 
-/// A slave may have no addresses, so the name is looked for among the slaves.
+/// Looks for the name among the slaves, because a slave may have no addresses.
 fn show_addresses(slave: Option<String>, style: Style) -> Result<(), Failure> {
     let mut entries = backend::addresses()?;
     if slave.is_some() {
@@ -132,12 +132,12 @@ fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
     show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
 }
 
-/// Whether a slave is meant by a name: its own, or its host end's.
+/// Whether this is the slave's name, or its host end's.
 fn is_meant(link: &Link, name: &str) -> bool {
     link.name == name || link.host_end.1 == name
 }
 
-/// Until nobody reads any more.
+/// Runs until the reader of standard output is gone.
 fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<(), Failure> {
     let mut monitor = backend::Monitor::open()?;
     while let Some(event) = monitor.next(io::stdout())? {
@@ -153,7 +153,7 @@ fn explain(question: &Question, style: Style) -> Result<(), Failure> {
     let (links, addresses) = (backend::links()?, backend::addresses()?);
     let is_slave = links.iter().any(|link| is_meant(link, &question.device));
     let routed = frame::routed(question).filter(|_| is_slave);
-    // A slave that cannot be entered is explained as far as the tables go.
+    // If the slave's netns cannot be entered, the tables alone explain the frame.
     let next = routed.and_then(|to| backend::next_hop(&question.device, to).ok().flatten());
     let bytes = frame::bytes(question, &links, &addresses, next.as_ref())?;
     let explanation = backend::explain(&question.device, &bytes)?;
@@ -197,7 +197,7 @@ fn complete(words: &[String]) -> Result<(), Failure> {
     show(&lines)
 }
 
-/// What cannot be read is not offered.
+/// Omits names that cannot be read.
 fn names(candidate: Candidate) -> Vec<(String, String)> {
     let names = match candidate {
         Candidate::Word(word, about) => return vec![(word, about)],

@@ -1,4 +1,4 @@
-//! Is a text still what it was? Expected texts are files in `tests/snapshots`; `BLESS=1` writes them anew.
+//! Has a text changed? Expected texts are files in `tests/snapshots`; `BLESS=1` writes them again.
 
 use std::path::Path;
 use std::{env, fs};

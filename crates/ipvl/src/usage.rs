@@ -1,4 +1,4 @@
-//! What is wrong with a command line? Iproute2's texts, with what to do where it says nothing of it.
+//! What is wrong with a command line? iproute2's texts, and what to do where iproute2 does not say it.
 
 use ipvl_core::OptionEntry;
 use thiserror::Error;
@@ -29,21 +29,25 @@ pub enum UsageError {
     WrongWord { value: String, option: &'static OptionEntry },
     #[error("Error: any valid prefix is expected rather than \"{value}\".")]
     NotAPrefix { value: String },
-    #[error("Error: argument \"{value}\" is wrong: give {whole} for all of it, or a single address without a length")]
+    #[error(
+        "Error: argument \"{value}\" is wrong: give {whole} for the whole prefix, or a single address without a length"
+    )]
     HostBits { value: String, whole: String },
-    #[error("Error: argument \"{value}\" is wrong: type must be ipvlan or ipvtap; \"ip link\" makes the others")]
+    #[error(
+        "Error: argument \"{value}\" is wrong: type must be ipvlan or ipvtap; \"ip link\" makes devices of other types"
+    )]
     OtherKind { value: String },
     #[error("{kind}: unknown option \"{word}\"?\n{usage}")]
     UnknownKindWord { kind: &'static str, word: String, usage: String },
-    #[error("{kind}: unknown option \"{word}\"? Only one of {choices} can be given, and there is one already.")]
+    #[error("{kind}: unknown option \"{word}\"? Only one of {choices} can be given, and one was given already.")]
     SecondFlag { kind: &'static str, word: String, choices: String },
     #[error("Error: \"{word}\" is not for ipvl: use \"ip link\" for it, on the slave.")]
     SetElsewhere { word: String },
-    #[error("Error: \"address\" cannot be set: a slave has its master's, and follows it.")]
+    #[error("Error: \"address\" cannot be set: a slave always has its master's MAC address.")]
     SlaveAddress,
-    #[error("Error: \"hex\" is the whole frame: \"{word}\" cannot describe it any further.")]
+    #[error("Error: \"hex\" gives the whole frame: omit \"{word}\".")]
     HexAndMore { word: &'static str },
-    #[error("Error: \"{protocol}\" does not ask about {address}: it is of the other family.")]
+    #[error("Error: {address} has the wrong address family for this \"{protocol}\" frame.")]
     OtherFamily { protocol: &'static str, address: String },
     #[error("Error: unbalanced quote in \"{line}\".")]
     OpenQuote { line: String },

@@ -1,9 +1,9 @@
-//! Which word of a command line has which value? Read by the definition; the values are still text here.
+//! Which word of a command line has which value? The definition says how to read them; the values are still text here.
 
 use crate::definition::{DeviceKind, Form, SET_ELSEWHERE, Verb, Word, synopsis};
 use crate::usage::UsageError;
 
-/// The words that were given, with their values.
+/// The words of a command line, with their values.
 #[derive(Debug, Default)]
 pub struct Given(Vec<(&'static str, String)>);
 
@@ -27,7 +27,7 @@ impl Given {
         self.0.iter().find(|(name, _)| *name == word).map(|(_, value)| value.as_str())
     }
 
-    /// All values of a word that may have many.
+    /// All values of a word that may be given several times.
     pub fn all(&self, word: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(name, _)| *name == word).map(|(_, value)| value.as_str())
     }
@@ -72,7 +72,7 @@ impl Given {
         }
     }
 
-    /// As iproute2: behind the type, a word given twice has its last value.
+    /// As in iproute2: behind the type, a word given twice has its last value.
     fn take_kind<'a>(
         &mut self,
         kind: &'static DeviceKind,

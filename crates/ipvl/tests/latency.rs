@@ -57,7 +57,7 @@ fn first_packet(lab: &Lab, receiver: &UdpSocket, n: usize) -> Duration {
 }
 
 fn add_address(netns: &Netns, address: &str) -> Command {
-    // Not through `ip netns exec`, whose mounts take longer than all the rest.
+    // Not through `ip netns exec`: its mounts take longer than all the rest.
     let mut command = Command::new("ip");
     command.args(["-n", netns.name(), "addr", "add", &format!("{address}/24"), "dev", "ipvl0"]);
     command

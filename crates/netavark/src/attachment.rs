@@ -1,4 +1,4 @@
-//! Which slave does a container get, with which addresses and routes, and what is its user told of it?
+//! Which slave does a container get, with which addresses and routes, and which messages does the user get?
 
 use crate::body::{Container, Network, Route, Subnet};
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use ipvl_core::{Addr, Mac};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whose the slave is. A container has one in a network.
+/// The owner of a container's slave. A container has one slave in a network.
 pub fn owner(container: &Container) -> String {
     format!("netavark {} {}", container.network.id, container.container_id)
 }
@@ -43,12 +43,12 @@ pub fn status(container: &Container, mac: Mac) -> Result<Value> {
     }))
 }
 
-/// The routes that every container of the network has besides the way out.
+/// The routes of every container of the network, without default routes.
 pub fn static_routes(network: &Network) -> Result<Vec<SlaveRoute>> {
     network.routes.iter().flatten().map(static_route).collect()
 }
 
-/// Where to look for a port that Podman was asked to map; one line, or none.
+/// A message about ports that Podman was asked to map; none if there are none.
 pub fn about_ports(container: &Container) -> Option<String> {
     let ports = container.port_mappings.as_deref().filter(|ports| !ports.is_empty())?;
     let asked = ports.iter().map(|port| format!("{}:{}/{}", port.host_port, port.container_port, port.protocol));
@@ -60,7 +60,7 @@ pub fn about_ports(container: &Container) -> Option<String> {
     ))
 }
 
-/// What Podman has chosen, each with its network's length and the way out of that.
+/// The addresses that Podman has assigned, each with the prefix length and gateway of its network.
 fn addresses(container: &Container) -> Result<Vec<(IpNet, Option<IpAddr>)>> {
     let subnets = container.network.subnets();
     let chosen = container.network_options.static_ips.as_deref().unwrap_or_default();
@@ -76,7 +76,7 @@ fn of_subnet(addr: IpAddr, subnets: &[Subnet], internal: bool) -> Result<(IpNet,
     Ok((net, found.gateway.filter(|_| !internal)))
 }
 
-/// One way out for each family, by the first gateway, and what the network says besides.
+/// One default route for each family, by the first gateway, and the network's other routes.
 fn routes(network: &Network, options: &NetworkOptions) -> Result<Vec<SlaveRoute>> {
     let wanted = !network.internal && !options.no_default_route;
     let gateways: Vec<IpAddr> = network.subnets().iter().filter_map(|subnet| subnet.gateway).collect();

@@ -1,4 +1,4 @@
-//! What does netavark say of a network and of a container in it? What is not named here does not matter to us.
+//! What does netavark send about a network and a container in it? Keys that ipvl does not need are left out.
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -11,23 +11,23 @@ pub type Words = BTreeMap<String, String>;
 /// What `setup` and `teardown` are about.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Container {
-    /// Podman's own number for it.
+    /// Podman's id of it.
     pub container_id: String,
-    /// Ports of the host that are to lead to it.
+    /// Ports of the host to map to it.
     #[serde(default)]
     pub port_mappings: Option<Vec<PortMapping>>,
     /// The network.
     pub network: Network,
-    /// What is special about this container there.
+    /// The container's own settings in this network.
     pub network_options: InNetwork,
 }
 
 /// A network, as in Podman's file about it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Network {
-    /// Podman's own number for it.
+    /// Podman's id of it.
     pub id: String,
-    /// No way out of it is wanted.
+    /// Containers get no default route.
     #[serde(default)]
     pub internal: bool,
     /// The parent, by `--interface-name`.
@@ -36,10 +36,10 @@ pub struct Network {
     /// `-o`.
     #[serde(default)]
     pub options: Option<Words>,
-    /// Who gives out the addresses: `driver`.
+    /// How addresses are assigned: the key `driver`.
     #[serde(default)]
     pub ipam_options: Option<Words>,
-    /// Of what addresses.
+    /// Its subnets.
     #[serde(default)]
     pub subnets: Option<Vec<Subnet>>,
     /// `--route`.
@@ -52,7 +52,7 @@ pub struct Network {
 pub struct Subnet {
     /// The addresses.
     pub subnet: IpNet,
-    /// The way out of it.
+    /// The gateway.
     #[serde(default)]
     pub gateway: Option<IpAddr>,
 }
@@ -60,9 +60,9 @@ pub struct Subnet {
 /// A route of every container.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Route {
-    /// Whereto.
+    /// The destination.
     pub destination: IpNet,
-    /// By which neighbour.
+    /// The next hop.
     #[serde(default)]
     pub gateway: Option<IpAddr>,
     /// The kernel's default by default.
@@ -73,7 +73,7 @@ pub struct Route {
     pub route_type: Option<String>,
 }
 
-/// What is special about a container in a network.
+/// A container's own settings in a network.
 #[derive(Clone, Debug, Deserialize)]
 pub struct InNetwork {
     /// The device's name.
@@ -82,7 +82,7 @@ pub struct InNetwork {
     /// The addresses that Podman has chosen.
     #[serde(default)]
     pub static_ips: Option<Vec<IpAddr>>,
-    /// `--mac-address`, or what it was before `podman network reload`.
+    /// `--mac-address`, or the address before `podman network reload`.
     #[serde(default)]
     pub static_mac: Option<String>,
     /// `--network NAME:OPTION=VALUE`.
@@ -103,7 +103,7 @@ pub struct PortMapping {
 }
 
 impl Network {
-    /// Who gives out the addresses, if the user said.
+    /// The IPAM driver, if the user gave one.
     pub fn ipam_driver(&self) -> Option<&str> {
         let driver = self.ipam_options.as_ref().and_then(|options| options.get("driver"));
         driver.map(String::as_str).filter(|driver| !driver.is_empty())

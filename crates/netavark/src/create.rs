@@ -1,4 +1,4 @@
-//! What becomes of a network that a user wants? It is checked, and what is left open is filled in.
+//! How is a new network checked, and which defaults does it get?
 
 use crate::attachment;
 use crate::body::Network;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const HOST_LOCAL: &str = "host-local";
 const NONE: &str = "none";
 
-/// The network as Podman is to keep it. What it says that we do not know stays as it is.
+/// The network as Podman is to store it. Keys that ipvl does not know stay unchanged.
 pub fn create(network: Map<String, Value>) -> Result<Value> {
     let read = Network::read(&network)?;
     let options = NetworkOptions::of_network(&read)?;
@@ -29,7 +29,7 @@ impl Network {
     }
 }
 
-/// Who gives out the addresses: Podman itself, or nobody.
+/// Checks the IPAM driver: Podman itself, or none.
 fn ipam_driver(network: &Network) -> Result<&'static str> {
     match network.ipam_driver() {
         None | Some(HOST_LOCAL) if network.subnets().is_empty() => Err(Error::NoSubnet),
@@ -39,7 +39,7 @@ fn ipam_driver(network: &Network) -> Result<&'static str> {
     }
 }
 
-/// As Podman does for its own ipvlan driver: the parent is the network's interface, and nobody resolves names.
+/// As Podman does for its own ipvlan driver: the parent is the network's interface, and DNS is off.
 fn filled_in(mut network: Map<String, Value>, options: &NetworkOptions, ipam_driver: &str) -> Value {
     network.insert("dns_enabled".to_owned(), json!(false));
     if let Some(parent) = &options.slave.master {

@@ -1,4 +1,4 @@
-//! What can go wrong while netavark is served? It is told as `{"error": "..."}`, which Podman shows to its user.
+//! What can go wrong while serving netavark? Errors are printed as `{"error": "..."}`, which Podman shows to its user.
 
 use crate::route_options::ROUTE_OPTIONS;
 use ipnet::IpNet;
@@ -6,13 +6,13 @@ use ipvl_control::keys::of_engines;
 use std::io;
 use std::net::IpAddr;
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such subcommand.
     #[error("there is no subcommand {0:?}; netavark's plugins have info, create, setup NETNS and teardown NETNS")]
     Usage(String),
-    /// What is on standard input is not what the subcommand takes.
+    /// Standard input is not valid for the subcommand.
     #[error("cannot read {what} from standard input: {source}")]
     Json {
         /// What it should be.
@@ -20,13 +20,13 @@ pub enum Error {
         /// What the parser says.
         source: serde_json::Error,
     },
-    /// Nobody reads what is answered.
+    /// The answer cannot be written.
     #[error("cannot write the answer: {0}")]
     Answer(io::Error),
     /// There is no such option.
     #[error("there is no option {0}; those of ipvl are {known}", known = known())]
     UnknownOption(String),
-    /// An option has a value that it cannot have.
+    /// An option has an invalid value.
     #[error("cannot use {option}={value}: {allowed}")]
     Value {
         /// Which.
@@ -52,46 +52,46 @@ pub enum Error {
         /// `network_interface`.
         interface: String,
     },
-    /// Podman has no addresses to give out.
+    /// The network has no subnet, so Podman has no addresses to assign.
     #[error("the network has no subnet; give it one by --subnet, or none and --ipam-driver none")]
     NoSubnet,
-    /// Somebody else would have to give out the addresses.
+    /// The network's IPAM driver is not supported.
     #[error(
         "cannot use ipam driver {0}: host-local (Podman's own) or none; a DHCP server cannot tell slaves by their MAC \
          address, since they have their parent's"
     )]
     Ipam(String),
-    /// There are subnets, and no address of any of them.
+    /// The network has subnets, and Podman has assigned no address of them.
     #[error("Podman has chosen no address of the network's subnets")]
     NoAddress,
     /// An address that belongs to no subnet.
     #[error("{0} is in no subnet of the network")]
     ForeignAddress(IpAddr),
-    /// A MAC address that is none.
-    #[error("{0:?} is no MAC address")]
+    /// A text that is not a MAC address.
+    #[error("{0:?} is not a MAC address")]
     Mac(String),
     /// A route that cannot be made.
     #[error("cannot use the route to {destination}: {why}")]
     Route {
-        /// Whereto.
+        /// The destination.
         destination: IpNet,
         /// Why not.
         why: &'static str,
     },
-    /// The container's device would make addresses of its own.
-    #[error("cannot keep {interface} from making addresses by itself: {source}")]
+    /// Autoconfiguration cannot be switched off on the container's device.
+    #[error("cannot switch off address autoconfiguration on {interface}: {source}")]
     Autoconf {
         /// The device.
         interface: String,
         /// Why not.
         source: io::Error,
     },
-    /// The kernel, or who steers it, refused.
+    /// The kernel, or ipvl's control plane, refused.
     #[error(transparent)]
     Control(#[from] ipvl_control::Error),
 }
 
-/// What everything in this crate returns.
+/// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 fn known() -> String {

@@ -1,7 +1,7 @@
 //! How does Podman get ipvl slaves? Its network program, netavark, runs this: a subcommand, JSON in, JSON out.
 //!
-//! Installed under the name `ipvl` in netavark's plugin directory, it is the driver `ipvl`. It keeps nothing between two
-//! calls: whose a slave is stands in its host end's alias.
+//! Installed under the name `ipvl` in netavark's plugin directory, it is the driver `ipvl`. It stores nothing between two
+//! calls: the host end's alias names the slave's owner.
 
 mod attachment;
 mod body;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Whoever no longer listens has the status.
+            // If the answer cannot be written, the status still shows the failure.
             let _ = say(&json!({ "error": error.to_string() }));
             ExitCode::FAILURE
         }
@@ -40,7 +40,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["create"] => say(&create::create(read("a network")?)?),
         ["setup", netns] => setup::setup(netns, &read("a container's network")?, say),
         ["teardown", _netns] => setup::teardown(&read("a container's network")?),
-        // As any of ipvl's programs, it can be the agent of the slaves that it makes.
+        // Like every door, it can run as the agent of the slaves that it makes.
         ["agent"] => Ok(ipvl_control::run_agent(Term::WhileNeeded)?),
         _ => Err(Error::Usage(words.join(" "))),
     }

@@ -10,25 +10,25 @@ use ipvl_core::{Mode, Options};
 
 const SWITCH: [(&str, bool); 6] =
     [("false", false), ("true", true), ("0", false), ("1", true), ("off", false), ("on", true)];
-/// Lower than a bridge's 100, so that of several networks this one leads out.
+/// Lower than a bridge's 100, so that among several networks this one has the default route.
 const DEFAULT_METRIC: u32 = 99;
 /// As in netavark's own driver.
 const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
-/// How a container's slave is to be.
+/// What a container's slave is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkOptions {
-    /// What is said of the slave. The master is given by option, else by the network's interface, else it is the default
-    /// route's link.
+    /// The keys of the slave. The master is given by option, else by the network's interface, else it is the link of the
+    /// default route.
     pub slave: SlaveKeys,
-    /// Of default routes.
+    /// The metric of default routes.
     pub metric: u32,
     /// Whether containers get no default route.
     pub no_default_route: bool,
 }
 
 impl NetworkOptions {
-    /// What a network's options say.
+    /// Reads a network's options.
     pub fn of_network(network: &Network) -> Result<Self> {
         let mut read = Self::default();
         read.take_all(network.options.as_ref())?;
@@ -43,14 +43,14 @@ impl NetworkOptions {
         Ok(read)
     }
 
-    /// The same, with what a container has otherwise: mode, flag and the rest are each slave's own.
+    /// The same, with a container's own options in place of the network's: options belong to each slave.
     pub fn of_container(network: &Network, container: &InNetwork) -> Result<Self> {
         let mut read = Self::of_network(network)?;
         read.take_all(container.options.as_ref())?;
         Ok(read)
     }
 
-    /// The slave's options, with those that nobody gave.
+    /// The slave's options, with defaults for those that were not given.
     pub fn options(&self) -> Options {
         DEFAULTS.changed(self.slave.options)
     }

@@ -1,4 +1,4 @@
-//! Which options of a network are not a slave's, but its routes'?
+//! Which options of a network are about routes, not about slaves?
 
 /// The metric of the default route.
 pub const METRIC: &str = "metric";

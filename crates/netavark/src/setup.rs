@@ -1,4 +1,4 @@
-//! How does a container get its slave, and how is that taken back?
+//! How is a container's slave made, and how is it removed?
 
 use crate::attachment::{about_ports, attachment, owner, status};
 use crate::body::Container;
@@ -9,7 +9,7 @@ use ipvl_control::{Attached, Attachment, NetnsRef, Refusal, attach, default_mast
 use serde_json::Value;
 use std::io;
 
-/// Makes the slave and tells of it; if either fails, nothing of it remains.
+/// Makes the slave and prints the answer. If either fails, the slave is removed again.
 pub fn setup(netns: &str, container: &Container, say: impl FnOnce(&Value) -> Result<()>) -> Result<()> {
     let options = NetworkOptions::of_container(&container.network, &container.network_options)?;
     let master = options.slave.master.clone().map_or_else(default_master, Ok)?;
@@ -22,7 +22,7 @@ pub fn setup(netns: &str, container: &Container, say: impl FnOnce(&Value) -> Res
     done
 }
 
-/// Takes it back; it may be gone already, or may never have been.
+/// Removes the slave. It is no error if there is none.
 pub fn teardown(container: &Container) -> Result<()> {
     detach(&owner(container))?;
     Ok(())
@@ -41,7 +41,8 @@ fn finish(
     say(&status(container, attached.mac)?)
 }
 
-/// Podman has one setup of a container in a network at a time, so a slave that is there is what a killed one left.
+/// Makes the slave. Podman runs one setup of a container in a network at a time, so an existing slave is what a killed
+/// setup left, and is removed first.
 fn attach_afresh(wanted: &Attachment) -> Result<Attached> {
     match attach(wanted) {
         Err(ipvl_control::Error::Refused { refusal: Refusal::Attached, .. }) => {
@@ -52,7 +53,7 @@ fn attach_afresh(wanted: &Attachment) -> Result<Attached> {
     }
 }
 
-/// As netavark's own drivers have it: a container has the addresses that Podman chose, and none from advertisements.
+/// As with netavark's own drivers: a container has the addresses that Podman assigned, and none from advertisements.
 fn forbid_autoconf(netns: &str, interface: &str) -> Result<()> {
     let netns = netns::open(&NetnsRef::Name(netns.to_owned()))?;
     let switch = format!("net/ipv6/conf/{interface}/autoconf");

@@ -1,4 +1,4 @@
-//! Who makes the slaves of a lab? ipvl, or the kernel's own driver, with the same words for both.
+//! Which driver makes the slaves of a lab? ipvl, or the kernel's own driver, with the same words for both.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use crate::pcap::profile_directory;
 /// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx;
 /// to `veth` or `netkit` for slaves of that kind.
 const CHOICE: &str = "DRIVER";
-/// What only ipvl knows; each has a value.
+/// Words that only ipvl knows; each has a value.
 const OURS_ALONE: [&str; 4] = ["guard", "host", "neigh", "siblings"];
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// The one under test, which makes of the kernel what it can.
+    /// The ipvl under test, which chooses hook and backend itself.
     Ipvl,
     /// The same, with slaves that are veth.
     Veth,
     /// The same, and attached as on a kernel without tcx.
     Clsact,
-    /// The one under test, with slaves that are netkit, on a kernel that has it.
+    /// The ipvl under test, with netkit slaves, on a kernel that has netkit.
     Netkit,
     /// `ipvlan.ko`, by way of `ip`.
     Kernel,
@@ -42,7 +42,7 @@ impl Driver {
         }
     }
 
-    /// The command line for `words`, which are those of `ipvl`. The kernel's driver is told what it can understand of them.
+    /// The command line for `words`, which are those of `ipvl`. The kernel's driver gets only the words that it knows.
     #[must_use]
     pub fn command(self, words: &str) -> Vec<String> {
         let binary = ipvl_path();
@@ -71,7 +71,7 @@ pub fn ipvl_path() -> PathBuf {
     std::env::var_os("IPVL").map_or_else(|| profile_directory().join("ipvl"), PathBuf::from)
 }
 
-/// After `type ipvlan`, what only ipvl knows is left out.
+/// Leaves out, after `type ipvlan`, the words that only ipvl knows.
 fn understood(words: &str) -> Vec<&str> {
     let mut kept = Vec::new();
     let mut options = false;

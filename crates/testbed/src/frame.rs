@@ -1,4 +1,4 @@
-//! What did a port catch? A frame as it is on the wire, and the few questions that tests ask of it.
+//! What did a packet socket receive? A frame as it is on the wire, and the few properties that tests look at.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::packet::{ARP, IPV4, IPV6, Mac};
 
-/// A frame that was caught.
+/// A frame that was received.
 #[derive(Clone)]
 pub struct Frame {
     /// The frame as on the wire: a VLAN tag that the kernel keeps apart is back in its place.
@@ -15,7 +15,7 @@ pub struct Frame {
     pub vlan: Option<u16>,
     /// `PACKET_HOST` (0), `PACKET_BROADCAST` (1), `PACKET_MULTICAST` (2), `PACKET_OTHERHOST` (3), `PACKET_OUTGOING` (4).
     pub pkt_type: u8,
-    /// The sender left the checksum to the device: it is not to be judged.
+    /// The sender left the checksum to the device, so the test must not check it.
     pub checksum_open: bool,
     /// When it was caught.
     pub at: SystemTime,

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-/// Nobody reads more, and a run of a million frames needs its memory.
+/// Enough for a reader; a run of a million frames needs the memory.
 const MOST: usize = 1000;
 
 thread_local! {
     static LINES: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Remembers one line of this test's story.
+/// Stores one line of this test's history.
 pub(crate) fn note(line: impl Into<String>) {
     LINES.with_borrow_mut(|lines| {
         if lines.len() == MOST {
@@ -20,7 +20,7 @@ pub(crate) fn note(line: impl Into<String>) {
     });
 }
 
-/// Prints what was remembered, once, if the test is failing.
+/// Prints the stored lines, once, if the test is failing.
 pub(crate) fn show_on_failure() {
     if std::thread::panicking() {
         for line in LINES.take() {

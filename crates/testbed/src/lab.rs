@@ -1,4 +1,4 @@
-//! Which network do tests play on? A host with a master `eth0`, a machine outside at the other end of its wire, and
+//! Which network do tests run in? A host with a master `eth0`, a machine outside at the other end of its wire, and
 //! namespaces for the slaves.
 
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ pub struct Lab {
     pub host: Netns,
     /// The machine at the other end of the wire.
     pub ext: Netns,
-    /// Who makes the slaves.
+    /// The driver that makes the slaves.
     pub driver: Driver,
 }
 
@@ -82,13 +82,13 @@ impl Lab {
         netns.run(self.driver.command(&format!("link set ipvl{n} {words}")));
     }
 
-    /// What comes and goes at the far end of the master's wire.
+    /// A packet socket at the far end of the master's wire.
     #[must_use]
     pub fn wire(&self) -> PacketSocket {
         self.ext.port("eth0")
     }
 
-    /// By what a test knows that all it sent has come to rest.
+    /// Tells a test when all that it sent has come to rest.
     #[must_use]
     pub fn rest(&self) -> Rest {
         Rest::new(&self.ext)

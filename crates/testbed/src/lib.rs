@@ -1,4 +1,4 @@
-//! With what do tests ask the kernel? Namespaces, real frames in and out, and a capture of them when a test fails.
+//! How do tests exercise the kernel? With namespaces, real frames in and out, and a capture of them when a test fails.
 //!
 //! A test starts with [`require_root!`], builds a [`Lab`], injects with a [`PacketSocket`] and says what must come out.
 //! Nothing here touches a device outside the namespaces it made, and dropping removes them.

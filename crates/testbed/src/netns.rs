@@ -1,4 +1,4 @@
-//! Where does a test live? In network namespaces of its own, named under /run/netns and removed with it.
+//! Where does a test run? In network namespaces of its own, named under /run/netns and removed at the end.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,17 +13,17 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::history;
 
-/// Every name starts so; the process id follows, so that what a killed run left can be told and removed.
+/// Every name starts so; the process id follows, so that namespaces that a killed run left can be found and removed.
 const PREFIX: &str = "ipvlt";
 
-/// A network namespace that goes, with every process in it, when this is dropped.
+/// A network namespace. Dropping this removes it and ends every process in it.
 #[derive(Debug)]
 pub struct Netns {
     name: String,
     label: String,
 }
 
-/// What a command said, and how it ended.
+/// The output of a command, and how it ended.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The exit status was 0.
@@ -57,7 +57,7 @@ impl Netns {
         &self.name
     }
 
-    /// The name it was asked for, the same in every run.
+    /// The label that it was made with, the same in every run.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
@@ -77,7 +77,7 @@ impl Netns {
         output(&mut self.command(command))
     }
 
-    /// A command that will run inside, for a caller who wants to start it and go on.
+    /// A command that will run inside; the caller starts it and need not wait for it.
     pub fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, command: I) -> Command {
         let mut inside = Command::new("ip");
         inside.args(["netns", "exec", &self.name]).args(command);
@@ -120,7 +120,7 @@ impl Drop for Netns {
 fn remove(name: &str) {
     for pid in quiet(&["ip", "netns", "pids", name]).split_whitespace().filter_map(|pid| pid.parse().ok()) {
         if let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != rustix::process::getpid()) {
-            // It may have ended by itself meanwhile.
+            // The process may have ended meanwhile.
             let _ = kill_process(pid, Signal::KILL);
         }
     }

@@ -1,4 +1,4 @@
-//! What goes in and comes out of one device? A raw socket that sends frames and says what it expects to catch.
+//! What does one device send and receive? A raw socket that sends frames and waits for expected ones.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,10 +14,10 @@ use crate::{pcap, sys};
 /// How long a frame that must come may take; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A test that fails wants to know what came last; one that sees a million frames wants its memory.
+/// How many frames are kept for a failing test; a test with a million frames needs the memory.
 const MOST_SEEN: usize = 20_000;
 
-/// One device of a namespace: inject frames into it, catch what it receives.
+/// One device of a namespace: sends frames out of it, and receives what it receives.
 ///
 /// Frames are kept until a test asks for them, so that order does not matter unless the test says so; when the test
 /// fails, all that was seen is written to `target/pcap`.
@@ -59,8 +59,7 @@ impl PacketSocket {
         Self { name, socket, pending: VecDeque::new(), seen: Vec::new() }
     }
 
-    /// Sends one frame out of the device, which may refuse it: that the kernel's own driver drops a frame is told to
-    /// who sent it.
+    /// Sends one frame out of the device, which may refuse it: the kernel's own driver reports a drop to the sender.
     #[track_caller]
     pub fn inject(&self, frame: &[u8]) {
         history::note(format!("{}: injected {} bytes", self.name, frame.len()));
@@ -70,8 +69,8 @@ impl PacketSocket {
         }
     }
 
-    /// Sends a frame out of the device that is like no other, for whoever is at its other end to know what came before it;
-    /// its bytes.
+    /// Sends a unique frame out of the device: a receiver at the other end then knows that it has seen all frames before
+    /// it. Returns its bytes.
     #[must_use]
     pub fn mark(&self) -> Vec<u8> {
         let marker = marker();
@@ -136,7 +135,7 @@ impl PacketSocket {
         std::iter::from_fn(|| self.wait_for(Duration::ZERO, &counted)).count()
     }
 
-    /// All that has come and nobody has asked for.
+    /// All frames that have come and that no test has taken.
     pub fn take(&mut self) -> Vec<Frame> {
         let mut frames = std::mem::take(&mut self.pending);
         frames.extend(std::iter::from_fn(|| self.next(Instant::now())));

@@ -1,4 +1,4 @@
-//! What went over a device before the test failed? The captured frames, in a file that tcpdump and Wireshark read.
+//! Which frames did a device carry before the test failed? They are in a file that tcpdump and Wireshark read.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Can this test run here? Only a missing root or a kernel that lacks something may skip one, and never in silence.
+//! Can this test run here? A test is skipped only without root or on a kernel that lacks something, and always says so.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

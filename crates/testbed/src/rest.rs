@@ -13,24 +13,23 @@ use crate::sys;
 
 /// A protocol that no stack knows.
 pub const MARKER: u16 = 0x88b5;
-/// How often a frame waits in a queue, at most: twice for what comes to a host end and leaves by the wire, as often again
-/// where a neighbour must be asked first, and that once more for what nobody has thought of.
+/// How often a frame waits in a queue, at most: twice for a frame that comes to a host end and leaves by the wire, as often
+/// again where a neighbour must be resolved first, and the same once more as a reserve.
 const HOPS: usize = 8;
 /// A marker that has not come after this will not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where markers queue up behind all that is on its way: a loopback device.
+/// A loopback device, in which markers queue behind all frames that are on their way.
 ///
 /// A veth, netkit or loopback device puts what it sends into the backlog of the CPU that sends it, which is one queue for
-/// all devices of all namespaces, first in, first out. Whoever takes a frame out of it does so on that CPU, and does there
-/// and then all that is to be done about it: programs, `bpf_redirect_peer`, the stack, sockets. If it is sent on, or copied,
-/// it goes to the end of the same queue, and so do the answers to it. So when a marker has come out, all that was there
-/// before it is one hop further, and after as many markers as there are hops at most, it has come wherever it goes, and is
-/// in the sockets of those who watch.
+/// all devices of all namespaces, first in, first out. The kernel takes a frame out of it on that CPU, and processes it
+/// there completely: programs, `bpf_redirect_peer`, the stack, sockets. If it is sent on, or copied, it goes to the end of
+/// the same queue, and so do the answers to it. So when a marker has come out, all frames before it are one hop further;
+/// after as many markers as a frame can have hops, every frame has arrived, and is in the sockets of its observers.
 ///
-/// Not waited for is what waits for a timer (a neighbour who does not answer is asked again), for another process, or in
-/// another queue: a queueing discipline, a device with NAPI of its own, receive packet steering. A test that has these
-/// must wait for something else.
+/// This does not cover frames that wait for a timer (a neighbour that does not answer is asked again), for another
+/// process, or in another queue: a queueing discipline, a device with NAPI of its own, receive packet steering. A test that
+/// has these must wait for something else.
 #[derive(Debug)]
 pub struct Rest {
     lo: OwnedFd,
@@ -75,14 +74,14 @@ impl Rest {
     }
 }
 
-/// A frame that is like no other, and that nobody copies: to a lab's master, or a slave of it.
+/// A unique frame that is not flooded: to a lab's master, or a slave of it.
 pub(crate) fn marker() -> Vec<u8> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     ethernet(Link::new(EXT_MAC, MASTER_MAC), MARKER, &[&b"a marker"[..], &number.to_be_bytes(), &[0; 32]].concat())
 }
 
-/// Keeps this thread on one CPU until it is dropped. What it sends, and whatever becomes of that, is in one queue: [`Rest`].
+/// Keeps this thread on one CPU until it is dropped, so that all frames that follow from what it sends are in one queue.
 #[derive(Debug)]
 pub struct Pinned {
     before: CpuSet,
@@ -91,7 +90,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// To the CPU that it is on.
+    /// Pins the thread to the CPU that it is on.
     #[must_use]
     pub fn here() -> Self {
         Self::to(sched_getcpu())
@@ -108,7 +107,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // Whoever took a CPU away meanwhile has given others.
+        // If that CPU was taken away meanwhile, the thread was moved to others.
         let _ = sched_setaffinity(None, &self.before);
     }
 }

@@ -19,7 +19,7 @@ thread_local! {
 /// Room for one control message with a `tpacket_auxdata`.
 const CONTROL: usize = 64;
 
-/// A packet as the socket gave it, with what the kernel knows beside the bytes.
+/// A packet from the socket, with what the kernel keeps outside of the bytes.
 pub(crate) struct Received {
     /// The bytes from the start of the link header.
     pub(crate) bytes: Vec<u8>,
@@ -83,7 +83,7 @@ pub(crate) fn join_group(socket: &OwnedFd, index: i32, group: [u8; 6]) -> io::Re
 /// Sends one frame, link header included.
 pub(crate) fn send(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
     match send_once(socket, frame) {
-        // That the device was down is said once, though it may be up again.
+        // The kernel reports once that the device was down, even if it is up again.
         Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => send_once(socket, frame),
         sent => sent,
     }
@@ -102,7 +102,7 @@ pub(crate) fn receive(socket: &OwnedFd, timeout: Duration) -> io::Result<Option<
     }
     loop {
         match BUFFER.with_borrow_mut(|buffer| receive_into(buffer, socket)).map(Some) {
-            // A device that was down says so once; the socket goes on, and so does what it has caught.
+            // The kernel reports once that the device was down; the socket and its frames stay usable.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENETDOWN)) => (),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             received => return received,

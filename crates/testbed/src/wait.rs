@@ -1,4 +1,4 @@
-//! When did it happen? For the few states that no event announces to a test.
+//! When did a state change? For the few states that no event announces to a test.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

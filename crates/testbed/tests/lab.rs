@@ -1,4 +1,4 @@
-//! Does the testbed itself hold? Two namespaces talk, a port catches what another injects, and all of it goes away.
+//! Does the testbed itself work? Two namespaces talk, a socket receives what another sends, and everything is removed.
 
 use std::fs;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Where do programs for sockets hang, without touching anybody else's? A cgroup of our own, on a mount that nobody sees.
+//! Where are programs for sockets attached, without effect on other processes? At a cgroup of our own, on a private mount.
 
 use ipvl_testbed::wait_until;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -17,7 +17,7 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes one and moves this process into it.
+    /// Makes the cgroup and moves this process into it.
     pub fn join() -> io::Result<Self> {
         let root = hierarchy()?;
         let name = format!("ipvl-bench-{}", std::process::id());

@@ -1,4 +1,4 @@
-//! What is faster between siblings than the kernel's driver, and what does it take for it? What was tried, side by side.
+//! What is faster between siblings than the kernel's driver, and what does it break? All candidates, measured side by side.
 
 mod cgroup;
 mod page;
@@ -23,13 +23,13 @@ use tried::{OURS, Tried};
 
 pub use page::tables;
 
-/// How often all networks are made, and how often each is measured. Where things happen to lie in memory makes an
-/// operation up to a third longer, for as long as the network lives.
+/// How often all networks are made, and how often each is measured. The placement in memory can make an operation up to a
+/// third longer, for as long as the network exists.
 const ROUNDS: (u32, u32) = (3, 3);
 const SWITCHED_OFF: &str = "nothing is lost when the way is taken away";
 const LOADS: [Load; 3] = [Load::TcpStream, Load::TcpRr, Load::TcpCrr];
 
-/// Measures all that was tried; the samples are in `file`.
+/// Measures all candidates and writes the samples to `file`.
 pub fn measure(file: &File) -> io::Result<()> {
     let set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
     let counting = set("COUNTING");
@@ -76,7 +76,7 @@ fn turn(tried: &Tried, load: Load, v6: bool, cgroup: &Cgroup, results: &mut Resu
     Ok(())
 }
 
-/// Tries what TCP promises by the stack and past it; what was found is in `file`.
+/// Tests TCP's promises through the stack and past it, and writes the results to `file`.
 pub fn promises(file: &File) -> io::Result<()> {
     let cgroup = Cgroup::join()?;
     let network = Network::new(OURS).ok_or(io::ErrorKind::Unsupported)?;

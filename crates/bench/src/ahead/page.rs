@@ -1,4 +1,4 @@
-//! What of it do people read? Two tables.
+//! Which of the results are shown on the page? Two tables.
 
 use super::tried::MEASURE;
 use crate::results::{Results, Series};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
-/// Where there is no C driver.
+/// The reference where there is no C driver.
 const STAND_IN: &str = "ipvl l2";
 const COLUMNS: [(&str, &str); 4] = [
     ("TCP stream", "slave to slave"),
@@ -34,7 +34,7 @@ fn speeds(results: &Results) -> String {
     }
     let Some(measure) = [MEASURE, STAND_IN].into_iter().find(|name| names.contains(name)) else { return String::new() };
     let columns = COLUMNS.map(|(load, path)| format!("{load}, {path}")).join(" | ");
-    let mut text = format!("Linux {}, IPv4 / IPv6, beside {measure}.\n\n", results.kernel);
+    let mut text = format!("Linux {}, IPv4 / IPv6, relative to {measure}.\n\n", results.kernel);
     text += &format!("| | {columns} |\n| --- | --- | --- | --- | --- |\n");
     for name in names.into_iter().filter(|name| *name != measure) {
         text += &row(name, |load, path, family| {
@@ -53,7 +53,7 @@ fn row(name: &str, cell: impl Fn(&str, &str, &str) -> Option<String>) -> String 
     format!("| {name} | {} |\n", cells.join(" | "))
 }
 
-/// Of counts as well: what is more than the least is somebody else's work in between.
+/// The least of all samples, of counts as well: more than the least is other work in between.
 fn least(results: &Results, names: [&str; 4]) -> Option<f64> {
     results.series.iter().find(|series| series.is(names)).map(Series::least)
 }

@@ -1,4 +1,4 @@
-//! Is a connection from socket to socket still what TCP promises? Each promise is tried by the stack, and then past it.
+//! Does a connection from socket to socket keep TCP's promises? Each promise is tested through the stack and past it.
 
 use crate::load::Ends;
 use crate::sys;
@@ -13,18 +13,18 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
-/// How long something that is due may take.
+/// How long an expected event may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// After this the kernel has cleared away what was given up.
+/// After this the kernel has removed closed connections.
 pub const SETTLED: Duration = Duration::from_millis(500);
 const BULK: usize = 8 << 20;
-/// More than any socket's buffers hold.
+/// More bytes than a socket's buffers hold.
 const TOO_MUCH: usize = 64 << 20;
 
-/// What was found: `Err` says what is wrong.
+/// The result of a test: `Err` says what is wrong.
 pub type Finding = Result<(), String>;
 
-/// A promise, and how it is tried on a new connection.
+/// A promise, and how it is tested on a new connection.
 pub struct Promise {
     pub name: &'static str,
     pub try_on: fn(Ends<'_>) -> Finding,
@@ -268,7 +268,7 @@ fn closed_unread(ends: Ends<'_>) -> Finding {
     }
 }
 
-/// What if the way past the stack is taken away (`stop`) while something is under way on it?
+/// Removes the path past the stack (`stop`) while data is on it.
 pub fn switched_off(ends: Ends<'_>, stop: impl FnOnce()) -> Finding {
     let (mut client, server) = pair(ends)?;
     client.write_all(b"first ").map_err(told)?;
@@ -278,7 +278,7 @@ pub fn switched_off(ends: Ends<'_>, stop: impl FnOnce()) -> Finding {
     exactly(&server, b"first second")
 }
 
-/// The server's socket comes into being with the first data, and the second must not overtake it.
+/// The server's socket is made when the first data arrive; the second data must not overtake them.
 fn deferred(ends: Ends<'_>) -> Finding {
     let (listener, address) = listen(ends)?;
     sys::set_option(listener.as_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 5).map_err(told)?;

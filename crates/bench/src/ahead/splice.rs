@@ -1,6 +1,6 @@
-//! What if TCP between two namespaces went from socket to socket, past both stacks? An experiment: connections whose two
-//! ends are known are put in a map of sockets when they are established, and what is written to one of them is queued at
-//! the other. Nothing is asked of a message: the least that such a way can cost.
+//! What if TCP between two namespaces went from socket to socket, past both stacks? An experiment: when a connection is
+//! established, both of its ends are put in a map of sockets, and what is written to one end is queued at the other. No
+//! message is checked, so this is the least that such a path can cost.
 
 use super::cgroup::Cgroup;
 use crate::bytecode::{EXIT, call, one, set};
@@ -34,7 +34,7 @@ pub struct Splice<'a> {
 }
 
 impl<'a> Splice<'a> {
-    /// Starts it.
+    /// Attaches the programs.
     pub fn between(cgroup: &'a Cgroup, a: &Netns, b: &Netns) -> io::Result<Self> {
         let cookie =
             |netns: &Netns| netns.within(ipvl_control::kernel::netns::cookie).ok_or(io::ErrorKind::Unsupported);
@@ -84,7 +84,7 @@ fn number_into(register: u8, number: u64) -> [u64; 2] {
     [one(0x18, register, 0, 0, number as i32), (number >> 32) << 32]
 }
 
-/// Where a context has an address of either family, and a port.
+/// The offsets of an address of either family, and of a port, in a context.
 struct End {
     v4: i16,
     v6: i16,
@@ -114,7 +114,7 @@ fn to_host_order(offset: i16) -> [u64; 3] {
     [load_word(R1, FRAME, offset), one(0xdc, R1, 0, 0, 32), store_word(R1, offset)]
 }
 
-/// Remote, local: what the socket itself is found under.
+/// Remote, local: the key of the socket itself.
 fn enter_map(sockets: &OwnedFd, cookies: [u64; 2]) -> Vec<u64> {
     let (remote, local) = (End { v4: 24, v6: 32, port: 64 }, End { v4: 28, v6: 48, port: 68 });
     let update = [
@@ -143,7 +143,7 @@ fn enter_map(sockets: &OwnedFd, cookies: [u64; 2]) -> Vec<u64> {
     [established.to_vec(), ours, update, vec![set(R0, 1), EXIT]].concat()
 }
 
-/// Local, remote: what the other end is found under. If it is not there, the message goes by the stack.
+/// Local, remote: the key of the other end. If the map does not have it, the message goes through the stack.
 fn to_the_other_end(sockets: &OwnedFd) -> Vec<u64> {
     let (remote, local) = (End { v4: 20, v6: 28, port: 60 }, End { v4: 24, v6: 44, port: 64 });
     const BPF_F_INGRESS: i32 = 1;

@@ -1,4 +1,4 @@
-//! What does a stream cost up to its last byte's arrival? A writer alone says little of a way that queues without limit.
+//! What does a stream cost until its last byte has arrived? The writer's time alone means little where queues have no limit.
 
 use crate::load::Ends;
 use std::io::{Read, Write};
@@ -28,7 +28,7 @@ pub fn run(ends: Ends<'_>, count: u32) -> f64 {
     time.as_nanos() as f64 / f64::from(count)
 }
 
-/// Writes all, and hears that all was read.
+/// Writes everything, and waits until the reader reports that it has read it.
 fn transfer(client: &mut TcpStream, count: u32) -> Duration {
     let chunk = vec![0; CHUNK];
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What was tried to be faster than the kernel's driver between siblings, and what shows how far one can get?
+//! Which candidates may be faster than the kernel's driver between siblings, and which show the limit of what is possible?
 
 use super::cgroup::Cgroup;
 use super::splice::Splice;
@@ -9,10 +9,10 @@ use crate::network::Network;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The kernel's `GSO_MAX_SIZE`: more than that no device takes.
+/// The kernel's `GSO_MAX_SIZE`: the longest packet that a device takes.
 const BIG: u32 = 524_280;
 
-/// One of them, with its network.
+/// A candidate, with its network.
 pub struct Tried {
     /// For results and tables.
     pub name: &'static str,
@@ -20,7 +20,7 @@ pub struct Tried {
     way: Variation,
 }
 
-/// What is not as usual.
+/// How it differs from the usual network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Variation {
     Usual,
@@ -28,13 +28,13 @@ enum Variation {
     Big,
     /// And the master as well.
     BigMaster,
-    /// One namespace talks to itself: no device could be shorter.
+    /// One namespace talks to itself: no device has a shorter path.
     Lo,
     /// From socket to socket.
     Sockets,
 }
 
-/// The measure of the others.
+/// The reference.
 pub const MEASURE: &str = "C ipvlan l2";
 /// ipvl on veth pairs, which every kernel has.
 pub const OURS: Candidate = Candidate::Ipvl("l2", Backend::Veth);
@@ -51,7 +51,7 @@ const ALL: [(&str, Candidate, Variation); 9] = [
 ];
 
 impl Tried {
-    /// All that this kernel can make.
+    /// All candidates that this kernel can make.
     pub fn all() -> io::Result<Vec<Self>> {
         let mut all = Vec::new();
         for (name, candidate, way) in ALL {
@@ -75,13 +75,13 @@ impl Tried {
         self.network.ends(Path::Siblings, v6)
     }
 
-    /// From slave to outside, if that is any different from the usual.
+    /// From slave to outside, if that differs from the usual network.
     pub fn outwards(&self, v6: bool) -> Option<Ends<'_>> {
         let whole = self.name.starts_with(MEASURE) || self.name.starts_with("ipvl");
         (whole && self.way != Variation::Sockets).then(|| self.network.ends(Path::Out, v6))
     }
 
-    /// What must be there while it is measured.
+    /// What must exist while it is measured.
     pub fn prepare<'a>(&self, cgroup: &'a Cgroup) -> io::Result<Option<Splice<'a>>> {
         let wanted = self.way == Variation::Sockets;
         wanted.then(|| Splice::between(cgroup, self.network.place(0), self.network.place(1))).transpose()

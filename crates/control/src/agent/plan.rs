@@ -134,7 +134,7 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
 }
 
 /// The IPv6 link-local address of a slave. No sibling has the same, and it stays the same as long as the slave exists. The
-/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, whose universal
+/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, its universal
 /// bit is not inverted.
 pub fn link_local(mac: Mac, slot: Slot) -> Addr {
     let [a, b, c, d, e, f] = mac.0;

@@ -90,16 +90,16 @@ impl fmt::Display for ErrorKind {
         match self {
             Self::Syntax(text) => f.write_str(text),
             Self::DuplicateName { other } => write!(f, "there is a slave of that name and netns already: {other}"),
-            Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr} as well: {other}"),
-            Self::OnlyPair => f.write_str("only for type \"ipvlan\": a tap device is not a pair"),
-            Self::OnlyTap => f.write_str("only for type \"ipvtap\""),
+            Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr}, too: {other}"),
+            Self::OnlyPair => f.write_str("this key is only for type \"ipvlan\": a tap device is not a pair"),
+            Self::OnlyTap => f.write_str("this key is only for type \"ipvtap\""),
             Self::TapStays => f.write_str("a tap device works only in its master's network namespace"),
-            Self::TapAddresses => f.write_str("a guest sets its addresses itself; write them under `declared`"),
+            Self::TapAddresses => f.write_str("a guest sets its addresses itself; list them under `declared` instead"),
             Self::NoNetns(name) => {
                 write!(f, "there is no network namespace {name}: make it, or let [[netns]] name = \"{name}\" make it")
             }
             Self::NoMaster(name) => write!(f, "there is no link {name} here; `ip link` lists the links"),
-            Self::MtuAbove { most } => write!(f, "the master's is {most}, and a slave's cannot be larger"),
+            Self::MtuAbove { most } => write!(f, "a slave's mtu cannot be larger than the master's, {most}"),
             Self::Fixed { is, name } => {
                 write!(f, "it is {is}, and that cannot be changed: `ipvl link del {name}`, then apply again")
             }

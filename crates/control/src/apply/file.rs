@@ -1,4 +1,4 @@
-//! What may stand in a file of `/etc/ipvl`? The types that it is read by, and the JSON schema that follows from them.
+//! What may a file of `/etc/ipvl` contain? The types that it is parsed into, and the JSON schema made from them.
 
 use super::link_schema;
 use super::value::{AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix};
@@ -6,11 +6,11 @@ use ipvl_core::OptionsChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A file of /etc/ipvl: slaves that are to be, and network namespaces for them.
+/// A file of /etc/ipvl: slaves, and network namespaces for them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct File {
-    /// Network namespaces to make where they are not.
+    /// Network namespaces, which are made unless they exist.
     #[serde(default)]
     pub netns: Vec<Netns>,
     /// The slaves.
@@ -30,9 +30,9 @@ pub struct Netns {
 /// A slave.
 #[derive(Debug)]
 pub struct Link {
-    /// What it says of the slave's device.
+    /// The keys of the slave's device.
     pub device: DeviceTable,
-    /// What it says of the slave's options.
+    /// The slave's options.
     pub options: OptionsChange,
 }
 
@@ -45,8 +45,8 @@ pub struct DeviceTable {
     pub master: DeviceName,
     /// The slave's name.
     pub name: NewName,
-    /// Where it lives; a netns that is there, or that a `[[netns]]` table makes. Without it the slave is made beside its
-    /// master, and may be moved from there.
+    /// Its network namespace: an existing one, or one that a `[[netns]]` table makes. Without this key the slave is made in
+    /// the master's, and may be moved from there.
     pub netns: Option<NetnsName>,
     /// A network device, or a tap device for a virtual machine.
     #[serde(default, rename = "type")]
@@ -55,20 +55,20 @@ pub struct DeviceTable {
     pub mtu: Option<Mtu>,
     /// See [`crate::keys::BACKEND`].
     pub backend: Option<BackendWord>,
-    /// Administratively up.
+    /// Whether the slave is administratively up.
     #[serde(default = "yes")]
     pub up: bool,
-    /// The addresses on its device: these, and no others but link-local ones and those from DHCP or router
-    /// advertisements. Without the key they are left alone.
+    /// The addresses on its device: exactly these, apart from link-local ones and those from DHCP or router advertisements.
+    /// Without this key they are left alone.
     pub addresses: Option<Vec<Network>>,
-    /// Addresses and prefixes that are its own without being on its device: these and no others. Without the key they
-    /// are left alone.
+    /// The addresses and prefixes that are declared for it, without being on its device: exactly these. Without this key
+    /// they are left alone.
     pub declared: Option<Vec<Prefix>>,
-    /// ipvtap: this user may open the tap device. Heeded when it is made.
+    /// ipvtap: this user may open the tap device. Used only when the device is made.
     pub user: Option<AccountName>,
-    /// ipvtap: members of this group may open the tap device. Heeded when it is made.
+    /// ipvtap: members of this group may open the tap device. Used only when the device is made.
     pub group: Option<AccountName>,
-    /// ipvtap: it is opened once for each queue. Heeded when it is made.
+    /// ipvtap: the device is opened once for each queue. Used only when the device is made.
     #[serde(default)]
     pub multi_queue: bool,
 }

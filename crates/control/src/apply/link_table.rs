@@ -77,7 +77,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Table<'_, A> {
     }
 }
 
-/// Reads a key; `seed` is that of whoever reads the keys that are no options.
+/// Reads a key; `seed` is the seed of the reader for the keys that are not options.
 struct KeySeed<'a, K> {
     seed: &'a mut Option<K>,
     known: &'static [&'static str],

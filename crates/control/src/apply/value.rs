@@ -31,7 +31,7 @@ macro_rules! words {
 words! {
     "ipvlan: a network device. ipvtap: a tap device for a virtual machine."
     KindWord for Kind: Ipvlan | Ipvtap, Ipvlan by default;
-    "veth: a veth pair. netkit: a netkit pair, of Linux 6.7."
+    "veth: a veth pair. netkit: a netkit pair, which needs Linux 6.7."
     BackendWord for Backend: Veth | Netkit, Veth by default;
 }
 
@@ -56,11 +56,11 @@ macro_rules! texts {
 }
 
 texts! {
-    "The name of a device that is there, or one of its alternative names." DeviceName(String) by
+    "The name of an existing device, or one of its alternative names." DeviceName(String) by
         |text| name(text, ALTNAME_MAX), ["minLength" = 1, "maxLength" = 127, "pattern" = r"^[^/:\s]+$"];
-    "A name that a device gets." NewName(String) by
+    "The name of the new device." NewName(String) by
         |text| name(text, NAME_MAX), ["minLength" = 1, "maxLength" = 15, "pattern" = r"^[^/:\s]+$"];
-    "The name of a network namespace, as `ip netns` has it." NetnsName(String) by
+    "The name of a network namespace, as `ip netns` shows it." NetnsName(String) by
         netns, ["minLength" = 1, "maxLength" = 255, "pattern" = r"^[^/\s]+$"];
     "An IP address with the length of its network: 192.0.2.10/24, 2001:db8::10/64." Network((Addr, u8)) by
         network, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
@@ -94,7 +94,7 @@ fn netns(text: &str) -> Result<String, String> {
     let fits = !text.is_empty() && text.len() <= 255 && !matches!(text, "." | "..");
     match fits && !text.contains(|c: char| c == '/' || c == '\0' || c.is_whitespace()) {
         true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is not a name under /run/netns")),
+        false => Err(format!("{text:?} is not a network namespace's name: 1 to 255 bytes without blanks and `/`")),
     }
 }
 

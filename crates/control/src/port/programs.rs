@@ -36,7 +36,7 @@ pub struct Pair {
     pub map_ids: Vec<u32>,
 }
 
-/// What is left of a port whose last slave went while no agent ran: `slave_xmit` went with the slave.
+/// What is left of a port if its last slave went while no agent ran: `slave_xmit` went with the slave.
 pub struct Remnant {
     /// How `master_rx` is attached.
     pub hook: Hook,

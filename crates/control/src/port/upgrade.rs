@@ -38,7 +38,7 @@ pub struct Upgraded {
 
 /// Maps that may start empty: what is in them is true for a moment only.
 const TRANSIENT: [&str; 3] = ["NEXTHOPS", "SENT", "REPORTS"];
-/// The oldest version whose tables can be taken over.
+/// The tables of this version and of later ones can be taken over.
 const OLDEST: u32 = 4;
 const PORT: &str = "PORT";
 /// A program's constants.

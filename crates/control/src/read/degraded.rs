@@ -13,9 +13,9 @@ const UNATTACHED: Cause = (
     "its master has come back without its program",
     "delete the slave and add it again: nothing else attaches the program",
 );
-const BACK: Cause = ("its master has come back, and no agent has seen it", START);
+const BACK: Cause = ("its master has come back, and no agent has noticed it", START);
 const UNREADABLE: Cause =
-    ("its network namespace cannot be read", "delete the slave, or end what hides that namespace from this one");
+    ("its network namespace cannot be read", "name the namespace (ip netns attach NAME PID), or delete the slave");
 const NO_CARRIER: Cause =
     ("it is up but has no carrier yet: the agent does not run or cannot enter its network namespace", START);
 const START: &str = "start the agent: ipvl agent & (if it runs, its log says what stops it)";

@@ -135,8 +135,8 @@ fn agent() -> Finding {
     let needed = view::links().is_ok_and(|links| !links.is_empty());
     match single::running(agent_client::NAME) {
         Ok(Some(pid)) => good("agent", &format!("runs as process {pid}")),
-        Ok(None) if !needed => good("agent", "does not run, and there is nothing for it to do"),
-        Ok(None) => bad("agent", "does not run: changes made with stock tools are not seen", "ipvl agent &"),
+        Ok(None) if !needed => good("agent", "does not run, and is not needed"),
+        Ok(None) => bad("agent", "does not run: changes by other tools are not noticed", "ipvl agent &"),
         Err(error) => bad("agent", &error.to_string(), ""),
     }
 }

@@ -78,7 +78,7 @@ fn resolve(there: &Netlink, name: &str, route: ChosenRoute, to: Addr) -> Result<
             (Some(found), None) => format!("unresolved ({}): nothing answered", found.word()),
             (None, _) => "unresolved: it asks first".to_owned(),
         };
-        notes.push(format!("which MAC address has {addr} for {name}? {answer}"));
+        notes.push(format!("which MAC address does {name} have for {addr}? {answer}"));
     }
     Ok(NextHop { addr, mac, source: route.source, notes, silent: None })
 }

@@ -23,7 +23,7 @@ impl<'a> Trace<'a> {
         self.questions.into_inner()
     }
 
-    /// A slave as people know it: `ipvl1 (slot 1)`.
+    /// A slave by name and slot: `ipvl1 (slot 1)`.
     pub fn name(&self, slot: Slot) -> String {
         match self.names.get(&slot) {
             Some(name) => format!("{name} (slot {})", slot.0),
@@ -59,7 +59,7 @@ impl<'a> Trace<'a> {
     }
 }
 
-/// The options that are shown only where they are set, if they change anything in the slave's mode.
+/// The options that are shown only if they do not have the default, if they change anything in the slave's mode.
 fn more_options(options: Options) -> String {
     let more = OPTIONS.iter().filter(|entry| !entry.in_every_line && entry.is_shown(options));
     let effective = more.filter(|entry| entry.modes.contains(&options.mode));
@@ -84,7 +84,7 @@ impl Tables for Trace<'_> {
 
     fn owner(&self, addr: Addr) -> Owner {
         let owner = self.snapshot.owner(addr);
-        self.note(format!("who owns {addr}? {}", self.owner_in_words(owner)));
+        self.note(format!("what owns {addr}? {}", self.owner_in_words(owner)));
         owner
     }
 
@@ -92,14 +92,14 @@ impl Tables for Trace<'_> {
         let members = self.snapshot.members(group);
         let names: Vec<String> = members.into_iter().flat_map(Members::slots).map(|slot| self.name(slot)).collect();
         let names = if names.is_empty() { "no slave".to_owned() } else { names.join(", ") };
-        self.note(format!("who has joined {}? {names}", group.mac));
+        self.note(format!("which slaves have joined {}? {names}", group.mac));
         members
     }
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         let sender = self.snapshot.sender_of(digest);
         let answer = sender.map_or("no slave".to_owned(), |slot| self.name(slot));
-        self.note(format!("who sent this broadcast a moment ago? {answer}"));
+        self.note(format!("which slave sent this broadcast a moment ago? {answer}"));
         sender
     }
 }
@@ -127,9 +127,9 @@ mod tests {
             trace.sender_of(7);
         }
         let expected = [
-            "who owns 10.0.0.11? ipvl1 (slot 1)",
+            "what owns 10.0.0.11? ipvl1 (slot 1)",
             "what is ipvl1 (slot 1)? l3s bridge, up, with host access, guard owned",
-            "who sent this broadcast a moment ago? no slave",
+            "which slave sent this broadcast a moment ago? no slave",
         ];
         assert_eq!(trace.questions(), expected);
     }

@@ -6,7 +6,7 @@ use crate::port::hook::MANY;
 use crate::refusal::Refusal;
 use ipvl_core::IfIndex;
 
-/// Set to `veth` or `netkit` to choose the kind of slaves for which the command does not.
+/// Set to `veth` or `netkit` to choose the kind of slaves if the command does not.
 const CHOICE: &str = "IPVL_BACKEND";
 
 impl Backend {
@@ -30,9 +30,9 @@ impl Backend {
     /// Why a slave of this kind is.
     pub fn why(self) -> &'static str {
         match (self, Self::has_netkit()) {
-            (Self::Netkit, _) => "what leaves the slave meets the program at once, past a queue",
+            (Self::Netkit, _) => "the slave's packets reach the program without a queue",
             (Self::Veth, false) => "this kernel has no netkit",
-            (Self::Veth, true) => "asked for, or made with many others at once",
+            (Self::Veth, true) => "requested, or made together with many others",
         }
     }
 

@@ -29,7 +29,7 @@ pub fn link(netlink: &Netlink, name: &str) -> std::result::Result<LinkInfo, Refu
     netlink.link_by_name(name, None).ok().flatten().ok_or(Refusal::NoLink)
 }
 
-/// The slave of that name, or the one whose host end has it: in this netns first, else in any other.
+/// The slave of that name, or the slave behind the host end of that name: in this netns first, else in any other.
 pub fn slave(netlink: &Netlink, name: &str) -> Result<Found> {
     let host_end = SlaveNames::default().host_end(netlink, name)?;
     let described = HostEnd::of(&host_end).ok_or_else(|| refused("find", name, Refusal::NoSlave))?;

@@ -26,7 +26,7 @@ pub struct TapSpec<'a> {
     pub mtu: u32,
     /// Its alias as a host end.
     pub alias: &'a str,
-    /// Who may open it.
+    /// The user and group that may open it.
     pub tap: &'a Tap,
 }
 

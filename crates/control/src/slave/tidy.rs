@@ -44,7 +44,7 @@ fn is_half_made(link: &LinkInfo, ports: &BTreeMap<IfIndex, Port>, present: &BTre
     Ok(entry != Some(described.slot) || !present.contains(&described.master))
 }
 
-/// Whether a device that looks half made is a slave whose master has left and may return, or one of another version of ipvl.
+/// Whether a device that looks half made is a slave with a master that has left and may return, or of another version.
 fn may_be_complete(netlink: &Netlink, link: &LinkInfo) -> bool {
     match Port::departed(netlink, link.ifindex) {
         Ok(Some(port)) => {

@@ -1,4 +1,4 @@
-//! Are namespaces found by their ids, and is it known who keeps one alive?
+//! Are namespaces found by their ids, and is it known what keeps one alive?
 
 use crate::{fresh_netns, in_fresh_netns, pair};
 use ipvl_control::kernel::finder::{self, Finder};
@@ -70,7 +70,7 @@ fn a_mount_in_another_mount_namespace_is_a_user_and_a_way_in() {
     });
 }
 
-/// Whoever may make a user namespace may mount whatever they like where we look.
+/// A user that may make a user namespace may mount anything there, also where ipvl looks for namespaces.
 #[test]
 fn a_pipe_in_the_place_of_a_netns_neither_blocks_nor_hides_it() {
     in_fresh_netns(|| {

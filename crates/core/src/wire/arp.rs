@@ -21,7 +21,7 @@ const IPV4_LEN: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum ArpOperation {
-    /// It asks who has the target address.
+    /// It asks for the MAC address of the target address.
     Request = 1,
     /// It says at which MAC address the sender is.
     Reply = 2,

@@ -8,7 +8,7 @@ pub(crate) struct IcmpFields {
     /// Type.
     pub kind: u8,
     pub code: u8,
-    /// The word whose meaning depends on the type: an error's MTU, an advertisement's flags.
+    /// The word with a meaning that depends on the type: an error's MTU, an advertisement's flags.
     pub rest: [u8; 4],
 }
 

@@ -1,4 +1,4 @@
-//! How is the driver run by a test, and spoken to as dockerd does?
+//! How does a test run the driver, and send it requests as dockerd does?
 
 use ipvl_testbed::{Netns, wait_until};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub const ENDPOINT: &str = "3e6191e7a9fc90bbc2a9e01d35010ef49c71c68e3ce0f7985e31
 const PATIENCE: Duration = Duration::from_secs(5);
 const A_WHILE: Duration = Duration::from_millis(500);
 
-/// A driver in a netns. Dropping kills it and removes its files.
+/// A running driver in a netns. Dropping this kills the driver and removes its files.
 pub struct Plugin {
     netns: String,
     directory: PathBuf,
@@ -26,7 +26,7 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Starts one.
+    /// Starts a driver.
     pub fn new(netns: &Netns, label: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("ipvl-docker-{}-{label}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("make a directory");
@@ -45,7 +45,7 @@ impl Plugin {
         assert!(wait_until(PATIENCE, || UnixStream::connect(self.socket()).is_ok()), "ipvl-docker does not listen");
     }
 
-    /// The same, by a socket that it is handed over as systemd does.
+    /// The same, with a socket passed as systemd does.
     pub fn start_activated(&mut self) {
         std::fs::remove_file(self.socket()).expect("remove the old socket");
         let listener = UnixListener::bind(self.socket()).expect("bind");
@@ -70,7 +70,7 @@ impl Plugin {
         self.start();
     }
 
-    /// What it answers.
+    /// The body of its answer.
     pub fn call(&self, path: &str, body: &Value) -> Value {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let (status, answer) = self.raw(path, &body);
@@ -90,7 +90,7 @@ impl Plugin {
         (status, rest.split_once("\r\n\r\n").expect("an end of the headers").1.to_owned())
     }
 
-    /// Says it, is kept waiting, and is gone. Who goes at once may be gone before anything was done.
+    /// Sends a request, waits a moment, and closes the connection: if it closed at once, the driver might not begin the call.
     pub fn say_and_go(&self, path: &str, body: &Value) {
         let mut stream = self.send(path, body.to_string().as_bytes());
         stream.set_read_timeout(Some(A_WHILE)).expect("a limit");
@@ -98,12 +98,12 @@ impl Plugin {
         assert_eq!(answer.kind(), ErrorKind::WouldBlock, "{answer}");
     }
 
-    /// How many networks are remembered.
+    /// How many networks are stored.
     pub fn files(&self) -> usize {
         std::fs::read_dir(self.state()).expect("a directory").count()
     }
 
-    /// What it said on its standard error.
+    /// What it wrote to standard error.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }

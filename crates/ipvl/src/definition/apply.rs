@@ -6,31 +6,31 @@ use super::{Form, Object, Value, Verb, Word};
 pub const APPLY: Object = Object {
     name: "apply",
     aliases: &[],
-    about: "make, change and delete slaves so that they are as files say",
+    about: "make, change and delete slaves as described in files",
     text: &[
-        "Reads the files, or the *.toml in the directories, that are named, by default those in /etc/ipvl, compares \
-         them with what is there, prints what differs, and does it. A second time there is nothing left to do. A slave \
-         that is there is changed in place, while traffic goes on. If anything in any of the files is wrong, nothing at \
-         all is changed.",
-        "A [[link]] table is a slave; its keys are the words of ipvl link add: master (or link), name, netns, type, mtu, the \
-         options of a slave, backend, user, group, multi_queue. up is true by default; addresses are those on its device, \
-         declared is for what ipvl addr add declares. A [[netns]] table with a name makes a network namespace. \
-         --schema prints all of it as a JSON schema.",
-        "Slaves that are in no file are left alone. --prune deletes those of them that an earlier apply made, and no \
+        "Reads the given files, and *.toml in the given directories (by default /etc/ipvl), compares them with the \
+         existing slaves, prints the differences, and carries them out. A second run then finds no difference. An \
+         existing slave is changed in place, while traffic goes on. If any of the files has an error, nothing is \
+         changed.",
+        "A [[link]] table describes a slave; its keys are the words of ipvl link add: master (or link), name, netns, type, \
+         mtu, the options of a slave, backend, user, group, multi_queue. In addition, up is true by default, addresses \
+         lists the addresses on its device, and declared the addresses that ipvl addr add would declare. A [[netns]] \
+         table with a name makes a network namespace. --schema prints the JSON schema.",
+        "Slaves that no file describes are left alone. --prune deletes those of them that an earlier apply made, and no \
          others.",
     ],
-    commands: &[Verb { name: "", aliases: &[], about: "Applies files, or says what it would do.", words: WORDS }],
+    commands: &[Verb { name: "", aliases: &[], about: "Applies files, or prints what it would do.", words: WORDS }],
     examples: &[
-        ("ipvl apply --dry-run", "What would /etc/ipvl change?"),
-        ("ipvl apply --prune web.toml db.toml", "These slaves and, of those that apply made, no others."),
+        ("ipvl apply --dry-run", "Print what the files in /etc/ipvl would change."),
+        ("ipvl apply --prune web.toml db.toml", "Make these slaves, and delete all others that apply made."),
     ],
     hidden: false,
 };
 
 const WORDS: &[Word] = &[
-    choice("dry-run", &["--dry-run"], "Say what would be done, and do nothing."),
-    choice("prune", &["--prune"], "Delete slaves that an earlier apply made and that no file names."),
-    pair("--wait", Value::Seconds, "Wait so long for masters that are not there yet, as at boot."),
-    choice("schema", &["--schema"], "Print the JSON schema of the files, and do nothing."),
+    choice("dry-run", &["--dry-run"], "Print what would be done, and change nothing."),
+    choice("prune", &["--prune"], "Delete slaves that an earlier apply made and that no file describes."),
+    pair("--wait", Value::Seconds, "Wait up to this long for missing masters, as at boot."),
+    choice("schema", &["--schema"], "Print the JSON schema of the files, and change nothing."),
     Word { form: Form::Many(Value::File), ..pair("file", Value::File, "A file, or a directory of *.toml.") },
 ];

@@ -11,10 +11,10 @@ pub const KINDS: &[DeviceKind] = &[
     DeviceKind { name: "ipvtap", words: &options_and::<{ OPTIONS.len() + 3 }>(&[USER, GROUP, MULTI_QUEUE]) },
 ];
 
-/// A slave that is there already keeps its devices and its owner.
+/// The kinds with the words that change an existing slave, which keeps its devices and its owner.
 pub const KINDS_TO_CHANGE: &[DeviceKind] = &[IPVLAN, DeviceKind { name: "ipvtap", ..IPVLAN }];
 
-/// Where only the name is asked for.
+/// The kinds without further words.
 pub const KINDS_ALONE: &[DeviceKind] =
     &[DeviceKind { name: "ipvlan", words: &[] }, DeviceKind { name: "ipvtap", words: &[] }];
 
@@ -22,14 +22,15 @@ const IPVLAN: DeviceKind = DeviceKind { name: "ipvlan", words: &options_and::<{ 
 
 const BACKEND: Word = pair(keys::BACKEND.name, Value::OneOf(&["veth", "netkit"]), keys::BACKEND.about);
 
-const USER: Word = pair("user", Value::User, "ipvtap: this user may open the tap device; by default whoever makes it.");
+const USER: Word =
+    pair("user", Value::User, "ipvtap: this user may open the tap device; by default the user that makes it.");
 
 const GROUP: Word = pair("group", Value::Group, "ipvtap: members of this group may open the tap device.");
 
 const MULTI_QUEUE: Word = choice(
     "queues",
     &["multi_queue"],
-    "ipvtap: it is opened once for each queue, by a virtual machine that has several.",
+    "ipvtap: the device is opened once for each queue, by a virtual machine that has several.",
 );
 
 /// The options of a slave, and then some words.
@@ -43,7 +44,7 @@ const fn options_and<const N: usize>(more: &[Word]) -> [Word; N] {
     words
 }
 
-/// Those that iproute2 has, and those that came with them, may be shortened.
+/// Options that iproute2 has, and the first of ipvl's own, may be shortened.
 const fn option(entry: &'static OptionEntry) -> Word {
     Word {
         aliases: entry.aliases,

@@ -8,15 +8,15 @@ use ipvl_control::keys;
 
 /// The switches, in the order in which a beginning is matched.
 pub const SWITCHES: &[Switch] = &[
-    switch("details", "d", None, "Show all that the kernel knows of a device; with stats, what each reason means."),
+    switch("details", "d", None, "Show all properties of a device; with stats, the meaning of each reason."),
     switch("json", "j", None, "Print JSON."),
     switch("pretty", "p", None, "Indent the JSON."),
-    Switch { alias: "stats", ..switch("statistics", "s", None, "Show what went through a device, too.") },
-    switch("timestamp", "t", None, "With monitor: print when, on a line of its own."),
-    switch("tshort", "ts", None, "With monitor: print when, in short, at the start of the line."),
+    Switch { alias: "stats", ..switch("statistics", "s", None, "Show the traffic of a device, too.") },
+    switch("timestamp", "t", None, "With monitor: print the time, on a line of its own."),
+    switch("tshort", "ts", None, "With monitor: print the time, in short form, at the start of the line."),
     switch("netns", "n", Some(Value::NetnsName), "Work in this network namespace: a name, or a path."),
     switch("batch", "b", Some(Value::File), "Read commands from a file, one a line; - is standard input."),
-    switch("force", "fo", None, "In a batch, go on after a command that failed."),
+    switch("force", "fo", None, "In a batch, continue after a command that failed."),
     Switch { alias: "version", ..switch("Version", "V", None, "Print the version.") },
     switch("help", "h", None, "Print the help."),
 ];
@@ -25,8 +25,8 @@ pub const SWITCHES: &[Switch] = &[
 pub const OBJECTS: &[Object] =
     &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
 
-/// Words that iproute2 knows for any device and that stay its own. `master` is one of them: it puts a device under a bridge
-/// or a bond. What files and engines call the master is `link` here.
+/// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.
+/// Files and engines call ipvl's master `master` or `parent`; here it is `link`.
 pub const SET_ELSEWHERE: &[&str] = &[
     "addrgenmode",
     "alias",
@@ -71,34 +71,34 @@ const LINK: Object = Object {
     aliases: &[],
     about: "make, change and show slaves",
     text: &[
-        "An ipvlan device, a slave, shares the MAC address of its master and is told apart from the other slaves by \
-         its IP addresses. Its mode says where its packets are routed, its flag which of its siblings it may talk to. \
+        "An ipvlan device, a slave, shares the MAC address of its master and is distinguished from the other slaves by \
+         its IP addresses. Its mode says where its packets are routed, its flag how it reaches its siblings. \
          Both belong to the slave alone: adding or changing one slave changes no other.",
-        "Anything that iproute2 does with a device (addresses, routes, up, down, a move to another namespace) is done \
-         to a slave with iproute2 itself.",
-        "An ipvtap device is a slave for a virtual machine: a tap device, which QEMU, Firecracker and the like open by \
-         its name. It stays in the master's namespace. The guest needs the master's MAC address, and its IP addresses \
-         are declared with ipvl addr add.",
+        "For everything else (addresses, routes, up, down, a move to another namespace) use iproute2, as with any \
+         device.",
+        "An ipvtap device is a slave for a virtual machine: a tap device, which QEMU, Firecracker and similar programs \
+         open by its name. It stays in the master's namespace. The guest needs the master's MAC address, and its IP \
+         addresses must be declared with ipvl addr add.",
     ],
     commands: &[
         Verb { name: "add", aliases: &[], about: "Makes a slave.", words: LINK_ADD },
         Verb {
             name: "set",
             aliases: &["change"],
-            about: "Changes a slave. What is not given stays as it is.",
+            about: "Changes a slave. Properties that are not given stay as they are.",
             words: LINK_SET,
         },
         Verb { name: "delete", aliases: &[], about: "Deletes a slave.", words: LINK_DELETE },
         Verb {
             name: "show",
             aliases: &["lst", "list"],
-            about: "Shows the slaves whose master is here, in whatever namespace they are.",
+            about: "Shows the slaves of all masters in this namespace, in whatever namespace they are.",
             words: LINK_SHOW,
         },
     ],
     examples: &[
         ("ipvl link add link eth0 name ipvl0 type ipvlan mode l2 bridge", "A slave of eth0."),
-        ("ipvl link add link eth0 ipvl1 netns web type ipvlan mode l3s guard strict", "One that starts in netns web."),
+        ("ipvl link add link eth0 ipvl1 netns web type ipvlan mode l3s guard strict", "A slave in netns web."),
         ("ipvl link add link eth0 name tap0 type ipvtap mode l2 user kvm", "A tap device that user kvm may open."),
         ("ipvl link set ipvl0 type ipvlan private", "From now on no sibling reaches ipvl0; its mode stays."),
         ("ipvl -d -j link show", "All slaves, in the JSON of ip -d -j link show."),
@@ -110,8 +110,8 @@ const LINK_ADD: &[Word] = &[
     pair("link", Value::Master, keys::MASTER.about).or(keys::MASTER.aliases).abbreviable().required(),
     bare("name", Value::NewName, "Its name; ipvl0, ipvl1, ... by default.").or(&["dev"]),
     pair("mtu", Value::Mtu, keys::MTU.about).or(keys::MTU.aliases),
-    pair("address", Value::Mac, "Only the master's own MAC address is possible.").abbreviable(),
-    pair("netns", Value::Netns, "Where the slave starts: a namespace's name, or a process in it."),
+    pair("address", Value::Mac, "Only the master's own MAC address is accepted.").abbreviable(),
+    pair("netns", Value::Netns, "The namespace to make it in: a name, or a process in it."),
     kind(KINDS).required(),
 ];
 
@@ -120,7 +120,7 @@ const LINK_SET: &[Word] = &[
     choice("state", &["up", "down"], "Administratively up or down."),
     pair("mtu", Value::Mtu, "At most the master's.").or(keys::MTU.aliases),
     pair("name", Value::NewName, "A new name."),
-    pair("netns", Value::Netns, "Moves it there: a namespace's name, or a process in it."),
+    pair("netns", Value::Netns, "Moves it to a namespace: a name, or a process in it."),
     kind(KINDS_TO_CHANGE),
 ];
 
@@ -131,25 +131,35 @@ const LINK_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave."), kind
 const ADDRESS: Object = Object {
     name: "addr",
     aliases: &["address"],
-    about: "show and add to the addresses that traffic is told apart by",
+    about: "show the addresses of all slaves, and declare more",
     text: &[
-        "The addresses on a slave's device are followed by themselves, whoever sets them. Others can be declared: an \
-         address on the slave's loopback, a prefix routed to it, a virtual machine behind it.",
-        "An address that two slaves claim stays with the first; the second is shown as a conflict.",
+        "ipvl follows the addresses on a slave's device, whichever program sets them. Other addresses can be declared: \
+         an address on the slave's loopback, a prefix routed to it, a virtual machine behind it.",
+        "If two slaves have the same address, it stays with the first; the second is shown as a conflict.",
     ],
     commands: &[
-        Verb { name: "show", aliases: &["lst", "list"], about: "Shows who owns which address.", words: ADDRESS_SHOW },
-        Verb { name: "add", aliases: &[], about: "Declares an address or a prefix a slave's.", words: ADDRESS_CHANGE },
-        Verb { name: "delete", aliases: &[], about: "Takes a declared one back.", words: ADDRESS_CHANGE },
+        Verb {
+            name: "show",
+            aliases: &["lst", "list"],
+            about: "Shows the owner of each address.",
+            words: ADDRESS_SHOW,
+        },
+        Verb {
+            name: "add",
+            aliases: &[],
+            about: "Declares an address or a prefix for a slave.",
+            words: ADDRESS_CHANGE,
+        },
+        Verb { name: "delete", aliases: &[], about: "Withdraws a declared address or prefix.", words: ADDRESS_CHANGE },
     ],
     examples: &[
-        ("ipvl addr show dev ipvl0", "What belongs to ipvl0."),
-        ("ipvl addr add 198.51.100.0/28 dev ipvl0", "All of the prefix goes to ipvl0."),
+        ("ipvl addr show dev ipvl0", "The addresses of ipvl0."),
+        ("ipvl addr add 198.51.100.0/28 dev ipvl0", "Packets to the whole prefix go to ipvl0."),
     ],
     hidden: false,
 };
 
-const ADDRESS_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only this slave's.")];
+const ADDRESS_SHOW: &[Word] = &[bare("dev", Value::Slave, "Only the addresses of this slave.")];
 
 const ADDRESS_CHANGE: &[Word] = &[
     bare("local", Value::Prefix, "An address, or a prefix ADDR/LENGTH.").required(),
@@ -159,8 +169,8 @@ const ADDRESS_CHANGE: &[Word] = &[
 const STATS: Object = Object {
     name: "stats",
     aliases: &["statistics"],
-    about: "show what went through, and what was dropped for which reason",
-    text: &["A master's own line counts the frames from the wire that were for no slave in particular."],
+    about: "show the traffic of slaves, and drops by reason",
+    text: &["A master's own line counts dropped frames from the wire that were not for a particular slave."],
     commands: &[Verb {
         name: "",
         aliases: &[],
@@ -174,39 +184,46 @@ const STATS: Object = Object {
 const MONITOR: Object = Object {
     name: "monitor",
     aliases: &[],
-    about: "tell what changes, as it happens",
+    about: "print changes of slaves and addresses, as they happen",
     text: &[
-        "Prints a line (with -j, an object) for a slave that is made, deleted or changed, and for every line that          appears in or disappears from the address table, until it is ended. What is there already is not printed.",
-        "Changes of a slave are told each, in the order in which they happened, even if they were undone at once. Of          the address table what was undone within a few milliseconds may go untold. If the kernel has more to tell          than it can keep, a line says so, and then what is different.",
+        "Prints one line (with -j, one object) for each slave that is made, deleted or changed, and for each line that \
+         appears in or disappears from the address table, until it is ended. It does not print existing slaves and \
+         addresses.",
+        "Each change of a slave is printed, in the order of the changes, even if it was undone at once. A change of the \
+         address table that was undone within a few milliseconds may be missing. If the kernel has more events than its \
+         buffer holds, the line \"Events were lost\" is printed, and then the differences.",
     ],
-    commands: &[Verb { name: "", aliases: &[], about: "Tells until it is ended.", words: MONITOR_WORDS }],
+    commands: &[Verb { name: "", aliases: &[], about: "Prints changes until it is ended.", words: MONITOR_WORDS }],
     examples: &[
-        ("ipvl -ts monitor label", "Everything, with the time, and [LINK] or [ADDR] in front."),
-        ("ipvl -j monitor address dev ipvl0", "What ipvl0 gains and loses, for a program to read."),
+        ("ipvl -ts monitor label", "All changes, with the time, and [LINK] or [ADDR] before each."),
+        ("ipvl -j monitor address dev ipvl0", "New and deleted addresses of ipvl0, as JSON."),
     ],
     hidden: false,
 };
 
 const MONITOR_WORDS: &[Word] = &[
-    choice("object", &["all", "link", "address"], "Of what to tell; all by default.").abbreviable(),
-    choice("label", &["label"], "Put [LINK] or [ADDR] in front of each line.").abbreviable(),
-    pair("dev", Value::Slave, "Only of this slave."),
+    choice("object", &["all", "link", "address"], "Changes of slaves, of addresses, or both; all by default.")
+        .abbreviable(),
+    choice("label", &["label"], "Print [LINK] or [ADDR] before each line.").abbreviable(),
+    pair("dev", Value::Slave, "Only changes of this slave."),
 ];
 
 const EXPLAIN: Object = Object {
     name: "explain",
     aliases: &[],
     about: "say what becomes of a frame, and why",
-    text: &["Runs the decision that the kernel runs, on the tables as they are now. Then asks the \
-         kernel what follows: the host's routing table, the next hop, the state of the master. Nothing is sent. The \
-         frame is described (a ping by default), or given in hexadecimal from its Ethernet header on."],
+    text: &[
+        "Makes the same decision as the programs in the kernel, with the current tables. Then asks the kernel what \
+         follows: the host's routing table, the next hop, the state of the master. Nothing is sent. The frame is \
+         described by words (a ping by default), or given in hexadecimal from its Ethernet header on.",
+    ],
     commands: &[
         Verb { name: "from", aliases: &[], about: "A frame that a slave sends.", words: EXPLAIN_FROM },
         Verb { name: "in", aliases: &[], about: "A frame that a master receives.", words: EXPLAIN_IN },
     ],
     examples: &[
         ("ipvl explain from ipvl0 to 192.0.2.11", "May ipvl0 ping its sibling?"),
-        ("ipvl explain in eth0 to 192.0.2.10 from 203.0.113.5 udp len 9000", "Who gets this large datagram?"),
+        ("ipvl explain in eth0 to 192.0.2.10 from 203.0.113.5 udp len 9000", "Where does this large datagram go?"),
     ],
     hidden: false,
 };
@@ -275,10 +292,13 @@ const UPGRADE_WORDS: &[Word] = &[
 const DOCTOR: Object = Object {
     name: "doctor",
     aliases: &[],
-    about: "look for what is missing or in the way",
-    text: &["Looks at the kernel and at every slave, and says what to do. Ends with status 1 if something is broken."],
-    commands: &[Verb { name: "", aliases: &[], about: "Prints one finding a line.", words: DOCTOR_WORDS }],
-    examples: &[("ipvl doctor", "Is all well?"), ("ipvl doctor ipvl0", "Is all well with ipvl0?")],
+    about: "check the kernel, the agent and all slaves",
+    text: &[
+        "Checks the kernel, the agent and every slave, and prints what to do about each problem. Exits with status 1 \
+         if something is bad.",
+    ],
+    commands: &[Verb { name: "", aliases: &[], about: "Prints one line for each finding.", words: DOCTOR_WORDS }],
+    examples: &[("ipvl doctor", "Check everything."), ("ipvl doctor ipvl0", "Check ipvl0, its master and the kernel.")],
     hidden: false,
 };
 
@@ -287,11 +307,12 @@ const DOCTOR_WORDS: &[Word] = &[bare("dev", Value::Slave, "Only this slave, its 
 const AGENT: Object = Object {
     name: "agent",
     aliases: &[],
-    about: "keep the tables true while others change addresses and devices",
+    about: "keep the tables in sync when other tools change addresses and devices",
     text: &[
-        "One agent serves one network namespace. ipvl link add starts it where none runs, and it goes when the last \
-         slave goes. Without it traffic goes on as it was; it re-reads everything when it starts.",
-        "As a service (ipvl-agent.service) it is told to stay.",
+        "One agent serves one network namespace. ipvl link add starts it if none runs, and it ends with the last slave. \
+         Without an agent traffic continues, but changes by other tools are not noticed; when an agent starts, it reads \
+         everything again.",
+        "The service ipvl-agent.service runs ipvl agent stay.",
     ],
     commands: &[Verb {
         name: "",
@@ -300,11 +321,11 @@ const AGENT: Object = Object {
         words: &[choice(
             "term",
             &["stay"],
-            "Wait for slaves where there are none, take the place of an agent that runs already, and tell the service \
-             manager when it is ready.",
+            "Keep running while there are no slaves, replace an agent that runs already, and notify the service manager \
+             when ready.",
         )],
     }],
-    examples: &[("ipvl agent stay", "As a service's command.")],
+    examples: &[("ipvl agent stay", "The command of a service.")],
     hidden: false,
 };
 
@@ -317,7 +338,7 @@ const MAN: Object = Object {
         name: "",
         aliases: &[],
         about: "Prints it in roff.",
-        words: &[bare("page", Value::Page, "ipvl by default, or ipvl-link and so on; DIR/ writes all of them there.")],
+        words: &[bare("page", Value::Page, "ipvl by default, or ipvl-link and so on; DIR/ writes all pages there.")],
     }],
     examples: &[],
     hidden: true,
@@ -346,8 +367,8 @@ const COMPLETE: Object = Object {
     commands: &[Verb {
         name: "",
         aliases: &[],
-        about: "Prints one candidate a line, with its meaning behind a tab.",
-        words: &[Word { form: Form::Rest(Value::Words), ..pair("--", Value::Words, "What is typed so far.") }],
+        about: "Prints one candidate on each line, with its meaning behind a tab.",
+        words: &[Word { form: Form::Rest(Value::Words), ..pair("--", Value::Words, "The words typed so far.") }],
     }],
     examples: &[],
     hidden: true,

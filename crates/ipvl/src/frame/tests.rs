@@ -1,4 +1,4 @@
-//! Does a frame get what was not said of it from the right place?
+//! Does a frame get what its description leaves open from the right place?
 
 use super::*;
 use crate::command::Protocol;

@@ -4,7 +4,7 @@ use crate::command::Shell;
 use crate::definition::{DeviceKind, Form, OBJECTS, Object, SWITCHES, Value, Verb, Word};
 use ipvl_core::OptionEntry;
 
-/// Something that may come next.
+/// A word that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Candidate {
     /// This word, and what it means.
@@ -26,7 +26,7 @@ pub fn script(shell: Shell) -> &'static str {
     }
 }
 
-/// What may replace the last of `typed`, which stand behind `ipvl`. The caller drops what does not begin like it.
+/// What may replace the last of the words `typed` behind `ipvl`. The caller omits words that do not begin like it.
 pub fn candidates(typed: &[String]) -> Vec<Candidate> {
     let complete = typed.split_last().map_or(&[][..], |(_, complete)| complete);
     let mut words = complete.iter().map(String::as_str);

@@ -1,4 +1,4 @@
-//! Which slave is to be made, or changed how?
+//! Which slave is made, and how is a slave changed?
 
 use super::values::{self, named};
 use crate::command::Command;

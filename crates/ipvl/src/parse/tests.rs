@@ -1,4 +1,4 @@
-//! Which command lines are accepted, as what, and which are refused, in which words?
+//! Which command lines are accepted, with which meaning, and which are refused, with which message?
 
 use super::*;
 use crate::command::{Frame, Question};
@@ -239,15 +239,23 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("addr add foo dev a", 1, "Error: any valid prefix is expected rather than \"foo\"."),
     ("addr add 1.2.3.4/33 dev a", 1, "Error: any valid prefix is expected rather than \"1.2.3.4/33\"."),
     ("addr add ::ffff:1.2.3.4/128 dev a", 1, "Error: any valid prefix is expected"),
-    ("addr add 10.0.0.5/24 dev a", 255, "Error: argument \"10.0.0.5/24\" is wrong: give 10.0.0.0/24 for all of it"),
+    (
+        "addr add 10.0.0.5/24 dev a",
+        255,
+        "Error: argument \"10.0.0.5/24\" is wrong: give 10.0.0.0/24 for the whole prefix",
+    ),
     ("addr add 10.0.0.5", 255, "Not enough information: \"dev\" argument is required."),
     ("doctor ipvl0 now", 255, "Error: either \"dev\" is duplicate, or \"now\" is a garbage."),
     ("explain from a", 255, "Not enough information: \"to\" argument is required."),
     ("explain from a to b", 255, "Error: argument \"b\" is wrong: any valid address is expected"),
-    ("explain from a to fd00::1 arp", 255, "Error: \"arp\" does not ask about fd00::1"),
-    ("explain from a to 10.0.0.1 src fd00::1", 255, "Error: \"icmp\" does not ask about fd00::1"),
+    ("explain from a to fd00::1 arp", 255, "Error: fd00::1 has the wrong address family for this \"arp\" frame."),
+    (
+        "explain from a to 10.0.0.1 src fd00::1",
+        255,
+        "Error: fd00::1 has the wrong address family for this \"icmp\" frame.",
+    ),
     ("explain from a hex 0", 255, "Error: argument \"0\" is wrong: hex wants"),
-    ("explain from a to 10.0.0.1 hex 00", 255, "Error: \"hex\" is the whole frame: \"to\""),
+    ("explain from a to 10.0.0.1 hex 00", 255, "Error: \"hex\" gives the whole frame: omit \"to\"."),
     ("explain from a to 10.0.0.1 udp tcp", 255, "Error: duplicate \"protocol\": \"tcp\""),
     ("completion csh", 255, "Error: \"csh\" is garbage"),
 ];

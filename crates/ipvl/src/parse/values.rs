@@ -7,7 +7,7 @@ use ipvl_control::{Account, NetnsRef};
 use ipvl_core::{Addr, Mac};
 use std::time::Duration;
 
-/// One of the words that a type has.
+/// One of the words of a type.
 pub fn named<T: Named>(word: &str, must: &'static str) -> Result<T, UsageError> {
     T::from_word(word).ok_or_else(|| UsageError::Wrong { value: word.to_owned(), must })
 }
@@ -49,7 +49,7 @@ pub fn netns(text: &str) -> Result<NetnsRef, UsageError> {
     }
 }
 
-/// A user or a group, by number or by name. The highest number stands for nobody at all.
+/// A user or a group, by number or by name. The highest number means none.
 pub fn account(text: &str) -> Result<Account, UsageError> {
     match (text, text.parse()) {
         ("", _) | (_, Ok(u32::MAX)) => Err(wrong(text, "a user or a group has a name, or a number below 4294967295")),

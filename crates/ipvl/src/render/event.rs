@@ -114,7 +114,7 @@ fn of_address(event: &str, entry: &AddressEntry) -> Value {
     all
 }
 
-/// What a slave has of something; null for nothing, or for what is the master's.
+/// A property of a slave; null for nothing, or for a value that follows the master.
 fn value(what: Property, link: &Link) -> Value {
     match what {
         Property::Netns => link.netns.as_ref().map_or(json!(link.netnsid.map(|id| id.0)), |name| json!(name)),

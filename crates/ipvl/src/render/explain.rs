@@ -5,7 +5,7 @@ use crate::backend::Explanation;
 use ipvl_core::{Action, Verdict};
 use serde_json::json;
 
-/// What was looked up on the way, what came of it, and what to do if the frame does not arrive.
+/// The look-ups of the decision, their answers, the verdict, and what to do if the frame does not arrive.
 pub fn explanation(explanation: &Explanation, style: Style) -> String {
     let Explanation { verdict, questions, text, lost, remedy } = explanation;
     let remedy_text = if remedy.is_empty() { String::new() } else { format!(" To do: {remedy}") };

@@ -1,4 +1,4 @@
-//! How is a slave shown? As `ip link show` shows a device of the kernel's own driver, and then what is ours.
+//! How is a slave shown? As `ip link show` shows a device of the kernel's own driver, and then ipvl's own properties.
 
 use super::stats::traffic;
 use super::{Style, options};
@@ -67,24 +67,24 @@ fn own_line(link: &Link) -> String {
     format!("    ipvl {}", own_words(link))
 }
 
-/// What `ip` does not know of a slave.
+/// The properties of a slave that `ip` does not know.
 pub fn own_words(link: &Link) -> String {
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
     let options = options::in_words(link.options);
     format!("master {} {options} slot {} host-end {}{netns}", link.master.1, link.slot.0, link.host_end.1)
 }
 
-/// What the slave is made of, and why.
+/// The slave's backend, and why it has that.
 fn backend_line(link: &Link) -> Option<String> {
     link.backend.map(|(backend, why)| format!("    ipvl backend {} ({why})", backend.word()))
 }
 
-/// What limits or orders what the slave gets.
+/// The queueing discipline of the host end, if it has one.
 fn queue_line(link: &Link) -> Option<String> {
     link.queue.as_ref().map(|qdisc| format!("    ipvl queue {qdisc}"))
 }
 
-/// The multicast that an l2 slave gets, besides what every station does.
+/// The multicast groups of an l2 slave, without those that every station receives.
 fn groups(link: &Link) -> Option<String> {
     let names: Vec<_> = link.groups.iter().map(ToString::to_string).collect();
     match (link.all_groups, names.is_empty()) {
@@ -183,7 +183,7 @@ fn numbers(detail: &Detail) -> [(&'static str, &'static str, u32); 9] {
     ]
 }
 
-/// In the order in which iproute2 prints them; RUNNING shows by its absence.
+/// In the order in which iproute2 prints them. RUNNING is not printed; without it iproute2 prints NO-CARRIER.
 fn flag_names(flags: u32) -> Vec<&'static str> {
     const UP: u32 = 1;
     const RUNNING: u32 = 1 << 6;

@@ -3,7 +3,7 @@
 use ipvl_core::{OPTIONS, OptionEntry, OptionKey, Options};
 use serde_json::{Value, json};
 
-/// `mode l3 bridge guard owned host off`, and the options that few slaves have where they are not the default.
+/// `mode l3 bridge guard owned host off`, and rarely used options if they do not have the default.
 pub fn in_words(options: Options) -> String {
     let shown = OPTIONS.iter().filter(|entry| entry.is_shown(options));
     let words: Vec<String> = shown.map(|entry| in_line(entry, options)).collect();

@@ -1,4 +1,4 @@
-//! How is it shown what `apply` does? As a diff: a line a slave, and below it what else is new or gone.
+//! How is the plan of `apply` shown? As a diff: one line for each slave, and below it its new and removed addresses.
 
 use super::{harmless, options};
 use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
@@ -7,7 +7,7 @@ use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// What a plan does, and in how many cases there is nothing to do.
+/// The steps of a plan, and how many slaves need none.
 pub fn plan(plan: &Plan) -> String {
     let mut text: String = plan.netns.iter().map(|name| format!("+ netns {name}\n")).collect();
     for step in &plan.steps {
@@ -38,7 +38,7 @@ fn changed(difference: &Difference) -> String {
     head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
 }
 
-/// Each change, with what it was before.
+/// Each change, with the value before it.
 fn words(was: &ActualLink, change: &Change) -> Vec<String> {
     let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
     let state = |up: bool| if up { "up" } else { "down" };

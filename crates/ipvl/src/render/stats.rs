@@ -4,7 +4,7 @@ use super::Style;
 use ipvl_control::Statistics;
 use serde_json::{Map, Value, json};
 
-/// All of `lines`: what went through, and what was dropped why.
+/// All of `lines`: the traffic, and the drops by reason.
 pub fn statistics(lines: &[Statistics], style: Style) -> String {
     style.print(|| lines.iter().map(|line| text(line, style.details)).collect(), || lines.iter().map(json).collect())
 }
@@ -41,9 +41,9 @@ fn text(line: &Statistics, details: bool) -> String {
         "    rx {} packets {} bytes\n    tx {} packets {} bytes\n",
         counters.rx_packets, counters.rx_bytes, counters.tx_packets, counters.tx_bytes
     );
-    // The master's own counters are `ip -s link`'s to tell; here is what came from the wire and was dropped.
+    // `ip -s link` shows the master's own counters. This line shows only the drops of frames from the wire.
     match (line.is_master, drops.is_empty()) {
-        (true, true) => format!("{} (master): nothing from the wire was dropped\n", line.name),
+        (true, true) => format!("{} (master), from the wire: no drops\n", line.name),
         (true, false) => format!("{} (master), from the wire:\n{drops}", line.name),
         (false, _) => format!("{}:\n{traffic}{drops}", line.name),
     }

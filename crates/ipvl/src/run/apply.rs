@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 const DEFAULT: &str = "/etc/ipvl";
-/// Between two looks for a master.
+/// The pause between two look-ups of a missing master.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two lines of progress.
+/// The pause between two lines of progress.
 const PACE: Duration = Duration::from_secs(1);
 
 /// Applies files.
@@ -63,7 +63,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Says how far it is, where that takes a while: on a terminal in one line, elsewhere in one each second.
+/// Prints the progress of a long run: on a terminal in one line that is overwritten, elsewhere one line each second.
 struct Progress {
     all: usize,
     next: Instant,
@@ -88,7 +88,7 @@ impl Progress {
             (false, _) => ("", "\n"),
         };
         let text = if last { String::new() } else { format!("{done} of {} slaves done", self.all) };
-        // Who has closed stderr does not want to know.
+        // The reader may have closed stderr.
         let _ = write!(io::stderr(), "{start}{text}{end}").and_then(|()| io::stderr().flush());
     }
 }

@@ -36,7 +36,7 @@ fn kill_adds(lab: &Lab) {
         killed_after(lab, whole * 2 * round / KILLS);
         half_made += u32::from(exists(&lab.host));
         try_to_get_out(lab);
-        // The next command, whatever it is about, finds order or makes it.
+        // The next command, whatever it does, cleans up first.
         lab.ipvl("link add link eth0 name other type ipvlan mode l3");
         expect_closed(lab);
         expect_order(lab, round);
@@ -73,7 +73,7 @@ fn exists(host: &Netns) -> bool {
     exec(host, "ip link show ipvl0").ok
 }
 
-/// Whatever state the slave is in, without a program it reaches nobody.
+/// In every state, a slave without a program reaches no other station.
 fn try_to_get_out(lab: &Lab) {
     expect_closed(lab);
     if exec(&lab.host, "ip link set ipvl0 up").ok {

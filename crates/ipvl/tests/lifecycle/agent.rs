@@ -1,4 +1,4 @@
-//! May the agent die at any time, and does it come and go by itself?
+//! May the agent be killed at any time, and does it start and end when it should?
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -192,7 +192,7 @@ fn pour(mut stream: TcpStream, stop: &AtomicBool) -> u64 {
     while !stop.load(Ordering::Relaxed) {
         stream.write_all(&[0; 4096]).expect("send");
         sent += 4096;
-        // Half of the machine is for the others.
+        // Leaves half of the machine to other tests.
         thread::sleep(std::time::Duration::from_micros(50));
     }
     sent

@@ -1,4 +1,4 @@
-//! Does the wire hear where an l2 slave's addresses are, before anybody asks?
+//! Are an l2 slave's addresses announced on the wire, without a request?
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn addresses_are_announced_when_they_come_to_an_l2_slave() {
     expect_both(&mut wire, NEW_MAC, "another MAC address");
 }
 
-/// Nobody asks for an l3 slave by ARP, and an address that another has is not to be drawn away from it.
+/// An l3 slave needs no announcement, and an address in conflict must not be announced by the slave that does not own it.
 #[test]
 fn nothing_else_is_announced() {
     require_root!();

@@ -1,4 +1,4 @@
-//! Do slaves come to be as files say, once and for all, and is nothing done that is not said?
+//! Are slaves made as files describe them, does a second run do nothing, and is nothing else changed?
 
 use std::fs;
 use std::path::PathBuf;
@@ -138,7 +138,7 @@ fn a_bad_file_changes_nothing_at_all() {
         (new("addresses = [\"10.0.0.1/24\"]"), "[[link]] 2 \"b\": addresses: 10.0.0.1 belongs to the host"),
         (new("addresses = [\"10.0.0.40/24\"]"), "[[link]] 2 \"b\": addresses: 10.0.0.40 belongs to mine"),
         (new("type = \"ipvtap\"\nuser = \"nobody-has-this-name\""), "there is no user nobody-has-this-name"),
-        (new("mtu = 9000"), "mtu: the master's is 1500, and a slave's cannot be larger"),
+        (new("mtu = 9000"), "mtu: a slave's mtu cannot be larger than the master's, 1500"),
     ] {
         file.write("a.toml", &text);
         let said = file.refused("");
@@ -193,7 +193,7 @@ impl<'a> Etc<'a> {
         fs::write(self.path(name), text).expect("write a file");
     }
 
-    /// Not by `ip netns exec`, in which a namespace that is made is for nobody else to see.
+    /// Not by `ip netns exec`: a namespace that is made there is invisible outside.
     fn exec(&self, words: &str) -> Said {
         let mut command = Command::new(ipvl_path());
         command.args(["-n", self.lab.host.name(), "apply"]).args(words.split_whitespace()).arg(&self.dir);
@@ -217,7 +217,7 @@ impl<'a> Etc<'a> {
     }
 }
 
-/// What a command said.
+/// The output of a command.
 struct Said {
     ok: bool,
     stdout: String,

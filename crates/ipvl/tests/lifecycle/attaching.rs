@@ -1,4 +1,4 @@
-//! Does an engine get a slave that is ready when it has it, and is nothing left when it gives it back or fails?
+//! Does an engine get a slave that is ready for use, and is nothing left after it detaches the slave or an attach fails?
 
 use ipvl_control::{Attached, Attachment, LinkSpec, NetnsRef, SlaveRoute, attach, attached, detach};
 use ipvl_core::{Addr, HostAccess, Mode, Options};
@@ -25,7 +25,7 @@ fn ip(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().expect("an address").into()
 }
 
-/// A lab whose namespace 0 has a slave, so that an agent runs.
+/// A lab with a slave in namespace 0, so that an agent runs.
 fn lab() -> Lab {
     let lab = Lab::new(2);
     lab.add_slave(0, "mode l2 host on", &["10.0.0.10/24"]);
@@ -70,7 +70,7 @@ fn a_slave_is_given_back_wherever_it_is_and_once() {
     let before = traces(&lab.host);
     do_attach(&lab, &wanted(&lab, 1, "10.0.0.77")).expect("a slave");
     let twice = do_attach(&lab, &wanted(&lab, 1, "10.0.0.78")).expect_err("one owner has one slave");
-    assert!(twice.to_string().contains("has its slave already"), "{twice}");
+    assert!(twice.to_string().contains("this owner has a slave already"), "{twice}");
     assert!(lab.host.within(|| detach(OWNER)).expect("detached"));
     assert!(!lab.host.within(|| detach(OWNER)).expect("detached"), "there is none any more");
     assert!(!exec(&lab.slaves[1], "ip link show eth0").ok);
@@ -91,8 +91,8 @@ fn what_cannot_be_leaves_nothing_behind() {
     };
     fails("10.0.0.10 belongs to ipvl0", &|wish| wish.addresses[0].0 = ip("10.0.0.10"));
     fails("10.0.0.1 belongs to the host", &|wish| wish.addresses[1] = (ip("10.0.0.1"), 24));
-    fails("is no address that a device can have", &|wish| wish.addresses[0].1 = 33);
-    fails("is no address that a device can have", &|wish| wish.addresses[1].0 = ip("ff02::1"));
+    fails("is not an address that a device can have", &|wish| wish.addresses[0].1 = 33);
+    fails("is not an address that a device can have", &|wish| wish.addresses[1].0 = ip("ff02::1"));
     fails("there is no link of that name", &|wish| wish.spec.master = "eth7".to_owned());
     fails("there is a link of that name already", &|wish| wish.spec.name = Some("lo".to_owned()));
     fails("mtu 9000 is not between", &|wish| wish.spec.mtu = Some(9000));

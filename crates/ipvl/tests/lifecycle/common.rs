@@ -60,7 +60,7 @@ pub fn agents(netns: &Netns) -> Vec<u32> {
     pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter(is_agent).collect()
 }
 
-/// Ends a process as hard as possible.
+/// Kills a process.
 pub fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
     kill_process(pid, Signal::KILL).expect("kill");
@@ -179,7 +179,7 @@ impl Probe {
         let target: SocketAddr = target.parse().expect("address and port");
         let any = if target.is_ipv4() { "0.0.0.0" } else { "::" };
         let receiving = to.within(|| UdpSocket::bind((any, target.port()))).expect("bind the receiver");
-        // Whoever reads may be kept from it for a while, but what arrived has arrived.
+        // The reader may be delayed, but what has arrived stays in the socket.
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&receiving, 8 << 20).expect("make room");
         let sending = from.within(|| UdpSocket::bind((any, 0))).expect("bind the sender");
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::default());
@@ -245,7 +245,7 @@ fn send(
             errors.push(format!("{number}: {error}"));
         }
         sent.store(number + 1, Ordering::Relaxed);
-        // Who was kept from sending does not make up for it by a burst.
+        // After a delay the sender does not send a burst.
         next = Instant::now().max(next + pace);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }

@@ -1,4 +1,4 @@
-//! Does an address have one owner, and only one, when several take it in the same moment?
+//! Does an address have exactly one owner when several slaves take it in the same moment?
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -32,7 +32,7 @@ fn whoever_takes_an_address_at_once_one_has_it() {
     }
     run(&lab.ext, "ip route add 10.9.0.0/16 dev eth0");
     run(&lab.ext, "ip -6 route add fd09::/64 dev eth0");
-    // Nobody panics while others wait.
+    // A thread must not panic while others wait.
     let (race, block) = (Barrier::new(SLAVES + 1), Barrier::new(SLAVES + 2));
     let start = Instant::now();
     let problems: Vec<String> = thread::scope(|scope| {
@@ -47,7 +47,7 @@ fn whoever_takes_an_address_at_once_one_has_it() {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// Takes, in step with the others, each address that is contested by `who`, the host or a slave, and gives all back
+/// Takes, in step with the others, each address that `who` (the host or a slave) contests, and gives all back
 /// when they have been looked at.
 fn contend(who: Option<usize>, device: &str, race: &Barrier, block: &Barrier) {
     let netlink = Netlink::open().expect("netlink");
@@ -71,7 +71,7 @@ fn contend(who: Option<usize>, device: &str, race: &Barrier, block: &Barrier) {
     }
 }
 
-/// One address and who wants it.
+/// One address, and the slaves that want it.
 struct Race {
     addr: IpAddr,
     slaves: [usize; 2],
@@ -101,7 +101,7 @@ impl Race {
         who.map_or(self.host, |slave| self.slaves.contains(&slave))
     }
 
-    /// Who has it, by its place in `slaves`, if the table is as it should be.
+    /// The owner, as an index into `slaves`, if the table is as it should be.
     fn owner(&self, table: &[AddressEntry]) -> Result<Option<usize>, String> {
         let lines: Vec<_> = table.iter().filter(|entry| entry.addr == Addr::from(self.addr)).collect();
         let names = self.slaves.map(|n| format!("ipvl{n}"));

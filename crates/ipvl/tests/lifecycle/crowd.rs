@@ -1,4 +1,4 @@
-//! Does it hold with many: commands at once, and slaves on one master?
+//! Does ipvl work with many commands at once, and with many slaves on one master?
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -50,7 +50,7 @@ fn a_broadcast_reaches_every_one_of_many_exactly_once() {
     require_root!();
     let lab = Lab::new(1);
     let netns = &lab.slaves[0];
-    // Nobody says anything unasked.
+    // No slave sends anything itself.
     netns.sysctl("net/ipv6/conf/default/disable_ipv6", "1");
     for name in ["all", "default"] {
         lab.ext.sysctl(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1");

@@ -1,4 +1,4 @@
-//! Does `ipvl doctor` name what is wrong with a slave, as far as that can be seen from its host?
+//! Does `ipvl doctor` name every fault of a slave that can be seen on its host?
 
 use ipvl_testbed::{Lab, Output, require_device, require_root};
 
@@ -160,7 +160,7 @@ fn a_killed_agent_is_named() {
     require_root!();
     let lab = lab(&["l2"]);
     kill_agent(&lab.host);
-    names_as_bad(&lab, "does not run: changes made with stock tools are not seen");
+    names_as_bad(&lab, "does not run: changes by other tools are not noticed");
 }
 
 #[test]

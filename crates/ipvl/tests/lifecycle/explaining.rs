@@ -7,7 +7,7 @@ use crate::common::{pings_now, run, soon};
 /// A destination behind the outside machine.
 const FAR: &str = "198.51.100.7";
 
-/// A slave in this mode whose own stack sends everything out.
+/// A slave in this mode, with a default route.
 fn lab(mode: &str) -> Lab {
     let lab = Lab::new(1);
     lab.add_slave(0, &format!("mode {mode}"), &["10.0.0.10/24"]);

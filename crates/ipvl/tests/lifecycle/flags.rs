@@ -1,4 +1,4 @@
-//! Who reaches whom, in every mode and with every flag, and why not?
+//! Which slaves reach each other, in every mode and with every flag, and why not?
 
 use ipvl_testbed::{HOST_V4, HOST_V6, Lab, require_root};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Who opens a tap device in these tests? Something like a virtual machine monitor, with a netns for a guest.
+//! What opens a tap device in these tests? A small virtual machine monitor, with a netns as its guest.
 //!
 //! The guest's stack is a real one, behind a tap device of its own; a thread carries frames from one device to the
 //! other, with the virtio header that a virtual network card would have.
@@ -45,13 +45,13 @@ pub struct Seen {
 }
 
 impl Guest {
-    /// A guest with the master's MAC address and these addresses, whose card leaves everything to its stack.
+    /// A guest with the master's MAC address and these addresses, and a card without offloads.
     #[track_caller]
     pub fn boot(lab: &Lab, tap: &str, addresses: &[&str]) -> Self {
         Self::with_card(lab, tap, addresses, TAP)
     }
 
-    /// One whose card takes large packets and unfinished checksums.
+    /// A guest with a card that takes large packets and unfinished checksums.
     #[track_caller]
     pub fn boot_with_offloads(lab: &Lab, tap: &str, addresses: &[&str]) -> Self {
         Self::with_card(lab, tap, addresses, VIRTIO_TAP)

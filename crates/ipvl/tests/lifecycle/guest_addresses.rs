@@ -1,4 +1,4 @@
-//! Which addresses work behind a tap device, and when? Those that are declared, while somebody has it open.
+//! Which addresses work behind a tap device, and when? Declared ones, while a process has the device open.
 
 use ipvl_testbed::{Lab, require_root};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::guest::Guest;
 
 const GUEST: &str = "10.0.0.70/24";
 
-/// A lab whose tap device, up, has this address declared.
+/// A lab with a tap device that is up, and has this address declared.
 fn lab() -> Lab {
     let lab = Lab::new(0);
     lab.ipvl("link add link eth0 name tap0 type ipvtap mode l2");

@@ -1,10 +1,10 @@
-//! Does a master that comes back from another netns under another number find its slaves again?
+//! Does a master that returns from another netns with another ifindex find its slaves again?
 
 use ipvl_testbed::{Lab, Netns, ipvl_path, require_root};
 
 use crate::common::{agents, exec, kill_agent, link_value, run, soon, start_agent};
 
-/// Slaves in l2 and l3s, and a netns in which the master's number is taken.
+/// Slaves in l2 and l3s, and a netns in which the master's ifindex is taken.
 struct Journey {
     lab: Lab,
     elsewhere: Netns,
@@ -95,7 +95,7 @@ fn so_it_is_by_an_agent_that_was_not_there() {
     assert!(agent.wait().expect("wait for the agent").success());
 }
 
-/// Its program went with the clsact, and nobody who had it is left.
+/// Its program went with the clsact, and the agent that knew it is gone.
 #[test]
 fn where_nobody_can_help_the_doctor_says_so() {
     require_root!();

@@ -1,4 +1,4 @@
-//! Does the older hook do as well as the newer, and is what others have there left alone?
+//! Does clsact work as well as tcx, and are filters of other programs left alone?
 
 use ipvl_testbed::{Lab, require_root};
 

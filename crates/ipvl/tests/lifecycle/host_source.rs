@@ -1,4 +1,5 @@
-//! As whom does the host speak to a slave? As its neighbour, where it is one: by another address no answer might find home.
+//! Which source address does the host use towards a slave? One in the slave's network, where it has one: answers to another
+//! address might not come back.
 
 use ipvl_testbed::{Lab, require_root};
 

@@ -1,4 +1,4 @@
-//! What can be done against us from inside a slave's netns, or while no agent looks?
+//! What can root in a slave's netns do against ipvl, also while no agent runs?
 
 use ipvl_testbed::{Lab, Netns, require_root};
 

@@ -1,4 +1,4 @@
-//! Does the HOWTO's own example work, typed as it stands there?
+//! Does the HOWTO's example work exactly as it is printed there?
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use ipvl_testbed::{Lab, ipvl_path, require_root};
 use crate::common::{expect_as_before, run, traces};
 
 const TYPED: &str = include_str!("../data/howto.txt");
-/// The example's names are short ones that others may have: it gets names of its own in a mount namespace of its own.
+/// The example's names are short and may be taken, so it runs with names of its own in a mount namespace of its own.
 const PRIVATE: &str = "mount -t tmpfs none /run && mkdir /run/netns && exec bash";
 const CHECKS: &str = "
 ip netns exec ns0 ping -n -c 2 -i 0.05 -W 1 10.0.0.11

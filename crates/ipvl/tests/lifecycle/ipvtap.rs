@@ -27,7 +27,7 @@ fn lab(options: &str) -> Lab {
     lab
 }
 
-/// Before Linux 6.17 host access in IPv6 wants this of the user.
+/// Before Linux 6.17 the user must set this for host access in IPv6.
 fn let_forward(lab: &Lab) {
     if !kernel_is_at_least("6.17") {
         lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
@@ -334,7 +334,7 @@ fn a_killed_add_leaves_a_complete_device_or_nothing() {
     for round in 0..KILLS {
         killed_after(&lab, whole * 2 * round / KILLS);
         complete += u32::from(expect_closed_tap(&lab));
-        // The next command finds order or makes it.
+        // The next command cleans up first.
         lab.ipvl("link add link eth0 name other type ipvlan mode l3");
         let exists = || exec(&lab.host, "ip link show tap0").ok;
         soon("complete or nothing", || exists() == lab.ipvl("link show").contains(": tap0@"));

@@ -59,7 +59,7 @@ fn two_slaves_in_one_netns_have_unlike_link_locals() {
     }
 }
 
-/// What the agent changes is news to it, too: an address that it cannot give would keep it at that for ever.
+/// The agent gets events of its own changes, too: an address that it cannot assign must not make it try for ever.
 #[test]
 fn where_there_is_no_ipv6_the_agent_rests_and_gives_one_when_there_is() {
     require_root!();

@@ -4,8 +4,8 @@ use ipvl_testbed::{Lab, require_root};
 
 use crate::common::{Probe, pings_now, run};
 
-/// How many datagrams of one in a millisecond may fall into the gap in which the slave's stack and the table are of two
-/// minds about who resolves neighbours.
+/// How many datagrams, one each millisecond, may fall into the gap in which the slave's stack and the table disagree about
+/// which of them resolves neighbours.
 const GAP: usize = 5;
 
 /// Three l2 slaves, with routes and neighbours that make every mode work without asking anybody. The first one's siblings
@@ -96,7 +96,7 @@ fn a_flag_holds_from_the_next_packet_on() {
     }
 }
 
-/// Nobody need ask for a neighbour, and wait with the next question because the last one was not answered.
+/// Makes neighbour entries permanent, so that no stack waits for an answer to an earlier request.
 fn know_each_other(lab: &Lab) {
     for (from, to) in [(0, 1), (1, 0), (2, 1)] {
         let neighbour = format!("ip neigh replace 10.0.0.1{to} lladdr 02:00:00:00:00:01 dev ipvl{from}");

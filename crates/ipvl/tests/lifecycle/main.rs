@@ -1,4 +1,4 @@
-//! Does a slave live as it should, from the first command to the last trace of it, on the running kernel?
+//! Does a slave work, from the first command to its removal, on the running kernel?
 
 mod adding;
 mod agent;

@@ -35,7 +35,7 @@ fn slaves_take_over_a_new_mac_address() {
     require_root!();
     let lab = lab();
     expect_traffic(&lab);
-    // What the host itself tells its neighbours, through whom l3 slaves are reached, is not our business.
+    // The host's own announcements do not count: l3 slaves are reached through them.
     lab.host.sysctl("net/ipv4/conf/eth0/arp_notify", "1");
     run(&lab.host, "ip link set eth0 address 02:00:00:00:00:77");
     for (n, netns) in lab.slaves.iter().enumerate() {
@@ -164,7 +164,7 @@ fn a_master_that_leaves_cuts_its_slaves_off_until_it_returns() {
     require_root!();
     let lab = lab();
     let elsewhere = Netns::new("elsewhere");
-    // There, the number of a host end means another device.
+    // There, the ifindex of a host end is another device's.
     let number = link_value(&lab.host, "ipvlh0", "ifindex");
     run(&elsewhere, &format!("ip link add name bystander index {number} type veth peer name other index 999"));
     run(&elsewhere, "ip link set other up");

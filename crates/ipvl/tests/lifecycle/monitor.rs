@@ -1,4 +1,4 @@
-//! Does `ipvl monitor` tell everything that changes, once, in order, and whoever is killed meanwhile?
+//! Does `ipvl monitor` print every change, once, in order, whichever process is killed meanwhile?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::watcher::Watcher;
 const LONG: Duration = Duration::from_secs(60);
 const MANY: usize = 500;
 
-/// Two l2 slaves with an address each, and nothing else that would have to be told.
+/// Two l2 slaves with an address each, and no further changes to print.
 fn lab() -> Lab {
     let lab = Lab::new(3);
     for (n, netns) in lab.slaves.iter().enumerate() {
@@ -25,7 +25,7 @@ fn lab() -> Lab {
     lab
 }
 
-/// What is done, by whom (`ipvl`, or `ip` in that slave's netns), and what is told of it.
+/// A change, the program that makes it (`ipvl`, or `ip` in that slave's netns), and what the monitor prints.
 type Step = (Option<usize>, &'static str, &'static [&'static str]);
 
 const STEPS: &[Step] = &[
@@ -76,7 +76,7 @@ fn every_change_is_told_once_and_in_order() {
         text.expect_all(told);
         json.expect_like(told);
     }
-    // It does not matter whether anybody had the time to look in between.
+    // It does not matter whether the monitor could read in between.
     for mode in ["l3", "l3s", "l2", "l3", "l2"] {
         lab.ipvl(&format!("link set ipvl0 type ipvlan mode {mode}"));
     }
@@ -86,7 +86,7 @@ fn every_change_is_told_once_and_in_order() {
     text.expect_nothing_more(&lab);
 }
 
-/// What links and addresses do at once is told in any order.
+/// Simultaneous changes of links and addresses are printed in any order.
 fn moves_ends_and_begins(lab: &Lab, text: &Watcher) {
     let [from, to] = [lab.slaves[1].name(), lab.slaves[2].name()];
     run(&lab.slaves[1], &format!("ip link set other netns {to}"));
@@ -148,7 +148,7 @@ fn it_needs_no_agent() {
     run(&lab.slaves[1], "ip link set ipvl1 up");
     let up = ["state down (was up)", "carrier off (was on)", "mtu 1200 (was 1500)", "state up (was down)"];
     assert_eq!(watcher.next(4), up.map(|change| format!("ipvl1 master eth0 {change}")));
-    // Nobody has lowered the host end, so the carrier is back at once.
+    // The host end was not set down, so the carrier is back at once.
     assert_eq!(watcher.next(1), ["ipvl1 master eth0 carrier on (was off)"]);
     let mut agent = start_agent(&lab.host);
     assert_eq!(watcher.next(1), ["10.0.0.20 dev ipvl0 master eth0 device"]);
@@ -199,7 +199,7 @@ fn a_storm_does_not_hide_the_end() {
     let lab = lab();
     let watcher = Watcher::start(&lab, "-j monitor");
     let netns = &lab.slaves[2];
-    // The first half it hears at once, the second when all is over.
+    // It reads the first half at once, the second after all changes.
     let add = |from: usize, to: usize| {
         let line = format!("link add link eth0 name s$n netns {} type ipvlan mode l2", netns.name());
         let batch = |line: &str| format!("for n in {{{from}..{to}}}; do echo \"{line}\"; done");
@@ -228,7 +228,7 @@ fn a_storm_does_not_hide_the_end() {
     assert!(told.addresses.len() >= MANY - 10);
 }
 
-/// The new slaves and their addresses, as the news have them.
+/// The new slaves and their addresses, as the monitor printed them.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
     /// By host end: what ipvl says of it, and whether it is up.

@@ -1,4 +1,4 @@
-//! Does a slave get the multicast that it has joined, and no other, however it joined and whoever tells of it?
+//! Does a slave get the multicast that it has joined, and no other, however it joined and however the agent learns of it?
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::process::{Child, Stdio};
@@ -84,7 +84,7 @@ fn siblings_hear_each_other_as_they_hear_the_wire() {
     from.inject(&frame);
     sibling.expect("a sibling's group", |seen| seen.bytes == frame);
     let explained = crowd.lab.ipvl(&format!("explain from ipvl0 hex {}", hex(&frame)));
-    assert!(explained.contains("who has joined 01:00:5e:01:02:03? ipvl1 (slot 1)"), "{explained}");
+    assert!(explained.contains("which slaves have joined 01:00:5e:01:02:03? ipvl1 (slot 1)"), "{explained}");
     let shown = crowd.lab.ipvl("-d link show ipvl1");
     assert!(shown.contains("ipvl groups") && shown.contains("01:00:5e:01:02:03"), "{shown}");
 }
@@ -149,7 +149,7 @@ fn the_master_receives_what_its_slaves_have_joined_and_what_others_want() {
     soon("the master is as before", || run(&crowd.lab.host, "ip maddr show dev eth0") == before);
 }
 
-/// Two l2 slaves whose groups are known.
+/// Two l2 slaves, with groups that the agent knows.
 struct Crowd {
     lab: Lab,
     _agent: Option<Reaped>,

@@ -1,4 +1,4 @@
-//! What is to be had of netkit, and nobody but its host end's owner can take it away? And who asks for it in vain?
+//! What does netkit provide, is its program safe from the slave's netns, and when is netkit refused?
 
 use ipvl_control::kernel::bpf::{self, AttachType};
 use ipvl_control::kernel::netlink::Netlink;

@@ -1,4 +1,4 @@
-//! What if news do not reach the agent, or somebody undoes what it did?
+//! What if the agent loses events, or another program undoes its changes?
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -46,7 +46,7 @@ fn routes_that_are_flushed_come_back() {
         soon("the route again", || routes(family).contains(to));
     }
     soon("from the host", || lab.pings(&lab.host, "10.0.0.10"));
-    // Other people's routes come and go as they like.
+    // Other programs' routes come and go.
     run(&lab.host, "ip route replace 10.0.0.10/32 via 10.0.0.254 proto static");
     run(&lab.host, "ip route del 10.0.0.10/32 via 10.0.0.254 proto static");
     lab.ipvl("link del ipvl0");
@@ -65,7 +65,7 @@ fn tempfile(text: &str) -> String {
     name.display().to_string()
 }
 
-/// An agent that does nothing for a while.
+/// An agent that is stopped for a while.
 struct Stopped(Pid);
 
 impl Stopped {
@@ -79,7 +79,7 @@ impl Stopped {
         format!("/proc/{}/{what}", self.0.as_raw_nonzero())
     }
 
-    /// The socket on which it hears of changes.
+    /// The socket on which it gets events.
     fn subscription(&self) -> OwnedFd {
         let process = pidfd_open(self.0, PidfdFlags::empty()).expect("open the process");
         let numbers = fs::read_dir(self.path("fd")).expect("list descriptors").flatten();

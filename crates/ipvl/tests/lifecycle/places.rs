@@ -1,4 +1,4 @@
-//! Does it matter from where the command is called? From fresh mounts, containers, other ways into the netns.
+//! Does the command work from other places: from fresh mounts, from containers, and by other ways into the netns?
 
 use ipvl_testbed::{Lab, ipvl_path, require_root};
 

@@ -1,4 +1,4 @@
-//! Is a slave whose stack does not answer found by whoever asks for it on the master's link?
+//! Do machines on the master's link find a slave that does not answer ARP itself?
 
 use ipvl_testbed::{Lab, require_root};
 

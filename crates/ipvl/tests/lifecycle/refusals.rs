@@ -1,4 +1,4 @@
-//! Is what would be wrong refused, in words a person can act on, and with nothing changed?
+//! Are invalid requests refused, with a message that says what to do, and with nothing changed?
 
 use ipvl_testbed::{Lab, Output, ipvl_path, require_root};
 

@@ -1,4 +1,4 @@
-//! What is left when the last slave goes, by whatever way? Nothing.
+//! Is nothing left after the last slave is removed, in whichever way?
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Does the agent serve as a service: waiting for slaves, telling when it is ready, alone in its netns?
+//! Does the agent work as a service: does it wait for slaves, notify when it is ready, and stay alone in its netns?
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

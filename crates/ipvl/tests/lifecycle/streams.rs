@@ -1,4 +1,4 @@
-//! Do busy connections and a probe live through every change of a slave?
+//! Do busy connections and a probe survive every change of a slave?
 
 use std::process::{Child, Stdio};
 use std::time::Duration;

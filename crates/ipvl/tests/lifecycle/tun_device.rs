@@ -41,7 +41,7 @@ pub fn open_as(user: u32, group: u32, name: &str, flags: i32) -> io::Result<File
 }
 
 /// Whether it takes packets as large as a socket's, with checksums yet to be made, as a modern guest does. A device
-/// keeps what the last who had it open has said.
+/// keeps the setting of the last process that had it open.
 pub fn set_offloads(file: &File, on: bool) -> io::Result<()> {
     let offloads = if on { libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 } else { 0 };
     // SAFETY: TUNSETOFFLOAD takes a number in the place of a pointer.

@@ -1,4 +1,4 @@
-//! What has `ipvl monitor` told?
+//! What has `ipvl monitor` printed?
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -37,10 +37,10 @@ impl Watcher {
         watcher
     }
 
-    /// One whose reader does not read.
+    /// A monitor with a reader that does not read.
     #[track_caller]
     pub fn start_unread(lab: &Lab, words: &str) -> Self {
-        // Whoever was started in a shell's background ignores SIGINT, and so would its children.
+        // A process in a shell's background ignores SIGINT, and its children inherit that.
         let mut command = lab.host.command(["env", "--default-signal=INT"]);
         command.arg(ipvl_path());
         let mut child = command.args(words.split(' ')).stdout(Stdio::piped()).spawn().expect("start a monitor");
@@ -101,27 +101,27 @@ impl Watcher {
         self.lines.as_ref().map(|lines| lines.try_iter().collect()).unwrap_or_default()
     }
 
-    /// As Ctrl-C does.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }
 
-    /// Lets it do nothing for a while.
+    /// Stops it for a while.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// The reader goes.
+    /// Closes the reader.
     pub fn stop_reading(&mut self) {
         self.out = None;
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("wait for the monitor").is_some()
     }

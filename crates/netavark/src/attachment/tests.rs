@@ -1,4 +1,4 @@
-//! Does a container get the slave that its network and its user want? The bodies are those that Podman 5.4 sends.
+//! Does a container get the slave that the options of network and container ask for? The bodies are those of Podman 5.4.
 
 use super::*;
 use ipvl_core::{Flag, Mode};
@@ -110,7 +110,7 @@ fn a_mac_address_is_read_or_refused() {
     assert_eq!(given("02:00:00:00:00:0a").expect("good").spec.mac, Some(Mac([2, 0, 0, 0, 0, 10])));
     assert_eq!(given("").expect("good").spec.mac, None);
     for text in ["02:00:00:00:00", "02:00:00:00:00:zz", "x"] {
-        assert_eq!(given(text).expect_err("refused").to_string(), format!("{text:?} is no MAC address"));
+        assert_eq!(given(text).expect_err("refused").to_string(), format!("{text:?} is not a MAC address"));
     }
 }
 

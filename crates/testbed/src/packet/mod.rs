@@ -1,4 +1,4 @@
-//! What do tests put on the wire? Frames from the addresses up, with right lengths and checksums, and ways to spoil them.
+//! Which frames do tests send? Frames with these addresses, right lengths and checksums, and functions that spoil them.
 
 mod ip;
 mod neighbour;
@@ -21,12 +21,12 @@ pub const ARP: u16 = 0x0806;
 /// Ethertype of IPv6.
 pub const IPV6: u16 = 0x86dd;
 
-/// Who sends a frame to whom, on one link.
+/// The MAC addresses of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// The sender.
+    /// The source.
     pub from: Mac,
-    /// The receiver.
+    /// The destination.
     pub to: Mac,
 }
 

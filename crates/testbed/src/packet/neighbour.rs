@@ -1,11 +1,11 @@
-//! How do stations find each other? ARP, and IPv6's neighbour and router messages.
+//! How do stations resolve addresses? By ARP, and by IPv6's neighbour and router messages.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::ip::{ICMPV6, summed, with_hops};
 use super::{ARP, Link, Mac, ethernet};
 
-/// Neighbour discovery is only believed with this hop limit.
+/// Receivers drop neighbour discovery messages with another hop limit.
 const ND_HOPS: u8 = 255;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
@@ -21,19 +21,19 @@ pub fn arp(link: Link, operation: u8, sender: (Mac, Ipv4Addr), target: (Mac, Ipv
     ethernet(link, ARP, &message)
 }
 
-/// "Who has `target`? Tell `sender`", to everyone.
+/// An ARP request of `sender` for `target`, broadcast.
 #[must_use]
 pub fn arp_request(from: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     arp(Link::broadcast(from), 1, (from, sender), ([0; 6], target))
 }
 
-/// "`sender` is at `link.from`", to the one who asked.
+/// An ARP reply that `sender` is at `link.from`, to the requester.
 #[must_use]
 pub fn arp_reply(link: Link, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     arp(link, 2, (link.from, sender), (link.to, target))
 }
 
-/// "`address` is now at `from`", to everyone.
+/// A gratuitous ARP request that `address` is at `from`, broadcast.
 #[must_use]
 pub fn gratuitous_arp(from: Mac, address: Ipv4Addr) -> Vec<u8> {
     arp(Link::broadcast(from), 1, (from, address), ([0; 6], address))

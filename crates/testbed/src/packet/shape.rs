@@ -1,4 +1,4 @@
-//! How else can the same packet look? Tagged, in fragments, behind extension headers, or cut short.
+//! Which variants of a packet are there? Tagged, in fragments, behind extension headers, or cut short.
 
 use super::checksum;
 

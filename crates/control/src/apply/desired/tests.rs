@@ -58,14 +58,14 @@ fn what_is_wrong_is_named_with_its_place_and_with_what_is_allowed() {
         (link("colour = 1"), "f:4: [[link]] 1: colour: unknown field `colour`, expected one of `master`, `name`, "),
         (link("mtu = 20"), "f:4: [[link]] 1: mtu: 20 is not from 68 to 65535"),
         (link("mtu = \"big\""), "f:4: [[link]] 1: mtu: invalid type: string \"big\", expected u32"),
-        (link("netns = \"a/b\""), "f:4: [[link]] 1: netns: \"a/b\" is not a name under /run/netns"),
+        (link("netns = \"a/b\""), "f:4: [[link]] 1: netns: \"a/b\" is not a network namespace's name"),
         (link("addresses = [\"10.0.0.1/24\", \"x\"]"), "f:4: [[link]] 1: addresses: \"x\" is not an address such as"),
         (link("addresses = [\"224.0.0.1/4\"]"), "f:4: [[link]] 1: addresses: 224.0.0.1 is not an address that a slave"),
         (
             link("declared = [\"10.0.0.1/24\"]"),
             "f:4: [[link]] 1: declared: \"10.0.0.1/24\" has bits set after its length",
         ),
-        (link("user = \"kvm\""), "f: [[link]] 1 \"a\": user: only for type \"ipvtap\""),
+        (link("user = \"kvm\""), "f: [[link]] 1 \"a\": user: this key is only for type \"ipvtap\""),
         (link("type = \"ipvtap\"\nnetns = \"n\""), "f: [[link]] 1 \"a\": netns: a tap device works only in its"),
         (link("type = \"ipvtap\"\naddresses = []"), "f: [[link]] 1 \"a\": addresses: a guest sets its addresses"),
         (
@@ -75,7 +75,7 @@ fn what_is_wrong_is_named_with_its_place_and_with_what_is_allowed() {
         (
             link("addresses = [\"10.0.0.1\"]")
                 + "[[link]]\nmaster = \"eth0\"\nname = \"b\"\naddresses = [\"10.0.0.1/8\"]",
-            "f: [[link]] 2 \"b\": addresses: another slave has 10.0.0.1 as well: f: [[link]] 1 \"a\"",
+            "f: [[link]] 2 \"b\": addresses: another slave has 10.0.0.1, too: f: [[link]] 1 \"a\"",
         ),
         ("[[link]]\nname = \"a\"".to_owned(), "f:1: [[link]] 1: missing field `master`"),
         ("link = 1".to_owned(), "f:1: link: invalid type"),

@@ -115,7 +115,7 @@ fn what_cannot_be_is_said_before_anything_is_done() {
         ("name = \"a\"", vec![hidden], "name: the slave's network namespace cannot be entered"),
         ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another kind of pair"),
         ("name = \"a\"\nnetns = \"nowhere\"", vec![], "netns: there is no network namespace nowhere: make it"),
-        ("name = \"a\"\nmtu = 9000", vec![], "mtu: the master's is 1500"),
+        ("name = \"a\"\nmtu = 9000", vec![], "mtu: a slave's mtu cannot be larger than the master's, 1500"),
     ] {
         let error = plan(&desired("", &[text]), &actual(slaves), false).expect_err(text).to_string();
         assert!(error.starts_with(&format!("f: [[link]] 1 \"a\": {expected}")), "{error}");

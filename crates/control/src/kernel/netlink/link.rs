@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// The group of links that are deleted together ("ipvd" in ASCII).
 const DELETED_GROUP: u32 = 0x6970_7664;
-/// Without a mask, a list ends silently before the first link whose description is longer than 32 KiB. With any mask the
+/// Without a mask, a list ends silently before the first link with a description longer than 32 KiB. With any mask the
 /// kernel makes room; VLANs of bridges (`RTEXT_FILTER_BRVLAN`) add the least to the answer.
 const EXT_MASK: u32 = 1 << 1;
 /// The events of a bond, by its mode, after a failover; other drivers send the second.

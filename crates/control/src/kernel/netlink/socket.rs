@@ -10,7 +10,7 @@ use std::io;
 
 /// How often a list is read again that changed while it was read.
 const DUMP_TRIES: usize = 20;
-/// The kernel writes at most 32 KiB of a list at once, but never divides a link, whose alternative names alone may take
+/// The kernel writes at most 32 KiB of a list at once, but never divides a link, and alternative names alone may take
 /// 64 KiB.
 pub(super) const BUFFER: usize = 256 << 10;
 

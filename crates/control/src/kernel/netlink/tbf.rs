@@ -29,7 +29,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit whose burst is cut to what the kernel can store.
+    /// A limit with a burst that is cut to what the kernel can store.
     pub fn new(rate: u64, burst: u64) -> Self {
         let most = u64::from(u32::MAX).saturating_sub(rate / WAITS_PER_SECOND).max(1);
         Self { rate, burst: burst.min(most) as u32 }

@@ -81,7 +81,7 @@ fn forwards(there: &Netlink, link: &Link, here: [bool; 2]) -> Result<Option<Find
         return Ok(None);
     }
     let (name, netns) = (&link.name, netns(link));
-    let text = format!("{netns} forwards, and nothing is declared for it: packets to what is behind it are dropped");
+    let text = format!("{netns} forwards, and nothing is declared for it: packets to networks behind it are dropped");
     Ok(Some(limited(name, &text, &format!("ipvl addr add PREFIX dev {name}"))))
 }
 

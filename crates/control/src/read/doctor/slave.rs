@@ -15,13 +15,14 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
     let name = &link.name;
     let mut findings: Vec<Finding> = link.degraded.iter().map(|text| bad(name, text, remedy(text))).collect();
     findings.extend(upper(netlink, link).map(|upper| {
-        let text = format!("it belongs to {upper}, which sends frames with MAC addresses or tags that are dropped");
-        limited(name, &text, "use a macvlan or a bridge for that")
+        let text =
+            format!("it belongs to {upper}, which sends frames with other MAC addresses or tags: these are dropped");
+        limited(name, &text, "use a macvlan or a bridge instead of the slave")
     }));
     findings.extend(addresses.iter().filter(|entry| is_of(entry, link)).filter_map(conflict));
     if link.degraded.is_empty() && link.is_up() && !link.has_carrier() {
         let text = format!(
-            "it is up and has no carrier: {} is down or has none, or the agent has not seen it yet",
+            "it is up but has no carrier: {} is down or has no carrier, or the agent has not noticed yet",
             link.master.1
         );
         findings.push(bad(name, &text, &format!("ip link set dev {} up; ipvl agent, if none runs", link.master.1)));
@@ -50,7 +51,7 @@ pub fn rules(links: &[Link]) -> Vec<Finding> {
         let text =
             format!("chain {chain} of table {table} has policy drop, and the host's stack forwards for {}", link.name);
         let rule = format!(
-            "is there a rule that accepts it? nft add rule {table} {chain} iifname '\"ipvlh*\"' accept, and oifname"
+            "unless a rule accepts it: nft add rule {table} {chain} iifname '\"ipvlh*\"' accept, and the same with oifname"
         );
         limited("forward", &text, &rule)
     });

@@ -79,18 +79,18 @@ pub fn neighbour(netlink: &Netlink, ifindex: IfIndex, next_hop: Addr) -> Result<
         let why = format!("the next hop {next_hop} did not answer on {name}");
         (why, format!("is {next_hop} up, and on the network of {name}? ip neigh show {next_hop}"))
     });
-    Ok((format!("which MAC address has {next_hop} on {name}? {answer}"), failed))
+    Ok((format!("which MAC address does {next_hop} have on {name}? {answer}"), failed))
 }
 
 /// What to do about a drop.
 pub fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Truncated | Reason::Malformed => "find what sends such frames: a raw socket or a guest",
+        Reason::Truncated | Reason::Malformed => "find the sender of such frames: a raw socket or a guest",
         Reason::Tagged => "make the VLAN device on the master, and the slave on the VLAN device",
-        Reason::ForeignMac => "use a macvlan or a bridge for what has a MAC address of its own",
-        Reason::SpoofedHost | Reason::SpoofedSlave => "ipvl addr show tells who owns the address; use another",
+        Reason::ForeignMac => "use a macvlan or a bridge for devices with MAC addresses of their own",
+        Reason::SpoofedHost | Reason::SpoofedSlave => "use another address; ipvl addr show lists the owner of each",
         Reason::NotOwned => "ipvl addr add ADDRESS dev SLAVE, or ipvl link set SLAVE type ipvlan guard owned",
-        Reason::NotIp => "in l3 and l3s use routes without a gateway: nobody answers ARP there",
+        Reason::NotIp => "in l3 and l3s use routes without a gateway: ARP is not answered there",
         Reason::MacControl => "",
         Reason::Multicast => "use mode l2 for multicast and broadcast",
         Reason::Private => "ipvl link set SLAVE type ipvlan bridge, for both slaves",
@@ -105,7 +105,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::RouteType => "use l3s for this slave: ipvl link set SLAVE type ipvlan mode l3s",
         Reason::FloodLimit => "look for a loop or a broadcast storm",
         Reason::CloneFailed | Reason::ActionFailed => "ipvl doctor",
-        Reason::Reflected => "send from an address that ipvl addr show has",
+        Reason::Reflected => "send from an address that ipvl addr show lists",
         Reason::Undeclared => "if a sibling forwards for it: ipvl addr add PREFIX dev SIBLING",
     }
 }

@@ -1,4 +1,4 @@
-//! Does a line say what happened, to whom, from what to what, and when?
+//! Does a line say what changed, of which slave, from which value to which, and when?
 
 use super::*;
 use crate::render::link::tests::moved;
