@@ -10,7 +10,7 @@ use ipvl_core::{
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
 
-/// The master's ifindex where nobody gives another.
+/// The master's ifindex unless another is given.
 const MASTER: u32 = 100;
 const MTU: u32 = 1500;
 

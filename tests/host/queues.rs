@@ -1,4 +1,4 @@
-//! Does what is for a slave pass the queue that somebody gave its host end, as plugins that limit a bandwidth do?
+//! Do packets for a slave pass the queueing discipline of its host end, which plugins add to limit a bandwidth?
 
 use crate::lab::{lab, lead_outside_to, run};
 use ipvl_control::kernel::netlink::Netlink;

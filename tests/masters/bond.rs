@@ -240,7 +240,7 @@ impl Bonded {
     }
 }
 
-/// Datagrams that nobody answers.
+/// Datagrams without answers.
 struct Stream {
     sending: UdpSocket,
     receiving: UdpSocket,

@@ -46,7 +46,7 @@ pub struct Stage {
     roles: Vec<String>,
     declared: BTreeSet<String>,
     joined: BTreeSet<(Slot, Group)>,
-    /// Whether the slaves get all multicast; nobody has told them yet.
+    /// Whether the slaves get all multicast; none before they are first told.
     greedy: Option<bool>,
 }
 
@@ -59,7 +59,7 @@ impl Stage {
         lab.host.sysctl("net/ipv6/conf/eth0/accept_ra", "0");
         for place in 0..PLACES {
             lab.slaves[place].sysctl("net/ipv6/conf/default/accept_ra", "0");
-            // What a slave owned must still be owned by it, and by nobody else, while it is down.
+            // A slave must still be the only owner of its addresses while it is down.
             lab.slaves[place].sysctl("net/ipv6/conf/default/keep_addr_on_down", "1");
             let (v4, v6) = slave_addresses(place as u32);
             let name = lab.add_slave(place, "mode l2 bridge", &[&format!("{v4}/24"), &format!("{v6}/64")]);
@@ -282,7 +282,7 @@ fn wanted(world: &World) -> Tables {
     Tables { slaves: slaves.collect(), owners: owners.collect(), prefixes: prefixes.collect(), groups, greedy }
 }
 
-/// The same from the kernel. Link-local addresses and the host's are nobody's in a scenario.
+/// The same from the kernel. Scenarios leave out link-local addresses and the host's.
 fn found(port: &port::Port, world: &World) -> Tables {
     let slaves = port.maps.slots().expect("read the slots").into_iter().map(|(_, slot)| {
         let slave: Slave = port.maps.slave(slot).expect("read a slave");

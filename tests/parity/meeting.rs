@@ -145,7 +145,7 @@ impl<'a> Meeting<'a> {
         self.packet().is_none()
     }
 
-    /// ipvl drops it for one of these reasons, and nobody sees it.
+    /// ipvl drops it for one of these reasons, and no station sees it.
     pub fn refused(&self, reasons: &[&str]) -> bool {
         self.ipvl.nobody() && self.verdict.strip_prefix("drop ").is_some_and(|reason| reasons.contains(&reason))
     }

@@ -39,27 +39,27 @@ impl Record {
         self.0.is_empty()
     }
 
-    /// These saw it, each once, and nobody else.
+    /// These saw it, each once, and no other station.
     pub fn only(&self, names: &[&str]) -> bool {
         self.0.len() == names.len() && names.iter().all(|name| self.0.get(name) == Some(&1))
     }
 
-    /// One of these saw it, once, and nobody else.
+    /// One of these saw it, once, and no other station.
     pub fn one_of(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.only(&[name]))
     }
 
-    /// One of these saw it, once, or nobody.
+    /// One of these saw it, once, or no station.
     pub fn one_at_most(&self, names: &[&str]) -> bool {
         self.nobody() || self.one_of(names)
     }
 
-    /// One slave saw it, once, and nobody else.
+    /// One slave saw it, once, and no other station.
     pub fn one_slave(&self) -> bool {
         self.one_of(&SLAVES)
     }
 
-    /// One slave and the host saw it, and nobody else.
+    /// One slave and the host saw it, and no other station.
     pub fn host_and_one_slave(&self) -> bool {
         SLAVES.iter().any(|name| self.only(&["host", name]))
     }

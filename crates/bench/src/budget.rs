@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much worse is tolerated: another release of the compiler does that.
+/// A cost that rises by less than this part is accepted: another release of the compiler can cause it.
 const TOLERANCE: f64 = 0.02;
-/// An improvement by this factor must be stored.
+/// A cost that falls by more than this part must be stored.
 const GAIN: f64 = 0.05;
 const HEAD: &str = "\
 # What the programs may cost. `cargo test -p ipvl-bench` compares [programs], `make budget` both tables; it says so when

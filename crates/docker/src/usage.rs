@@ -11,13 +11,13 @@ ipvl-docker: Docker's network driver ipvl (docker network create --driver ipvl)
 
 usage: ipvl-docker [OPTION...]
 
-  --socket PATH    where dockerd looks for it (default /run/docker/plugins/ipvl.sock); systemd's, if it hands one over
-  --state DIR      where networks are remembered, a file each (default /var/lib/ipvl/docker)
-  --stale SECONDS  after which an endpoint is removed that no container took, because dockerd died (default 60)
-  --version        prints the version
-  --help           prints this
+  --socket PATH    the socket to listen on (default /run/docker/plugins/ipvl.sock); a socket from systemd is used instead
+  --state DIR      the directory with one file for each network (default /var/lib/ipvl/docker)
+  --stale SECONDS  remove an endpoint that no container has joined after this time (default 60)
+  --version        print the version
+  --help           print this help
 
-  ipvl-docker agent: what `ipvl agent` does
+  ipvl-docker agent: run as the agent, like `ipvl agent`
 ";
 
 /// What the command line asks for.

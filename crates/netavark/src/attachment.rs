@@ -54,9 +54,9 @@ pub fn about_ports(container: &Container) -> Option<String> {
     let asked = ports.iter().map(|port| format!("{}:{}/{}", port.host_port, port.container_port, port.protocol));
     let own = addresses(container).ok().and_then(|all| all.first().map(|(net, _)| net.addr().to_string()));
     Some(format!(
-        "ipvl: ports are not mapped (-p {}): the container has an address of its own, {}, and is reached there",
+        "ipvl: ports are not mapped (-p {}): connect to the container's own address, {}",
         asked.collect::<Vec<_>>().join(" -p "),
-        own.as_deref().unwrap_or("which is its own affair")
+        own.as_deref().unwrap_or("which it configures itself")
     ))
 }
 

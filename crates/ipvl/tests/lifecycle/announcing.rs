@@ -62,7 +62,7 @@ fn expect_both(wire: &mut PacketSocket, mac: Mac, when: &str) {
     assert!(wire.wait_for(PATIENCE, advertisement(mac)).is_some(), "{when}: no neighbour advertisement");
 }
 
-/// A request for 10.0.0.10 by itself, to everybody.
+/// A gratuitous ARP request of 10.0.0.10, broadcast.
 fn gratuitous_arp(mac: Mac) -> impl Fn(&Frame) -> bool {
     let address = [10, 0, 0, 10].into();
     move |frame| {

@@ -37,9 +37,9 @@ fn whoever_takes_an_address_at_once_one_has_it() {
     let start = Instant::now();
     let problems: Vec<String> = thread::scope(|scope| {
         let places = lab.slaves.iter().enumerate().map(|(n, netns)| (Some(n), netns, format!("ipvl{n}")));
-        for (who, netns, device) in places.chain([(None, &lab.host, "eth0".to_owned())]) {
+        for (taker, netns, device) in places.chain([(None, &lab.host, "eth0".to_owned())]) {
             let (race, block) = (&race, &block);
-            scope.spawn(move || netns.within(|| contend(who, &device, race, block)));
+            scope.spawn(move || netns.within(|| contend(taker, &device, race, block)));
         }
         (0..BLOCKS).flat_map(|number| judged(&lab, number, &block)).collect()
     });
@@ -47,23 +47,23 @@ fn whoever_takes_an_address_at_once_one_has_it() {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// Takes, in step with the others, each address that `who` (the host or a slave) contests, and gives all back
+/// Takes, in step with the others, each address that `taker` (the host or a slave) contests, and gives all back
 /// when they have been looked at.
-fn contend(who: Option<usize>, device: &str, race: &Barrier, block: &Barrier) {
+fn contend(taker: Option<usize>, device: &str, race: &Barrier, block: &Barrier) {
     let netlink = Netlink::open().expect("netlink");
     let ifindex = netlink.link_by_name(device, None).expect("read the link").expect("the link").ifindex;
     for number in 0..BLOCKS {
         let contested: Vec<_> = (0..RACES).map(|race| Race::new(number, race)).collect();
         for contest in &contested {
             race.wait();
-            if contest.is_wanted_by(who) {
+            if contest.is_wanted_by(taker) {
                 let (addr, len) = (contest.addr.into(), contest.len());
                 netlink.add_address(ifindex, addr, len, IFA_F_NODAD).expect("add an address");
             }
         }
         block.wait();
         block.wait();
-        for contest in contested.iter().filter(|contest| contest.is_wanted_by(who)) {
+        for contest in contested.iter().filter(|contest| contest.is_wanted_by(taker)) {
             // One of them has been deleted already.
             let _ = netlink.delete_address(ifindex, contest.addr.into(), contest.len());
         }
@@ -97,8 +97,8 @@ impl Race {
         if self.addr.is_ipv4() { 32 } else { 128 }
     }
 
-    fn is_wanted_by(&self, who: Option<usize>) -> bool {
-        who.map_or(self.host, |slave| self.slaves.contains(&slave))
+    fn is_wanted_by(&self, taker: Option<usize>) -> bool {
+        taker.map_or(self.host, |slave| self.slaves.contains(&slave))
     }
 
     /// The owner, as an index into `slaves`, if the table is as it should be.

@@ -140,7 +140,7 @@ fn pass_on(from: &mut File, to: &mut File, frame: &mut [u8], seen: &Seen) {
 }
 
 impl Seen {
-    /// Without a virtio header these are two bytes of a MAC address, and nobody asks.
+    /// Without a virtio header these are two bytes of a MAC address, which are not used.
     fn note(&self, frame: &[u8]) {
         self.partial.fetch_add(u32::from(frame[0] & NEEDS_CHECKSUM != 0), Ordering::Relaxed);
         self.large.fetch_add(u32::from(frame[1] != 0), Ordering::Relaxed);
