@@ -1,6 +1,7 @@
 //! How are the kernel's interfaces used? Netlink, `bpf(2)`, namespaces, locks; nothing here knows of ports and slaves.
 
 pub mod bpf;
+mod claims;
 pub mod fib;
 pub(crate) mod filters;
 pub mod finder;
