@@ -5,6 +5,7 @@ mod agent;
 pub mod apply;
 mod attach;
 pub mod error;
+pub mod input;
 pub mod kernel;
 pub mod keys;
 mod model;

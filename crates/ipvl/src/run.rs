@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
 use crate::{frame, netns};
-use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics};
+use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics, input};
 use output::{print, show};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 use std::{fs, slice};
@@ -57,11 +57,8 @@ pub fn tell(failure: &Failure) {
 
 fn read_batch(file: &str) -> io::Result<String> {
     match file {
-        "-" => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map(|_| text)
-        }
-        path => fs::read_to_string(path),
+        "-" => input::read_text(io::stdin()),
+        path => fs::File::open(path).and_then(input::read_text),
     }
 }
 
