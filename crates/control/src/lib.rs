@@ -28,6 +28,7 @@ pub use read::doctor::{doctor, kernel_findings};
 pub use read::explain::{Explanation, explain};
 pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};
+pub use read::permission::{require_master_here, require_rights};
 pub use read::view::{addresses, links, statistics};
 pub use refusal::Refusal;
 pub use slave::declare::{declare, withdraw};

@@ -15,6 +15,10 @@ pub enum Refusal {
     NameTaken,
     /// There is no slave of that name.
     NoSlave,
+    /// It is a slave of this master, which is in another netns.
+    MasterElsewhere(String),
+    /// The process may not see and change slaves.
+    NeedsRoot,
     /// Several slaves, in several network namespaces, have that name.
     Ambiguous,
     /// The master is the loopback device.
@@ -94,7 +98,8 @@ impl Refusal {
     /// The errno that the kernel's own driver gives in the same case, or the nearest.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::NoLink | Self::NoSlave => libc::ENODEV,
+            Self::NoLink | Self::NoSlave | Self::MasterElsewhere(_) => libc::ENODEV,
+            Self::NeedsRoot => libc::EPERM,
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
             Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
@@ -119,6 +124,8 @@ impl Refusal {
     }
 }
 
+const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
+    (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
     interfaces; set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), or switch IPv6 off at \
     the master";
@@ -131,6 +138,12 @@ impl fmt::Display for Refusal {
             Self::NoDefaultRoute => f.write_str("there is no default route, whose link would be the master; name the master"),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
+            Self::MasterElsewhere(master) => write!(
+                f,
+                "it is a slave of {master}, which is in another network namespace; run ipvl where {master} is, such as \
+                 `nsenter -t 1 -n ipvl link`, if that is the host's"
+            ),
+            Self::NeedsRoot => f.write_str(NEEDS_ROOT),
             Self::Ambiguous => f.write_str(
                 "slaves in several network namespaces have that name; use the name of the slave's host end, which \
                  `ipvl link` shows",

@@ -32,6 +32,22 @@ pub enum Command {
     Complete { words: Vec<String> },
 }
 
+impl Command {
+    /// What it does to slaves, for those commands that need the rights for it. The agent tells itself what it lacks.
+    pub fn needs_rights(&self) -> Option<&'static str> {
+        match self {
+            Self::LinkAdd(_) => Some("add"),
+            Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
+            Self::LinkDelete { .. } => Some("delete"),
+            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } => Some("list"),
+            Self::Monitor(_) => Some("watch"),
+            Self::Explain(_) | Self::Doctor { .. } => Some("examine"),
+            Self::Apply(_) => Some("apply files to"),
+            _ => None,
+        }
+    }
+}
+
 /// What help is wanted about.
 #[derive(Clone, Copy, Debug)]
 pub enum Topic {
