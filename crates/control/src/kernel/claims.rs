@@ -11,6 +11,7 @@ use crate::error::{Result, io_error};
 use crate::kernel::{bpf, netns};
 use rustix::fs::fstat;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -20,6 +21,7 @@ use zerocopy::{FromZeros, Immutable, IntoBytes};
 const MAP: &str = "ipvl_claims";
 /// Two for each claim; a netns with slaves has one or two claims.
 const MAX_ENTRIES: u32 = 16_384;
+const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
 /// What stands where no label does.
 const NONE: Label = [0; 16];
 
@@ -97,8 +99,17 @@ fn oldest() -> Result<OwnedFd> {
     if let Some(map) = find()? {
         return Ok(map);
     }
-    let made = bpf::new_socket_hash(MAP, size_of::<Key>(), MAX_ENTRIES)?;
+    let made = make()?;
     Ok(find()?.unwrap_or(made))
+}
+
+/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
+fn make() -> Result<OwnedFd> {
+    let make = || bpf::new_socket_hash(MAP, size_of::<Key>(), MAX_ENTRIES);
+    make().or_else(|error| match error.errno() {
+        Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
+        _ => Err(error),
+    })
 }
 
 /// The map with the smallest id.
