@@ -8,8 +8,9 @@ use crate::call::Call;
 use crate::config::{self, InterfaceSettings, Network};
 use crate::failure::Failure;
 use crate::ipam::Ipam;
-use crate::outcome::{self, Interface, Ip, Outcome};
+use crate::outcome::{Interface, Ip, Outcome};
 use crate::owner;
+use crate::result;
 use ipvl_control::kernel::netns;
 use ipvl_control::{Attached, Attachment, LinkSpec, SlaveRoute};
 use ipvl_core::Mac;
@@ -28,7 +29,7 @@ pub fn add(call: &Call, network: &Network) -> Result<Value, Failure> {
     if done.is_err() {
         slave.undo(ipam.as_ref());
     }
-    Ok(outcome::in_version(done?.to_json(&settings.dns), &network.version))
+    Ok(result::in_version(done?.to_json(&settings.dns), &network.version))
 }
 
 /// Runs `work` in the master's netns.

@@ -4,16 +4,20 @@ use crate::bandwidth::Bandwidth;
 use crate::call::is_identifier;
 use crate::failure::{Code, Failure};
 use crate::fields::Fields;
-use crate::outcome::{self, Outcome};
+use crate::outcome::Outcome;
+use crate::result;
 use crate::version;
 use ipvl_control::Backend;
-use ipvl_control::keys::{Key, SlaveKeys, twice};
+use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
 use ipvl_control::text::BACKENDS;
 use ipvl_core::{HostAccess, Mac, Mode, Options};
 use serde_json::{Value, json};
 
 /// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
 const DEFAULTS: Options = Options { mode: Mode::L2, host: HostAccess::On, ..Options::DEFAULT };
+
+/// Keys that only this door has.
+const OWN_KEYS: [&str; 1] = ["linkInContainer"];
 
 /// The part of a network's configuration that every command reads. DEL needs no more than this.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +69,7 @@ impl Network {
     /// Reads the rest, for commands about an interface.
     pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
-        let previous = fields.get("prevResult").map(|result| outcome::parse(result, "prevResult")).transpose()?;
+        let previous = fields.get("prevResult").map(|previous| result::parse(previous, "prevResult")).transpose()?;
         let SlaveKeys { master, mtu, backend, options } = slave_keys(&fields)?;
         Ok(InterfaceSettings {
             master,
@@ -111,10 +115,18 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
             Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
             Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
-            None => {}
+            None => misspelt(name)?,
         }
     }
     Ok(keys)
+}
+
+/// Keys that we do not know are for others, unless they look like ours.
+fn misspelt(name: &str) -> Result<(), Failure> {
+    match nearest(name, &OWN_KEYS).filter(|_| !OWN_KEYS.contains(&name)) {
+        Some(meant) => Err(Failure::config(format!("there is no key \"{name}\"; is \"{meant}\" meant?"))),
+        None => Ok(()),
+    }
 }
 
 impl InterfaceSettings {
@@ -185,6 +197,9 @@ mod tests {
             (r#""ipam":"host-local""#, "ipam must be an object"),
             (r#""ipam":{"type":7}"#, "\"ipam.type\" must be a string"),
             (r#""prevResult":[]"#, "prevResult must be an object"),
+            (r#""gaurd":"strict""#, "there is no key \"gaurd\"; is \"guard\" meant?"),
+            (r#""hosts":true"#, "there is no key \"hosts\"; is \"host\" meant?"),
+            (r#""linkInContaner":true"#, "is \"linkInContainer\" meant?"),
             (r#""prevResult":{"interfaces":[{"name":"a"},{"name":"b"}]}"#, "\"master\" is missing"),
             (
                 r#""runtimeConfig":{"bandwidth":{"egressRate":"1M"}}"#,
@@ -196,6 +211,13 @@ mod tests {
             assert!(failure.text().contains(says), "{text}: {}", failure.text());
             assert_eq!(failure.code(), Code::Config as u64, "{text}");
         }
+    }
+
+    #[test]
+    fn keys_of_the_specification_and_of_other_plugins_are_theirs() {
+        let others =
+            r#""args":{},"capabilities":{},"ipMasq":false,"disableCheck":true,"vlan":5,"mac":"","promiscMode":true"#;
+        network(others).expect("a network");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use crate::call::{Call, Command};
 use crate::config::Network;
 use crate::failure::{Code, Failure};
-use crate::outcome::{self, Outcome};
+use crate::outcome::Outcome;
+use crate::result;
 use crate::version;
 use serde_json::Value;
 use std::io::Write;
@@ -33,9 +34,9 @@ impl<'a> Ipam<'a> {
 
     /// Asks for addresses.
     pub fn add(&self) -> Result<Outcome, Failure> {
-        let result = self.ask(Command::Add)?;
+        let said = self.ask(Command::Add)?;
         let place = format!("the result of IPAM plugin {}", self.kind);
-        let outcome = outcome::parse(&result, &place).map_err(|failure| self.failed(failure.text()))?;
+        let outcome = result::parse(&said, &place).map_err(|failure| self.failed(failure.text()))?;
         if outcome.ips.is_empty() {
             return Err(self.failed("it has given no address"));
         }
@@ -101,7 +102,7 @@ impl<'a> Ipam<'a> {
         let mut input = self.network.raw.clone();
         input["cniVersion"] = version.into();
         if let Some(previous) = input.get_mut("prevResult").filter(|value| value.is_object()) {
-            *previous = outcome::in_version(previous.take(), version);
+            *previous = result::in_version(previous.take(), version);
         }
         input
     }

@@ -1,4 +1,4 @@
-//! What does a container runtime ask of its network, and what is the answer? The CNI plugin, versions 0.3.0 to 1.1.0.
+//! What does a container runtime ask of its network, and what is the answer? The CNI plugin, versions 0.1.0 to 1.1.0.
 //!
 //! Installed under the name `ipvl` in the runtime's plugin folder. One process a call: the environment says what to do
 //! with which container, stdin has the network's configuration, stdout gets the result or the error.
@@ -12,8 +12,10 @@ mod failure;
 mod fields;
 mod ipam;
 mod outcome;
+mod outcome_020;
 mod owner;
 mod remove;
+mod result;
 mod status;
 mod version;
 
@@ -21,7 +23,7 @@ use crate::call::{Call, Command};
 use crate::config::Network;
 use crate::failure::Failure;
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -59,9 +61,7 @@ fn perform(call: &Call, spoken: &mut String) -> Result<Option<Value>, Failure> {
 }
 
 fn read_input() -> Result<Vec<u8>, Failure> {
-    let mut input = Vec::new();
-    std::io::stdin().read_to_end(&mut input).map_err(|error| Failure::io(format!("cannot read stdin: {error}")))?;
-    Ok(input)
+    ipvl_control::input::read(std::io::stdin()).map_err(|error| Failure::io(format!("cannot read stdin: {error}")))
 }
 
 /// This program can run as the agent: control starts it so if no agent runs.

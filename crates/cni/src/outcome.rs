@@ -1,4 +1,4 @@
-//! What did a plugin do? Its result, read and written in every supported version.
+//! What did a plugin do? Its result, read and written in every version since 0.3.0.
 
 use crate::failure::Failure;
 use crate::fields::Fields;
@@ -77,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// The result in another version.
+/// The result in another version since 0.3.0.
 pub fn in_version(mut result: Value, version: &str) -> Value {
     let since_1_1 = [
         ("interfaces", ["mtu", "socketPath", "pciID"].as_slice()),
@@ -114,17 +114,22 @@ fn interface(fields: Fields<'_>) -> Result<Interface, Failure> {
 }
 
 fn ip(fields: Fields<'_>) -> Result<Ip, Failure> {
-    let text =
-        fields.text("address")?.ok_or_else(|| fields.wrong("address", "an address with the length of its network"))?;
+    ip_under("address", fields)
+}
+
+/// An address, with its gateway beside it.
+pub fn ip_under(key: &str, fields: Fields<'_>) -> Result<Ip, Failure> {
+    let text = fields.text(key)?.ok_or_else(|| fields.wrong(key, "an address with the length of its network"))?;
     let (addr, prefix_len) =
-        prefix(text).ok_or_else(|| fields.wrong("address", &format!("an address as 192.0.2.5/24, not \"{text}\"")))?;
+        prefix(text).ok_or_else(|| fields.wrong(key, &format!("an address as 192.0.2.5/24, not \"{text}\"")))?;
     let gateway = fields.parsed::<IpAddr>("gateway", "an IP address")?.map(Addr::from);
     // Some write -1 for none.
     let interface = fields.get("interface").and_then(Value::as_u64).map(|index| index as usize);
     Ok(Ip { addr, prefix_len, gateway, interface })
 }
 
-fn route(fields: Fields<'_>) -> Result<SlaveRoute, Failure> {
+/// A route of any version.
+pub fn route(fields: Fields<'_>) -> Result<SlaveRoute, Failure> {
     let text = fields.text("dst")?.ok_or_else(|| fields.wrong("dst", "a network"))?;
     let dst = prefix(text).ok_or_else(|| fields.wrong("dst", &format!("a network as 192.0.2.0/24, not \"{text}\"")))?;
     let gateway = fields.parsed::<IpAddr>("gw", "an IP address")?.map(Addr::from);

@@ -5,7 +5,7 @@ use crate::failure::{Code, Failure};
 use serde_json::{Value, json};
 
 /// The supported versions, oldest first.
-pub const SUPPORTED: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+pub const SUPPORTED: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 /// The newest.
 pub const NEWEST: &str = "1.1.0";
 
@@ -26,7 +26,7 @@ pub fn require(version: &str, command: Command) -> Result<(), Failure> {
     let since = match command {
         Command::Check => "0.4.0",
         Command::Gc | Command::Status => "1.1.0",
-        Command::Add | Command::Del | Command::Version => "0.3.0",
+        Command::Add | Command::Del | Command::Version => SUPPORTED[0],
     };
     if is_at_least(version, since) {
         return Ok(());
@@ -64,6 +64,7 @@ mod tests {
     fn a_command_needs_the_version_that_brought_it() {
         assert!(require("0.3.1", Command::Check).is_err() && require("0.4.0", Command::Check).is_ok());
         assert!(require("1.0.0", Command::Gc).is_err() && require("1.1.0", Command::Status).is_ok());
-        assert!(require("0.2.0", Command::Add).is_err() && require("2.0.0", Command::Del).is_err());
+        assert!(require("0.1.0", Command::Add).is_ok() && require("0.2.0", Command::Check).is_err());
+        assert!(require("0.0.1", Command::Add).is_err() && require("2.0.0", Command::Del).is_err());
     }
 }

@@ -152,7 +152,8 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
     stage.ipam("strays", r#"echo '{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.77/24"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.9.9.9"}]}'"#);
     let ipam = |kind: &str| json!({ "ipam": { "type": kind } });
     for (changes, code, says) in [
-        (json!({ "cniVersion": "0.2.0" }), 1, "incompatible"),
+        (json!({ "cniVersion": "2.0.0" }), 1, "incompatible"),
+        (json!({ "gaurd": "strict" }), 7, "is \"guard\" meant?"),
         (json!({ "name": "a b" }), 7, "\"name\""),
         (json!({ "master": "eth7" }), 7, "no link of that name"),
         (json!({ "master": "lo" }), 7, "loopback"),
@@ -177,6 +178,39 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
     let (ok, error) = stage.call_in("ADD", "/run/netns/no-such", &config(json!({})));
     assert!(!ok && error["code"] == 3, "{error}");
     assert!(stage.asked().matches("DEL").count() >= 4, "whoever may have given an address is told:\n{}", stage.asked());
+}
+
+#[test]
+fn the_first_versions_are_spoken_too() {
+    require_root!();
+    let stage = Stage::new();
+    let gives =
+        r#"{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.77/24","gateway":"10.0.0.254","routes":[{"dst":"0.0.0.0/0"}]}}"#;
+    stage.ipam("old", &format!("echo '{gives}'"));
+    for version in [json!("0.2.0"), json!("0.1.0"), Value::Null] {
+        let wanted = config(json!({ "cniVersion": version, "ipam": { "type": "old" } }));
+        let (ok, result) = stage.call("ADD", &wanted);
+        assert!(ok && result["cniVersion"] == version.as_str().unwrap_or("0.1.0"), "{version}: {result}");
+        let expected = json!({ "ip": "10.0.0.77/24", "gateway": "10.0.0.254", "routes": [{ "dst": "0.0.0.0/0" }] });
+        assert_eq!((&result["ip4"], &result["ips"]), (&expected, &Value::Null), "{version}");
+        assert!(stage.lab.slaves[0].run(["ip", "route"]).contains("default via 10.0.0.254"), "{version}");
+        assert!(stage.call("DEL", &wanted).0, "{version}");
+        stage.expect_nothing();
+    }
+    let (ok, error) = stage.call("CHECK", &config(json!({ "cniVersion": "0.2.0" })));
+    assert!(!ok && error["code"] == 1, "{error}");
+}
+
+#[test]
+fn an_endless_configuration_is_not_read() {
+    require_root!();
+    let stage = Stage::new();
+    let mut plugin = stage.lab.host.command([env!("CARGO_BIN_EXE_ipvl-cni")]);
+    stage.environment(&mut plugin, "ADD", "/run/netns/x");
+    let endless = fs::File::open("/dev/zero").expect("a device");
+    let output = plugin.stdin(endless).output().expect("the plugin's end");
+    let error: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(error["code"] == 5 && error["msg"].to_string().contains("more than 1048576 bytes"), "{error}");
 }
 
 #[test]

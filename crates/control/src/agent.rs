@@ -50,14 +50,14 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Runs the agent of this netns.
 pub fn run_agent(term: Term) -> Result<()> {
-    let listener = match term {
+    let single = match term {
         Term::WhileNeeded => agent_client::claim()?,
         Term::Service => Some(agent_client::take_over()?),
     };
-    let Some(listener) = listener else { return Ok(()) };
+    let Some(single) = single else { return Ok(()) };
     // The command that started the agent may end, and its user may log out. This fails if we lead a process group.
     let _ = rustix::process::setsid();
-    let mut agent = Agent::new(listener, term)?;
+    let mut agent = Agent::new(single, term)?;
     agent.sync_everything()?;
     if term == Term::Service {
         // Does nothing where no service manager asked for it.

@@ -82,6 +82,17 @@ pub enum Error {
         /// The agent's answer.
         answer: String,
     },
+    /// The agent does not answer.
+    #[error(
+        "the agent, process {pid}, does not answer: it is {state}; `kill -CONT {pid}` wakes a stopped one, and after \
+         `kill -9 {pid}` the next command starts another, which goes on where it was"
+    )]
+    AgentSilent {
+        /// Its process; 0 if it is outside of our pid namespace.
+        pid: u32,
+        /// What the process does.
+        state: &'static str,
+    },
     /// A file or a socket cannot be used.
     #[error("cannot {op} {object}: {source}")]
     Io {
@@ -106,7 +117,8 @@ impl Error {
             | Self::Netns { source, .. }
             | Self::Io { source, .. } => source.raw_os_error(),
             Self::Refused { refusal, .. } => Some(refusal.errno()),
-            Self::Held { .. } | Self::Ebpf { .. } | Self::NoAgent { .. } | Self::Agent { .. } => None,
+            Self::Held { .. } | Self::Ebpf { .. } => None,
+            Self::NoAgent { .. } | Self::Agent { .. } | Self::AgentSilent { .. } => None,
         }
     }
 

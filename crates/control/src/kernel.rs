@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod bpf_map;
+mod claims;
 pub mod fib;
 pub(crate) mod filters;
 pub mod finder;

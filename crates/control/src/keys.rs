@@ -132,6 +132,15 @@ pub fn of_engines() -> impl Iterator<Item = &'static str> {
     Key::all().map(|key| if key == Key::Master { PARENT } else { key.names()[0] })
 }
 
+/// The key that was probably meant by a name that is none: of all keys and those in `more`, the one that is spelt most
+/// alike, if that differs in one or two letters, and in less than half of them.
+pub fn nearest(name: &str, more: &[&'static str]) -> Option<&'static str> {
+    let known = Key::all().flat_map(Key::names).chain(more.iter().copied());
+    let distances = known.map(|known| (strsim::osa_distance(name, known), known));
+    let near = distances.filter(|(distance, known)| *distance <= 2 && 2 * distance < known.len());
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
 /// Two of these names that are of one key, if there are any.
 pub fn twice<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
     let mut seen: Vec<(&str, Key)> = Vec::new();
@@ -194,6 +203,19 @@ mod tests {
         let unfit = |key, value| SlaveKeys::default().take(key, value).expect_err("unfit").allowed;
         assert_eq!(unfit(Key::Option(OptionKey::HostAccess), "2"), "it can be on, off, true, 1, false, 0");
         assert_eq!(unfit(Key::Mtu, "-1"), "a number of bytes is expected");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_recognised_and_a_foreign_one_is_not() {
+        for (name, meant) in
+            [("hosts", "host"), ("gaurd", "guard"), ("Mode", "mode"), ("paren", "parent"), ("mut", "mtu")]
+        {
+            assert_eq!(nearest(name, &[]), Some(meant), "{name}");
+        }
+        for name in ["vlan", "mac", "name", "type", "args", "ipam", "speed"] {
+            assert_eq!(nearest(name, &[]), None, "{name}");
+        }
+        assert_eq!(nearest("metrics", &["metric"]), Some("metric"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub mod explain;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;
+pub(crate) mod permission;
 pub(crate) mod record;
 pub mod snapshot;
 mod table;

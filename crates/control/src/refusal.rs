@@ -15,6 +15,10 @@ pub enum Refusal {
     NameTaken,
     /// There is no slave of that name.
     NoSlave,
+    /// It is a slave of this master, which is in another netns.
+    MasterElsewhere(String),
+    /// The process may not see and change slaves.
+    NeedsRoot,
     /// Several slaves, in several network namespaces, have that name.
     Ambiguous,
     /// The master is the loopback device.
@@ -101,7 +105,8 @@ impl Refusal {
     /// The errno that the kernel's own driver gives in the same case, or the nearest.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::NoLink | Self::NoSlave | Self::NoMaster => libc::ENODEV,
+            Self::NoLink | Self::NoSlave | Self::NoMaster | Self::MasterElsewhere(_) => libc::ENODEV,
+            Self::NeedsRoot => libc::EPERM,
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
             Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
@@ -126,49 +131,40 @@ impl Refusal {
     }
 }
 
+const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
+    (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
     interfaces; set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), or switch IPv6 off at \
     the master";
+const AMBIGUOUS: &str = "slaves in several network namespaces have that name; use the name of the slave's host end, which \
+    `ipvl link` shows";
+const TAP_STAYS: &str = "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
+    or start the virtual machine there";
+const FOREIGN_PROGRAM: &str = "a program there has the name of one of ours, but this version of ipvl did not load it; use the version \
+    that did, or detach the program";
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.errno_text())?;
         match self {
-            Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
-            Self::NoDefaultRoute => f.write_str("no master was given, and there is no default route with a link to use; give a master"),
-            Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
-            Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
-            Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
-            Self::Ambiguous => f.write_str(
-                "slaves in several network namespaces have that name; use the name of the slave's host end, which \
-                 `ipvl link` shows",
+            Self::MasterElsewhere(master) => write!(
+                f,
+                "it is a slave of {master}, which is in another network namespace; run ipvl where {master} is, such as \
+                 `nsenter -t 1 -n ipvl link`, if that is the host's"
             ),
-            Self::Loopback => f.write_str("the loopback device cannot be a master"),
-            Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
             Self::NotEthernet(kind) => {
-            write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind}); use another device as master")
+                write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind}); use another device as master")
             }
             Self::NeedsEthernet(mode) => {
                 let mode = format!("{mode:?}").to_lowercase();
                 write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
             }
-            Self::TapNeedsEthernet => {
-                f.write_str("the master has no Ethernet header, and a guest's frames have one; use type ipvlan")
-            }
-            Self::TapStays => f.write_str(
-                "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
-                 or start the virtual machine there",
-            ),
-            Self::NoTun => f.write_str("there is no /dev/net/tun; `modprobe tun`, or pass the device to this container"),
             Self::NoAccount(name) => write!(f, "there is no {name}; give its number instead"),
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
-            Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
             Self::ForeignMac(mac) => write!(f, "{mac} is not the master's MAC address, which all its slaves share"),
             Self::Full => write!(f, "the master has {} slaves, the maximum", ipvl_core::MAX_SLAVES),
-            Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}; use another address"),
-            Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
             Self::UnfitAddress { addr, prefix_len } => {
                 write!(f, "{addr}/{prefix_len} is not an address that a device can have")
@@ -178,17 +174,39 @@ impl fmt::Display for Refusal {
             Self::UnfitTable { name } => {
                 write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }
-            Self::ForeignProgram => f.write_str(
-                "a program there has the name of one of ours, but this version of ipvl did not load it; use the version \
-                 that did, or detach the program",
-            ),
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
-            Self::NoNetkit(kernel) => write!(f, "the kernel ({kernel}) has no netkit (Linux 6.7, CONFIG_NETKIT); use backend veth"),
-            Self::NoHook(kernel) => {
-                write!(f, "the kernel ({kernel}) has neither tcx nor clsact; ipvl needs Linux 5.10 with CONFIG_NET_CLS_ACT")
+            Self::NoNetkit(kernel) => {
+                write!(f, "the kernel ({kernel}) has no netkit (Linux 6.7, CONFIG_NETKIT); use backend veth")
             }
+            Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
+            Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
+            Self::NoDefaultRoute => {
+                f.write_str("no master was given, and there is no default route with a link to use; give a master")
+            }
+            Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
+            Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
+            Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
+            Self::NeedsRoot => f.write_str(NEEDS_ROOT),
+            Self::Ambiguous => f.write_str(AMBIGUOUS),
+            Self::Loopback => f.write_str("the loopback device cannot be a master"),
+            Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
+            Self::TapNeedsEthernet => {
+                f.write_str("the master has no Ethernet header, and a guest's frames have one; use type ipvlan")
+            }
+            Self::TapStays => f.write_str(TAP_STAYS),
+            Self::NoTun => {
+                f.write_str("there is no /dev/net/tun; `modprobe tun`, or pass the device to this container")
+            }
+            Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
+            Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
+            Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
+            Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
         }
     }
+}
+
+fn no_hook(kernel: &str) -> String {
+    format!("the kernel ({kernel}) has neither tcx nor clsact; ipvl needs Linux 5.10 with CONFIG_NET_CLS_ACT")
 }
 
 fn other_version(theirs: u32, ours: u32) -> String {

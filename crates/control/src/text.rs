@@ -62,6 +62,15 @@ pub fn is_device_name(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && !matches!(text, "." | "..") && text.chars().all(allowed)
 }
 
+/// A route's destination as ip(8) shows it, with a blank behind it; nothing where it is not known.
+pub fn prefix_text(prefix: Option<(Addr, u8)>) -> String {
+    match prefix {
+        Some((_, 0)) => "default ".to_owned(),
+        Some((addr, len)) => format!("{addr}/{len} "),
+        None => String::new(),
+    }
+}
+
 fn ip(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().filter(|ip| ip.to_canonical() == *ip)
 }

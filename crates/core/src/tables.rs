@@ -29,7 +29,8 @@ pub trait Tables {
     /// The slaves that have joined `group`; `None` if none has.
     fn members(&self, group: Group) -> Option<&Members>;
 
-    /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago.
+    /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago, or the DHCP request with this
+    /// [key](crate::wire::dhcp_request) in the last minute.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
 }
 

@@ -7,7 +7,7 @@ use crate::network::{Network, address, checked_id};
 use crate::options::NetworkOptions;
 use crate::protocol::*;
 use crate::store::Store;
-use ipvl_control::{Attachment, attach, detach, hand_over, probe};
+use ipvl_control::{Attachment, Refusal, attach, detach, hand_over, probe};
 use ipvl_core::{Addr, Mac, Mode};
 use serde_json::{Map, Value, json};
 
@@ -62,7 +62,8 @@ impl Driver {
         let endpoint = Endpoint::new(&network.id, &request.endpoint_id)?;
         check_options(&request.options)?;
         let addresses = wanted(&network, &request.interface)?;
-        let mac = mac(&request.interface.mac_address)?;
+        let asked = mac(&request.interface.mac_address)?;
+        let mac = asked.filter(|_| !network.options.ignores_mac);
         master::ensure(&network)?;
         let attachment = Attachment {
             spec: network.slave(&endpoint.device(), mac),
@@ -72,8 +73,8 @@ impl Driver {
             routes: Vec::new(),
         };
         attach(&attachment).map(drop).or_else(|error| match reclaim(&network, &attachment)? {
-            true => Ok(attach(&attachment).map(drop)?),
-            false => Err(error.into()),
+            true => attach(&attachment).map(drop).map_err(refused),
+            false => Err(refused(error)),
         })
     }
 
@@ -153,6 +154,14 @@ fn wanted(network: &Network, interface: &Interface) -> Result<Vec<(Addr, u8)>> {
             if network.has(ip) { Ok((ip.into(), length)) } else { Err(Error::ForeignAddress(text.clone())) }
         })
         .collect()
+}
+
+/// The refusal of a MAC address, with the option that ignores it.
+fn refused(error: ipvl_control::Error) -> Error {
+    match error {
+        ipvl_control::Error::Refused { refusal: Refusal::ForeignMac(mac), .. } => Error::OwnMac(mac),
+        other => other.into(),
+    }
 }
 
 fn mac(text: &str) -> Result<Option<Mac>> {

@@ -1,6 +1,8 @@
 //! What can go wrong while serving dockerd, and what is to be done about it?
 
-use ipvl_control::keys::of_engines;
+use crate::own_options::OWN_OPTIONS;
+use ipvl_control::keys::{nearest, of_engines};
+use ipvl_core::Mac;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +16,7 @@ pub enum Error {
     #[error("cannot use {0:?} as an id: up to 64 letters and digits are expected")]
     Id(String),
     /// There is no such option.
-    #[error("there is no network option {0}; those of ipvl are {options}", options = of_engines().collect::<Vec<_>>().join(", "))]
+    #[error("there is no network option {0}{meant}; those of ipvl are {options}", meant = meant(.0), options = options())]
     UnknownOption(String),
     /// Two options are names of one.
     #[error("{one} and {other} say the same: give one")]
@@ -77,6 +79,12 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A user wants a container to have a MAC address of its own.
+    #[error(
+        "{0} is not the master's address, which all slaves share: leave it out, or create the network with -o mac=ignore, \
+         which ignores such addresses"
+    )]
+    OwnMac(Mac),
     /// The kernel, or ipvl's control plane, refused.
     #[error(transparent)]
     Control(#[from] ipvl_control::Error),
@@ -84,6 +92,14 @@ pub enum Error {
 
 /// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
+
+fn meant(name: &str) -> String {
+    nearest(name, &OWN_OPTIONS).map(|meant| format!(", perhaps {meant} is meant")).unwrap_or_default()
+}
+
+fn options() -> String {
+    of_engines().chain(OWN_OPTIONS).collect::<Vec<_>>().join(", ")
+}
 
 /// Names the operation and the file of a plain I/O error.
 pub fn file_error(op: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {

@@ -8,6 +8,7 @@ mod listen;
 mod master;
 mod network;
 mod options;
+mod own_options;
 mod protocol;
 mod serve;
 mod store;

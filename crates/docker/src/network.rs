@@ -1,7 +1,8 @@
 //! What is a network: which slaves has it, and which default route do their containers get?
 
 use crate::error::{Error, Result};
-use crate::options::NetworkOptions;
+use crate::options::{NetworkOptions, wrong};
+use crate::own_options::GATEWAY;
 use crate::protocol::{CONNECTED, CreateNetwork, InterfaceName, Joined, Pool, StaticRoute};
 use ipnet::IpNet;
 use ipvl_control::LinkSpec;
@@ -53,7 +54,11 @@ impl Network {
         if subnets.is_empty() {
             return Err(Error::NoSubnet);
         }
-        Ok(Self { id, master, options, subnets })
+        let network = Self { id, master, options, subnets };
+        match network.options.gateways.iter().find(|gateway| !network.has(**gateway)) {
+            Some(other) => Err(wrong(GATEWAY, other.to_string(), "it is in no subnet of the network".to_owned())),
+            None => Ok(network),
+        }
     }
 
     /// Whether it is isolated, on a dummy device of its own.
@@ -93,8 +98,9 @@ impl Network {
     }
 
     fn gateway(&self, addresses: &[IpAddr], is_v4: bool) -> String {
-        let mut own = addresses.iter().filter(|address| address.is_ipv4() == is_v4);
-        let gateway = own.find_map(|address| self.subnet_of(*address)?.gateway);
+        let mut own = addresses.iter().filter(|address| address.is_ipv4() == is_v4).peekable();
+        let given = self.options.gateways.iter().find(|gateway| gateway.is_ipv4() == is_v4 && own.peek().is_some());
+        let gateway = given.copied().or_else(|| own.find_map(|address| self.subnet_of(*address)?.gateway));
         gateway.map(|gateway| gateway.to_string()).unwrap_or_default()
     }
 
@@ -178,6 +184,15 @@ mod tests {
         assert_eq!((joined.gateway.as_str(), joined.gateway_ipv6.as_str()), ("10.2.0.254", "fd00:1::1"));
         assert_eq!((joined.static_routes, joined.disable_gateway_service), (vec![], true));
         assert_eq!(joined.interface_name, InterfaceName { src_name: "ipvd1".to_owned(), dst_prefix: "eth" });
+    }
+
+    #[test]
+    fn a_gateway_by_option_takes_the_place_of_dockerds() {
+        let by_option = network(json!({ "parent": "eth0", "gateway": "10.1.0.254" }));
+        let joined = by_option.joined("ipvd1", &addresses(&["10.1.0.7/24", "fd00:1::7/64"]), NONE);
+        assert_eq!((joined.gateway.as_str(), joined.gateway_ipv6.as_str()), ("10.1.0.254", "fd00:1::1"));
+        let v6_alone = by_option.joined("ipvd1", &addresses(&["fd00:1::7/64"]), NONE);
+        assert_eq!(v6_alone.gateway, "");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What do the words behind `docker network create -o` mean? The names of Docker's own ipvlan driver mean the same as ours.
 
 use crate::error::{Error, Result};
+use crate::own_options::{GATEWAY, MAC};
 use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
+use ipvl_control::text::one_of;
 use ipvl_control::{Backend, LinkSpec};
 use ipvl_core::{Mode, Options};
 use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+const MAC_WORDS: [(&str, bool); 2] = [("refuse", false), ("ignore", true)];
 
 /// As in Docker's own driver.
 const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
@@ -23,6 +28,18 @@ pub struct NetworkOptions {
     pub backend: Option<Backend>,
     /// Whether containers get no default route.
     pub internal: bool,
+    /// The way out, one address a family; dockerd's choice where there is none.
+    pub gateways: Vec<IpAddr>,
+    /// Whether a MAC address that a user asks for is ignored; otherwise it is refused.
+    pub ignores_mac: bool,
+}
+
+/// What the user's options say.
+#[derive(Default)]
+struct Given {
+    slave: SlaveKeys,
+    gateways: Vec<IpAddr>,
+    ignores_mac: bool,
 }
 
 impl NetworkOptions {
@@ -30,10 +47,12 @@ impl NetworkOptions {
     pub fn read(request: &Map<String, Value>) -> Result<Self> {
         let internal = request.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
         let given = request.get(GENERIC).and_then(Value::as_object);
-        let SlaveKeys { master, mtu, backend, options } = given.map(slave_keys).transpose()?.unwrap_or_default();
+        let Given { slave, gateways, ignores_mac } = given.map(read_given).transpose()?.unwrap_or_default();
+        let SlaveKeys { master, mtu, backend, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        Ok(Self { parent: master, options: DEFAULTS.changed(options), mtu, backend, internal })
+        let options = DEFAULTS.changed(options);
+        Ok(Self { parent: master, options, mtu, backend, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
@@ -42,25 +61,40 @@ impl NetworkOptions {
     }
 }
 
-fn slave_keys(given: &Map<String, Value>) -> Result<SlaveKeys> {
+fn read_given(given: &Map<String, Value>) -> Result<Given> {
     if let Some((one, other)) = twice(given.keys().map(String::as_str)) {
         return Err(Error::Twice { one: one.to_owned(), other: other.to_owned() });
     }
-    let mut keys = SlaveKeys::default();
+    let mut read = Given::default();
     for (option, value) in given {
-        take(&mut keys, option, written(value))?;
+        take(&mut read, option, written(value))?;
     }
-    Ok(keys)
+    Ok(read)
 }
 
 /// An empty value means the default, as with Docker's own driver.
-fn take(keys: &mut SlaveKeys, option: &str, value: String) -> Result<()> {
-    match Key::find(option) {
-        Some(Key::Option(_)) if value.is_empty() => Ok(()),
-        Some(key) => keys.take(key, &value).map_err(|unfit| wrong(option, value, unfit.allowed)),
-        None if option.starts_with(OWN_PREFIX) => Ok(()),
-        None => Err(Error::UnknownOption(option.to_owned())),
+fn take(read: &mut Given, option: &str, value: String) -> Result<()> {
+    match (option, Key::find(option)) {
+        (_, Some(Key::Option(_))) | (GATEWAY | MAC, _) if value.is_empty() => Ok(()),
+        (_, Some(key)) => read.slave.take(key, &value).map_err(|unfit| wrong(option, value, unfit.allowed)),
+        (GATEWAY, _) => gateways(&value).map(|gateways| read.gateways = gateways),
+        (MAC, _) => {
+            let known = one_of(&MAC_WORDS, &value).map_err(|words| wrong(MAC, value, format!("it can be {words}")));
+            known.map(|ignores| read.ignores_mac = ignores)
+        }
+        _ if option.starts_with(OWN_PREFIX) => Ok(()),
+        _ => Err(Error::UnknownOption(option.to_owned())),
     }
+}
+
+/// One address, or one of each family with a comma between them.
+fn gateways(value: &str) -> Result<Vec<IpAddr>> {
+    let refused =
+        || wrong(GATEWAY, value.to_owned(), "an IP address, or one of each family: 192.0.2.1,2001:db8::1".to_owned());
+    let read: Vec<IpAddr> =
+        value.split(',').map(|text| text.trim().parse().map_err(|_| refused())).collect::<Result<_>>()?;
+    let of_one_family = |is_v4: bool| read.iter().filter(|gateway| gateway.is_ipv4() == is_v4).count();
+    if of_one_family(true) > 1 || of_one_family(false) > 1 { Err(refused()) } else { Ok(read) }
 }
 
 /// The user's options are strings; any other JSON value is shown as it is written.
@@ -68,7 +102,8 @@ fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn wrong(option: &str, value: String, allowed: String) -> Error {
+/// An option with a value that it cannot have.
+pub fn wrong(option: &str, value: String, allowed: String) -> Error {
     Error::Value { option: option.to_owned(), value, allowed }
 }
 
@@ -88,7 +123,16 @@ mod tests {
         let (parent, mode) = (Some("eth0".to_owned()), Mode::L2);
         let defaults =
             Options { mode, flag: Flag::Bridge, guard: Guard::Owned, host: HostAccess::Off, ..options.options };
-        let expected = NetworkOptions { parent, options: defaults, mtu: None, backend: None, internal: false };
+        let (gateways, ignores_mac) = (Vec::new(), false);
+        let expected = NetworkOptions {
+            parent,
+            options: defaults,
+            mtu: None,
+            backend: None,
+            internal: false,
+            gateways,
+            ignores_mac,
+        };
         assert_eq!(options, expected);
         let empty = json!({ "com.docker.network.generic": { "parent": "eth0", "ipvlan_mode": "", "ipvlan_flag": "" } });
         assert_eq!(read(empty).expect("good"), options);
@@ -102,6 +146,7 @@ mod tests {
             "com.docker.network.generic": {
                 "parent": "eth0.10", "ipvlan_mode": "l3s", "ipvlan_flag": "private", "host_access": "on",
                 "guard": "strict", "com.docker.network.driver.mtu": "1400", "com.docker.network.foreign": "x",
+                "backend": "veth", "gateway": "10.1.0.9, fd00:1::9", "mac": "ignore",
             },
         }));
         let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
@@ -109,8 +154,10 @@ mod tests {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
             mtu: Some(1400),
-            backend: None,
+            backend: Some(Backend::Veth),
             internal: true,
+            gateways: vec!["10.1.0.9".parse().expect("IPv4"), "fd00:1::9".parse().expect("IPv6")],
+            ignores_mac: true,
         };
         assert_eq!(options.expect("good"), expected);
     }
@@ -141,6 +188,10 @@ mod tests {
         assert_eq!(refused("host_access", "2"), "cannot use host_access=2: it can be on, off, true, 1, false, 0");
         assert!(refused("com.docker.network.driver.mtu", "-1").ends_with("a number of bytes is expected"));
         assert!(refused("speed", "l2").starts_with("there is no network option speed; those of ipvl are parent, "));
+        assert!(refused("gaurd", "off").starts_with("there is no network option gaurd, perhaps guard is meant; those"));
+        assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
+        assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
+        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }

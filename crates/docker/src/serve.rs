@@ -6,9 +6,10 @@ use crate::endpoint;
 use crate::error::Error;
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Response, StatusCode, header};
 use axum::routing::post;
-use ipvl_control::detach;
+use ipvl_control::{detach, input};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::io;
@@ -44,7 +45,7 @@ fn router(driver: Arc<Driver>, stale: Duration) -> Router {
         });
         router = router.route(call.path, route);
     }
-    router
+    router.layer(DefaultBodyLimit::max(input::MOST as usize))
 }
 
 /// Lives until the answer is sent. If dockerd is gone by then, hyper drops it, and the thread sees that the connection is

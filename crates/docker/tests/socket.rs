@@ -101,6 +101,34 @@ fn what_is_wrong_is_told_in_the_protocols_form_and_changes_nothing() {
 }
 
 #[test]
+fn a_mac_address_of_ones_own_is_refused_or_ignored_as_the_network_says() {
+    require_root!();
+    let (lab, plugin) = stage("mac");
+    let (create, create_endpoint) = ("/NetworkDriver.CreateNetwork", "/NetworkDriver.CreateEndpoint");
+    let mut asked = endpoint("10.0.0.50/24");
+    asked["Interface"]["MacAddress"] = json!("02:42:ac:11:00:02");
+    plugin.call(create, &network(json!({ "parent": "eth0" })));
+    let refused = plugin.call(create_endpoint, &asked)["Err"].to_string();
+    assert!(
+        refused.contains("02:42:ac:11:00:02 is not the master's address") && refused.contains("mac=ignore"),
+        "{refused}"
+    );
+    assert_eq!(slaves(&lab), 0);
+    plugin.call("/NetworkDriver.DeleteNetwork", &ids());
+    plugin.call(create, &network(json!({ "parent": "eth0", "mac": "ignore", "gateway": "10.0.0.253" })));
+    assert_eq!(plugin.call(create_endpoint, &asked), json!({ "Interface": {} }));
+    assert_eq!(plugin.call("/NetworkDriver.Join", &join("/var/run/docker/netns/3f2a"))["Gateway"], "10.0.0.253");
+}
+
+#[test]
+fn a_body_that_is_too_long_is_not_read() {
+    require_root!();
+    let (_lab, plugin) = stage("long");
+    let long = format!("{{\"NetworkID\":\"{}\"}}", "a".repeat(1 << 20));
+    assert_eq!(plugin.raw("/NetworkDriver.CreateNetwork", long.as_bytes()).0, 413);
+}
+
+#[test]
 fn dockerd_that_goes_before_the_answer_leaves_nothing() {
     require_root!();
     let (lab, plugin) = stage("hasty");

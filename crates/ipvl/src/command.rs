@@ -33,6 +33,23 @@ pub enum Command {
     Complete { words: Vec<String> },
 }
 
+impl Command {
+    /// What the command does to slaves, if it needs rights for that. The agent itself reports which rights it lacks.
+    pub fn needs_rights(&self) -> Option<&'static str> {
+        match self {
+            Self::LinkAdd(_) => Some("add"),
+            Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
+            Self::LinkDelete { .. } => Some("delete"),
+            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } => Some("list"),
+            Self::Monitor(_) => Some("watch"),
+            Self::Explain(_) | Self::Doctor { .. } => Some("examine"),
+            Self::Apply(_) => Some("apply files to"),
+            Self::Upgrade { .. } => Some("upgrade the programs of"),
+            _ => None,
+        }
+    }
+}
+
 /// The subject of the help.
 #[derive(Clone, Copy, Debug)]
 pub enum Topic {

@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
 use crate::{frame, netns};
-use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics};
+use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics, input};
 use output::{print, show};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 use std::{fs, slice};
@@ -57,24 +57,22 @@ pub fn tell(failure: &Failure) {
 
 fn read_batch(file: &str) -> io::Result<String> {
     match file {
-        "-" => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map(|_| text)
-        }
-        path => fs::read_to_string(path),
+        "-" => input::read_text(io::stdin()),
+        path => fs::File::open(path).and_then(input::read_text),
     }
 }
 
 fn act(action: Action, switches: &Switches) -> Result<(), Failure> {
     match action {
-        Action::Add(specs) => add(&specs),
-        Action::Delete(names) => Ok(backend::delete_all(&names)?),
+        Action::Add(specs) => backend::require_rights("add").map_err(Failure::from).and_then(|()| add(&specs)),
+        Action::Delete(names) => Ok(backend::require_rights("delete").and_then(|()| backend::delete_all(&names))?),
         Action::One(command) => one(*command, switches),
     }
 }
 
 fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
     let style = Style { details: switches.details, json: switches.json, pretty: switches.pretty };
+    command.needs_rights().map_or(Ok(()), backend::require_rights)?;
     match command {
         Command::Help(topic) => show(&pages::help(topic)),
         Command::Version => show(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
@@ -108,24 +106,33 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 }
 
 fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let mut links = only(backend::links()?, name, is_meant)?;
+    let mut links = only(slaves()?, name, is_meant)?;
     links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
     let statistics = if statistics { backend::statistics()? } else { Vec::new() };
     show(&render::links(&links, &statistics, style))
 }
 
+/// The slaves of the masters in this netns. Where there are only other masters' slaves, that is said: none would be found.
+fn slaves() -> Result<Vec<Link>, Failure> {
+    let links = backend::links()?;
+    if links.is_empty() {
+        backend::require_master_here("examine")?;
+    }
+    Ok(links)
+}
+
 /// Looks for the name among the slaves, because a slave may have no addresses.
 fn show_addresses(slave: Option<String>, style: Style) -> Result<(), Failure> {
-    let mut entries = backend::addresses()?;
+    let (mut entries, links) = (backend::addresses()?, slaves()?);
     if slave.is_some() {
-        let meant = only(backend::links()?, slave, is_meant)?;
+        let meant = only(links, slave, is_meant)?;
         entries.retain(|entry| meant.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
     }
     show(&render::addresses(&entries, style))
 }
 
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
-    let mut links = backend::links()?;
+    let mut links = slaves()?;
     links.retain(|link| name.as_ref().is_some_and(|name| is_meant(link, name)));
     let is_one_of = |line: &Statistics| !line.is_master && links.iter().any(|link| link.host_end.0 == line.ifindex);
     let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;

@@ -9,6 +9,9 @@ use ipvl_core::{Addr, Mac};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The metric of the default routes of netavark's bridges.
+const BRIDGE_METRIC: u32 = 100;
+
 /// The owner of a container's slave. A container has one slave in a network.
 pub fn owner(container: &Container) -> String {
     format!("netavark {} {}", container.network.id, container.container_id)
@@ -20,12 +23,13 @@ pub fn attachment(netns: &str, container: &Container, options: &NetworkOptions, 
     let static_mac = here.static_mac.as_deref().filter(|mac| !mac.is_empty());
     let spec = LinkSpec {
         name: Some(here.interface_name.clone()),
-        mac: static_mac.map(mac).transpose()?,
+        mac: static_mac.map(mac).transpose()?.filter(|_| !options.ignores_mac),
         netns: Some(NetnsRef::Name(netns.to_owned())),
         ..options.spec(master)
     };
     let addresses = addresses(container)?.into_iter().map(|(net, _)| (net.addr().into(), net.prefix_len())).collect();
-    let routes = routes(&container.network, options)?;
+    let metric = options.metric.unwrap_or_else(|| default_metric(&here.interface_name));
+    let routes = routes(&container.network, options, metric)?;
     Ok(Attachment { spec, owner: owner(container), addresses, assign: true, routes })
 }
 
@@ -77,14 +81,24 @@ fn of_subnet(addr: IpAddr, subnets: &[Subnet], internal: bool) -> Result<(IpNet,
 }
 
 /// One default route for each family, by the first gateway, and the network's other routes.
-fn routes(network: &Network, options: &NetworkOptions) -> Result<Vec<SlaveRoute>> {
+fn routes(network: &Network, options: &NetworkOptions, metric: u32) -> Result<Vec<SlaveRoute>> {
     let wanted = !network.internal && !options.no_default_route;
     let gateways: Vec<IpAddr> = network.subnets().iter().filter_map(|subnet| subnet.gateway).collect();
     let first = [gateways.iter().find(|gateway| gateway.is_ipv4()), gateways.iter().find(|gateway| gateway.is_ipv6())];
     let mut routes: Vec<SlaveRoute> =
-        first.into_iter().flatten().filter(|_| wanted).map(|gateway| default_route(*gateway, options.metric)).collect();
+        first.into_iter().flatten().filter(|_| wanted).map(|gateway| default_route(*gateway, metric)).collect();
     routes.extend(static_routes(network)?);
     Ok(routes)
+}
+
+/// By the place of the network among the container's: Podman calls the devices eth0, eth1 and so on, in the order of
+/// `--network`, so the first network leads out. A bridge's metric is 100, which none of ours has.
+fn default_metric(interface: &str) -> u32 {
+    let number = interface.trim_start_matches(|c: char| !c.is_ascii_digit());
+    match number.parse::<u16>() {
+        Ok(place @ 1..) => BRIDGE_METRIC + u32::from(place),
+        _ => BRIDGE_METRIC - 1,
+    }
 }
 
 fn default_route(gateway: IpAddr, metric: u32) -> SlaveRoute {

@@ -1,8 +1,9 @@
 //! What can go wrong while serving netavark? Errors are printed as `{"error": "..."}`, which Podman shows to its user.
 
-use crate::route_options::ROUTE_OPTIONS;
+use crate::own_options::OWN_OPTIONS;
 use ipnet::IpNet;
-use ipvl_control::keys::of_engines;
+use ipvl_control::keys::{nearest, of_engines};
+use ipvl_core::Mac;
 use std::io;
 use std::net::IpAddr;
 
@@ -20,11 +21,19 @@ pub enum Error {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// What is on standard input cannot be read.
+    #[error("cannot read {what} from standard input: {source}")]
+    Input {
+        /// What it should be.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
     /// The answer cannot be written.
     #[error("cannot write the answer: {0}")]
     Answer(io::Error),
     /// There is no such option.
-    #[error("there is no option {0}; those of ipvl are {known}", known = known())]
+    #[error("there is no option {0}{meant}; those of ipvl are {known}", meant = meant(.0), known = known())]
     UnknownOption(String),
     /// An option has an invalid value.
     #[error("cannot use {option}={value}: {allowed}")]
@@ -70,6 +79,12 @@ pub enum Error {
     /// A text that is not a MAC address.
     #[error("{0:?} is not a MAC address")]
     Mac(String),
+    /// A user wants a container to have a MAC address of its own.
+    #[error(
+        "{0} is not the master's address, which all slaves share: leave it out, or create the network with -o mac=ignore, \
+         which ignores such addresses"
+    )]
+    OwnMac(Mac),
     /// A route that cannot be made.
     #[error("cannot use the route to {destination}: {why}")]
     Route {
@@ -94,6 +109,10 @@ pub enum Error {
 /// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+fn meant(name: &str) -> String {
+    nearest(name, &OWN_OPTIONS).map(|meant| format!(", perhaps {meant} is meant")).unwrap_or_default()
+}
+
 fn known() -> String {
-    of_engines().chain(ROUTE_OPTIONS).collect::<Vec<_>>().join(", ")
+    of_engines().chain(OWN_OPTIONS).collect::<Vec<_>>().join(", ")
 }

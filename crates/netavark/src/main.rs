@@ -8,11 +8,11 @@ mod body;
 mod create;
 mod error;
 mod options;
-mod route_options;
+mod own_options;
 mod setup;
 
 use error::{Error, Result};
-use ipvl_control::Term;
+use ipvl_control::{Term, input};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -47,7 +47,8 @@ fn run(words: &[&str]) -> Result<()> {
 }
 
 fn read<T: DeserializeOwned>(what: &'static str) -> Result<T> {
-    serde_json::from_reader(io::stdin()).map_err(|source| Error::Json { what, source })
+    let input = input::read(io::stdin()).map_err(|source| Error::Input { what, source })?;
+    serde_json::from_slice(&input).map_err(|source| Error::Json { what, source })
 }
 
 fn say(answer: &Value) -> Result<()> {

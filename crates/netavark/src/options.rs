@@ -3,28 +3,29 @@
 
 use crate::body::{InNetwork, Network, Words};
 use crate::error::{Error, Result};
-use crate::route_options::{METRIC, NO_DEFAULT_ROUTE};
+use crate::own_options::{MAC, METRIC, NO_DEFAULT_ROUTE};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::{LinkSpec, text};
 use ipvl_core::{Mode, Options};
 
 const SWITCH: [(&str, bool); 6] =
     [("false", false), ("true", true), ("0", false), ("1", true), ("off", false), ("on", true)];
-/// Lower than a bridge's 100, so that among several networks this one has the default route.
-const DEFAULT_METRIC: u32 = 99;
+const MAC_WORDS: [(&str, bool); 2] = [("refuse", false), ("ignore", true)];
 /// As in netavark's own driver.
 const DEFAULTS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
 
 /// What a container's slave is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkOptions {
     /// The keys of the slave. The master is given by option, else by the network's interface, else it is the link of the
     /// default route.
     pub slave: SlaveKeys,
-    /// The metric of default routes.
-    pub metric: u32,
+    /// Of default routes; by default each network of a container has another.
+    pub metric: Option<u32>,
     /// Whether containers get no default route.
     pub no_default_route: bool,
+    /// Whether a MAC address that a user asks for is ignored; otherwise it is refused.
+    pub ignores_mac: bool,
 }
 
 impl NetworkOptions {
@@ -73,21 +74,20 @@ impl NetworkOptions {
         match (option, Key::find(option)) {
             (_, Some(key)) => self.slave.take(key, value).map_err(|unfit| wrong(option, value, unfit.allowed))?,
             (NO_DEFAULT_ROUTE, _) => self.no_default_route = switch(NO_DEFAULT_ROUTE, value)?,
-            (METRIC, _) => self.metric = number(METRIC, value)?,
+            (METRIC, _) => self.metric = Some(number(METRIC, value)?),
+            (MAC, _) => self.ignores_mac = one_of(MAC, &MAC_WORDS, value)?,
             _ => return Err(Error::UnknownOption(option.to_owned())),
         }
         Ok(())
     }
 }
 
-impl Default for NetworkOptions {
-    fn default() -> Self {
-        Self { slave: SlaveKeys::default(), metric: DEFAULT_METRIC, no_default_route: false }
-    }
+fn switch(option: &str, value: &str) -> Result<bool> {
+    one_of(option, &SWITCH, value)
 }
 
-fn switch(option: &str, value: &str) -> Result<bool> {
-    text::one_of(&SWITCH, value).map_err(|words| wrong(option, value, format!("it can be {words}")))
+fn one_of(option: &str, words: &[(&str, bool)], value: &str) -> Result<bool> {
+    text::one_of(words, value).map_err(|words| wrong(option, value, format!("it can be {words}")))
 }
 
 fn number(option: &str, value: &str) -> Result<u32> {
@@ -118,7 +118,7 @@ mod tests {
     fn without_options_it_is_netavarks_own_ipvlan() {
         let read = read(json!({ "options": null, "network_interface": "" })).expect("good");
         assert_eq!(read, NetworkOptions::default());
-        assert_eq!((read.options().mode, read.metric, read.options().host), (Mode::L2, 99, HostAccess::Off));
+        assert_eq!((read.options().mode, read.metric, read.options().host), (Mode::L2, None, HostAccess::Off));
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             mtu: Some(1400),
             backend: None,
         };
-        let expected = NetworkOptions { slave, metric: 7, no_default_route: true };
+        let expected = NetworkOptions { slave, metric: Some(7), no_default_route: true, ignores_mac: false };
         assert_eq!(read(all).expect("good"), expected);
         assert_eq!(read(json!({ "options": { "mtu": "0" } })).expect("good").slave.mtu, None);
     }
@@ -159,8 +159,10 @@ mod tests {
         assert_eq!(
             refused("bclim", "1"),
             "there is no option bclim; those of ipvl are parent, mtu, backend, mode, flag, guard, host, neigh, siblings, \
-             metric, no_default_route"
+             metric, no_default_route, mac"
         );
+        assert!(refused("metrics", "1").starts_with("there is no option metrics, perhaps metric is meant; "));
+        assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert_eq!(refused("mode", "l4"), "cannot use mode=l4: it can be l2, l3, l3s");
         assert_eq!(refused("flag", ""), "cannot use flag=: it can be bridge, private, vepa");
         assert_eq!(refused("mtu", "-1"), "cannot use mtu=-1: a number of bytes is expected");

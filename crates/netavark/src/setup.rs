@@ -49,6 +49,7 @@ fn attach_afresh(wanted: &Attachment) -> Result<Attached> {
             detach(&wanted.owner)?;
             Ok(attach(wanted)?)
         }
+        Err(ipvl_control::Error::Refused { refusal: Refusal::ForeignMac(mac), .. }) => Err(Error::OwnMac(mac)),
         other => Ok(other?),
     }
 }

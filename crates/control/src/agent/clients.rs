@@ -2,22 +2,25 @@
 
 use super::term::Term;
 use crate::error::{Error, Result, io_error};
-use crate::kernel::single;
+use crate::kernel::single::{self, Single};
 use crate::slave::agent_client::NAME;
 use ipvl_core::IfIndex;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 /// A request's line is shorter than this.
 const LONGEST_LINE: usize = 256;
 /// So many clients are connected at once; others wait.
 const MOST: usize = 64;
+/// A client that has asked nothing for so long, and waits for no answer, is disconnected.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The agent's socket and its clients.
 pub struct Clients {
     term: Term,
-    listener: Option<UnixListener>,
+    single: Option<Single>,
     connected: Vec<Client>,
     next: u64,
     /// Whether a client that connects now would be accepted.
@@ -28,6 +31,10 @@ struct Client {
     id: u64,
     stream: UnixStream,
     line: Vec<u8>,
+    /// Requests that are not answered yet.
+    waiting: usize,
+    /// When it last said something or got an answer.
+    heard: Instant,
     gone: bool,
 }
 
@@ -41,22 +48,22 @@ pub struct Request {
 
 impl Clients {
     /// Listens on the socket. No call blocks.
-    pub fn new(listener: UnixListener, term: Term) -> Result<Self> {
-        listener.set_nonblocking(true).map_err(io_error("listen on", "the agent's socket"))?;
-        Ok(Self { term, listener: Some(listener), connected: Vec::new(), next: 0, open: true })
+    pub fn new(single: Single, term: Term) -> Result<Self> {
+        single.listener().set_nonblocking(true).map_err(io_error("listen on", "the agent's socket"))?;
+        Ok(Self { term, single: Some(single), connected: Vec::new(), next: 0, open: true })
     }
 
     /// What to poll.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let clients = self.connected.iter().map(|client| client.stream.as_fd());
-        self.listener.as_ref().filter(|_| self.open).map(AsFd::as_fd).into_iter().chain(clients)
+        self.single.as_ref().filter(|_| self.open).map(|single| single.listener().as_fd()).into_iter().chain(clients)
     }
 
     /// Reads the requests that have come.
     pub fn requests(&mut self) -> Vec<Request> {
         self.accept();
         let requests = self.connected.iter_mut().flat_map(|client| client.read(self.term)).collect();
-        self.connected.retain(|client| !client.gone);
+        self.connected.retain(|client| !client.gone && !client.is_idle());
         self.open &= self.connected.len() < MOST;
         requests
     }
@@ -66,6 +73,7 @@ impl Clients {
         let answer = failure.map_or_else(|| "ok".to_owned(), |error| one_line(&error.to_string()));
         if let Some(client) = self.connected.iter_mut().find(|other| other.id == client) {
             client.gone |= writeln!(client.stream, "{answer}").is_err();
+            (client.waiting, client.heard) = (client.waiting.saturating_sub(1), Instant::now());
         }
     }
 
@@ -74,7 +82,7 @@ impl Clients {
     fn accept(&mut self) {
         self.open = true;
         for _ in self.connected.len()..MOST {
-            match self.listener.as_ref().map(UnixListener::accept) {
+            match self.single.as_ref().map(|single| single.listener().accept()) {
                 Some(Ok((stream, _))) if single::trusted_peer(NAME, &stream).is_ok() => self.connect(stream),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return self.open = is_temporary(&error),
@@ -86,13 +94,14 @@ impl Clients {
     fn connect(&mut self, stream: UnixStream) {
         if stream.set_nonblocking(true).is_ok() {
             self.next += 1;
-            self.connected.push(Client { id: self.next, stream, line: Vec::new(), gone: false });
+            let (id, line, heard) = (self.next, Vec::new(), Instant::now());
+            self.connected.push(Client { id, stream, line, waiting: 0, heard, gone: false });
         }
     }
 
     /// Closes the socket and all connections. Clients that wait for an answer read the end of the stream.
     pub fn close(&mut self) {
-        self.listener = None;
+        self.single = None;
         self.connected.clear();
     }
 }
@@ -103,7 +112,10 @@ impl Client {
         let mut buffer = [0; LONGEST_LINE];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.gone = true,
-            Ok(length) => self.line.extend_from_slice(&buffer[..length]),
+            Ok(length) => {
+                self.line.extend_from_slice(&buffer[..length]);
+                self.heard = Instant::now();
+            }
             Err(error) => self.gone |= !is_temporary(&error),
         }
         let mut requests = Vec::new();
@@ -118,7 +130,12 @@ impl Client {
             }
         }
         self.gone |= self.line.len() >= LONGEST_LINE;
+        self.waiting += requests.len();
         requests
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.heard.elapsed() > IDLE
     }
 }
 
@@ -138,7 +155,6 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use rustix::process::Uid;
-    use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::SocketAddr;
 
     const NOBODY: u32 = 65534;
@@ -175,11 +191,25 @@ mod tests {
         assert_eq!(clients.connected.len(), MOST, "now it is the others' turn");
     }
 
+    #[test]
+    fn who_says_nothing_makes_room_for_others_unless_an_answer_is_due() {
+        let (mut clients, address) = clients("idle");
+        let mut streams: Vec<_> = (0..2).map(|_| UnixStream::connect_addr(&address).expect("connect")).collect();
+        writeln!(streams[1], "sync 7").expect("write");
+        let [Request { client, .. }] = clients.requests()[..] else { panic!("not one request") };
+        let long_ago = Instant::now() - 2 * IDLE;
+        clients.connected.iter_mut().for_each(|client| client.heard = long_ago);
+        assert!(clients.requests().is_empty());
+        assert_eq!(clients.connected.iter().map(|client| client.id).collect::<Vec<_>>(), [client]);
+        clients.answer(client, None);
+        clients.requests();
+        assert_eq!(clients.connected.len(), 1, "it may ask again");
+    }
+
     fn clients(name: &str) -> (Clients, SocketAddr) {
-        let name = format!("ipvl-test-{}-{name}", std::process::id());
-        let address = SocketAddr::from_abstract_name(name).expect("a name");
-        let listener = UnixListener::bind_addr(&address).expect("bind");
-        (Clients::new(listener, Term::WhileNeeded).expect("listen"), address)
+        let single = single::claim(&format!("test-{name}")).expect("root").expect("free");
+        let address = single.listener().local_addr().expect("an address");
+        (Clients::new(single, Term::WhileNeeded).expect("listen"), address)
     }
 
     /// In a thread that is not root.

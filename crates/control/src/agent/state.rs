@@ -10,12 +10,12 @@ use super::term::Term;
 use crate::error::Result;
 use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{Events, Netlink};
+use crate::kernel::single::Single;
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
 use crate::slave::routes::PROTOCOL;
 use ipvl_core::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::net::UnixListener;
 
 /// The agent of one netns. The other files of this folder extend it.
 pub struct Agent {
@@ -53,7 +53,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that has subscribed to events and has read nothing yet.
-    pub fn new(listener: UnixListener, term: Term) -> Result<Self> {
+    pub fn new(single: Single, term: Term) -> Result<Self> {
         Ok(Self {
             term,
             events: Events::open(PROTOCOL)?,
@@ -61,7 +61,7 @@ impl Agent {
             netlink: Netlink::open()?,
             wire: FrameSocket::open().ok(),
             finder: Finder::default(),
-            clients: Clients::new(listener, term)?,
+            clients: Clients::new(single, term)?,
             requests: Vec::new(),
             ports: BTreeMap::new(),
             registry: Registry::default(),

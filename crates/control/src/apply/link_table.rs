@@ -1,7 +1,7 @@
 //! How is a `[[link]]` table read? The options by core's table, the other keys by [`DeviceTable`], aliases by their names.
 
 use super::file::{DeviceTable, Link};
-use crate::keys::Key;
+use crate::keys::{Key, nearest};
 use ipvl_core::{OPTIONS, OptionEntry, OptionsChange};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IntoDeserializer as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -105,9 +105,13 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for KeySeed<'_, K> {
     }
 }
 
-fn unknown_field<E: Error>(name: &str, known: &[&str]) -> E {
+fn unknown_field<E: Error>(name: &str, known: &[&'static str]) -> E {
     let options = OPTIONS.iter().map(|entry| entry.name);
-    E::custom(format!("unknown field `{name}`, expected one of {}", quoted(known.iter().copied().chain(options))))
+    let meant = nearest(name, known).map(|meant| format!(" (perhaps `{meant}` is meant)")).unwrap_or_default();
+    E::custom(format!(
+        "unknown field `{name}`{meant}, expected one of {}",
+        quoted(known.iter().copied().chain(options))
+    ))
 }
 
 /// Reads the value of an option.

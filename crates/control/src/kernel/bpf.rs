@@ -41,15 +41,21 @@ pub struct ProgInfo {
 }
 
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+const BPF_MAP_TYPE_SOCKHASH: u32 = 18;
+const BPF_MAP_CREATE: i32 = 0;
+const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_ATTACH: i32 = 8;
 const BPF_PROG_DETACH: i32 = 9;
 const BPF_PROG_TEST_RUN: i32 = 10;
+const BPF_MAP_GET_NEXT_ID: i32 = 12;
 const BPF_PROG_GET_FD_BY_ID: i32 = 13;
 const BPF_MAP_GET_FD_BY_ID: i32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const BPF_PROG_QUERY: i32 = 16;
 const BPF_F_REPLACE: u32 = 1 << 2;
+const BPF_NOEXIST: u64 = 1;
 /// The most programs on one hook (`BPF_MPROG_MAX`).
 const MAX_PROGRAMS: usize = 64;
 /// The most maps of one program (`MAX_USED_MAPS`).
@@ -108,6 +114,69 @@ pub fn map_fd_by_id(id: u32) -> Result<OwnedFd> {
     fd_by_id(BPF_MAP_GET_FD_BY_ID, id).map_err(failed("open", format!("bpf map {id}")))
 }
 
+/// The id of the map that was made next after the one with this id, of all maps that exist.
+pub fn map_after(id: u32) -> Result<Option<u32>> {
+    let mut attr = IdAttr { id, next: 0, flags: 0 };
+    // SAFETY: the attributes hold no pointers.
+    let result = unsafe { bpf_mut(BPF_MAP_GET_NEXT_ID, &mut attr) };
+    match result.map_err(failed("list", "bpf maps".to_owned())) {
+        Err(error) if error.is_gone() => Ok(None),
+        other => other.map(|_| Some(attr.next)),
+    }
+}
+
+/// Whether a map is a hash of sockets with this name.
+pub fn is_socket_hash(map: impl AsFd, name: &str) -> Result<bool> {
+    map_info(map).map(|info| info.kind == BPF_MAP_TYPE_SOCKHASH && info.name == padded(name))
+}
+
+/// The id of a map.
+pub fn map_id(map: impl AsFd) -> Result<u32> {
+    map_info(map).map(|info| info.id)
+}
+
+fn map_info(map: impl AsFd) -> Result<RawMapInfo> {
+    let mut info = RawMapInfo::new_zeroed();
+    let mut attr = InfoAttr { fd: raw(&map), length: size_of::<RawMapInfo>() as u32, info: 0 };
+    attr.info = address(std::slice::from_mut(&mut info));
+    // SAFETY: `info` lives past the call, is writable and as long as we say.
+    let result = unsafe { bpf_mut(BPF_OBJ_GET_INFO_BY_FD, &mut attr) };
+    result.map_err(failed("describe", "a bpf map".to_owned())).map(|_| info)
+}
+
+/// Makes a hash of sockets, which needs CAP_NET_ADMIN in the first user namespace.
+pub fn new_socket_hash(name: &str, key_size: usize, max_entries: u32) -> Result<OwnedFd> {
+    let (kind, key_size, value_size) = (BPF_MAP_TYPE_SOCKHASH, key_size as u32, size_of::<u64>() as u32);
+    let attr = MapAttr { kind, key_size, value_size, max_entries, name: padded(name), ..MapAttr::new_zeroed() };
+    let fd = bpf(BPF_MAP_CREATE, &attr).map_err(failed("make", format!("the bpf map {name}")))?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Puts a socket into a hash, unless the key is there: false then. The kernel takes it out when the socket is closed.
+pub fn insert_socket(map: impl AsFd, key: &(impl IntoBytes + Immutable), socket: impl AsFd) -> Result<bool> {
+    let value = u64::from(raw(&socket));
+    let (key, value) = (key.as_bytes().as_ptr().addr() as u64, std::ptr::from_ref(&value).addr() as u64);
+    let attr = ElementAttr { map: raw(&map), padding: 0, key, value, flags: BPF_NOEXIST };
+    match bpf(BPF_MAP_UPDATE_ELEM, &attr).map_err(failed("write to", "a bpf map of sockets".to_owned())) {
+        Err(error) if error.is_exists() => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// The key behind this one, or the first; the first also where this one is gone.
+pub fn next_key<K: FromZeros + IntoBytes + Immutable>(map: impl AsFd, key: Option<&K>) -> Result<Option<K>> {
+    let mut next = K::new_zeroed();
+    let key = key.map_or(0, |key| key.as_bytes().as_ptr().addr() as u64);
+    let value = address(std::slice::from_mut(&mut next));
+    let mut attr = ElementAttr { map: raw(&map), padding: 0, key, value, flags: 0 };
+    // SAFETY: both keys live past the call and are as long as the map's keys; the next one is writable.
+    match unsafe { bpf_mut(BPF_MAP_GET_NEXT_KEY, &mut attr) }.map_err(failed("read", "a bpf map".to_owned())) {
+        Err(error) if error.is_gone() => Ok(None),
+        other => other.map(|_| Some(next)),
+    }
+}
+
 /// Describes a program.
 pub fn prog_info(program: impl AsFd) -> Result<ProgInfo> {
     let mut map_ids = [0_u32; MAX_MAPS];
@@ -158,6 +227,44 @@ struct LoadAttr {
     log: u64,
 }
 
+/// The same for `BPF_MAP_CREATE`.
+#[derive(FromZeros, IntoBytes, Immutable)]
+#[repr(C)]
+struct MapAttr {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    inner: u32,
+    node: u32,
+    name: [u8; 16],
+}
+
+/// The same for `BPF_MAP_UPDATE_ELEM` and `BPF_MAP_GET_NEXT_KEY`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct ElementAttr {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The beginning of `struct bpf_map_info`.
+#[derive(FromZeros)]
+#[repr(C)]
+struct RawMapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
 /// The same for `BPF_PROG_TEST_RUN`.
 #[derive(FromZeros, IntoBytes, Immutable)]
 #[repr(C)]
@@ -202,7 +309,7 @@ struct QueryAttr {
     revision: u64,
 }
 
-/// The same for `BPF_PROG_GET_FD_BY_ID` and `BPF_MAP_GET_FD_BY_ID`.
+/// The same for `BPF_PROG_GET_FD_BY_ID`, `BPF_MAP_GET_FD_BY_ID` and `BPF_MAP_GET_NEXT_ID`.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct IdAttr {
@@ -262,6 +369,13 @@ pub(super) unsafe fn bpf_mut<T: IntoBytes>(command: i32, attr: &mut T) -> io::Re
     // SAFETY: `attr` lives past the call, is writable and as long as we say; the caller answers for its pointers.
     retry(|| unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size_of::<T>()) } as isize)
         .map(|value| value as i64)
+}
+
+/// A name as the kernel keeps it: 15 bytes and a zero at most.
+pub(crate) fn padded(name: &str) -> [u8; 16] {
+    let mut padded = [0; 16];
+    padded.iter_mut().zip(name.bytes().take(15)).for_each(|(to, byte)| *to = byte);
+    padded
 }
 
 pub(super) fn failed(op: &'static str, object: String) -> impl FnOnce(io::Error) -> Error {

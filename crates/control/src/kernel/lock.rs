@@ -1,23 +1,23 @@
-//! How do writers of one netns exclude each other? By a lock: the abstract socket `ipvl-lock`.
+//! How do writers of one netns exclude each other? By a lock that one of them has at a time.
 
 use crate::error::{Error, Result, io_error};
-use crate::kernel::single;
+use crate::kernel::single::{self, Single};
 use crate::kernel::sys;
 use std::io::{ErrorKind, Read};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Longer than any command holds the lock.
 pub const LOCK_WAIT: Duration = Duration::from_secs(60);
 const NAME: &str = "ipvl-lock";
-/// How long to wait before another try: between another process's `bind` and `listen`, connecting fails.
+/// How long to wait before another try: between another process's claim and its `listen`, connecting fails.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The lock, held until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _listener: UnixListener,
+    _single: Single,
 }
 
 impl Lock {
@@ -25,8 +25,8 @@ impl Lock {
     pub fn acquire(timeout: Duration) -> Result<Self> {
         let deadline = Instant::now() + timeout;
         loop {
-            if let Some(listener) = single::claim(NAME)? {
-                return Ok(Self { _listener: listener });
+            if let Some(single) = single::claim(NAME)? {
+                return Ok(Self { _single: single });
             }
             match single::connect(NAME) {
                 Ok(Some(stream)) => await_release(stream, deadline)?,
@@ -46,7 +46,6 @@ impl Lock {
 
 /// The holder never accepts the connection, so the read ends when its socket is gone.
 fn await_release(mut stream: UnixStream, deadline: Instant) -> Result<()> {
-    single::trusted_peer(NAME, &stream)?;
     let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
     stream.set_read_timeout(Some(left)).map_err(io_error("wait for", single::socket(NAME)))?;
     match stream.read(&mut [0]) {

@@ -8,13 +8,12 @@ mod slave;
 
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::single;
 use crate::model::{AddressEntry, AddressStatus, Backend, Finding, Link};
 use crate::port::hook::Hook;
 use crate::port::object;
 use crate::read::view;
 use crate::refusal::Refusal;
-use crate::slave::agent_client;
+use crate::slave::agent_client::{self, Health};
 use finding::{bad, good, limited};
 use ipvl_core::IfIndex;
 use std::collections::BTreeSet;
@@ -28,9 +27,6 @@ const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
 /// Checks everything, of the slaves only the one of this name if there is one. A check that fails is a finding too.
 pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
-    if let Some(finding) = place::permissions() {
-        return Ok(vec![finding]);
-    }
     let netlink = Netlink::open()?;
     let mut links = view::links()?;
     if let Some(name) = name {
@@ -133,11 +129,11 @@ fn backlog() -> Finding {
 
 fn agent() -> Finding {
     let needed = view::links().is_ok_and(|links| !links.is_empty());
-    match single::running(agent_client::NAME) {
-        Ok(Some(pid)) => good("agent", &format!("runs as process {pid}")),
-        Ok(None) if !needed => good("agent", "does not run, and is not needed"),
-        Ok(None) => bad("agent", "does not run: changes by other tools are not noticed", "ipvl agent &"),
-        Err(error) => bad("agent", &error.to_string(), ""),
+    match agent_client::health() {
+        Ok(Health::Answers(pid)) => good("agent", &format!("runs as process {pid}, and answers")),
+        Ok(Health::None) if !needed => good("agent", "does not run, and is not needed"),
+        Ok(Health::None) => bad("agent", "does not run: changes by other tools are not noticed", "ipvl agent &"),
+        Ok(Health::Silent(error)) | Err(error) => bad("agent", &error.to_string(), ""),
     }
 }
 

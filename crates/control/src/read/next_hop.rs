@@ -5,6 +5,7 @@ use crate::kernel::netlink::{ChosenRoute, Netlink};
 use crate::port::host_end::is_tap;
 use crate::refusal::Refusal;
 use crate::slave::find;
+use crate::text::prefix_text;
 use ipvl_core::{Addr, IfIndex, Mac};
 
 /// What a slave's own stack does with a packet.
@@ -67,7 +68,8 @@ fn look_up(there: &Netlink, ifindex: IfIndex, to: Addr) -> Result<NextHop> {
 fn resolve(there: &Netlink, name: &str, route: ChosenRoute, to: Addr) -> Result<NextHop> {
     let addr = route.gateway.unwrap_or(to);
     let via = route.gateway.map_or_else(|| "on the link".to_owned(), |gateway| format!("via {gateway}"));
-    let mut notes = vec![format!("what does {name}'s own routing table say of {to}? {via}")];
+    let matched = prefix_text(there.matched_prefix(to, None));
+    let mut notes = vec![format!("what does {name}'s own routing table say of {to}? {matched}{via}")];
     let device = there.link(route.oif, None)?.unwrap_or_default();
     let mut mac = None;
     if device.flags & libc::IFF_NOARP as u32 == 0 {

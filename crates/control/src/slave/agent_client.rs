@@ -1,28 +1,30 @@
 //! How does a command ask the agent to sync a slave, and start one if none runs?
 //!
-//! The agent listens on the abstract socket `ipvl-agent` of its netns. A request is a line, `sync HOST_END_IFINDEX`, and so
-//! is the answer, `ok` or an error. The agent answers `ping` with `ok`. After `end` it ends, or answers `stays`.
+//! The agent is the only process of its kind in its netns. A request to it is a line, `sync HOST_END_IFINDEX`, and so is
+//! the answer, `ok` or an error. The agent answers `ping` with `ok`. After `end` it ends, or answers `stays`.
 
 use crate::error::{Error, Result, io_error};
-use crate::kernel::single;
+use crate::kernel::single::{self, Single};
 use crate::kernel::sys;
 use ipvl_core::IfIndex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The abstract socket's name.
+/// What the agent is called as the only process of its kind.
 pub const NAME: &str = "ipvl-agent";
 /// The names of the programs that can start an agent. Engines install their plugin as `ipvl`, which is the command's name.
 const PROGRAMS: [&str; 4] = ["ipvl", "ipvl-cni", "ipvl-docker", "ipvl-netavark"];
 const START_WAIT: Duration = Duration::from_secs(5);
 /// Longer than the agent waits for the lock, which another command may hold.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
+/// After so long without an answer a command looks at what the agent's process does.
+const SILENCE: Duration = Duration::from_secs(5);
 const TRIES: usize = 5;
 const PING_WAIT: Duration = Duration::from_secs(5);
 const END_WAIT: Duration = Duration::from_secs(2);
@@ -40,7 +42,7 @@ pub fn sync(host_ends: &[IfIndex]) -> Result<()> {
 
 /// Whether the agent did it; false if it ended instead.
 fn ask(stream: &UnixStream, host_ends: &[IfIndex]) -> Result<bool> {
-    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(io_error("wait for", "the agent"))?;
+    stream.set_read_timeout(Some(SILENCE)).map_err(io_error("wait for", "the agent"))?;
     let mut answers = BufReader::new(stream);
     // All in one write, so that the agent handles them in one turn.
     let requests: String = host_ends.iter().map(|host_end| format!("sync {host_end}\n")).collect();
@@ -48,9 +50,7 @@ fn ask(stream: &UnixStream, host_ends: &[IfIndex]) -> Result<bool> {
         return Ok(false);
     }
     for host_end in host_ends {
-        let mut answer = String::new();
-        answers.read_line(&mut answer).map_err(io_error("hear from", "the agent"))?;
-        match answer.trim() {
+        match hear(&mut answers)?.trim() {
             "ok" => {}
             "" => return Ok(false),
             answer => return Err(Error::Agent { object: format!("link {host_end}"), answer: answer.to_owned() }),
@@ -59,12 +59,54 @@ fn ask(stream: &UnixStream, host_ends: &[IfIndex]) -> Result<bool> {
     Ok(true)
 }
 
+/// A line of the agent; empty if it has ended. An agent that is busy is waited for, one that is stopped is not.
+fn hear(answers: &mut BufReader<&UnixStream>) -> Result<String> {
+    let (start, mut line) = (Instant::now(), String::new());
+    loop {
+        match answers.read_line(&mut line) {
+            Ok(_) => return Ok(line),
+            Err(error) if is_timeout(&error) => {
+                let silent = Silent::of(answers.get_ref())?;
+                if silent.is_stopped() || start.elapsed() > ANSWER_WAIT {
+                    return Err(silent.error());
+                }
+            }
+            // It has ended without reading all of our requests.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                return Ok(String::new());
+            }
+            Err(error) => return Err(io_error("hear from", "the agent")(error)),
+        }
+    }
+}
+
+/// Does an agent run, and does it answer?
+pub(crate) enum Health {
+    /// None runs.
+    None,
+    /// This process answers.
+    Answers(u32),
+    /// One runs and does not answer.
+    Silent(Error),
+}
+
+/// Asks the agent whether it is well.
+pub(crate) fn health() -> Result<Health> {
+    let Some(stream) = connect()? else { return Ok(Health::None) };
+    let silent = Silent::of(&stream)?;
+    match ping(&stream)? {
+        Pong::Ended => Ok(Health::None),
+        Pong::Answered => Ok(Health::Answers(silent.pid)),
+        Pong::Silent => Ok(Health::Silent(Silent::of(&stream)?.error())),
+    }
+}
+
 /// Takes the agent's name; none if an agent runs already. The kernel frees the name of a killed agent a moment late; a
 /// connection to it ends at once.
-pub(crate) fn claim() -> Result<Option<UnixListener>> {
+pub(crate) fn claim() -> Result<Option<Single>> {
     loop {
-        if let Some(listener) = single::claim(NAME)? {
-            return Ok(Some(listener));
+        if let Some(single) = single::claim(NAME)? {
+            return Ok(Some(single));
         }
         if let Some(stream) = connect()?
             && stays(&stream)?
@@ -75,11 +117,11 @@ pub(crate) fn claim() -> Result<Option<UnixListener>> {
 }
 
 /// Takes the agent's name, and ends the agent that has it. An agent has no state, so the next one simply goes on.
-pub(crate) fn take_over() -> Result<UnixListener> {
+pub(crate) fn take_over() -> Result<Single> {
     let deadline = Instant::now() + START_WAIT;
     loop {
-        if let Some(listener) = single::claim(NAME)? {
-            return Ok(listener);
+        if let Some(single) = single::claim(NAME)? {
+            return Ok(single);
         }
         let Some(stream) = connect()? else { continue };
         let pid = single::trusted_peer(NAME, &stream)?;
@@ -88,7 +130,10 @@ pub(crate) fn take_over() -> Result<UnixListener> {
         }
         if let Some(process) = process(&stream) {
             let _ = pidfd_send_signal(&process, Signal::TERM);
-            await_exit(&process);
+            if !await_exit(&process) {
+                // It is stopped or hangs.
+                let _ = pidfd_send_signal(&process, Signal::KILL);
+            }
         }
     }
 }
@@ -96,24 +141,75 @@ pub(crate) fn take_over() -> Result<UnixListener> {
 /// Ends the agent that runs, if there is one: of whatever version it is. The next command starts another, and so does the
 /// service manager.
 pub fn end_running() -> Result<()> {
-    let Some(stream) = connect()? else { return Ok(()) };
-    if let Some(process) = process(&stream) {
-        let _ = pidfd_send_signal(&process, Signal::TERM);
-        await_exit(&process);
+    for stream in [connect()?, single::connect_older(NAME)].into_iter().flatten() {
+        if let Some(process) = process(&stream) {
+            let _ = pidfd_send_signal(&process, Signal::TERM);
+            await_exit(&process);
+        }
     }
     Ok(())
 }
 
 /// Whether the agent answers, or is too busy to answer.
-fn stays(mut stream: &UnixStream) -> Result<bool> {
+fn stays(stream: &UnixStream) -> Result<bool> {
+    ping(stream).map(|pong| !matches!(pong, Pong::Ended))
+}
+
+enum Pong {
+    Answered,
+    Silent,
+    Ended,
+}
+
+fn ping(mut stream: &UnixStream) -> Result<Pong> {
     stream.set_read_timeout(Some(PING_WAIT)).map_err(io_error("wait for", "the agent"))?;
     if writeln!(stream, "ping").is_err() {
-        return Ok(false);
+        return Ok(Pong::Ended);
     }
     Ok(match stream.read(&mut [0]) {
-        Ok(length) => length > 0,
-        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        Ok(1..) => Pong::Answered,
+        Err(error) if is_timeout(&error) => Pong::Silent,
+        _ => Pong::Ended,
     })
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// An agent that does not answer.
+struct Silent {
+    /// Its process; 0 if it is outside of our pid namespace.
+    pid: u32,
+    /// The state's letter in `/proc/PID/stat`, if the process can be seen.
+    state: Option<char>,
+}
+
+impl Silent {
+    fn of(stream: &UnixStream) -> Result<Self> {
+        let pid = single::trusted_peer(NAME, stream)?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+        Ok(Self { pid, state })
+    }
+
+    /// By a signal or by a debugger.
+    fn is_stopped(&self) -> bool {
+        matches!(self.state, Some('T' | 't'))
+    }
+
+    fn error(self) -> Error {
+        let state = match self.state {
+            Some('R') => "running",
+            Some('S') => "sleeping",
+            Some('D') => "waiting in the kernel",
+            Some('T') => "stopped by a signal",
+            Some('t') => "stopped by a debugger",
+            Some('Z' | 'X') => "dead",
+            _ => "in an unknown state",
+        };
+        Error::AgentSilent { pid: self.pid, state }
+    }
 }
 
 /// Tells the agent that it has nothing left to do, and waits until it is gone, unless it says that it stays.
@@ -130,9 +226,10 @@ pub fn await_end() -> Result<()> {
     Ok(())
 }
 
-fn await_exit(process: &OwnedFd) {
+/// Whether the process ends in time.
+fn await_exit(process: &OwnedFd) -> bool {
     let limit = Timespec { tv_sec: END_WAIT.as_secs() as i64, tv_nsec: 0 };
-    let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit));
+    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)).is_ok_and(|ended| ended > 0)
 }
 
 /// A descriptor that tells when the agent's process is gone, which is a moment after its socket.
@@ -166,11 +263,8 @@ fn connect_or_start() -> Result<UnixStream> {
     }
 }
 
-/// A connection to the agent. Any user can take the agent's name; only an agent of root or of our own user is trusted.
 fn connect() -> Result<Option<UnixStream>> {
-    let Some(stream) = single::connect(NAME)? else { return Ok(None) };
-    single::trusted_peer(NAME, &stream)?;
-    Ok(Some(stream))
+    single::connect(NAME)
 }
 
 /// The program to start as agent: this one, if it is the command or a plugin, else the command in the same directory. Every

@@ -122,13 +122,16 @@ impl SlaveNames {
     /// their links freely, so links of this one, host ends among them, come first.
     pub fn host_end(&mut self, netlink: &Netlink, name: &str) -> Result<LinkInfo> {
         let here = netlink.link_by_name(name, None)?;
-        if let Some(host_end) = here.map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
+        if let Some(host_end) = here.clone().map(|link| host_end_here(netlink, link)).transpose()?.flatten() {
             return Ok(host_end);
         }
         match self.everywhere(netlink)?.get(name).map(Vec::as_slice) {
             Some([host_end]) => Ok(host_end.clone()),
             Some([_, _, ..]) => Err(refused("find", name, Refusal::Ambiguous)),
-            Some([]) | None => Err(refused("find", name, Refusal::NoSlave)),
+            Some([]) | None => {
+                let master = here.and_then(|link| master_of(netlink, &link));
+                Err(refused("find", name, master.map_or(Refusal::NoSlave, Refusal::MasterElsewhere)))
+            }
         }
     }
 

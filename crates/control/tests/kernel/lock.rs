@@ -1,14 +1,15 @@
 //! Does one, and only one, get the lock, whatever becomes of the others?
 
-use crate::{in_fresh_netns, pair};
+use crate::in_fresh_netns;
+use ipvl_control::Error;
 use ipvl_control::kernel::lock::Lock;
-use ipvl_control::kernel::netlink::{Netlink, PairSpec};
 use ipvl_control::kernel::netns;
 use ipvl_control::kernel::single;
-use ipvl_control::{Error, LinkSpec};
-use ipvl_core::{Mode, Options};
 use rustix::process::Uid;
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -76,18 +77,23 @@ fn a_name_is_claimed_once() {
     });
 }
 
-/// Any user can take the name, and what they answer is not true.
+/// Any user can bind any abstract socket, and see which ones there are.
 #[test]
-fn an_agent_of_another_user_is_not_believed() {
+fn another_user_can_neither_have_it_nor_keep_it_from_others_nor_pose_as_its_holder() {
     in_fresh_netns(|| {
-        let netlink = Netlink::open().unwrap();
-        netlink.add_pair(&PairSpec { slave_name: "master", ..pair() }).unwrap();
-        let before = netlink.links(None).unwrap();
-        let impostor = as_nobody(|| single::claim("ipvl-agent").unwrap().expect("free"));
-        let refused = ipvl_control::add(&[slave_of("master")]).unwrap_err();
-        assert!(matches!(refused, Error::Held { uid: NOBODY, .. }), "{refused}");
-        assert_eq!(netlink.links(None).unwrap().len(), before.len());
-        drop(impostor);
+        let own_name = || fs::read_to_string("/proc/thread-self/net/unix").unwrap();
+        let lock = Lock::acquire(LONG).unwrap();
+        let names: Vec<String> =
+            own_name().split('@').skip(1).filter_map(|rest| rest.lines().next()).map(str::to_owned).collect();
+        drop(lock);
+        let squatters: Vec<UnixListener> = as_nobody(|| {
+            let names = names.into_iter().chain(["ipvl-lock", "ipvl-agent"].map(str::to_owned));
+            names.map(|name| UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()).collect()
+        });
+        assert!(squatters.len() >= 3, "{squatters:?}");
+        assert_eq!(Lock::held_by().unwrap(), None);
+        let _lock = Lock::acquire(Duration::ZERO).unwrap();
+        assert_eq!(Lock::held_by().unwrap(), Some(std::process::id()));
     });
 }
 
@@ -107,10 +113,6 @@ fn spawn_holder() -> Child {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "held"));
     child
-}
-
-fn slave_of(master: &str) -> LinkSpec {
-    LinkSpec { options: Options { mode: Mode::L2, ..Options::DEFAULT }, ..LinkSpec::of(master) }
 }
 
 /// In a thread that is not root.

@@ -5,6 +5,7 @@ use crate::backend;
 use crate::command::Application;
 use crate::failure::Failure;
 use crate::render;
+use ipvl_control::input;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
         let unread = |path: &Path, source| Failure::Unread { name: path.display().to_string(), source };
         let files = files(path).map_err(|source| unread(path, source))?;
         for file in files {
-            let text = fs::read_to_string(&file).map_err(|source| unread(&file, source))?;
+            let text = input::file(&file).map_err(|source| unread(&file, source))?;
             texts.push((file.display().to_string(), text));
         }
     }

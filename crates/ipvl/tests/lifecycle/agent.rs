@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path, require_root, wait_until};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::common::{Probe, agents, exec, kill_agent, run, shell, soon, start_agent};
 
@@ -148,6 +148,57 @@ fn the_agent_holds_on_to_nothing_of_who_started_it() {
     let output = shell(&lab.host, script);
     assert_eq!(output.code, Some(0), "the agent keeps the caller's lock: {}", output.stderr);
     assert_eq!(agents(&lab.host).len(), 1);
+}
+
+#[test]
+fn a_command_whose_agent_is_killed_meanwhile_goes_on_with_another() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let [first] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
+    signal(first, Signal::STOP);
+    thread::scope(|scope| {
+        let command = scope.spawn(|| lab.try_ipvl("link set ipvl0 type ipvlan private"));
+        soon("the command has asked", || is_asked(&lab.host));
+        signal(first, Signal::KILL);
+        let done = command.join().expect("no panic");
+        assert!(done.ok, "{}", done.stderr);
+    });
+    assert!(lab.ipvl("link show ipvl0").contains("private"));
+    assert_ne!(agents(&lab.host), [first]);
+}
+
+#[test]
+fn a_stopped_agent_is_named_and_what_needed_it_is_undone() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let [agent] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
+    signal(agent, Signal::STOP);
+    let expected = format!("process {agent}, does not answer: it is stopped by a signal");
+    thread::scope(|scope| {
+        let examined = scope.spawn(|| lab.try_ipvl("doctor"));
+        let added = lab.try_ipvl("link add link eth0 name ipvl1 type ipvlan mode l2");
+        assert!(!added.ok && added.stderr.contains(&expected), "{}", added.stderr);
+        let examined = examined.join().expect("no panic");
+        assert!(!examined.ok && examined.stdout.contains(&expected), "{}", examined.stdout);
+    });
+    assert!(!exec(&lab.host, "ip link show ipvl1").ok, "it is undone");
+    signal(agent, Signal::CONT);
+    lab.ipvl("link add link eth0 name ipvl1 type ipvlan mode l2");
+    assert_eq!(agents(&lab.host), [agent]);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).expect("a process id"), signal).expect("signal");
+}
+
+/// Whether a connection to the agent waits to be accepted.
+fn is_asked(netns: &Netns) -> bool {
+    const CONNECTING: &str = "02";
+    let sockets = run(netns, "cat /proc/net/unix");
+    let waits = |line: &str| line.contains("@ipvl-agent") && line.split_whitespace().nth(5) == Some(CONNECTING);
+    sockets.lines().any(waits)
 }
 
 fn ended_within_a_moment(process: &mut Child) -> bool {

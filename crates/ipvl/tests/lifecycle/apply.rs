@@ -29,6 +29,23 @@ fn slaves_are_made_and_a_second_time_there_is_nothing_to_do() {
 }
 
 #[test]
+fn what_is_no_file_or_never_ends_is_not_read() {
+    require_root!();
+    let lab = Lab::new(0);
+    for (command, why) in [
+        ("apply /dev/zero", "cannot read \"/dev/zero\": it is not a regular file"),
+        ("-batch /dev/zero", "\"/dev/zero\" for reading: it has more than 1048576 bytes, the most that is read"),
+    ] {
+        let refused = lab.try_ipvl(command);
+        assert!(!refused.ok && refused.stderr.contains(why), "{command}: {}", refused.stderr);
+    }
+    let file = Etc::new(&lab);
+    file.write("a.toml", &"# a long line ".repeat(1 << 17));
+    let refused = file.refused("");
+    assert!(refused.contains("a.toml\": it has more than 1048576 bytes"), "{refused}");
+}
+
+#[test]
 fn a_live_slave_is_changed_in_place() {
     require_root!();
     let lab = Lab::new(2);

@@ -1,6 +1,6 @@
 //! Does `ipvl doctor` name every fault of a slave that can be seen on its host?
 
-use ipvl_testbed::{Lab, Output, require_device, require_root};
+use ipvl_testbed::{Lab, Output, require_device, require_kernel, require_root};
 
 use crate::common::{exec, kill_agent, run, shell, soon};
 
@@ -169,11 +169,52 @@ fn where_slaves_cannot_be_seen_the_doctor_says_so() {
     let lab = lab(&["l2"]);
     let inside = shell(&lab.slaves[0], "$IPVL doctor");
     assert!(!inside.ok && inside.stdout.contains("ipvl0: it is a slave of eth0"), "{}", inside.stdout);
-    let user = shell(&lab.host, "setpriv --reuid 65534 --clear-groups $IPVL doctor");
-    assert!(
-        !user.ok && format!("{}{}", user.stdout, user.stderr).contains("needs root"),
-        "{}{}",
-        user.stdout,
-        user.stderr
-    );
+    for question in ["link", "link show ipvl0", "addr", "stats"] {
+        let inside = shell(&lab.slaves[0], &format!("$IPVL {question}"));
+        assert!(
+            inside.stderr.contains("it is a slave of eth0, which is in another network"),
+            "{question}: {}",
+            inside.stderr
+        );
+        assert_eq!(inside.code, Some(2), "{question}");
+    }
+}
+
+#[test]
+fn an_ordinary_user_gets_an_error_and_no_empty_answer() {
+    require_root!();
+    let lab = lab(&["l2"]);
+    for user in ["setpriv --reuid 65534 --clear-groups", "unshare --user --map-root-user --net"] {
+        for command in [
+            "link",
+            "addr",
+            "stats",
+            "doctor",
+            "monitor",
+            "explain from ipvl0 to 10.0.0.1",
+            "apply --dry-run /dev/null",
+            "link add link eth0 type ipvlan",
+            "link set ipvl0 type ipvlan private",
+            "link del ipvl0",
+        ] {
+            let refused = shell(&lab.host, &format!("timeout 5 {user} $IPVL {command}"));
+            assert!(refused.stderr.contains("needs root"), "{user}: {command}: {}", refused.stderr);
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{user}: {command}");
+        }
+        assert!(shell(&lab.host, &format!("{user} $IPVL help")).ok, "help needs no rights");
+    }
+}
+
+#[test]
+fn the_doctor_sees_what_is_not_forwarded_in_ipv6() {
+    require_root!();
+    require_kernel!("6.17", "force_forwarding");
+    let lab = lab(&["l3s"]);
+    run(&lab.slaves[0], "ip addr add fd00::77/64 dev ipvl0 nodad");
+    soon("the address is known", || lab.ipvl("addr show").contains("fd00::77"));
+    assert!(!lab.try_ipvl("doctor").stdout.contains("in IPv6"));
+    lab.host.sysctl("net/ipv6/conf/eth0/force_forwarding", "0");
+    let found = lab.try_ipvl("doctor").stdout;
+    assert!(found.contains("does not forward what eth0 receives in IPv6"), "{found}");
+    assert!(found.contains("sysctl net.ipv6.conf.eth0.force_forwarding=1"), "{found}");
 }

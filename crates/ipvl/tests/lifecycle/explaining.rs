@@ -51,6 +51,27 @@ fn for_l3_the_hosts_routing_table_is_asked_as_the_program_does() {
 }
 
 #[test]
+fn the_route_that_matches_is_named_with_its_prefix() {
+    require_root!();
+    let lab = lab("l3");
+    let named = |to: &str, expected: &str| {
+        let explained = lab.ipvl(&format!("explain from ipvl0 to {to}"));
+        assert!(explained.contains(expected), "{expected}: {explained}");
+    };
+    run(&lab.host, "ip route add default via 10.0.0.254");
+    named(FAR, "ipvl0's own routing table say of 198.51.100.7? default on the link");
+    named(FAR, "the host's routing table say of 198.51.100.7? default via 10.0.0.254 dev eth0");
+    run(&lab.host, "ip route add 198.51.100.0/28 via 10.0.0.253");
+    named(FAR, "the host's routing table say of 198.51.100.7? 198.51.100.0/28 via 10.0.0.253 dev eth0");
+    run(&lab.slaves[0], "ip addr add fd00::10/64 dev ipvl0 nodad");
+    run(&lab.slaves[0], "ip -6 route add default dev ipvl0");
+    run(&lab.host, "ip -6 route add 2001:db8::/40 via fe80::1 dev eth0");
+    soon("the address is the slave's", || lab.ipvl("addr show").contains("fd00::10"));
+    named("2001:db8::7", "ipvl0's own routing table say of 2001:db8::7? default on the link");
+    named("2001:db8::7", "the host's routing table say of 2001:db8::7? 2001:db8::/40 via fe80::1 dev eth0");
+}
+
+#[test]
 fn a_master_that_is_down_sends_nothing() {
     require_root!();
     let lab = lab("l2");

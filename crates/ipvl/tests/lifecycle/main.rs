@@ -33,6 +33,7 @@ mod proxy;
 mod refusals;
 mod removal;
 mod service;
+mod squatters;
 mod streams;
 mod tun;
 mod tun_device;

@@ -58,6 +58,28 @@ fn a_container_gets_what_podman_chose() {
 }
 
 #[test]
+fn the_first_network_leads_out_in_both_families() {
+    let metrics = |name: &str| -> Vec<Option<u32>> {
+        let wanted = wanted(&[("/network_options/interface_name", json!(name))]).expect("good");
+        wanted.routes[..2].iter().map(|route| route.metric).collect()
+    };
+    for (name, metric) in [("eth0", 99), ("eth1", 101), ("eth12", 112), ("lan", 99)] {
+        assert_eq!(metrics(name), [Some(metric); 2], "{name}");
+    }
+    let given =
+        wanted(&[("/network_options/interface_name", json!("eth1")), ("/network/options", json!({ "metric": "7" }))]);
+    assert_eq!(given.expect("good").routes[0].metric, Some(7));
+}
+
+#[test]
+fn a_mac_address_is_ignored_where_the_network_says_so() {
+    let asked = ("/network_options/static_mac", json!("02:00:00:00:00:99"));
+    let mac = |options: Value| wanted(&[asked.clone(), ("/network/options", options)]).expect("good").spec.mac;
+    assert_eq!(mac(json!({})), Some(Mac([2, 0, 0, 0, 0, 0x99])));
+    assert_eq!(mac(json!({ "mac": "ignore" })), None);
+}
+
+#[test]
 fn the_first_gateway_of_each_family_is_the_way_out() {
     assert_eq!(
         routes_of(&wanted(&[]).expect("good")),

@@ -9,6 +9,8 @@ use ipvl_core::{Addr, IfIndex};
 
 /// `struct rtmsg`.
 const RTMSG: usize = 12;
+/// Answer with the route as it is in the table, Linux 4.13.
+const RTM_F_FIB_MATCH: u32 = 0x2000;
 
 /// The route that the kernel chose for its own packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +36,44 @@ impl Netlink {
     /// The route of this netns to `dst`, for packets from `src` and out of `oif` if these are given; none if there is no route,
     /// or one that refuses the packet.
     pub fn route_to(&self, dst: Addr, src: Option<Addr>, oif: Option<IfIndex>) -> Result<Option<ChosenRoute>> {
-        let (family, bytes) = family_and_bytes(dst);
-        let bits = bytes.len() as u8 * 8;
-        let header = [family, bits, src.map_or(0, |_| bits), 0, RT_TABLE_UNSPEC, 0, 0, 0, 0, 0, 0, 0];
-        let message = Message::new(RTM_GETROUTE, NLM_F_ACK, &header)
-            .bytes(RTA_DST, &bytes)
-            .option(src, |m, src| m.bytes(RTA_SRC, &family_and_bytes(src).1))
-            .option(oif, |m, oif| m.ifindex(RTA_OIF, oif));
+        let message = question(dst, src, 0).option(oif, |m, oif| m.ifindex(RTA_OIF, oif));
         let mut found = None;
         match self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = parse(reply)) {
             Err(error) if is_refusal(error.errno()) => Ok(None),
             other => other.map(|()| found.filter(|route| matches!(route.kind, RTN_UNICAST | RTN_LOCAL))),
         }
     }
+}
+
+impl Netlink {
+    /// The destination of the route that packets to `dst` match: of this netns's own, or of those from `src` that the link
+    /// `input` receives. None where the kernel does not say.
+    pub fn matched_prefix(&self, dst: Addr, forwarded: Option<(Addr, IfIndex)>) -> Option<(Addr, u8)> {
+        let (src, input) = (forwarded.map(|(src, _)| src), forwarded.map(|(_, input)| input));
+        let message = question(dst, src, RTM_F_FIB_MATCH).option(input, |m, input| m.ifindex(RTA_IIF, input));
+        let mut found = None;
+        self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = matched(reply))
+            .ok()?;
+        found
+    }
+}
+
+fn question(dst: Addr, src: Option<Addr>, flags: u32) -> Message {
+    let (family, bytes) = family_and_bytes(dst);
+    let bits = bytes.len() as u8 * 8;
+    let [a, b, c, d] = flags.to_ne_bytes();
+    let header = [family, bits, src.map_or(0, |_| bits), 0, RT_TABLE_UNSPEC, 0, 0, 0, a, b, c, d];
+    Message::new(RTM_GETROUTE, NLM_F_ACK, &header)
+        .bytes(RTA_DST, &bytes)
+        .option(src, |m, src| m.bytes(RTA_SRC, &family_and_bytes(src).1))
+}
+
+/// A default route has no destination.
+fn matched(reply: Reply<'_>) -> Option<(Addr, u8)> {
+    let (header, rest) = reply.payload.split_at_checked(RTMSG)?;
+    let destination = attributes(rest).find(|attribute| attribute.kind == RTA_DST).and_then(|found| addr(found.value));
+    let anywhere = if i32::from(header[0]) == libc::AF_INET { Addr::v4([0; 4]) } else { Addr([0; 16]) };
+    Some((destination.unwrap_or(anywhere), header[1]))
 }
 
 /// Whether the kernel says that there is no route, or a blackhole (EINVAL), unreachable or prohibit route.

@@ -107,6 +107,7 @@ pub const IFA_FLAGS: u16 = 8;
 pub const IFA_TARGET_NETNSID: u16 = 10;
 
 pub const RTA_DST: u16 = 1;
+pub const RTA_IIF: u16 = 3;
 pub const RTA_OIF: u16 = 4;
 pub const RTA_GATEWAY: u16 = 5;
 pub const RTA_PRIORITY: u16 = 6;

@@ -28,7 +28,10 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
         findings.push(bad(name, &text, &format!("ip link set dev {} up; ipvl agent, if none runs", link.master.1)));
     }
     if reaches_host(link) {
+        let own = addresses.iter().filter(|entry| is_of(entry, link) && !entry.addr.is_link_local());
+        let has_v6 = own.into_iter().any(|entry| entry.addr.as_v4().is_none());
         findings.extend(not_forwarding(link));
+        findings.extend(not_forwarding_v6(link).filter(|_| has_v6));
     } else if link.options.mode == Mode::L3 {
         findings.extend(no_way_out(netlink, link, addresses)?);
     }
@@ -90,6 +93,23 @@ fn not_forwarding(link: &Link) -> Option<Finding> {
     })?;
     let text = format!("it uses the host's stack, which does not forward what {off} receives");
     Some(bad(&link.name, &text, &format!("sysctl net.ipv4.conf.{off}.forwarding=1")))
+}
+
+/// The same for IPv6, which has a switch for each device only since Linux 6.17, and one for all.
+fn not_forwarding_v6(link: &Link) -> Option<Finding> {
+    let is = |path: String, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+    if !is("/proc/sys/net/ipv6/conf/all/forwarding".to_owned(), "0") {
+        return None;
+    }
+    let switch = |device: &str| format!("/proc/sys/net/ipv6/conf/{device}/force_forwarding");
+    let off = [&link.host_end.1, &link.master.1].into_iter().find(|device| !is(switch(device), "1"))?;
+    let text = format!("it uses the host's stack, which does not forward what {off} receives in IPv6");
+    let remedy = match fs::exists(switch(off)) {
+        Ok(true) => format!("sysctl net.ipv6.conf.{off}.force_forwarding=1"),
+        _ => "sysctl net.ipv6.conf.all.forwarding=1 (makes the host a router: it forgets routes from advertisements)"
+            .to_owned(),
+    };
+    Some(bad(&link.name, &text, &remedy))
 }
 
 /// Whether the host has no default route for a family in which an l3 slave has an address.

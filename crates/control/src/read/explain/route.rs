@@ -6,6 +6,7 @@ use crate::kernel::fib::{self, FibAnswer};
 use crate::kernel::filters::{self, ForwardChain};
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::ARPHRD_NONE;
+use crate::text::prefix_text;
 use ipvl_core::{Action, Frame, IfIndex, Reason, RouteLookup, Verdict, WayOut};
 use std::fs;
 
@@ -66,7 +67,8 @@ impl Router<'_> {
     fn sent(&self, key: &RouteLookup, answer: &FibAnswer, verdict: Verdict) -> Result<Fate> {
         let link = self.netlink.link(answer.oif, None)?.unwrap_or_default();
         let via = if answer.next_hop == key.dst { String::new() } else { format!("via {} ", answer.next_hop) };
-        let note = format!("{} {via}dev {}, MTU {}", question(key), link.name, link.mtu);
+        let matched = prefix_text(self.netlink.matched_prefix(key.dst, Some((key.src, self.input))));
+        let note = format!("{} {matched}{via}dev {}, MTU {}", question(key), link.name, link.mtu);
         let text = match verdict.action() {
             Action::Route => format!("sent out of {} by the host's routing table", link.name),
             _ => format!("passed to the host's stack, which forwards it to {}", link.name),
