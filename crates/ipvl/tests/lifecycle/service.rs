@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use ipvl_testbed::{Lab, ipvl_path, require_root};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{agents, kill_agent, run, soon, start_agent};
 
@@ -40,6 +41,18 @@ fn it_takes_the_place_of_the_agent_that_a_command_started() {
     assert_eq!(agents(&lab.host), [service.pid()], "in the place of {before:?}");
     run(&lab.slaves[0], "ip addr add 10.0.0.20/24 dev ipvl0");
     soon("it does the work", || lab.pings(&lab.ext, "10.0.0.20"));
+}
+
+#[test]
+fn an_agent_that_is_stopped_is_ended_for_it() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let [before] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
+    let before = Pid::from_raw(before.cast_signed()).expect("a process id");
+    kill_process(before, Signal::STOP).expect("stop the agent");
+    let service = Service::start(&lab);
+    assert_eq!(agents(&lab.host), [service.pid()]);
 }
 
 #[test]
