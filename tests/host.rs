@@ -2,8 +2,6 @@
 
 #[path = "host/connections.rs"]
 mod connections;
-#[path = "host/dhcp.rs"]
-mod dhcp;
 #[path = "host/errors.rs"]
 mod errors;
 #[path = "host/filters.rs"]

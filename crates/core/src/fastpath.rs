@@ -12,9 +12,7 @@ use crate::owner::Owner;
 use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
-use crate::wire::{
-    ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, may_be_dhcp_reply,
-};
+use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
 
 /// A verdict, with the slave that the frame is to be delivered to, which then need not be looked up again.
 #[derive(Clone, Copy)]
@@ -64,11 +62,7 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     if !packet.eth.dst.is(port.mac) || packet.eth.src.is(port.mac) {
         return None;
     }
-    let slot = match tables.owner_of(packet.dst) {
-        Owner::Slave(slot) => slot,
-        Owner::Nobody if may_be_dhcp_reply(frame) => return None,
-        Owner::Nobody | Owner::Host => return FastVerdict::at(Action::Host),
-    };
+    let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     if !slave.up() {
         return None;

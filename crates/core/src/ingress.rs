@@ -9,7 +9,7 @@ use crate::owner::Owner;
 use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
-use crate::wire::{Ethernet, Packet, dhcp_reply};
+use crate::wire::{Ethernet, Packet};
 
 /// Decides on a frame from the wire. A frame that is not for a slave goes to the host's stack, sound or not. Mirrors
 /// `ipvlan_handle_frame`.
@@ -35,7 +35,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Verdict {
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(frame),
         _ if eth.dst != port.mac && !frame.is_to_us() => host(),
-        (false, false) => incoming.unicast_or_reply(frame),
+        (false, false) => incoming.unicast(),
         (true, false) => incoming.reflected_unicast(),
     }
 }
@@ -74,24 +74,6 @@ impl<T: Tables> Incoming<'_, T> {
             Some((slot, slave)) => self.deliver(slot, slave),
             None => host(),
         }
-    }
-
-    /// The same, and a DHCP server's answer to an address that nobody has yet: to the l2 slave that asked. All slaves share
-    /// the MAC address that the server knows.
-    #[inline(always)]
-    fn unicast_or_reply(&self, frame: &impl Frame) -> Verdict {
-        let recipient = match self.tables.owner(self.packet.dst) {
-            Owner::Slave(slot) => self.in_slot(slot),
-            Owner::Host => None,
-            Owner::Nobody => self.dhcp_client(frame),
-        };
-        recipient.map_or(host(), |(slot, slave)| self.deliver(slot, slave))
-    }
-
-    #[inline(always)]
-    fn dhcp_client(&self, frame: &impl Frame) -> Option<(Slot, Slave)> {
-        let client = self.in_slot(self.tables.sender_of(dhcp_reply(frame)?)?);
-        client.filter(|(_, slave)| slave.mode() == Mode::L2)
     }
 
     /// To a slave that is up. In l3s the host's stack routes the packet to the slave.

@@ -47,4 +47,4 @@ pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
 pub use slave::{Slave, State};
 pub use tables::Tables;
 pub use verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
-pub use wire::{dhcp_request, is_membership_report};
+pub use wire::is_membership_report;

@@ -29,8 +29,7 @@ pub trait Tables {
     /// The slaves that have joined `group`; `None` if none has.
     fn members(&self, group: Group) -> Option<&Members>;
 
-    /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago, or the DHCP request with this
-    /// [key](crate::wire::dhcp_request) in the last minute.
+    /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
 }
 

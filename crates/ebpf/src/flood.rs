@@ -55,8 +55,7 @@ fn launder<'a>(skb: &Skb, filter: FloodFilter<'a>) -> FloodFilter<'a> {
     FloodFilter { mask: bits & 0xffff, want: bits >> 16, from, exempt, members: filter.members }
 }
 
-/// Records a frame that is here for the first time: membership reports for the agent, what the switch may send back, and
-/// requests to DHCP servers.
+/// Records a frame that is here for the first time: membership reports for the agent, and what the switch may send back.
 #[inline(never)]
 fn record(ctx: &PacketCtx) {
     if ctx.source != WIRE && is_membership_report(ctx.skb) {
@@ -65,9 +64,6 @@ fn record(ctx: &PacketCtx) {
     let Action::Flood(flood) = ctx.skb.load_verdict().action() else { return };
     if flood.reaches_wire() {
         Maps.remember_sender(digest(ctx.skb), flood.from);
-        if let Some(request) = dhcp_request(ctx.skb) {
-            Maps.remember_dhcp_client(request, flood.from);
-        }
     }
 }
 

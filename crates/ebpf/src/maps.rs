@@ -18,8 +18,6 @@ const MAX_GROUPS: u32 = 65_536;
 const REPORTS_BYTES: u32 = 4096;
 /// How long after a broadcast a switch may still send it back.
 const REFLECTION_NANOS: u64 = 1_000_000_000;
-/// How long after a DHCP request a server may still answer: it may probe the address first, and clients ask again.
-const DHCP_NANOS: u64 = 60_000_000_000;
 
 #[map]
 static PORT: Array<PortEntry> = Array::with_max_entries(1, 0);
@@ -99,7 +97,7 @@ impl Tables for Maps {
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         // SAFETY: the entry may be replaced while it is read, by a newer sender of the same bytes, which is as right.
         let sent = unsafe { SENT.get(&digest) }?;
-        (now() < sent.until).then_some(sent.slot)
+        (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(sent.slot)
     }
 }
 
@@ -147,16 +145,7 @@ impl Maps {
     /// Remembers the sender of the broadcast with this digest, in case the switch sends it back.
     #[inline(always)]
     pub fn remember_sender(&self, digest: u64, from: Slot) {
-        let _ = SENT.insert(&digest, &Sent { until: now() + REFLECTION_NANOS, slot: from, reserved: 0 }, 0);
-    }
-
-    /// Remembers which slave sent the DHCP request with this key. The first one keeps the key for a while: siblings can
-    /// read it in the broadcast.
-    #[inline(always)]
-    pub fn remember_dhcp_client(&self, request: u64, from: Slot) {
-        if self.sender_of(request).is_none_or(|slot| slot == from) {
-            let _ = SENT.insert(&request, &Sent { until: now() + DHCP_NANOS, slot: from, reserved: 0 }, 0);
-        }
+        let _ = SENT.insert(&digest, &Sent { at: now(), slot: from, reserved: 0 }, 0);
     }
 
     /// Tells the agent that a slave has sent a membership report. If the ring buffer is full, no agent reads it.

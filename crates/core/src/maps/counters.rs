@@ -37,13 +37,12 @@ pub struct DropKey {
     pub reason: u32,
 }
 
-/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest()), and for a
-/// DHCP request also by [its own key](crate::wire::dhcp_request).
+/// The sender of a recent broadcast: the value of the map `SENT`, keyed by the frame's [digest](crate::digest()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Sent {
-    /// Until when this holds, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub until: u64,
+    /// The time in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at: u64,
     /// The sender's slot.
     pub slot: Slot,
     /// Always zero.

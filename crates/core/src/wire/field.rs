@@ -6,8 +6,6 @@ pub const ETH_HLEN: usize = 14;
 pub(crate) const IPV4_HLEN: usize = 20;
 /// Length of an IPv6 header without extension headers.
 pub(crate) const IPV6_HLEN: usize = 40;
-/// Length of a UDP header.
-pub(super) const UDP_HLEN: usize = 8;
 /// Length of an ICMP or ICMPv6 header: type, code, checksum, and a word that depends on the type.
 pub(crate) const ICMP_HLEN: usize = 8;
 /// Length of an ARP packet for IPv4 over Ethernet.

@@ -5,7 +5,6 @@
 
 mod arp;
 mod checksum;
-mod dhcp;
 mod ethernet;
 mod field;
 mod icmp;
@@ -20,7 +19,6 @@ mod protocol;
 mod query;
 
 pub use arp::{ARP_LEN, ArpFields, ArpOperation};
-pub use dhcp::{dhcp_reply, dhcp_request};
 pub use ethernet::{ADDRESSES_LEN, ETH_DST, Ethernet, ethertype};
 pub use field::ETH_HLEN;
 pub use membership::is_membership_report;
@@ -31,7 +29,6 @@ pub(crate) use arp::{sender as arp_sender, target as arp_target};
 #[cfg(test)]
 pub(crate) use checksum::{fold, sum};
 pub(crate) use checksum::{sum_of_packet, sum_of_pseudo_header};
-pub(crate) use dhcp::may_be_dhcp_reply;
 pub(crate) use field::{ICMP_HLEN, IPV4_HLEN, IPV6_HLEN, NDISC_LEN};
 pub(crate) use icmp::IcmpFields;
 pub(crate) use ip::IpHeader;
