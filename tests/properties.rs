@@ -2,7 +2,7 @@
 
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_control::read::trace::Trace;
-use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet};
+use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet, Protocol};
 use ipvl_core::{
     Action, Flag, FloodTo, Group, Guard, Mode, Owner, PortEntry, Reply, RouteLookup, Slot, Tables, Verdict,
 };
@@ -125,7 +125,19 @@ proptest! {
             let owner = snapshot.owner(packet.src);
             let nobodys = owner == Owner::Nobody && snapshot.slave(slot).guard() == Guard::Owned;
             prop_assert!(packet.src.is_unspecified() || nobodys || owner == Owner::Slave(slot), "{:?}", packet);
+            prop_assert!(!snapshot.slave(slot).guard().is_strict() || packet.protocol != Protocol::Other, "{:?}", packet);
         }
+    }
+
+    #[test]
+    fn no_probe_of_a_strict_slave_reaches_a_sibling(world in world(), frame in plain_frame(), slot in slot(), padded in any::<bool>()) {
+        let mut snapshot = world.snapshot();
+        prop_assume!(snapshot.slave(slot).guard().is_strict() && packet(&frame).is_some_and(|packet| packet.is_probe()));
+        let verdict = egress(&frame, &snapshot, Some(slot));
+        prop_assert!(recipients(verdict, &frame, &snapshot).is_empty(), "{:?}", verdict);
+        let Some(back) = reflected(&frame, &mut snapshot, slot, padded) else { return Ok(()) };
+        let verdict = ingress(&back, &snapshot);
+        prop_assert!(recipients(verdict, &frame, &snapshot).is_empty(), "by the switch: {:?}", verdict);
     }
 
     #[test]

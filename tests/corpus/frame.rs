@@ -9,11 +9,14 @@
 //! | `reply x > y` | an ARP reply, a neighbour advertisement |
 //! | `announce x` | gratuitous ARP, an unsolicited neighbour advertisement |
 //! | `rs x`, `ra x`, `mld x` | router solicitation, router advertisement, multicast listener report |
+//! | `igmp x` | a membership report |
+//! | `redirect x > y, via z, about w` | router x tells y that packets to w go by z |
 //! | `dhcp` | a discover from a client without an address |
 //! | `raw TYPE` | no IP: this EtherType |
 //!
-//! Oddities: `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
-//! `size BYTES` (of payload), `df`, `hops NUMBER`, `fragment` (one that is not the first), `options` (IPv4), `behind HEADER` (IPv6),
+//! Oddities: `ports FROM TO` (UDP), `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
+//! `size BYTES` (of payload), `df`, `hops NUMBER`, `fragment` (one that is not the first), `first fragment`,
+//! `options` (IPv4), `behind HEADER` (IPv6),
 //! `padded BYTES`, `patch OFFSET HEX`, `gso`, `loopback`, and `cut`: every shorter frame that has a whole Ethernet header.
 
 use crate::names;
@@ -21,7 +24,7 @@ use ipvl_control::read::snapshot::Bytes;
 use ipvl_core::Mode;
 use ipvl_testbed::packet::{self, Link};
 use ipvl_testbed::{EXT_MAC, MASTER_MAC, Mac};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a frame comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,9 @@ pub struct Named {
 }
 
 const LINK: usize = 14;
+const IGMP: u8 = 2;
+/// A multiple of 8, and as long as a first fragment is.
+const FRAGMENT: usize = 32;
 const V4_CHECKSUM: std::ops::Range<usize> = LINK + 10..LINK + 12;
 
 /// All frames that `text` means.
@@ -66,8 +72,12 @@ fn plain_frames(kind: &str, way: FrameSource, oddities: &[&str]) -> Vec<Named> {
         Some(stem) if stem != "raw" => (stem, if what.ends_with('4') { [true, false] } else { [false, true] }),
         _ => (*what, [true, true]),
     };
-    let size = oddities.iter().find_map(|oddity| oddity.strip_prefix("size ")).map_or(8, number);
-    let builder = Builder { way, size };
+    let said = |word: &str| oddities.iter().find_map(|oddity| oddity.strip_prefix(word)).map(str::trim);
+    let size = said("size ").map_or(8, number);
+    let ports = said("ports ").and_then(|two| two.split_once(' ')).map(|(from, to)| (number(from), number(to)));
+    let ports = ports.map_or((4000, 4001), |(from, to)| (from as u16, to as u16));
+    let redirect = (said("via ").unwrap_or("any"), said("about ").unwrap_or("any"));
+    let builder = Builder { way, size, ports, redirect: [redirect.0, redirect.1].map(names::endpoint) };
     let v4 = families[0].then(|| builder.v4(what, stations)).flatten();
     let v6 = families[1].then(|| builder.v6(what, stations)).flatten();
     let named = |family: &str, data: Vec<u8>| Named { label: format!("{what}{family}"), frame: data.into() };
@@ -77,6 +87,9 @@ fn plain_frames(kind: &str, way: FrameSource, oddities: &[&str]) -> Vec<Named> {
 struct Builder {
     way: FrameSource,
     size: usize,
+    ports: (u16, u16),
+    /// The better first hop, and where it leads to.
+    redirect: [names::Endpoint; 2],
 }
 
 impl Builder {
@@ -85,9 +98,17 @@ impl Builder {
         let v4 = |name: &&str| names::endpoint(name).v4;
         Some(match (what, stations) {
             ("udp" | "echo", [x, ">", y]) => self.ip(what, v4(x)?.into(), v4(y)?.into(), y),
+            ("redirect", [x, ">", y]) => {
+                let [via, about] = [self.redirect[0].v4?, self.redirect[1].v4?];
+                packet::redirect_v4(self.link(y), v4(x)?, v4(y)?, via, about)
+            }
             ("ask", [x, ">", y]) => packet::arp_request(from, v4(x)?, v4(y)?),
             ("reply", [x, ">", y]) => packet::arp_reply(self.link(y), v4(x)?, v4(y)?),
             ("announce", [x]) => packet::gratuitous_arp(from, v4(x)?),
+            ("igmp", [x]) => {
+                let (group, report) = (Ipv4Addr::new(224, 0, 0, 22), [0x22, 0, 0xdd, 0xff, 0, 0, 0, 0]);
+                packet::ip(Link::new(from, [1, 0, 0x5e, 0, 0, 22]), v4(x)?.into(), group.into(), IGMP, &report)
+            }
             ("dhcp", []) => packet::dhcp_discover(from, 0x1234_5678, true, b"ipvl"),
             ("raw", [ethertype]) => {
                 let ethertype = u16::from_str_radix(ethertype, 16).expect("an EtherType");
@@ -105,6 +126,10 @@ impl Builder {
         let v6 = |name: &&str| names::endpoint(name).v6;
         Some(match (what, stations) {
             ("udp" | "echo", [x, ">", y]) => self.ip(what, v6(x)?.into(), v6(y)?.into(), y),
+            ("redirect", [x, ">", y]) => {
+                let [via, about] = [self.redirect[0].v6?, self.redirect[1].v6?];
+                packet::redirect_v6(self.link(y), v6(x)?, v6(y)?, via, about)
+            }
             ("ask", [x, ">", y]) => packet::neighbour_solicit(from, v6(x)?, v6(y)?),
             ("reply", [x, ">", y]) => packet::neighbour_advert(self.link(y), v6(x)?, v6(y)?),
             ("announce", [x]) => packet::neighbour_advert(Link::multicast(from, ALL_NODES), v6(x)?, ALL_NODES),
@@ -119,7 +144,7 @@ impl Builder {
         let link = names::group_mac(to).map_or_else(|| self.link(name), |group| Link::new(self.from(), group));
         match what {
             "echo" => packet::echo_request(link, from, to, 7, 1),
-            _ => packet::udp(link, (from, 4000), (to, 4001), &vec![0x69; self.size]),
+            _ => packet::udp(link, (from, self.ports.0), (to, self.ports.1), &vec![0x69; self.size]),
         }
     }
 
@@ -169,13 +194,14 @@ fn shape(named: Named, oddity: &str) -> Named {
         ["df"] => set_df(data),
         ["hops", hops] => set_hops(data, number(hops) as u8),
         ["fragment"] => *data = packet::fragments(data, 8).pop().expect("a fragment"),
+        ["first", "fragment"] => *data = packet::fragments(data, FRAGMENT).swap_remove(0),
         ["options"] => *data = with_options(data),
         ["behind", header] => *data = packet::with_extension(data, extension(header)),
         ["padded", length] => data.resize(data.len().max(number(length)), 0),
         ["patch", offset, hex] => patch(data, number(offset), hex),
         ["gso"] => frame.gso = true,
         ["loopback"] => frame.loopback = true,
-        ["size", _] | ["cut"] => (),
+        ["size" | "via" | "about", _] | ["ports", _, _] | ["cut"] => (),
         _ => panic!("\"{oddity}\" is no oddity"),
     }
     Named { label, frame }

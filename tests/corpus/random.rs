@@ -131,10 +131,16 @@ fn v4() -> BoxedStrategy<String> {
     let neighbour = (select(vec!["ask4", "reply4"]), stations(), weighted(0.1, Just("says stranger")));
     let neighbour = neighbour.prop_map(|(kind, (x, y), odd)| join(&format!("{kind} {x} > {y}"), odd.as_slice()));
     let announce = select(STATIONS.to_vec()).prop_map(|x| format!("announce4 {x}"));
-    let other = select(vec!["dhcp4", "raw 88b5", "raw 8808", "raw 8100", "pause"]).prop_map(str::to_owned);
+    let other = select(vec!["dhcp4", "raw 88b5", "raw 8808", "raw 8100", "raw 9100", "pause"]).prop_map(str::to_owned);
+    let redirect = (stations(), stations());
+    let redirect = redirect.prop_map(|((x, y), (via, about))| format!("redirect4 {x} > {y}, via {via}, about {about}"));
+    let served = select(vec!["67 68", "68 67", "67 67", "4000 68"]);
+    let served = (stations(), served, vec(select(vec!["options", "fragment", "size 40"]), 0..2));
+    let served = served.prop_map(|((x, y), ports, odd)| join(&format!("udp4 {x} > {y}, ports {ports}"), &odd));
     let special = select(vec!["255.255.255.255", "10.0.0.255", "10.50.7.1", "10.50.1.1", "198.51.100.9"]);
     let special = (select(SLAVES.to_vec()), special).prop_map(|(x, y)| format!("udp4 {x} > {y}"));
-    dressed(prop_oneof![4 => ip, 4 => neighbour, 1 => announce, 1 => other, 1 => special]).boxed()
+    dressed(prop_oneof![4 => ip, 4 => neighbour, 1 => announce, 1 => other, 1 => special, 1 => redirect, 1 => served])
+        .boxed()
 }
 
 fn v6() -> BoxedStrategy<String> {
@@ -144,7 +150,11 @@ fn v6() -> BoxedStrategy<String> {
     let two = two.prop_map(|(kind, (x, y), odd)| join(&format!("{kind} {x} > {y}"), &odd));
     let one = (select(vec!["announce6", "rs6", "ra6", "mld6"]), select(STATIONS.to_vec()), vec(odd, 0..3));
     let one = one.prop_map(|(kind, x, odd)| join(&format!("{kind} {x}"), &odd));
-    dressed(prop_oneof![3 => two, 1 => one]).boxed()
+    let redirect = (stations(), stations());
+    let redirect = redirect.prop_map(|((x, y), (via, about))| format!("redirect6 {x} > {y}, via {via}, about {about}"));
+    let served = (stations(), select(vec!["547 546", "546 547"]));
+    let served = served.prop_map(|((x, y), ports)| format!("udp6 {x} > {y}, ports {ports}"));
+    dressed(prop_oneof![6 => two, 2 => one, 1 => redirect, 1 => served]).boxed()
 }
 
 /// With other MAC addresses than a stack would take, and now and then with a tag.
@@ -183,7 +193,7 @@ fn member() -> impl Strategy<Value = Vec<String>> {
     let words = (
         select(vec!["l2", "l2", "l3", "l3s"]),
         select(vec!["bridge", "vepa", "private"]),
-        select(vec!["owned", "owned", "strict", "off"]),
+        select(vec!["owned", "owned", "strict", "router", "declared", "off"]),
         weighted(0.3, Just("host")),
         weighted(0.15, Just("down")),
         weighted(0.1, Just("local")),

@@ -32,6 +32,12 @@ use std::path::Path;
 pub struct Case {
     /// `l2.toml: unicast to a sibling [bridge] udp4`.
     pub title: String,
+    /// `l2.toml`.
+    pub file: String,
+    /// The scenario's name.
+    pub name: String,
+    /// Which of its worlds: the words before the expectation.
+    pub variant: String,
     /// Which rows of the table of what the C driver does it speaks to: C for what slaves send, D for what the master
     /// receives.
     pub rows: Vec<String>,
@@ -123,6 +129,9 @@ impl Scenario {
         }
         let case = |named: frame::Named| Case {
             title: format!("{label}: {} {} [{variant}] {}", rows.join(" "), self.name, named.label),
+            file: label.to_owned(),
+            name: self.name.clone(),
+            variant: variant.to_owned(),
             rows: rows.to_vec(),
             world: world.clone(),
             from: from.clone(),
@@ -161,7 +170,7 @@ fn settled(words: &[String]) -> Vec<String> {
     const KINDS: [&[&str]; 8] = [
         &["l2", "l3", "l3s"],
         &["bridge", "vepa", "private"],
-        &["owned", "strict", "off"],
+        &["owned", "strict", "router", "declared", "off"],
         &["host"],
         &["down"],
         &["local"],

@@ -55,6 +55,8 @@ impl Member {
                 "private" => options.flag = Flag::Private,
                 "owned" => options.guard = Guard::Owned,
                 "strict" => options.guard = Guard::Strict,
+                "router" => options.guard = Guard::Router,
+                "declared" => options.guard = Guard::Declared,
                 "off" => options.guard = Guard::Off,
                 "host" => options.host = HostAccess::On,
                 "proxy" => options.neigh = NeighProxy::Proxy,

@@ -69,6 +69,54 @@ fn a_reflected_probe_is_no_duplicate() {
     assert!(!state().contains("dadfailed"), "{}", state());
 }
 
+/// The router sees both slaves on its link and tells the first to send to the second directly.
+#[test]
+fn a_router_outside_redirects_no_slave_past_the_switch() {
+    require_root!();
+    for (options, redirected) in [("mode l2 vepa", false), ("mode l2 private", false), ("mode l2", true)] {
+        let lab = behind_a_switch(&[options; 2]);
+        reflect(&lab);
+        route_by_outside(&lab);
+        for (to, gateway) in [("10.0.0.11", "10.0.0.254"), ("fd00::11", "fe80::fe")] {
+            let mut master = lab.host.port("eth0");
+            lab.pings(&lab.slaves[0], to);
+            master.expect("a redirect of the router", is_redirect);
+            lab.rest().wait();
+            let route = || run(&lab.slaves[0], &format!("ip route get {to}"));
+            if redirected {
+                let learnt = || !route().contains(&format!("via {gateway}"));
+                assert!(ipvl_testbed::wait_until(std::time::Duration::from_secs(5), learnt), "{options}: {}", route());
+            } else {
+                assert!(route().contains(&format!("via {gateway}")), "{options}: {}", route());
+                assert!(!route().contains("redirected"), "{options}: {}", route());
+            }
+        }
+        assert_eq!(lab.ipvl("stats").contains("sibling-redirect"), !redirected, "{options}");
+    }
+}
+
+/// The outside machine forwards and redirects, and the first slave sends to the second by way of it.
+fn route_by_outside(lab: &Lab) {
+    for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
+        lab.ext.sysctl(key, "1");
+    }
+    for device in ["all", "br0"] {
+        lab.ext.sysctl(&format!("net/ipv4/conf/{device}/send_redirects"), "1");
+    }
+    // A stack takes a redirect for IPv4 only to a neighbour that it knows.
+    lab.pings(&lab.slaves[0], "10.0.0.11");
+    // For IPv6 it must come from the gateway's own address, which is the first link-local one.
+    run(&lab.ext, "ip -6 addr flush dev br0 scope link");
+    run(&lab.ext, "ip addr add fe80::fe/64 dev br0 nodad");
+    run(&lab.slaves[0], "ip route add 10.0.0.11 via 10.0.0.254");
+    run(&lab.slaves[0], "ip route add fd00::11 via fe80::fe dev ipvl0");
+}
+
+fn is_redirect(frame: &Frame) -> bool {
+    let kind = frame.transport().first().copied();
+    matches!((frame.protocol(), kind), (Some(1), Some(5)) | (Some(58), Some(137)))
+}
+
 /// A lab in which the machine outside is a bridge, with its addresses on the bridge.
 fn behind_a_switch(options: &[&str]) -> Lab {
     let lab = lab(options);

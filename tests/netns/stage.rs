@@ -9,7 +9,7 @@ use crate::world::World;
 use ipvl_control::kernel::netlink::Netlink;
 use ipvl_control::port;
 use ipvl_core::{
-    Addr, Group, IfIndex, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE,
+    Addr, Group, Guard, IfIndex, Mode, OPTIONS, OptionKey, Options, Owner, OwnerEntry, Reason, Slave, Slot, WIRE,
 };
 use ipvl_testbed::{
     Driver, EXT_V4, EXT_V6, Frame, Lab, MARKER, Mac, PacketSocket, Rest, kernel_is_at_least, wait_until,
@@ -45,6 +45,8 @@ pub struct Stage {
     /// What each slave was last told to be.
     roles: Vec<String>,
     declared: BTreeSet<String>,
+    /// The places of slaves with `guard declared`: their addresses are declared.
+    guarded: BTreeSet<usize>,
     joined: BTreeSet<(Slot, Group)>,
     /// Whether the slaves get all multicast; none before they are first told.
     greedy: Option<bool>,
@@ -72,7 +74,8 @@ impl Stage {
         let stack = PROTOCOLS.map(|protocol| PacketSocket::open_stack(&lab.host, protocol)).into();
         let (wire, port) = (lab.wire(), (driver != Driver::Kernel).then(|| find_port(&lab)));
         let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
-        Self { port, wire, stack, slaves, ends, master, rest, roles, declared, joined, greedy: None, lab }
+        let guarded = BTreeSet::new();
+        Self { port, wire, stack, slaves, ends, master, rest, roles, declared, guarded, joined, greedy: None, lab }
     }
 
     /// Makes the slaves be what the world says, and waits until the programs' tables say so too.
@@ -90,7 +93,8 @@ impl Stage {
             }
         }
         if self.port.is_some() {
-            self.declare(&world.declared);
+            let guarded = self.guarded_addresses(world);
+            self.declare(&[&world.declared[..], &guarded].concat());
         }
         if asks && !hosted {
             self.forward("0");
@@ -190,6 +194,22 @@ impl Stage {
             }
         }
         self.declared = wanted;
+    }
+
+    /// What must be declared for slaves with `guard declared`. One that this world does not have keeps its guard.
+    fn guarded_addresses(&mut self, world: &World) -> Vec<String> {
+        for member in &world.members {
+            let place = member.slot().0 as usize;
+            match member.options().guard {
+                Guard::Declared => self.guarded.insert(place),
+                _ => self.guarded.remove(&place),
+            };
+        }
+        let both = |place: &usize| {
+            let (v4, v6) = slave_addresses(*place as u32);
+            [format!("{} {v4}/32", SLAVES[*place]), format!("{} {v6}/128", SLAVES[*place])]
+        };
+        self.guarded.iter().flat_map(both).collect()
     }
 
     /// Slaves join and leave by their devices' own lists, which no protocol reports.

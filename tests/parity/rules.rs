@@ -72,6 +72,22 @@ pub const RULES: &[Rule] = &[
         row: "C8",
         explains: |m| m.refused(&["private"]) && m.kernel_floods(),
     },
+    Rule {
+        name: "a probe for an address in use is answered, and ends there",
+        row: "C12",
+        explains: |m| {
+            let theirs = m.kernel_floods() || m.kernel.one_slave() || m.kernel.one_at_most(&["ext", "host"]);
+            m.l2() && !m.by_wire() && m.verdict == "answer" && m.ipvl.nobody() && theirs
+        },
+    },
+    Rule {
+        name: "an ARP reply to an address of nobody is for the siblings that may have asked",
+        row: "C12",
+        explains: |m| {
+            let answers = m.packet().is_some_and(|packet| packet.is_arp_answer());
+            m.l2() && !m.by_wire() && answers && m.to_us() && m.as_decided() && m.kernel.only(&["host"])
+        },
+    },
     Rule { name: "a question goes to its owner alone", row: "C8", explains: |m| m.delivered() && m.kernel_floods() },
     Rule {
         name: "a question for the sender's own address concerns the outside",
@@ -131,9 +147,25 @@ pub const RULES: &[Rule] = &[
     },
     // What comes from the wire.
     Rule {
-        name: "a packet to one slave in a broadcast frame is that slave's",
+        name: "no packet in a broadcast frame is an l3 slave's",
         row: "D4",
-        explains: |m| m.delivered() && m.kernel_copies(),
+        explains: |m| !m.l2() && m.by_wire() && m.to_group() && m.verdict == "flood then host" && m.kernel.one_slave(),
+    },
+    Rule {
+        name: "an ARP reply to an address of nobody is for whoever may have asked",
+        row: "D9",
+        explains: |m| {
+            let answers = m.packet().is_some_and(|packet| packet.is_arp_answer());
+            m.l2() && m.by_wire() && answers && !m.to_group() && m.as_decided() && m.kernel.only(&["host"])
+        },
+    },
+    Rule {
+        name: "no redirect leads past the switch",
+        row: "D26",
+        explains: |m| {
+            let theirs = m.kernel.one_of(&ANY_SLAVE_OR_HOST) || m.kernel_copies();
+            m.by_wire() && m.refused(&["sibling-redirect"]) && theirs
+        },
     },
     Rule {
         name: "a question from outside goes to its owner and the host",

@@ -18,6 +18,7 @@ mod master;
 mod mcast_query;
 mod mcast_sources;
 mod missing;
+mod own_addresses;
 mod plan;
 mod registry;
 mod routes;

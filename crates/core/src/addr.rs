@@ -55,6 +55,8 @@ impl fmt::Display for Mac {
 pub struct Addr(pub [u8; 16]);
 
 impl Addr {
+    /// `255.255.255.255`: all stations of this link (RFC 919).
+    pub const BROADCAST_4: Self = Self::v4([0xff; 4]);
     /// `0.0.0.0`: no address yet (RFC 1122, 3.2.1.3).
     pub const UNSPECIFIED_4: Self = Self::v4([0; 4]);
     /// `::`: no address yet (RFC 4291, 2.5.2).

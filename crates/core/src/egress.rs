@@ -37,7 +37,7 @@ fn decide(frame: &impl Frame, tables: &impl Tables, slot: Option<Slot>) -> Resul
     if matches!(packet.protocol, Protocol::Arp) && packet.sender_mac != port.mac {
         return Err(Reason::ForeignMac.into());
     }
-    sender.may_send(&packet, tables)?;
+    sender.may_send(frame, &eth, &packet, tables)?;
     let outgoing = Outgoing { frame, tables, port, sender, eth, packet };
     match slave.mode() {
         Mode::L2 => outgoing.l2(),

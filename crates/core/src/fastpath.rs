@@ -12,7 +12,9 @@ use crate::owner::Owner;
 use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
-use crate::wire::{ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype};
+use crate::wire::{
+    ETH_HLEN, Ethernet, ICMP, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, is_plainly_of_host,
+};
 
 /// A verdict, with the slave that the frame is to be delivered to, which then need not be looked up again.
 #[derive(Clone, Copy)]
@@ -64,7 +66,8 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     }
     let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
-    if !slave.up() {
+    // A redirect is for the full decision.
+    if !slave.is_up_and_bridged() && (!slave.up() || is_icmp(frame, &packet)) {
         return None;
     }
     match slave.mode() {
@@ -97,6 +100,12 @@ impl PlainPacket {
         };
         Some(Self { eth, src, dst, len })
     }
+}
+
+/// Whether it is ICMP for IPv4; ICMPv6 is not ordinary.
+#[inline(always)]
+fn is_icmp(frame: &impl Frame, packet: &PlainPacket) -> bool {
+    packet.eth.ethertype == ethertype::IPV4 && Ipv4Header(frame).protocol() == Some(ICMP)
 }
 
 /// Source, destination and length of an IPv4 packet.
@@ -136,7 +145,7 @@ struct FastEgress<'a, F, T> {
 impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     #[inline(always)]
     fn decide(&self, packet: &PlainPacket) -> Option<FastVerdict> {
-        if packet.eth.dst.is_group() || !self.may_send(packet.src) {
+        if packet.eth.dst.is_group() || !self.may_send(packet) {
             return None;
         }
         match self.slave.mode() {
@@ -159,10 +168,13 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
         }
     }
 
-    /// Whether the slave owns the source address, or has no guard.
+    /// Whether the slave owns the source address, or has no guard; by a strict guard also whether it is surely no router's
+    /// message.
     #[inline(always)]
-    fn may_send(&self, from: Words) -> bool {
-        self.slave.guard() == Guard::Off || self.tables.owner_of(from) == Owner::Slave(self.slot)
+    fn may_send(&self, packet: &PlainPacket) -> bool {
+        let guard = self.slave.guard();
+        let owned = guard == Guard::Off || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);
+        owned && (!guard.is_strict() || is_plainly_of_host(self.frame, packet.eth.ethertype))
     }
 
     /// To a sibling that can be reached, or to the host.

@@ -122,7 +122,12 @@ fn cause(reason: Reason) -> Option<Cause> {
         | Reason::CloneFailed
         | Reason::Reflected
         | Reason::ActionFailed
-        | Reason::Undeclared => None,
+        | Reason::Undeclared
+        | Reason::ForeignProtocol
+        | Reason::UnspecifiedSource
+        | Reason::NotARouter
+        | Reason::NotDeclared
+        | Reason::SiblingRedirect => None,
     }
 }
 

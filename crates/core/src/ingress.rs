@@ -9,7 +9,7 @@ use crate::owner::Owner;
 use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
-use crate::wire::{Ethernet, Packet};
+use crate::wire::{Ethernet, Packet, redirected};
 
 /// Decides on a frame from the wire. A frame that is not for a slave goes to the host's stack, sound or not. Mirrors
 /// `ipvlan_handle_frame`.
@@ -25,28 +25,29 @@ fn decide(frame: &impl Frame, tables: &impl Tables) -> Verdict {
         return host();
     }
     if port.has(PortEntry::IP_ONLY) {
-        return Packet::parse_ip(frame).map_or(host(), |packet| Incoming { tables, packet }.unicast());
+        return Packet::parse_ip(frame).map_or(host(), |packet| Incoming { frame, tables, packet }.unicast());
     }
     let Some(eth) = Ethernet::parse(frame) else { return host() };
     let Ok(packet) = Packet::parse(frame, eth.ethertype) else { return host() };
-    let incoming = Incoming { tables, packet };
+    let incoming = Incoming { frame, tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
         (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_here() => Action::Answer.into(),
         (false, true) => incoming.group(),
-        (true, true) => incoming.reflected_group(frame),
+        (true, true) => incoming.reflected_group(),
         _ if eth.dst != port.mac && !frame.is_to_us() => host(),
         (false, false) => incoming.unicast(),
         (true, false) => incoming.reflected_unicast(),
     }
 }
 
-/// What a frame from the wire carries, and the tables.
-struct Incoming<'a, T> {
+/// A frame from the wire, what it carries, and the tables.
+struct Incoming<'a, F, T> {
+    frame: &'a F,
     tables: &'a T,
     packet: Packet,
 }
 
-impl<T: Tables> Incoming<'_, T> {
+impl<F: Frame, T: Tables> Incoming<'_, F, T> {
     /// The slave that the packet's IP destination belongs to.
     #[inline(always)]
     fn recipient(&self) -> Option<(Slot, Slave)> {
@@ -67,12 +68,14 @@ impl<T: Tables> Incoming<'_, T> {
         (!slave.is_vacant()).then_some((slot, slave))
     }
 
-    /// To the owner of the destination address. Mirrors `ipvlan_handle_mode_l2` and `_l3`.
+    /// To the owner of the destination address. An ARP reply to an address of nobody is one to a probe: it goes
+    /// to all that can have asked, l2 slaves and the host. Mirrors `ipvlan_handle_mode_l2` and `_l3`.
     #[inline(always)]
     fn unicast(&self) -> Verdict {
-        match self.recipient() {
-            Some((slot, slave)) => self.deliver(slot, slave),
-            None => host(),
+        match self.tables.owner(self.packet.dst) {
+            Owner::Slave(slot) => self.in_slot(slot).map_or(host(), |(slot, slave)| self.deliver(slot, slave)),
+            Owner::Nobody if self.packet.is_arp_answer() => flood(WIRE, FloodTo::All),
+            Owner::Nobody | Owner::Host => host(),
         }
     }
 
@@ -81,10 +84,20 @@ impl<T: Tables> Incoming<'_, T> {
     fn deliver(&self, slot: Slot, slave: Slave) -> Verdict {
         match slave.mode() {
             _ if !slave.up() => Reason::SlaveDown.into(),
+            _ if self.is_refused_redirect(slot, slave) => Reason::SiblingRedirect.into(),
             Mode::L3s => host(),
             Mode::L3 if !self.packet.is_ip() => host(),
             Mode::L2 | Mode::L3 => Action::Deliver(slot).into(),
         }
+    }
+
+    /// Whether it is a redirect that names a sibling, for a slave that reaches siblings only by the outside (vepa) or not at
+    /// all (private). A router outside sends it because all slaves seem to be its neighbours.
+    #[inline(always)]
+    fn is_refused_redirect(&self, slot: Slot, slave: Slave) -> bool {
+        let names_sibling = |addr| matches!(self.tables.owner(addr), Owner::Slave(owner) if owner != slot);
+        slave.flag() != Flag::Bridge
+            && redirected(self.frame, &self.packet).is_some_and(|(via, to)| names_sibling(via) || names_sibling(to))
     }
 
     /// Whether it asks for the address of a slave that has `neigh proxy` and is not in l2.
@@ -93,8 +106,8 @@ impl<T: Tables> Incoming<'_, T> {
         self.packet.is_solicitation() && self.slave_of(self.packet.target).is_some_and(|(_, slave)| slave.is_proxied())
     }
 
-    /// Broadcast and multicast. A solicitation for a slave's address goes to that slave and the host, an IP packet to a
-    /// slave's unicast address to that slave alone, everything else to all l2 slaves and the host.
+    /// Broadcast and multicast. A solicitation for a slave's address goes to that slave and the host, everything else to all
+    /// l2 slaves and the host, whatever slave has the IP destination: it may be the broadcast address of a network.
     #[inline(always)]
     fn group(&self) -> Verdict {
         if self.packet.is_solicitation() {
@@ -104,7 +117,7 @@ impl<T: Tables> Incoming<'_, T> {
             };
         }
         match self.recipient() {
-            Some((slot, slave)) if self.packet.is_ip() => self.deliver(slot, slave),
+            Some((slot, slave)) if self.is_refused_redirect(slot, slave) => Reason::SiblingRedirect.into(),
             Some(_) | None => flood(WIRE, FloodTo::All),
         }
     }
@@ -112,11 +125,11 @@ impl<T: Tables> Incoming<'_, T> {
     /// One of our own broadcasts that the switch sent back (802.1Qbg): to the slaves that have not received it yet. The
     /// sender that was recorded is preferred to the one that the packet names, which may be forged where the guard is off.
     #[inline(always)]
-    fn reflected_group(&self, frame: &impl Frame) -> Verdict {
-        let Some((from, sender)) = self.recent_sender(frame).or_else(|| self.sender()) else {
+    fn reflected_group(&self) -> Verdict {
+        let Some((from, sender)) = self.recent_sender().or_else(|| self.sender()) else {
             return self.group_of_unknown_sender();
         };
-        if sender.flag() == Flag::Private {
+        if sender.flag() == Flag::Private || self.packet.is_probe() && sender.guard().is_strict() {
             return host();
         }
         if !self.packet.is_solicitation() {
@@ -161,8 +174,8 @@ impl<T: Tables> Incoming<'_, T> {
 
     /// The slave that was recorded as the sender of this broadcast.
     #[inline(always)]
-    fn recent_sender(&self, frame: &impl Frame) -> Option<(Slot, Slave)> {
-        self.in_slot(self.tables.sender_of(digest(frame))?)
+    fn recent_sender(&self) -> Option<(Slot, Slave)> {
+        self.in_slot(self.tables.sender_of(digest(self.frame))?)
     }
 }
 

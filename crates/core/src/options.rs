@@ -228,7 +228,7 @@ options! {
 
     /// Which source addresses a slave may use.
     guard: Guard {
-        bits: 4..6,
+        bits: 12..15,
         aliases: [],
         default: Owned,
         modes: [L2, L3, L3s],
@@ -237,7 +237,9 @@ options! {
         about: "Which source addresses the slave may use.",
         words: [
             Owned = 0, "owned", [], "any but the host's and other slaves'";
-            Strict = 1, "strict", [], "only its own";
+            Strict = 1, "strict", [], "only its own, in IP and ARP, and no message of a router or a DHCP server";
+            Router = 3, "router", [], "only its own, in IP and ARP";
+            Declared = 4, "declared", [], "as strict, and its own are those that the operator or an engine gave it";
             Off = 2, "off", [], "any";
         ],
     }

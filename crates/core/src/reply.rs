@@ -24,6 +24,11 @@ pub struct Reply {
     pub mac: Mac,
 }
 
+/// Marks a MAC address that is administered locally (IEEE 802, 8.4).
+const LOCAL_BIT: u8 = 0x02;
+/// A bit in which the MAC address in the reply to a probe differs from the master's.
+const OTHER_BIT: u8 = 0x40;
+
 /// Length of a neighbour advertisement's Ethernet and IPv6 headers in bytes.
 pub const ADVERTISEMENT_HEAD: usize = ETH_HLEN + IPV6_HLEN;
 /// Length of a frame with a neighbour advertisement in bytes.
@@ -49,9 +54,19 @@ impl Reply {
     #[inline(always)]
     pub fn arp(&self) -> Option<[u8; ARP_LEN]> {
         let (sender, target) = (self.target.as_v4()?, self.asker.as_v4()?);
-        let (sender_mac, target_mac) = (self.mac, self.asker_mac);
+        let (sender_mac, target_mac) = (self.arp_sender_mac(), self.asker_mac);
         let reply = ArpFields { operation: ArpOperation::Reply, sender_mac, sender, target_mac, target };
-        Some(reply.frame(self.asker_mac))
+        Some(reply.frame(self.mac, self.asker_mac))
+    }
+
+    /// The owner's MAC address in an ARP reply. A slave that probes has the same one, and probing programs take a reply
+    /// with their own MAC address for their own (`arping -D`, systemd-networkd): it is given another, which nobody has.
+    #[inline(always)]
+    fn arp_sender_mac(&self) -> Mac {
+        let Mac([first, rest @ ..]) = self.mac;
+        let [a, b, c, d, e] = rest;
+        let is_own_probe = self.asker == Addr::UNSPECIFIED_4 && self.asker_mac == self.mac;
+        if is_own_probe { Mac([(first | LOCAL_BIT) ^ OTHER_BIT, a, b, c, d, e]) } else { self.mac }
     }
 
     /// The frame with the neighbour advertisement (RFC 4861, 4.4): solicited, or to all nodes if the asker has no address yet.

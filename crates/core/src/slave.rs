@@ -117,6 +117,12 @@ impl Slave {
         self.has(UP)
     }
 
+    /// Whether it is up and has flag bridge: nothing that comes for it from outside needs a closer look.
+    #[inline(always)]
+    pub(crate) fn is_up_and_bridged(self) -> bool {
+        self.matches(Flag::MASK | UP, UP)
+    }
+
     /// Mask and value of a slave that is in l2 and up, see [`Slave::matches`].
     pub(crate) const L2_AND_UP: (u32, u32) = (Mode::MASK | UP, UP);
     /// The same, with flag bridge.

@@ -214,7 +214,7 @@ reasons! {
     Truncated = 0, "truncated";
     /// A header contradicts itself or the frame's length.
     Malformed = 1, "malformed";
-    /// A slave sent it with an 802.1Q or 802.1ad tag.
+    /// A slave sent it with a tag: of a VLAN or of a provider's network.
     Tagged = 2, "tagged";
     /// A slave sent it with a source MAC address that is not the master's.
     ForeignMac = 3, "foreign-mac";
@@ -264,6 +264,16 @@ reasons! {
     ActionFailed = 25, "action-failed";
     /// An l2 slave sent it to the shared MAC address, and neither a slave nor the host owns its destination.
     Undeclared = 26, "undeclared";
+    /// It is neither IP nor ARP, and the sender's guard is strict.
+    ForeignProtocol = 27, "foreign-protocol";
+    /// It has no source address, a station without one does not need it, and the sender's guard is strict.
+    UnspecifiedSource = 28, "unspecified-source";
+    /// It is a router's or a DHCP server's message, and the sender's guard is strict and not `router`.
+    NotARouter = 29, "not-a-router";
+    /// Its source address is not declared for the slave, and the guard is `declared`.
+    NotDeclared = 30, "not-declared";
+    /// An ICMP redirect from outside that names a sibling, to a slave that reaches siblings only by the outside.
+    SiblingRedirect = 31, "sibling-redirect";
 }
 
 impl fmt::Display for Reason {

@@ -25,7 +25,7 @@ impl Agent {
 /// A gratuitous ARP request (RFC 5227, 3) or an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
 pub fn announcement(addr: Addr, mac: Mac) -> Vec<u8> {
     match addr.as_v4() {
-        Some(ip) => gratuitous_request(ip, mac).frame(Mac::BROADCAST).to_vec(),
+        Some(ip) => gratuitous_request(ip, mac).frame(mac, Mac::BROADCAST).to_vec(),
         None => Reply { target: addr, asker: Addr::UNSPECIFIED_6, asker_mac: mac, mac }.advertisement().to_vec(),
     }
 }

@@ -1,7 +1,8 @@
 //! What must change so that a slave is as it should be? A pure function: desired and observed state in, changes out.
 
+use super::own_addresses::{Claimant, link_local};
 use crate::slave::routes::{self, Prefix, Route, Vrf};
-use ipvl_core::{Addr, IfIndex, MAX_SLAVES, Mac, Mode, PortEntry, Slave, Slot, State};
+use ipvl_core::{Addr, Guard, IfIndex, Mac, Mode, PortEntry, Slave, Slot, State};
 use std::collections::BTreeSet;
 
 /// The observed state of a slave and its host end.
@@ -23,6 +24,8 @@ pub struct ObservedSlave {
     pub tap: bool,
     /// The addresses on its device.
     pub addrs: BTreeSet<Addr>,
+    /// The first and the last address of each network that it is on by one of them.
+    pub edges: BTreeSet<Addr>,
     /// Those of them that are usable: duplicate address detection is over and found no duplicate.
     pub settled: BTreeSet<Addr>,
     /// Whether its host end is administratively up.
@@ -120,8 +123,9 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
     let queued = observed.host_end_queued && !observed.tap;
     let updated = slave.with_state(State { up, local: observed.local, queued, all_groups });
     let device = device(desired, observed);
-    let mut addrs: BTreeSet<Addr> =
-        observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
+    let (mac, slot, guard) = (port.mac, desired.slot, slave.guard());
+    let claimant = Claimant { mac, slot, guard, declared: &desired.declared, edges: &observed.edges };
+    let mut addrs: BTreeSet<Addr> = observed.addrs.iter().copied().filter(|addr| claimant.may_own(*addr)).collect();
     addrs.extend(device.add);
     addrs.extend(observed.tap.then(|| link_local(port.mac, desired.slot)));
     device.remove.iter().for_each(|addr| _ = addrs.remove(addr));
@@ -131,15 +135,6 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
     let routes = routed.into_iter().map(|prefix| (routes::table(desired.vrf), prefix)).collect();
     let host_end = host_end(desired, observed, up);
     SlavePlan { slave: (updated != slave).then_some(updated), addrs, device, host_end, routes, announce }
-}
-
-/// The IPv6 link-local address of a slave. No sibling has the same, and it stays the same as long as the slave exists. The
-/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, its universal
-/// bit is not inverted.
-pub fn link_local(mac: Mac, slot: Slot) -> Addr {
-    let [a, b, c, d, e, f] = mac.0;
-    let [high, low] = (slot.0 as u16 + 1).to_be_bytes();
-    Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, high, low, d, e, f])
 }
 
 /// The interface identifier in [`link_local`], which a slave's addresses from router advertisements get as well.
@@ -185,7 +180,8 @@ fn device(desired: &DesiredSlave, observed: &ObservedSlave) -> DeviceChange {
     let followed = observed.mtu == old_mtu || observed.mtu > port.mtu;
     let own = link_local(port.mac, slot);
     let unwanted = eui64(port.mac);
-    let has_one = observed.addrs.iter().any(|addr| addr.is_link_local() && *addr != unwanted);
+    let will_do = |addr: &&Addr| slave.guard() != Guard::Declared || **addr == own;
+    let has_one = observed.addrs.iter().filter(will_do).any(|addr| addr.is_link_local() && *addr != unwanted);
     let wanted = observed.up && observed.has_ipv6 && !observed.tap && !port.mac.is_zero() && !has_one;
     DeviceChange {
         noarp: (noarp != observed.noarp).then_some(noarp),
@@ -201,17 +197,6 @@ fn device(desired: &DesiredSlave, observed: &ObservedSlave) -> DeviceChange {
 pub fn eui64(mac: Mac) -> Addr {
     let [a, b, c, d, e, f] = mac.0;
     Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
-}
-
-/// Whether the slave may own the address: it is a unicast address, and not the link-local address of another slot.
-fn is_own(addr: Addr, mac: Mac, slot: Slot) -> bool {
-    let Addr([_, _, _, _, _, _, _, _, _, _, _, high, low, ..]) = addr;
-    let number = u32::from(u16::from_be_bytes([high, low]));
-    let others = number > 0 && number <= MAX_SLAVES && number != slot.0 + 1;
-    if others && addr == link_local(mac, Slot(number - 1)) {
-        return false;
-    }
-    !addr.ip().is_loopback() && !addr.is_group() && !addr.is_unspecified()
 }
 
 fn full_len(addr: Addr) -> u8 {
@@ -253,6 +238,7 @@ mod tests {
             local: false,
             tap: false,
             addrs,
+            edges: BTreeSet::new(),
             settled,
             host_end_up,
             host_end_mac,

@@ -7,6 +7,7 @@ use crate::slave::routes::Prefix;
 use crate::slave::routes::Route;
 use ipvl_core::{Addr, IfIndex, Mac, Members, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
 
 /// The slaves of all ports.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct CachedSlave {
     pub slot: Slot,
     /// Addresses on its device that another slave or the host owns.
     pub refused: BTreeSet<Addr>,
+    /// Addresses on its device that are the first or the last of its own network.
+    pub edges: BTreeSet<Addr>,
     /// Addresses that were announced on the wire, with the MAC address that was announced.
     pub announced: BTreeSet<(Mac, Addr)>,
     /// Which multicast it receives.
@@ -56,8 +59,8 @@ pub struct McastReception {
 
 impl CachedSlave {
     fn new(master: IfIndex, slot: Slot) -> Self {
-        let (refused, announced) = (BTreeSet::new(), BTreeSet::new());
-        Self { master, slot, refused, announced, reception: None, place: None }
+        let (refused, edges, announced) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { master, slot, refused, edges, announced, reception: None, place: None }
     }
 }
 
@@ -181,6 +184,13 @@ impl Registry {
         }
     }
 
+    /// Sets the addresses on a slave's device that are edges of its own network. Returns those that were not there before.
+    pub fn set_edges(&mut self, host_end: IfIndex, edges: BTreeSet<Addr>) -> Vec<Addr> {
+        let Some(slave) = self.slaves.get_mut(&host_end) else { return Vec::new() };
+        let before = mem::replace(&mut slave.edges, edges);
+        slave.edges.difference(&before).copied().collect()
+    }
+
     /// The host ends of slaves that have this address on their device, but not in the table.
     pub fn refused(&self, addr: Addr) -> Vec<IfIndex> {
         let waiting = self.slaves.iter().filter(|(_, slave)| slave.refused.contains(&addr));
@@ -206,9 +216,17 @@ impl Registry {
         }
     }
 
-    /// Sets what is declared for the slots of a master (`ipvl addr add`).
+    /// Sets what is declared for the slots of a master (`ipvl addr add`). An address that no longer is has left the table:
+    /// if it is on the slave's device as well, it must be written there again.
     pub fn set_declared(&mut self, master: IfIndex, declared: BTreeMap<Slot, BTreeSet<Prefix>>) {
-        self.declared.retain(|(other, _), _| *other != master);
+        let (before, others) = mem::take(&mut self.declared).into_iter().partition(|((other, _), _)| *other == master);
+        self.declared = others;
+        let before: BTreeMap<(IfIndex, Slot), BTreeSet<Prefix>> = before;
+        for ((_, slot), prefixes) in before {
+            let now = declared.get(&slot);
+            let gone = prefixes.iter().filter(|prefix| now.is_none_or(|now| !now.contains(prefix)));
+            gone.for_each(|(addr, _)| self.remove_address(master, slot, *addr));
+        }
         self.declared.extend(declared.into_iter().map(|(slot, prefixes)| ((master, slot), prefixes)));
     }
 

@@ -1,6 +1,7 @@
 //! How does the agent bring one slave into the state that it should have?
 
 use super::groups::reception;
+use super::log::log_edge;
 use super::plan::{DesiredSlave, DeviceChange, HostEndChange, ObservedSlave, SlavePlan, plan_slave};
 use super::state::Agent;
 use crate::error::Result;
@@ -9,10 +10,11 @@ use crate::kernel::netlink::{AddrGenMode, LinkChange, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::place::Place;
 use crate::port::Port;
+use crate::port::host::edges;
 use crate::port::host_end::{HostEnd, is_tap, place_of};
 use crate::slave::find::{peer_of, unreachable_netns};
 use crate::slave::routes::vrf_of;
-use ipvl_core::{IfIndex, Mac, Slot, State};
+use ipvl_core::{Addr, IfIndex, Mac, Slot, State};
 use std::collections::BTreeSet;
 
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
@@ -43,6 +45,7 @@ impl Agent {
         let Some(desired) = self.desired(master, slot, old_mtu)? else { return Ok(()) };
         let plan = plan_slave(&desired, &observed);
         self.carry_out(&link, place, master, slot, &plan)?;
+        self.report_edges(host_end, observed.addrs.intersection(&observed.edges).copied().collect());
         let entry = plan.slave.unwrap_or(desired.slave);
         let reception = reception(&slave, place, entry, !desired.declared.is_empty());
         // The groups of a slave that is answered for follow from its addresses, which may have changed.
@@ -51,6 +54,13 @@ impl Agent {
             self.dirty.groups.insert(host_end);
         }
         self.announce(host_end, master, desired.port.mac, &plan)
+    }
+
+    /// Says once of each address that the slave cannot own it.
+    fn report_edges(&mut self, host_end: IfIndex, edges: BTreeSet<Addr>) {
+        for addr in self.registry.set_edges(host_end, edges) {
+            log_edge(host_end, addr);
+        }
     }
 
     /// A host end was not found. The event about it may be unread: if the host end is a tap device that only left this
@@ -88,6 +98,7 @@ impl Agent {
             local: place.netns.is_none(),
             tap,
             settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
+            edges: addresses.iter().flat_map(edges).collect(),
             addrs: addresses.into_iter().map(|info| info.addr).collect(),
             host_end_up: host_end.is_up(),
             host_end_mac: host_end.mac.unwrap_or(Mac([0; 6])),

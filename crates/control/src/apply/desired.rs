@@ -4,7 +4,7 @@ use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
 use super::value::NetnsName;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
-use ipvl_core::{Addr, Options};
+use ipvl_core::{Addr, Guard, Options};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slave as a file describes it.
@@ -123,7 +123,23 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     };
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());
+    let declared = with_guarded(declared, &addresses, spec.options.guard);
     Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, location })
+}
+
+/// With `guard declared`, what a file puts on the device is declared as well.
+fn with_guarded(
+    declared: Option<BTreeSet<(Addr, u8)>>,
+    addresses: &Option<BTreeSet<(Addr, u8)>>,
+    guard: Guard,
+) -> Option<BTreeSet<(Addr, u8)>> {
+    match addresses {
+        Some(addresses) if guard == Guard::Declared => {
+            let single = addresses.iter().map(|(addr, _)| (*addr, full_len(*addr)));
+            Some(single.chain(declared.into_iter().flatten()).collect())
+        }
+        _ => declared,
+    }
 }
 
 /// The first key that does not fit the type of device, and what is wrong with it.

@@ -1,7 +1,7 @@
 //! How does a slave get addresses that are known only once it exists, as those from DHCP?
 
 use super::attachment::{Attached, Attachment};
-use super::claim::{claim, unclaim};
+use super::claim::claim;
 use super::device;
 use super::list::{PortCache, describe, owned};
 use crate::error::{Result, refused};
@@ -32,9 +32,5 @@ fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> 
     let none = || refused("give addresses to", &host_end.name, Refusal::NoSlave);
     let HostEnd { master, slot } = HostEnd::of(host_end).ok_or_else(none)?;
     let mut port = Port::of_host_end(netlink, host_end.ifindex, master)?.ok_or_else(none)?;
-    let claimed = claim(netlink, &mut port, slot, addresses);
-    if claimed.is_err() {
-        unclaim(&mut port, slot, addresses)?;
-    }
-    claimed
+    claim(netlink, &mut port, slot, addresses)
 }

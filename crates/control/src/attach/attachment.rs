@@ -4,6 +4,7 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::netlink::SlaveRoute;
 use crate::model::LinkSpec;
 use crate::place::NsId;
+use crate::port::host::edges_of;
 use crate::port::host_end::check_owner;
 use crate::refusal::Refusal;
 use ipvl_core::{Addr, IfIndex, Mac, Mode};
@@ -57,7 +58,8 @@ impl Attachment {
         check_owner(&self.owner).map_err(|refusal| refused("attach", owner(), refusal))?;
         for (addr, prefix_len) in self.addresses.iter().copied() {
             let most = if addr.as_v4().is_some() { 32 } else { 128 };
-            let is_unfit = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
+            let is_edge = edges_of(addr, prefix_len).contains(&addr);
+            let is_unfit = is_edge || addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
             if prefix_len > most || is_unfit {
                 return Err(refused("attach", owner(), Refusal::UnfitAddress { addr, prefix_len }));
             }

@@ -5,29 +5,29 @@ use crate::kernel::netlink::Netlink;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::slave::declare::owner_name;
-use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, Guard, Origin, OwnerEntry, Slot};
 
-/// Writes the addresses to the table. Fails at the first that another slave or the host owns.
+/// Writes the addresses to the table. Fails at the first that another slave or the host owns, and then takes back what it
+/// wrote. With `guard declared` they
+/// are declared: what an engine gives a slave is the operator's will, whatever is on the slave's device.
 pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let entry = OwnerEntry::slave(slot, Origin::Expected);
+    let declared = port.maps.slave(slot)?.guard() == Guard::Declared;
+    let entry = OwnerEntry::slave(slot, if declared { Origin::Declared } else { Origin::Expected });
+    let mut written = Vec::new();
     for (addr, _) in addresses.iter().copied() {
+        let before = port.maps.owner(addr)?;
         if !port.maps.claim(addr, entry)? {
-            let refusal = match port.maps.owner(addr)? {
+            written.into_iter().try_for_each(|addr| port.maps.release(addr))?;
+            let refusal = match before {
                 Some(other) => Refusal::AddressInUse { addr, owner: owner_name(netlink, &port.maps, other.slot)? },
                 None => Refusal::Full,
             };
             return Err(refused("give a slave", addr.to_string(), refusal));
         }
-    }
-    Ok(())
-}
-
-/// Takes back what [`claim`] wrote, where the address has not been seen on the device yet.
-pub fn unclaim(port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
-    let reserved = OwnerEntry::slave(slot, Origin::Expected);
-    for (addr, _) in addresses {
-        if port.maps.owner(*addr)? == Some(reserved) {
-            port.maps.release(*addr)?;
+        if before.is_none() {
+            written.push(addr);
+        } else if declared {
+            port.maps.assign(addr, entry)?;
         }
     }
     Ok(())

@@ -65,12 +65,18 @@ fn local_slaves(netlink: &Netlink) -> Result<BTreeSet<IfIndex>> {
     Ok(places.filter(|place| place.netns.is_none()).map(|place| place.ifindex).collect())
 }
 
-/// The first and the last address of an IPv4 network. A slave that owned the last would get all broadcasts, and no other
-/// slave any.
-fn edges(info: &AddressInfo) -> Vec<Addr> {
-    match info.addr.as_v4() {
-        Some(ip) if info.prefix_len <= LONGEST_WITH_BROADCAST => {
-            let host_bits = u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
+/// The first and the last address of the IPv4 network that an address is in (RFC 1122, 3.2.1.3; RFC 919): they stand for
+/// the network and for all its stations. IPv6 has no broadcast, and the first address of a network, the routers' anycast
+/// address (RFC 4291, 2.6.1), is one that a router owns.
+pub fn edges(info: &AddressInfo) -> Vec<Addr> {
+    edges_of(info.addr, info.prefix_len)
+}
+
+/// The same, of an address with a prefix length.
+pub fn edges_of(addr: Addr, prefix_len: u8) -> Vec<Addr> {
+    match addr.as_v4() {
+        Some(ip) if prefix_len <= LONGEST_WITH_BROADCAST => {
+            let host_bits = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
             let ip = u32::from_be_bytes(ip);
             [ip & !host_bits, ip | host_bits].map(|edge| Addr::v4(edge.to_be_bytes())).to_vec()
         }

@@ -13,6 +13,7 @@ use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    check(slave, addr, prefix_len)?;
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
     let mut found = find::slave(&netlink, slave)?;
@@ -60,6 +61,15 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     drop(lock);
     // It may be on the device as well: then the agent enters it again.
     agent_client::sync(&[found.host_end.ifindex])
+}
+
+/// No slave owns a single address that is no station's: of a group, of loopback, or unspecified.
+fn check(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let is_unfit = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
+    match full_len(addr, prefix_len) == SINGLE && is_unfit {
+        true => Err(refused("add", format!("{addr} to {slave}"), Refusal::UnfitAddress { addr, prefix_len })),
+        false => Ok(()),
+    }
 }
 
 fn full_len(addr: Addr, prefix_len: u8) -> u32 {

@@ -31,12 +31,18 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
     /// An ARP request or neighbour solicitation for an address with a known owner goes to the owner alone, or is answered
     /// here. One for the sender's own address is a probe before use: it goes to the wire only, since no sibling has the
     /// address.
+    ///
+    /// A probe for the address of another slave or of the host is answered here, whatever the flags are: the tables have an
+    /// owner, so nobody else can use the address (RFC 5227, 2.1.1; RFC 4862, 5.4.4). It does not reach the owner: there
+    /// it could fail the owner's detection of duplicates. For the same reason a strict guard lets other probes pass to the wire only.
     #[inline(always)]
     fn solicitation(&self) -> Result<Option<Verdict>, Verdict> {
         if !self.packet.is_solicitation() {
             return Ok(None);
         }
+        let probe = self.packet.is_probe();
         match self.tables.owner(self.packet.target) {
+            Owner::Slave(owner) if owner != self.sender.slot && probe => Ok(Some(Action::Answer.into())),
             Owner::Slave(owner) if owner != self.sender.slot => {
                 let sibling = self.tables.slave(owner);
                 match self.path_to(owner, sibling)? {
@@ -46,7 +52,8 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
                 }
             }
             Owner::Slave(_) if self.eth.dst.is_group() => Ok(Some(self.flood(FloodTo::Nobody))),
-            Owner::Host if self.sender.slave.host() => Ok(Some(Action::Answer.into())),
+            Owner::Host if probe || self.sender.slave.host() => Ok(Some(Action::Answer.into())),
+            Owner::Nobody if probe && self.sender.slave.guard().is_strict() => Ok(Some(self.flood(FloodTo::Nobody))),
             Owner::Slave(_) | Owner::Host | Owner::Nobody => Ok(None),
         }
     }
@@ -87,9 +94,19 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             Owner::Host if self.sender.slave.host() => Ok(Action::Host.into()),
             Owner::Host | Owner::Nobody if self.sender.slave.flag() == Flag::Vepa => self.outside(Action::Wire),
             Owner::Host | Owner::Nobody if self.is_unknown() && !self.sender.slave.host() => Err(Reason::NotIp.into()),
+            Owner::Nobody if self.packet.is_arp_answer() && self.sender.slave.flag() == Flag::Bridge => {
+                Ok(self.to_asker())
+            }
             Owner::Nobody if !self.sender.slave.host() => Err(Reason::Undeclared.into()),
             Owner::Host | Owner::Nobody => self.to_host(),
         }
+    }
+
+    /// An ARP reply to an address of nobody answers a probe: to the siblings that may have asked, and to the host.
+    #[inline(always)]
+    fn to_asker(&self) -> Verdict {
+        let then = if self.sender.slave.host() { FloodThen::Host } else { FloodThen::Nowhere };
+        Action::Flood(Flood { from: self.sender.slot, to: FloodTo::Bridged, then }).into()
     }
 
     /// Whether it carries neither IP nor ARP.

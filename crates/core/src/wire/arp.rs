@@ -43,12 +43,12 @@ pub struct ArpFields {
 }
 
 impl ArpFields {
-    /// The frame to `dst` that carries the packet.
+    /// The frame from `src` to `dst` that carries the packet.
     #[inline(always)]
-    pub fn frame(&self, dst: Mac) -> [u8; ARP_LEN] {
+    pub fn frame(&self, src: Mac, dst: Mac) -> [u8; ARP_LEN] {
         let mut frame = [0; ARP_LEN];
         let (header, packet) = frame.split_at_mut(ETH_HLEN);
-        Ethernet { dst, src: self.sender_mac, ethertype: ethertype::ARP }.write(header);
+        Ethernet { dst, src, ethertype: ethertype::ARP }.write(header);
         let ([h0, h1], [p0, p1]) = (ETHERNET.to_be_bytes(), ethertype::IPV4.to_be_bytes());
         let [o0, o1] = (self.operation as u16).to_be_bytes();
         packet[field::FORMAT].copy_from_slice(&[h0, h1, p0, p1, MAC_LEN, IPV4_LEN, o0, o1]);

@@ -18,6 +18,9 @@ pub mod ethertype {
     pub const IPV6: u16 = 0x86dd;
     pub const QINQ: u16 = 0x88a8;
     pub const MAC_CONTROL: u16 = 0x8808;
+    pub const BACKBONE: u16 = 0x88e7;
+    /// Stacked tags as switches had them before 802.1ad; not registered.
+    pub const OLD_QINQ: [u16; 3] = [0x9100, 0x9200, 0x9300];
 }
 
 /// The Ethernet header.
@@ -72,9 +75,11 @@ impl Ethernet {
         frame[field::ETHERTYPE].copy_from_slice(&self.ethertype.to_be_bytes());
     }
 
-    /// Whether a VLAN tag follows the addresses.
+    /// Whether a tag follows the addresses: of a VLAN (802.1Q), of a provider's network (802.1ad, and what was there before
+    /// it) or of a backbone (802.1ah).
     #[inline(always)]
     pub fn is_tagged(&self) -> bool {
-        matches!(self.ethertype, ethertype::VLAN | ethertype::QINQ)
+        const TAGS: [u16; 3] = [ethertype::VLAN, ethertype::QINQ, ethertype::BACKBONE];
+        TAGS.contains(&self.ethertype) || ethertype::OLD_QINQ.contains(&self.ethertype)
     }
 }

@@ -75,6 +75,22 @@ pub(super) mod icmp {
     pub const REST: Range<usize> = 4..8;
 }
 
+/// RFC 768.
+pub(super) mod udp {
+    use core::ops::Range;
+
+    pub const SRC_PORT: Range<usize> = 0..2;
+    pub const DST_PORT: Range<usize> = 2..4;
+}
+
+/// RFC 4861, 4.5: an ICMPv6 redirect, from its ICMPv6 header on.
+pub(super) mod redirect {
+    use core::ops::Range;
+
+    pub const TARGET: Range<usize> = 8..24;
+    pub const DESTINATION: Range<usize> = 24..40;
+}
+
 /// RFC 4861, 4.3, 4.4 and 4.6.1: a solicitation or advertisement, from its ICMPv6 header on.
 pub(super) mod ndisc {
     use core::ops::Range;

@@ -3,7 +3,7 @@
 use super::checksum::{fold, sum};
 use super::field::{ETH_HLEN, IPV4_HLEN, icmp, ipv4 as field};
 use super::packet::{Packet, Protocol};
-use super::protocol::ICMP;
+use super::protocol::{ICMP, NONE};
 use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::verdict::Reason;
@@ -13,6 +13,8 @@ const VERSION_4_NO_OPTIONS: u8 = 0x45;
 const MAX_OPTION_WORDS: usize = 10;
 /// In the first byte of the fragment field.
 const DONT_FRAGMENT: u8 = 0x40;
+/// In the fragment field: the place of a fragment's data, in units of 8 bytes.
+const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// The IPv4 header behind an Ethernet header, read field by field; options, if there are any, are not part of it.
 ///
@@ -54,8 +56,7 @@ impl<F: Frame> Ipv4Header<'_, F> {
     /// Whether it is a fragment other than the first.
     #[inline(always)]
     pub fn is_later_fragment(&self) -> Option<bool> {
-        const OFFSET: u16 = 0x1fff;
-        self.read::<2>(field::FRAGMENT.start).map(|field| u16::from_be_bytes(field) & OFFSET != 0)
+        self.read::<2>(field::FRAGMENT.start).map(|field| u16::from_be_bytes(field) & FRAGMENT_OFFSET != 0)
     }
 
     /// The number of the protocol that it carries.
@@ -141,7 +142,8 @@ impl Ipv4Fields {
 /// GSO packet's total length is not checked: it may be 0 (BIG TCP).
 #[inline(always)]
 pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason> {
-    let [first, _, l0, l1, _, _, flags, _] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
+    let [first, _, l0, l1, _, _, flags, place] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
+    let [protocol] = frame.read::<1>(offset + field::PROTOCOL).ok_or(Reason::Truncated)?;
     let src = Addr::v4(frame.read::<4>(offset + field::SRC.start).ok_or(Reason::Truncated)?);
     let dst = Addr::v4(frame.read::<4>(offset + field::DST.start).ok_or(Reason::Truncated)?);
     let header_len = header_len(first);
@@ -154,7 +156,9 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
         return Err(Reason::Malformed);
     }
     let fragment = flags & DONT_FRAGMENT == 0;
-    Ok(Packet { protocol: Protocol::V4, src, dst, len: total_len.into(), fragment, ..Packet::OTHER })
+    let is_first = u16::from_be_bytes([flags, place]) & FRAGMENT_OFFSET == 0;
+    let (upper, upper_at) = (if is_first { protocol } else { NONE }, offset + header_len);
+    Ok(Packet { protocol: Protocol::V4, src, dst, len: total_len.into(), fragment, upper, upper_at, ..Packet::OTHER })
 }
 
 /// Whether the checksum of the header behind an Ethernet header is right, options included. The header has been parsed.

@@ -4,15 +4,15 @@
 use super::field::{ETH_HLEN, IPV6_HLEN, icmp, ipv6 as field};
 use super::ndisc;
 use super::packet::{Packet, Protocol};
-use super::protocol::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ICMPV6, ROUTING};
+use super::protocol::{AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV6, NONE, ROUTING};
 use crate::addr::{Addr, Words};
 use crate::frame::Frame;
 use crate::verdict::Reason;
 
 /// Version 6, traffic class and flow label 0.
 const VERSION_6: [u8; 4] = [0x60, 0, 0, 0];
-/// How many extension headers are followed in search of neighbour discovery. A packet with more is dropped: it could be a
-/// neighbour advertisement for an address that the guard denies.
+/// How many extension headers are followed in search of the protocol behind them. A packet with more is dropped: it could
+/// be a neighbour advertisement for an address that the guard denies.
 const MAX_EXTENSIONS: usize = 6;
 
 /// The IPv6 header behind an Ethernet header, read field by field.
@@ -111,9 +111,8 @@ impl Ipv6Fields {
     }
 }
 
-/// Reads the header at `offset`, and the extension headers behind it as far as neighbour discovery may follow them. An
-/// IPv4-mapped address is not allowed (RFC 4942, 2.2). A GSO packet's payload length is not checked: it may be 0 (BIG
-/// TCP).
+/// Reads the header at `offset`, and the extension headers behind it. An IPv4-mapped address is not allowed (RFC 4942,
+/// 2.2). A GSO packet's payload length is not checked: it may be 0 (BIG TCP).
 #[inline(always)]
 pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason> {
     let [first, _, _, _, l0, l1, next, hops] = frame.read::<8>(offset).ok_or(Reason::Truncated)?;
@@ -128,35 +127,47 @@ pub(super) fn parse(frame: &impl Frame, offset: usize) -> Result<Packet, Reason>
         return Err(Reason::Malformed);
     }
     let len = u32::from(payload_len) + IPV6_HLEN as u32;
-    let packet = Packet { protocol: Protocol::V6, src, dst, len, ..Packet::OTHER };
-    match next {
-        // A router has passed it on, so it is not valid neighbour discovery (RFC 4861, 7.1).
-        _ if hops != u8::MAX => Ok(packet),
-        ICMPV6 => ndisc::parse(frame, offset + IPV6_HLEN, packet),
-        next if is_extension(next) => behind_extensions(frame, offset + IPV6_HLEN, next, packet),
-        _ => Ok(packet),
-    }
+    let found = follow_extensions(frame, offset + IPV6_HLEN, next)?;
+    let (upper, upper_at) = (found.upper, found.at);
+    let packet = Packet { protocol: Protocol::V6, src, dst, len, upper, upper_at, ..Packet::OTHER };
+    // What a router has passed on is not valid neighbour discovery (RFC 4861, 7.1), nor are fragments (RFC 6980).
+    let is_ndisc = upper == ICMPV6 && hops == u8::MAX && !found.fragment;
+    if is_ndisc { ndisc::parse(frame, upper_at, packet) } else { Ok(packet) }
+}
+
+/// What follows the extension headers.
+struct Upper {
+    /// Its protocol; [`NONE`] behind the header of a fragment that is not the first.
+    upper: u8,
+    /// Where in the frame it begins.
+    at: usize,
+    /// Whether there is a fragment header before it.
+    fragment: bool,
 }
 
 #[inline(always)]
 fn is_extension(header: u8) -> bool {
-    matches!(header, HOP_BY_HOP | ROUTING | AUTHENTICATION | DESTINATION_OPTIONS)
+    matches!(header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 
-/// Walks the extension headers. A fragment header ends the walk: nodes ignore fragmented neighbour discovery (RFC 6980).
 #[inline(always)]
-fn behind_extensions(frame: &impl Frame, start: usize, first: u8, packet: Packet) -> Result<Packet, Reason> {
-    let (mut at, mut header) = (start, first);
+fn follow_extensions(frame: &impl Frame, start: usize, first: u8) -> Result<Upper, Reason> {
+    /// Above the three bits that are flags.
+    const FRAGMENT_OFFSET: u16 = 0xfff8;
+    let (mut at, mut upper, mut fragment) = (start, first, false);
     for _ in 0..=MAX_EXTENSIONS {
-        if header == ICMPV6 {
-            return ndisc::parse(frame, at, packet);
+        if !is_extension(upper) {
+            return Ok(Upper { upper, at, fragment });
         }
-        if !is_extension(header) {
-            return Ok(packet);
-        }
-        let [next, len] = frame.read_at::<2>(at).ok_or(Reason::Truncated)?;
-        at += if header == AUTHENTICATION { (usize::from(len) + 2) * 4 } else { (usize::from(len) + 1) * 8 };
-        header = next;
+        let [next, len, o0, o1] = frame.read_at::<4>(at).ok_or(Reason::Truncated)?;
+        let is_first = upper != FRAGMENT || u16::from_be_bytes([o0, o1]) & FRAGMENT_OFFSET == 0;
+        fragment |= upper == FRAGMENT;
+        at += match upper {
+            FRAGMENT => 8,
+            AUTHENTICATION => (usize::from(len) + 2) * 4,
+            _ => (usize::from(len) + 1) * 8,
+        };
+        upper = if is_first { next } else { NONE };
     }
     Err(Reason::Malformed)
 }

@@ -17,6 +17,7 @@ mod packet;
 mod parse;
 mod protocol;
 mod query;
+mod upper;
 
 pub use arp::{ARP_LEN, ArpFields, ArpOperation};
 pub use ethernet::{ADDRESSES_LEN, ETH_DST, Ethernet, ethertype};
@@ -36,3 +37,4 @@ pub(crate) use ipv4::{Ipv4Fields, Ipv4Header, checksum_holds};
 pub(crate) use ipv6::{Ipv6Fields, Ipv6Header};
 pub(crate) use ndisc::{AdvertisementFields, target as ndisc_target};
 pub(crate) use protocol::{ICMP, ICMPV6, TCP, UDP};
+pub(crate) use upper::{is_of_router, is_plainly_of_host, needs_no_source, redirected};

@@ -1,5 +1,6 @@
 //! What does a decision need to know of what a frame carries?
 
+use super::protocol::NONE;
 use crate::addr::{Addr, Mac};
 
 /// What a frame carries, as far as a decision needs it.
@@ -24,6 +25,11 @@ pub struct Packet {
     pub len: u32,
     /// Whether routers may fragment it.
     pub fragment: bool,
+    /// The number of the protocol behind the IP headers; [`NONE`] if it cannot be read, as in a fragment that is not the
+    /// first.
+    pub upper: u8,
+    /// Where that protocol's header begins in the frame, in bytes.
+    pub upper_at: usize,
 }
 
 /// The protocols that decisions tell apart.
@@ -61,6 +67,8 @@ impl Packet {
         sender_mac: Mac([0; 6]),
         len: 0,
         fragment: false,
+        upper: NONE,
+        upper_at: 0,
     };
 
     /// Whether it is IP.
@@ -73,5 +81,18 @@ impl Packet {
     #[inline(always)]
     pub fn is_solicitation(&self) -> bool {
         matches!(self.message, NeighbourMessage::Solicitation)
+    }
+
+    /// Whether it asks so before its sender uses the address itself: an ARP probe (RFC 5227, 1.1), or the solicitation of
+    /// duplicate address detection (RFC 4862, 5.4.2).
+    #[inline(always)]
+    pub fn is_probe(&self) -> bool {
+        self.is_solicitation() && self.src.is_unspecified()
+    }
+
+    /// Whether it is ARP that asks nothing: a reply, or an announcement.
+    #[inline(always)]
+    pub fn is_arp_answer(&self) -> bool {
+        matches!(self.protocol, Protocol::Arp) && !self.is_solicitation()
     }
 }

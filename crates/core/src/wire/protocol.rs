@@ -6,6 +6,9 @@ pub(crate) const IGMP: u8 = 2;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ROUTING: u8 = 43;
+pub(crate) const FRAGMENT: u8 = 44;
 pub(crate) const AUTHENTICATION: u8 = 51;
 pub(crate) const ICMPV6: u8 = 58;
+/// Nothing follows that could be read.
+pub(crate) const NONE: u8 = 59;
 pub(crate) const DESTINATION_OPTIONS: u8 = 60;

@@ -13,6 +13,7 @@ mod direct;
 mod examining;
 mod explaining;
 mod flags;
+mod guard;
 mod guest;
 mod guest_addresses;
 mod homecoming;

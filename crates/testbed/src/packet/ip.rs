@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{IPV4, IPV6, Link, Mac, ethernet};
 
-const ICMP: u8 = 1;
+pub(super) const ICMP: u8 = 1;
 const UDP: u8 = 17;
 pub(super) const ICMPV6: u8 = 58;
 const HOPS: u8 = 64;

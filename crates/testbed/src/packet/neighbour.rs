@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::ip::{ICMPV6, summed, with_hops};
+use super::ip::{ICMP, ICMPV6, checksum, ip, summed, udp, with_hops};
 use super::{ARP, Link, Mac, ethernet};
 
 /// Receivers drop neighbour discovery messages with another hop limit.
 const ND_HOPS: u8 = 255;
+const LINK_LEN: usize = 14;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
@@ -74,6 +75,23 @@ pub fn router_advert(from: Mac, router: Ipv6Addr, prefix: Ipv6Addr) -> Vec<u8> {
     body.extend(prefix.octets());
     body.extend(link_layer(1, from));
     discovery(Link::multicast(from, ALL_NODES), router, ALL_NODES, 134, &body)
+}
+
+/// A router's ICMP redirect to `to`, about a datagram of its to `about`: the better first hop is `via`.
+#[must_use]
+pub fn redirect_v4(link: Link, router: Ipv4Addr, to: Ipv4Addr, via: Ipv4Addr, about: Ipv4Addr) -> Vec<u8> {
+    const FOR_HOST: u8 = 1;
+    let datagram = udp(link, (IpAddr::from(to), 4000), (IpAddr::from(about), 4001), &[]);
+    let mut message = [&[5, FOR_HOST, 0, 0], &via.octets()[..], &datagram[LINK_LEN..]].concat();
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum);
+    ip(link, router.into(), to.into(), ICMP, &message)
+}
+
+/// A router's ICMPv6 redirect to `to`: the better first hop to `about` is `via`.
+#[must_use]
+pub fn redirect_v6(link: Link, router: Ipv6Addr, to: Ipv6Addr, via: Ipv6Addr, about: Ipv6Addr) -> Vec<u8> {
+    discovery(link, router, to, 137, &[&[0; 4], &via.octets()[..], &about.octets()].concat())
 }
 
 fn discovery(link: Link, from: Ipv6Addr, to: Ipv6Addr, kind: u8, body: &[u8]) -> Vec<u8> {

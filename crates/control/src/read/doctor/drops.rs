@@ -49,6 +49,7 @@ fn severity(reason: Reason) -> Severity {
         | Reason::MasterGone
         | Reason::SlaveDown
         | Reason::NotOwned
+        | Reason::NotDeclared
         | Reason::SpoofedHost
         | Reason::SpoofedSlave
         | Reason::Undeclared

@@ -106,6 +106,11 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::FloodLimit => "look for a loop or a broadcast storm",
         Reason::CloneFailed | Reason::ActionFailed => "ipvl doctor",
         Reason::Reflected => "send from an address that ipvl addr show lists",
+        Reason::ForeignProtocol => "ipvl link set SLAVE type ipvlan guard owned, if it needs that protocol",
+        Reason::UnspecifiedSource => "give the slave an address before it sends",
+        Reason::NotARouter => "ipvl link set SLAVE type ipvlan guard router, if it is a router or a DHCP server",
+        Reason::NotDeclared => "ipvl addr add ADDRESS dev SLAVE",
+        Reason::SiblingRedirect => "switch redirects off at the router: sysctl net.ipv4.conf.all.send_redirects=0",
         Reason::Undeclared => "if a sibling forwards for it: ipvl addr add PREFIX dev SIBLING",
     }
 }
