@@ -45,7 +45,7 @@ impl Agent {
         }
         refused.extend(fresh);
         self.registry.set_refused(host_end, refused);
-        free.into_iter().for_each(|addr| self.offer(addr));
+        self.offer(&free.into_iter().collect());
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! How does the agent report an error that does not stop it?
 
+use super::retries::Task;
 use crate::error::Error;
 use ipvl_core::IfIndex;
 
@@ -11,4 +12,15 @@ pub fn log_error(what: &str, error: &Error) {
 /// Reports an error of one slave or one master. The others are still looked after.
 pub fn log_link_error(ifindex: IfIndex, error: &Error) {
     eprintln!("ipvl agent: link {ifindex}: {error}");
+}
+
+/// Reports that a task failed, which is tried again.
+pub fn log_failure(task: Task, error: &Error) {
+    match task {
+        Task::Slave(link) | Task::Groups(link) | Task::Master(link) | Task::MasterGroups(link) => {
+            log_link_error(link, error)
+        }
+        Task::HostAddresses => log_error("the host's addresses", error),
+        Task::Arrivals => log_error("a new link", error),
+    }
 }

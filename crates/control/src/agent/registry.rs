@@ -181,9 +181,9 @@ impl Registry {
         }
     }
 
-    /// The host ends of slaves that have this address on their device, but not in the table.
-    pub fn refused(&self, addr: Addr) -> Vec<IfIndex> {
-        let waiting = self.slaves.iter().filter(|(_, slave)| slave.refused.contains(&addr));
+    /// The host ends of slaves that have one of these addresses on their device, but not in the table.
+    pub fn refused(&self, addrs: &BTreeSet<Addr>) -> Vec<IfIndex> {
+        let waiting = self.slaves.iter().filter(|(_, slave)| !slave.refused.is_disjoint(addrs));
         waiting.map(|(host_end, _)| *host_end).collect()
     }
 

@@ -147,15 +147,19 @@ impl PortMaps {
         })
     }
 
-    /// Takes slaves, by host end and slot, out of the tables, with all their addresses. A host end that is left drops what
-    /// it gets. The slaves stay members of their groups: [`crate::port::groups`] takes them out of those.
-    pub(crate) fn remove_slaves(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
+    /// Takes the addresses of slaves out of the tables: the first step of removing them. All steps can be done again.
+    pub(crate) fn withdraw_slaves(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
+        slaves.iter().try_for_each(|(host_end, _)| self.slot_cache.remove(*host_end))?;
+        self.release_all(&slaves.iter().map(|(_, slot)| *slot).collect())
+    }
+
+    /// Leaves the slots of withdrawn slaves vacant: the last step, after [`crate::port::groups`] took them out of their
+    /// groups. A slot that still names its host end is not used again.
+    pub(crate) fn vacate(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
         for &(host_end, slot) in slaves {
-            self.slot_cache.remove(host_end)?;
             removed(self.slot_by_ifindex.remove(&Abi(host_end))).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
             self.set_slave(slot, Slave::VACANT)?;
         }
-        self.release_all(&slaves.iter().map(|(_, slot)| *slot).collect())?;
         let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
         self.change_port(|port| port.slots = end)
     }
