@@ -10,6 +10,7 @@ pub mod keys;
 mod model;
 mod place;
 pub mod port;
+mod quota;
 pub mod read;
 mod refusal;
 mod slave;

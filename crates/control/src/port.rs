@@ -258,7 +258,7 @@ impl Port {
         if let Some(program) = &self.master_rx {
             self.hook.attach(netlink, self.master, program, MASTER_RX)?;
         }
-        host::write_addresses(&mut self.maps, self.master, &HostAddresses::read(netlink)?)?;
+        host::write_addresses(&mut self.maps, self.master, &HostAddresses::read(netlink)?, &mut Vec::new())?;
         Ok(self)
     }
 

@@ -6,6 +6,7 @@ pub mod explain;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;
 pub(crate) mod record;
+mod refused;
 pub mod snapshot;
 mod table;
 pub mod trace;

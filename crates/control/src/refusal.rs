@@ -1,5 +1,6 @@
 //! What does ipvl itself refuse, with which errno, and what can the user do instead?
 
+use crate::quota;
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
@@ -48,6 +49,10 @@ pub enum Refusal {
     ForeignMac(Mac),
     /// The master has as many slaves as there can be.
     Full,
+    /// The address table of the master is full.
+    NoRoom,
+    /// The netns of the slave has so many addresses in the table, the most that one may have.
+    Quota(usize),
     /// Host access in IPv6 needs forwarding, which this kernel can only switch on for all interfaces at once.
     NeedsForwarding,
     /// Another slave or the host owns the address.
@@ -105,7 +110,7 @@ impl Refusal {
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
             Self::NoTun => libc::ENODEV,
-            Self::Full => libc::ENOSPC,
+            Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
             Self::OtherVersion { .. } | Self::ForeignProgram => libc::EPROTO,
@@ -155,6 +160,11 @@ impl fmt::Display for Refusal {
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
             Self::ForeignMac(mac) => write!(f, "{mac} is not the master's address, which all its slaves share"),
+            Self::NoRoom => write!(f, "the master's table of addresses is full: ipvl doctor says of whose"),
+            Self::Quota(most) => {
+                let variable = quota::VARIABLE;
+                write!(f, "the slaves of its netns have {most}, the most that one netns may have ({variable} of the agent)")
+            }
             Self::Full => write!(f, "the master has {} slaves, the most there can be", ipvl_core::MAX_SLAVES),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),

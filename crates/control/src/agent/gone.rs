@@ -54,6 +54,7 @@ impl Agent {
         drop(lock);
         let free: BTreeSet<Addr> = host_ends.iter().flat_map(|host_end| self.registry.remove(*host_end)).collect();
         self.offer(&free);
+        self.dirty.host_ends.extend(self.registry.without_room(master));
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ pub fn log_link_error(ifindex: IfIndex, error: &Error) {
 /// Reports that a task failed, which is tried again.
 pub fn log_failure(task: Task, error: &Error) {
     match task {
-        Task::Slave(link) | Task::Groups(link) | Task::Master(link) | Task::MasterGroups(link) => {
+        Task::Slave(link) | Task::Room(link) | Task::Groups(link) | Task::Master(link) | Task::MasterGroups(link) => {
             log_link_error(link, error)
         }
         Task::HostAddresses => log_error("the host's addresses", error),

@@ -29,7 +29,9 @@ pub struct ObservedSlave {
     pub tap: bool,
     /// The addresses on its device.
     pub addrs: BTreeSet<Addr>,
-    /// Those of them that are usable: duplicate address detection is over and found no duplicate.
+    /// Those of them that may be used: IPv4, and IPv6 ones that are valid, or optimistic (RFC 4429).
+    pub valid: BTreeSet<Addr>,
+    /// Those of them that are settled: duplicate address detection is over and found no duplicate.
     pub settled: BTreeSet<Addr>,
     /// Whether its host end is administratively up.
     pub host_end_up: bool,
@@ -128,8 +130,12 @@ pub fn plan_slave(desired: &DesiredSlave, observed: &ObservedSlave) -> SlavePlan
     let queued = observed.host_end_queued && !observed.tap;
     let updated = slave.with_state(State { up, local: observed.local, queued, all_groups });
     let device = device(desired, observed);
-    let mut addrs: BTreeSet<Addr> =
-        observed.addrs.iter().copied().filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
+    let own = link_local(port.mac, desired.slot);
+    // An address that is not valid yet, or was found to be another's, owns nothing, not even its own questions. Its own
+    // link-local address no other slave can have.
+    let valid = |addr: &&Addr| observed.valid.contains(addr) || **addr == own;
+    let its = observed.addrs.iter().filter(valid).copied();
+    let mut addrs: BTreeSet<Addr> = its.filter(|addr| is_own(*addr, port.mac, desired.slot)).collect();
     addrs.extend(device.add);
     addrs.extend(observed.tap.then(|| link_local(port.mac, desired.slot)));
     device.remove.iter().for_each(|addr| _ = addrs.remove(addr));

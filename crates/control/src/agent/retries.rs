@@ -14,6 +14,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub enum Task {
     /// To sync the slave behind this host end.
     Slave(IfIndex),
+    /// To find room for its addresses.
+    Room(IfIndex),
     /// To write the groups that it has joined.
     Groups(IfIndex),
     /// To have the slaves of this master follow it.
@@ -56,6 +58,7 @@ impl Retries {
     /// There is nothing left to do for the slave behind this host end.
     pub fn forget(&mut self, host_end: IfIndex) {
         self.done(Task::Slave(host_end));
+        self.done(Task::Room(host_end));
         self.done(Task::Groups(host_end));
     }
 

@@ -117,6 +117,7 @@ impl Agent {
             mac: slave.mac.unwrap_or(Mac([0; 6])),
             local: place.netns.is_none(),
             tap,
+            valid: addresses.iter().filter(|info| info.is_valid()).map(|info| info.addr).collect(),
             settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
             addrs: addresses.into_iter().map(|info| info.addr).collect(),
             host_end_up: host_end.is_up(),

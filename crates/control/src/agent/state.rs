@@ -14,6 +14,7 @@ use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{Events, Netlink};
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
+use crate::quota;
 use crate::slave::routes::{PROTOCOL, Vrf};
 use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub struct Agent {
     pub missing: Missing,
     /// Host ends of slaves that are gone, and still in the tables.
     pub gone: BTreeSet<IfIndex>,
+    /// How many addresses the slaves of one netns may have in a table.
+    pub quota: usize,
     /// The MTU that a master had before a change which this slave, by its host end, could not follow.
     pub old_mtus: BTreeMap<IfIndex, u32>,
     /// What failed, and is tried again.
@@ -89,6 +92,7 @@ impl Agent {
             dirty: Dirty::default(),
             missing: Missing::default(),
             gone: BTreeSet::new(),
+            quota: quota::own(),
             old_mtus: BTreeMap::new(),
             retries: Retries::default(),
             incomplete: BTreeSet::new(),
@@ -135,7 +139,7 @@ impl Agent {
     pub fn take_retries(&mut self) {
         for task in self.retries.take_due(Instant::now()) {
             match task {
-                Task::Slave(host_end) => _ = self.dirty.host_ends.insert(host_end),
+                Task::Slave(host_end) | Task::Room(host_end) => _ = self.dirty.host_ends.insert(host_end),
                 Task::Groups(host_end) => _ = self.dirty.groups.insert(host_end),
                 Task::Master(master) => _ = self.dirty.masters.insert(master),
                 Task::MasterGroups(master) => self.sync_master_groups(master),

@@ -50,6 +50,7 @@ impl Agent {
         let mut results = BTreeMap::new();
         let mut prepared = Vec::new();
         self.masters.clear();
+        self.registry.count_held();
         for host_end in host_ends {
             self.dirty.host_ends.remove(host_end);
             match self.prepare_slave(*host_end) {

@@ -3,6 +3,7 @@
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
+use crate::port::tables::Claim;
 use crate::refusal::Refusal;
 use crate::slave::declare::owner_name;
 use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
@@ -11,10 +12,10 @@ use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
 pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
     let entry = OwnerEntry::slave(slot, Origin::Expected);
     for (addr, _) in addresses.iter().copied() {
-        if !port.maps.claim(addr, entry)? {
+        if port.maps.claim(addr, entry)? != Claim::Held {
             let refusal = match port.maps.owner(addr)? {
                 Some(other) => Refusal::AddressInUse { addr, owner: owner_name(netlink, &port.maps, other.slot)? },
-                None => Refusal::Full,
+                None => Refusal::NoRoom,
             };
             return Err(refused("give a slave", addr.to_string(), refusal));
         }

@@ -23,7 +23,9 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
     }
     if len == SINGLE {
-        found.port.maps.assign(addr, entry)?;
+        if !found.port.maps.assign_if_room(addr, entry)? {
+            return Err(refused("add", format!("{addr} to {slave}"), Refusal::NoRoom));
+        }
     } else {
         found.port.maps.declare_prefix(addr, len, entry)?;
     }

@@ -23,7 +23,8 @@ fn desired(mode: Mode, up: bool) -> DesiredSlave {
 fn observed(mode: Mode, up: bool) -> ObservedSlave {
     let addrs = BTreeSet::from([link_local(MAC, Slot(4)), Addr::v4([10, 0, 0, 1])]);
     let noarp = mode != Mode::L2;
-    let (host_end_up, host_end_mac, host_end_mtu, settled) = (up, MAC, 1500, addrs.clone());
+    let (host_end_up, host_end_mac, host_end_mtu) = (up, MAC, 1500);
+    let (valid, settled) = (addrs.clone(), addrs.clone());
     ObservedSlave {
         up,
         noarp,
@@ -36,6 +37,7 @@ fn observed(mode: Mode, up: bool) -> ObservedSlave {
         local: false,
         tap: false,
         addrs,
+        valid,
         settled,
         host_end_up,
         host_end_mac,
@@ -155,6 +157,7 @@ fn a_tap_device_has_a_guests_addresses_and_is_left_alone() {
         tap: true,
         local: true,
         noarp: true,
+        valid: addrs.clone(),
         settled: addrs.clone(),
         addrs,
         ..observed(Mode::L2, true)
@@ -178,4 +181,16 @@ fn nobody_takes_the_link_local_that_another_is_to_have() {
 fn a_link_local_is_as_the_kernels_driver_forms_it() {
     let addr = link_local(Mac([0x7e, 0x1b, 0xa4, 0xfa, 0x64, 0x86]), Slot(0));
     assert_eq!(addr.to_string(), "fe80::7e1b:a400:1fa:6486");
+}
+
+#[test]
+fn an_address_that_is_not_valid_owns_nothing_but_the_slaves_own_link_local_does() {
+    let asked = Addr([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x99]);
+    let mut before = observed(Mode::L2, true);
+    before.addrs.insert(asked);
+    before.valid.clear();
+    let owned = |before: &ObservedSlave| plan_slave(&desired(Mode::L2, true), before).addrs;
+    assert_eq!(owned(&before), BTreeSet::from([link_local(MAC, Slot(4))]));
+    before.valid.insert(asked);
+    assert!(owned(&before).contains(&asked));
 }

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::kernel::filters;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus, Finding, Link};
+use crate::quota::VARIABLE;
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
 use ipvl_core::{HostAccess, IfIndex, Mode};
@@ -19,6 +20,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
         limited(name, &text, "use a macvlan or a bridge for that")
     }));
     findings.extend(addresses.iter().filter(|entry| is_of(entry, link)).filter_map(conflict));
+    findings.extend(refused(link, addresses));
     if link.degraded.is_empty() && link.is_up() && !link.has_carrier() {
         let text = format!(
             "it is up and has no carrier: {} is down or has none, or the agent has not seen it yet",
@@ -78,6 +80,21 @@ fn conflict(entry: &AddressEntry) -> Option<Finding> {
             &format!("give one of the two another address: ip -n NETNS addr del {} dev {name}", entry.addr),
         )
     })
+}
+
+/// Addresses of the slave that found no room in the table.
+fn refused(link: &Link, addresses: &[AddressEntry]) -> Option<Finding> {
+    let of_slave = addresses.iter().filter(|entry| is_of(entry, link));
+    let lost: Vec<_> = of_slave.filter(|entry| entry.status == AddressStatus::Refused).collect();
+    let first = lost.first()?.addr;
+    let owned = |entry: &&AddressEntry| entry.master == link.master.1 && entry.status != AddressStatus::Refused;
+    let (count, master) = (addresses.iter().filter(owned).count(), &link.master.1);
+    let text = format!(
+        "{} of its addresses, such as {first}, are refused: the table of {master} has {count} addresses, and is full or has \
+         all that one network namespace may have; it gets no traffic for them",
+        lost.len()
+    );
+    Some(bad(&link.name, &text, &format!("remove addresses from its device, or raise {VARIABLE} of the agent")))
 }
 
 /// The switches without which the host's stack does not forward for a slave.
