@@ -37,7 +37,7 @@ impl Agent {
     /// Adds a route, unless the host has one to that destination already. Returns whether it was added.
     fn add_route(&self, host_end: IfIndex, fresh: Route, sources: &Sources) -> Result<bool> {
         let (_, (addr, _)) = fresh;
-        let source = sources.toward(addr);
+        let source = sources.toward(&self.netlink, addr);
         Ok(!self.is_of_another_master(host_end, addr)? && self.netlink.add_route(&route(host_end, fresh, source))?)
     }
 
@@ -63,7 +63,7 @@ impl Agent {
             for (host_end, route) in self.registry.routes_of(master) {
                 let info = present.get(&(host_end, route));
                 let (_, (addr, _)) = route;
-                if info.is_some_and(|info| info.prefsrc == sources.toward(addr)) {
+                if info.is_some_and(|info| info.prefsrc == sources.toward(&self.netlink, addr)) {
                     continue;
                 }
                 info.map(|info| self.netlink.delete_route(info)).transpose()?;

@@ -8,6 +8,7 @@ use crate::model::{AddressEntry, AddressStatus, Finding, Link};
 use crate::quota::VARIABLE;
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
+use crate::slave::routes::Sources;
 use ipvl_core::{HostAccess, IfIndex, Mode};
 use std::fs;
 
@@ -30,6 +31,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
     }
     if reaches_host(link) {
         findings.extend(not_forwarding(link));
+        findings.extend(no_source(netlink, link, addresses)?);
     } else if link.options.mode == Mode::L3 {
         findings.extend(no_way_out(netlink, link, addresses)?);
     }
@@ -95,6 +97,23 @@ fn refused(link: &Link, addresses: &[AddressEntry]) -> Option<Finding> {
         lost.len()
     );
     Some(bad(&link.name, &text, &format!("remove addresses from its device, or raise {VARIABLE} of the agent")))
+}
+
+/// Whether the host has no address of its own in the network of an IPv4 address of a slave that it is to reach.
+fn no_source(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Option<Finding>> {
+    let sources = Sources::read(netlink, link.master.0)?;
+    let own = addresses.iter().filter(|entry| is_of(entry, link) && entry.status == AddressStatus::Device);
+    let v4: Vec<_> = own.map(|entry| entry.addr).filter(|addr| addr.as_v4().is_some()).collect();
+    let Some(addr) = v4.first().filter(|_| v4.iter().all(|addr| sources.toward(netlink, *addr).is_none())) else {
+        return Ok(None);
+    };
+    let text = format!(
+        "the host has no address in the network of {addr}: it speaks to {} from another one, which it may not know",
+        link.name
+    );
+    let fix =
+        format!("ip addr add ADDRESS dev {}, or a route to the host's address in the slave's netns", link.master.1);
+    Ok(Some(limited(&link.name, &text, &fix)))
 }
 
 /// The switches without which the host's stack does not forward for a slave.
