@@ -119,6 +119,7 @@ impl Agent {
             self.read_declared()?;
         }
         let asked: BTreeSet<IfIndex> = self.requests.iter().map(|request| request.host_end).collect();
+        self.read_moved(&asked)?;
         if self.has_abandoned(&asked)? {
             // Some may be complete: a command that was killed may not have asked for them.
             self.incomplete.clear();

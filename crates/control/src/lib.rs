@@ -30,7 +30,7 @@ pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};
 pub use read::view::{addresses, links, statistics};
 pub use refusal::Refusal;
-pub use slave::declare::{declare, withdraw};
+pub use slave::declare::{declare, replace, withdraw};
 pub use slave::parent::{Parent, ensure_parent, remove_parent};
 pub use slave::remove::{delete, delete_all};
 pub use slave::uplink::default_master;

@@ -8,6 +8,7 @@ use crate::port::Port;
 use crate::port::host::{self, HostAddresses};
 use crate::port::tables::Claim;
 use crate::refusal::Refusal;
+use crate::slave::find;
 use crate::slave::routes::{Prefix, family_len};
 use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,12 +71,11 @@ impl Agent {
         slot: Slot,
         (room, fresh): (usize, Vec<Addr>),
     ) -> Result<()> {
-        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
         let entry = OwnerEntry::slave(slot, Origin::Device);
         let (mut refusals, mut held, mut full, mut result) = (BTreeSet::new(), 0, 0, Ok(()));
         for addr in fresh {
-            let claim = if held < room { port.maps.claim(addr, entry) } else { Ok(Claim::NoRoom) };
-            match claim.and_then(|claim| port.maps.confirm(addr, entry).map(|()| claim)) {
+            let claim = if held < room { self.claim_one(host_end, master, addr, entry) } else { Ok(Claim::NoRoom) };
+            match claim {
                 Ok(Claim::Held) => {
                     held += 1;
                     self.registry.add_address(master, slot, addr);
@@ -91,6 +91,36 @@ impl Agent {
         self.registry.set_without_room(host_end, full > 0);
         self.tell_of_room(host_end, full, held >= room);
         result
+    }
+
+    /// Enters one address. An owner yields it while its device is down.
+    fn claim_one(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(Claim::Taken) };
+        match port.maps.claim(addr, entry)? {
+            Claim::Held => port.maps.confirm(addr, entry).map(|()| Claim::Held),
+            Claim::Taken if self.yields(host_end, master, addr, entry)? => Ok(Claim::Held),
+            claim => Ok(claim),
+        }
+    }
+
+    /// Whether the owner of an address has yielded it to the slave behind `host_end`: the owner's device is down, and that of
+    /// the slave is up. The devices themselves are asked: while the master has no carrier, all slaves are down in the table.
+    fn yields(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<bool> {
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(false) };
+        let Some(owner) = port.maps.owner(addr)? else { return Ok(false) };
+        if owner.slot == OwnerEntry::HOST || owner.origin() != Origin::Device || port.maps.slave(owner.slot)?.up() {
+            return Ok(false);
+        }
+        let is_up = |host_end| find::peer(&self.netlink, host_end).ok().flatten().map(|device| device.is_up());
+        let Some(old) = self.registry.in_slot(master, owner.slot) else { return Ok(false) };
+        if (is_up(old), is_up(host_end)) != (Some(false), Some(true)) {
+            return Ok(false);
+        }
+        port.maps.assign(addr, entry)?;
+        self.registry.remove_address(master, owner.slot, addr);
+        self.dirty.host_ends.insert(old);
+        eprintln!("ipvl agent: link {old}: it is down, so {addr} belongs to the slave of link {host_end} now");
+        Ok(true)
     }
 
     /// Reports that addresses of a slave found no room, and tries again later: a command may make room, which no event says.
@@ -124,6 +154,24 @@ impl Agent {
     pub fn read_declared(&mut self) -> Result<()> {
         for port in self.ports.values() {
             self.registry.set_declared(port.master, declared(port)?);
+        }
+        Ok(())
+    }
+}
+
+impl Agent {
+    /// Reads whether a command gave addresses of these slaves to others (`ipvl addr replace`).
+    pub fn read_moved(&mut self, host_ends: &BTreeSet<IfIndex>) -> Result<()> {
+        for host_end in host_ends {
+            let Some((master, slot)) = self.registry.slave(*host_end).map(|slave| (slave.master, slave.slot)) else {
+                continue;
+            };
+            let Some(port) = self.ports.get(&master) else { continue };
+            for addr in self.registry.addresses(master, slot) {
+                if port.maps.owner(addr)?.is_some_and(|owner| owner.slot != slot) {
+                    self.registry.remove_address(master, slot, addr);
+                }
+            }
         }
         Ok(())
     }

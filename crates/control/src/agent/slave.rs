@@ -57,6 +57,10 @@ impl Agent {
         self.sync_addresses(host_end, master, slot, &plan.addrs)?;
         let device = if plan.device.is_empty() { Ok(()) } else { self.change_device(place, &plan.device) };
         let entry = plan.slave.unwrap_or(desired.slave);
+        if !entry.up() {
+            // A live slave that has one of its addresses may get it now.
+            self.offer(&plan.addrs);
+        }
         let reception = reception(&slave, place, entry, !desired.declared.is_empty());
         // The groups of a slave that is answered for follow from its addresses, which may have changed.
         let unsettled = entry.state().all_groups || reception.answered_for;

@@ -75,7 +75,7 @@ impl Agent {
         results
     }
 
-    /// Syncs the groups of slaves that may have joined or left some; `synced` were prepared just now. Returns those whose
+    /// Syncs the groups of slaves that may have joined or left some; `synced` were prepared just now. Returns those of which the
     /// groups are in the table, and stay right: the kernel reports what they join from now on.
     fn sync_dirty_groups(&mut self, synced: &BTreeSet<IfIndex>) -> BTreeSet<IfIndex> {
         let start = Instant::now();

@@ -135,11 +135,13 @@ const ADDRESS: Object = Object {
     text: &[
         "The addresses on a slave's device are followed by themselves, whoever sets them. Others can be declared: an \
          address on the slave's loopback, a prefix routed to it, a virtual machine behind it.",
-        "An address that two slaves claim stays with the first; the second is shown as a conflict.",
+        "An address that two slaves claim stays with the first, as long as that is up; the second is shown as a \
+         conflict. With replace it moves on purpose.",
     ],
     commands: &[
         Verb { name: "show", aliases: &["lst", "list"], about: "Shows who owns which address.", words: ADDRESS_SHOW },
         Verb { name: "add", aliases: &[], about: "Declares an address or a prefix a slave's.", words: ADDRESS_CHANGE },
+        Verb { name: "replace", aliases: &[], about: "Moves one here from another slave.", words: ADDRESS_CHANGE },
         Verb { name: "delete", aliases: &[], about: "Takes a declared one back.", words: ADDRESS_CHANGE },
     ],
     examples: &[
