@@ -35,12 +35,18 @@ pub struct Crowd {
     maker: Maker,
     talkers: usize,
     count: usize,
+    homes: usize,
 }
 
 impl Crowd {
     /// A master with `talkers` slaves.
     pub fn new(maker: Maker, talkers: usize) -> Option<Self> {
-        let crowd = Self { lab: Lab::new(talkers + HOMES), maker, talkers, count: 0 };
+        Self::at_homes(maker, talkers, HOMES)
+    }
+
+    /// The same, with a crowd in so many namespaces.
+    pub fn at_homes(maker: Maker, talkers: usize, homes: usize) -> Option<Self> {
+        let crowd = Self { lab: Lab::new(talkers + homes), maker, talkers, count: 0, homes };
         for netns in &crowd.lab.slaves {
             netns.sysctl("net/ipv6/conf/default/accept_dad", "0");
             netns.sysctl("net/ipv6/conf/default/router_solicitations", "0");
@@ -71,6 +77,16 @@ impl Crowd {
         self.tell_each(0..self.count, |n| vec![format!("link set s{n} up")]);
         assert!(settles(|| self.running() == self.count), "not all of {} slaves have a carrier", self.count);
         self.rest();
+    }
+
+    /// Has all of it up and addressed at once; how much processor time the agent takes until all are in the table, and how
+    /// long that lasts.
+    pub fn raise_and_address(&self) -> (Duration, Duration) {
+        let (start, before) = (Instant::now(), self.agent_ticks());
+        self.tell_each(0..self.count, |n| vec![format!("link set s{n} up")]);
+        self.address();
+        let ticks = self.agent_ticks().saturating_sub(before);
+        (Duration::from_millis(ticks * 10), start.elapsed())
     }
 
     /// Waits until the agent is idle: on one processor its work would be measured, too.
@@ -161,13 +177,13 @@ impl Crowd {
     }
 
     fn home(&self, n: usize) -> &Netns {
-        &self.homes()[n % HOMES]
+        &self.homes()[n % self.homes]
     }
 
     /// What `ip` is to do for each slave of the crowd, in its netns.
     fn tell_each(&self, crowd: Range<usize>, lines: impl Fn(usize) -> Vec<String>) {
         for (place, home) in self.homes().iter().enumerate() {
-            let here = crowd.clone().filter(|n| n % HOMES == place);
+            let here = crowd.clone().filter(|n| n % self.homes == place);
             feed(home, &["ip", "-batch", "-"], &here.flat_map(&lines).collect::<Vec<_>>());
         }
     }

@@ -19,6 +19,8 @@ const TALKERS: usize = 2;
 /// How many are added one by one, after all others.
 const LAST: usize = 5;
 const ROUNDS: usize = 5;
+/// More namespaces take longer to make than all that is measured.
+const MOST_HOMES: usize = 250;
 const COUNTS: &str = "2 1000 4096";
 const SOON: Duration = Duration::from_secs(10);
 /// The machine outside, as a place.
@@ -64,7 +66,20 @@ fn packets(notes: &mut Notes<'_>) {
     loads(&crowd, 2048, notes);
 }
 
+/// A crowd that comes up and is addressed at once: all in one netns, and each in its own, as far as there are namespaces.
+fn convergence(notes: &mut Notes<'_>) {
+    for (place, homes) in [("one netns", 1), ("a netns each", notes.count.min(MOST_HOMES))] {
+        let mut crowd = Crowd::at_homes(Maker::Ipvl, 0, homes).expect("a master");
+        crowd.grow_to(if homes == 1 { notes.count } else { homes });
+        crowd.rest();
+        let (processor, time) = crowd.raise_and_address();
+        notes.add(&format!("agent CPU until all are in the table, {place}, ms"), millis(processor));
+        notes.add(&format!("time until all are in the table, {place}, ms"), millis(time));
+    }
+}
+
 fn everything(notes: &mut Notes<'_>) {
+    convergence(notes);
     let mut crowd = Crowd::new(Maker::Ipvl, 0).expect("a master");
     notes.add("first link add, ms", millis(crowd.grow_by_one()));
     notes.add("second link add, ms", millis(crowd.grow_by_one()));

@@ -12,6 +12,7 @@ mod clients;
 mod departed;
 mod dirty;
 mod events;
+mod gone;
 mod groups;
 mod log;
 mod master;
@@ -19,8 +20,10 @@ mod mcast_query;
 mod mcast_sources;
 mod missing;
 mod own_addresses;
+mod pace;
 mod plan;
 mod registry;
+mod retries;
 mod routes;
 mod slave;
 mod state;
@@ -37,12 +40,12 @@ use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::agent_client;
 use ipvl_core::IfIndex;
-use log::{log_error, log_link_error};
+use log::log_error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use state::Agent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the agent pauses after an error that may pass.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -93,13 +96,14 @@ impl Agent {
     /// Waits for an event, a request or the next tick. If there is work left, does not wait.
     fn wait(&mut self) -> Result<()> {
         let busy = self.has_work();
-        let tick = Timespec { tv_sec: if busy { 0 } else { TICK.as_secs() as i64 }, tv_nsec: 0 };
+        let patience = if busy { Duration::ZERO } else { self.patience(TICK) };
+        let tick = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
         let mcast = self.mcast.kernel.as_ref().map(AsFd::as_fd);
         let reports = self.ports.values().filter_map(Port::reports_fd);
         let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds()).chain(mcast).chain(reports);
         let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut polled, Some(&tick)) {
-            Ok(ready) => self.idle = ready == 0 && !busy,
+            Ok(ready) => self.idle = ready == 0 && patience == TICK,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(io_error("wait for", "events")(error.into())),
         }
@@ -109,12 +113,14 @@ impl Agent {
     /// Reads what has happened, syncs it, and answers requests.
     fn turn(&mut self) -> Result<()> {
         self.take_events()?;
+        self.take_retries();
         self.requests.extend(self.clients.requests());
         if !self.requests.is_empty() {
             self.finder.look_again();
             self.read_declared()?;
         }
         let asked: BTreeSet<IfIndex> = self.requests.iter().map(|request| request.host_end).collect();
+        self.read_moved(&asked)?;
         if self.has_abandoned(&asked)? {
             // Some may be complete: a command that was killed may not have asked for them.
             self.incomplete.clear();
@@ -126,9 +132,8 @@ impl Agent {
         self.sync_host_and_masters();
         let mut failures = self.sync_slaves(&asked);
         self.answer(&mut failures);
-        let some = self.dirty.next_slaves();
-        failures.extend(self.sync_slaves(&some));
-        failures.iter().for_each(|(host_end, error)| log_link_error(*host_end, error));
+        let some = self.dirty.next_slaves(Instant::now());
+        self.sync_slaves(&some);
         Ok(())
     }
 

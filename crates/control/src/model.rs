@@ -281,6 +281,8 @@ pub enum AddressStatus {
     Declared,
     /// It is on the slave's device, but another slave or the host owns it: the slave gets no traffic for it.
     Conflict,
+    /// It is on the slave's device, and found no room: the table is full, or the slave's netns has all that one may have.
+    Refused,
 }
 
 /// A line of the address table.

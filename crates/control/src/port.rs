@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::kernel::bpf::{self, AttachType};
 use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink};
 use crate::model::Backend;
+use groups::Master;
 use hook::Hook;
 use host::HostAddresses;
 use host_end::{HostEnd, backend_of};
@@ -136,12 +137,13 @@ impl Port {
         if slaves.is_empty() {
             return Ok(());
         }
-        self.maps.remove_slaves(slaves)?;
+        self.maps.withdraw_slaves(slaves)?;
         let slots: Vec<Slot> = slaves.iter().map(|(_, slot)| *slot).collect();
-        groups::remove_members(netlink, &mut self.maps, self.master, &slots)
+        groups::remove_members(netlink, &mut self.maps, self.master, &slots)?;
+        self.maps.vacate(slaves)
     }
 
-    /// The same, for one slave of which the groups that it has joined are known.
+    /// The same, for one slave of which the groups that it has joined are known. Can be done again if it fails.
     pub fn remove_slave(
         &mut self,
         netlink: &Netlink,
@@ -149,8 +151,10 @@ impl Port {
         slot: Slot,
         joined: &BTreeSet<Mac>,
     ) -> Result<()> {
-        self.maps.remove_slaves(&[(host_end, slot)])?;
-        groups::set_joined(netlink, &mut self.maps, self.master, slot, (joined, &BTreeSet::new()))
+        self.maps.withdraw_slaves(&[(host_end, slot)])?;
+        let mut joined = joined.clone();
+        Master::read(netlink, self.master)?.set_joined(&mut self.maps, slot, &mut joined, &BTreeSet::new())?;
+        self.maps.vacate(&[(host_end, slot)])
     }
 
     /// Copies MTU and MAC address of the master into the tables. A master that is back from another netns may have lost its
@@ -255,7 +259,7 @@ impl Port {
         if let Some(program) = &self.master_rx {
             self.hook.attach(netlink, self.master, program, MASTER_RX)?;
         }
-        host::write_addresses(&mut self.maps, self.master, &HostAddresses::read(netlink)?)?;
+        host::write_addresses(&mut self.maps, self.master, &HostAddresses::read(netlink)?, &mut Vec::new())?;
         Ok(self)
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod monitor;
 pub(crate) mod next_hop;
 pub(crate) mod permission;
 pub(crate) mod record;
+mod refused;
 pub mod snapshot;
 mod table;
 pub mod trace;

@@ -1,5 +1,6 @@
 //! What does ipvl itself refuse, with which errno, and what can the user do instead?
 
+use crate::quota;
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
@@ -52,6 +53,10 @@ pub enum Refusal {
     ForeignMac(Mac),
     /// The master has as many slaves as there can be.
     Full,
+    /// The address table of the master is full.
+    NoRoom,
+    /// The netns of the slave has so many addresses in the table, the most that one may have.
+    Quota(usize),
     /// Host access in IPv6 needs forwarding, which this kernel can only switch on for all interfaces at once.
     NeedsForwarding,
     /// Another slave or the host owns the address.
@@ -117,7 +122,7 @@ impl Refusal {
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
             Self::NoTun => libc::ENODEV,
-            Self::Full => libc::ENOSPC,
+            Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
             Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram => libc::EPROTO,
@@ -163,6 +168,8 @@ impl fmt::Display for Refusal {
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
             Self::ForeignMac(mac) => write!(f, "{mac} is not the master's MAC address, which all its slaves share"),
+            Self::NoRoom => f.write_str("the master's table of addresses is full; `ipvl doctor` names the slaves"),
+            Self::Quota(most) => f.write_str(&quota_reached(*most)),
             Self::Full => write!(f, "the master has {} slaves, the maximum", ipvl_core::MAX_SLAVES),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}; use another address"),
             Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
@@ -175,9 +182,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
-            Self::NoNetkit(kernel) => {
-                write!(f, "the kernel ({kernel}) has no netkit (Linux 6.7, CONFIG_NETKIT); use backend veth")
-            }
+            Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => {
@@ -203,6 +208,17 @@ impl fmt::Display for Refusal {
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
         }
     }
+}
+
+fn quota_reached(most: usize) -> String {
+    format!(
+        "the slaves of its netns have {most} addresses, the most of one netns; raise {} of the agent",
+        quota::VARIABLE
+    )
+}
+
+fn no_netkit(kernel: &str) -> String {
+    format!("the kernel ({kernel}) has no netkit (Linux 6.7, CONFIG_NETKIT); use backend veth")
 }
 
 fn no_hook(kernel: &str) -> String {

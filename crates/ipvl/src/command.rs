@@ -18,6 +18,7 @@ pub enum Command {
     LinkShow { name: Option<String>, kind: Option<Kind> },
     AddressShow { slave: Option<String> },
     AddressAdd(Declaration),
+    AddressReplace(Declaration),
     AddressDelete(Declaration),
     Stats { name: Option<String> },
     Monitor(Watch),

@@ -28,7 +28,7 @@ macro_rules! names {
 
 names! {
     Kind: "ipvlan" = Ipvlan, "ipvtap" = Ipvtap;
-    AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict;
+    AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict, "refused" = Refused;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;

@@ -136,6 +136,7 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("link", "delete") => Ok(Command::LinkDelete { name: values::device(given.required("dev")?)? }),
         ("link", _) => link::show(&given),
         ("addr", "add") => declaration(&given).map(Command::AddressAdd),
+        ("addr", "replace") => declaration(&given).map(Command::AddressReplace),
         ("addr", "delete") => declaration(&given).map(Command::AddressDelete),
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),

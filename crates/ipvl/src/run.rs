@@ -82,6 +82,9 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         Command::LinkShow { name, kind } => show_links(name, kind, switches.statistics, style),
         Command::AddressShow { slave } => show_addresses(slave, style),
         Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),
+        Command::AddressReplace(Declaration { slave, addr, prefix_len }) => {
+            Ok(backend::replace(&slave, addr, prefix_len)?)
+        }
         Command::AddressDelete(Declaration { slave, addr, prefix_len }) => {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }

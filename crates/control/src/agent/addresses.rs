@@ -1,16 +1,17 @@
 //! How does the address table agree with the slaves' devices and with the host's own addresses?
 
+use super::retries::Task;
 use super::state::Agent;
-use crate::error::Result;
+use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::Port;
 use crate::port::host::{self, HostAddresses};
+use crate::port::tables::Claim;
+use crate::refusal::Refusal;
+use crate::slave::find;
 use crate::slave::routes::{Prefix, family_len};
 use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A slave has at most so many of its device's addresses in the table, which all slaves share.
-const MOST_ADDRESSES: usize = 1024;
 
 impl Agent {
     /// Makes the table agree with the slave's device. An address that two slaves have belongs to the first.
@@ -22,51 +23,155 @@ impl Agent {
         addrs: &BTreeSet<Addr>,
     ) -> Result<()> {
         let present = self.registry.addresses(master, slot);
+        let room = self.quota.saturating_sub(self.registry.held_beside(host_end));
+        let most = if present.len() > room { present.iter().copied().take(room).collect() } else { present.clone() };
+        let kept: BTreeSet<Addr> = most.intersection(addrs).copied().collect();
+        let fresh: Vec<Addr> = addrs.difference(&present).copied().collect();
+        if kept.len() == present.len() && fresh.is_empty() {
+            self.registry.set_refused(host_end, BTreeSet::new());
+            self.retries.done(Task::Room(host_end));
+            return Ok(());
+        }
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        let gone: BTreeSet<Addr> = present.difference(&kept).copied().collect();
+        let released = self.release(master, slot, &gone);
+        let claimed = self.claim(host_end, master, slot, (room.saturating_sub(kept.len()), fresh));
+        self.registry.recount(host_end, present.len());
+        released.and(claimed)
+    }
+
+    /// Releases addresses that are no longer on the slave's device. Others may have them now.
+    fn release(&mut self, master: IfIndex, slot: Slot, gone: &BTreeSet<Addr>) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        let mut refused = BTreeSet::new();
-        let mut free = Vec::new();
-        for addr in present.difference(addrs) {
-            if port.maps.owner(*addr)?.is_some_and(|entry| entry.slot == slot && entry.origin() == Origin::Device) {
-                port.maps.release(*addr)?;
-                free.push(*addr);
-            }
-            self.registry.remove_address(master, slot, *addr);
-        }
-        let room = MOST_ADDRESSES.saturating_sub(present.intersection(addrs).count());
-        let mut fresh = addrs.difference(&present);
-        for addr in fresh.by_ref().take(room) {
-            let entry = OwnerEntry::slave(slot, Origin::Device);
-            if port.maps.claim(*addr, entry)? {
-                port.maps.confirm(*addr, entry)?;
-                self.registry.add_address(master, slot, *addr);
-            } else {
-                refused.insert(*addr);
+        let own = OwnerEntry::slave(slot, Origin::Device);
+        let mut free = BTreeSet::new();
+        let mut result = Ok(());
+        for addr in gone {
+            let released = port.maps.owner(*addr).and_then(|entry| match entry == Some(own) {
+                true => port.maps.release(*addr).map(|()| free.insert(*addr)),
+                false => Ok(false),
+            });
+            match released {
+                Ok(_) => self.registry.remove_address(master, slot, *addr),
+                Err(error) => result = Err(error),
             }
         }
-        refused.extend(fresh);
-        self.registry.set_refused(host_end, refused);
-        free.into_iter().for_each(|addr| self.offer(addr));
-        Ok(())
+        self.offer(&free);
+        if !free.is_empty() {
+            self.dirty.host_ends.extend(self.registry.without_room(master));
+        }
+        result
+    }
+
+    /// Enters addresses of the slave's device, as many as its netns may have.
+    fn claim(
+        &mut self,
+        host_end: IfIndex,
+        master: IfIndex,
+        slot: Slot,
+        (room, fresh): (usize, Vec<Addr>),
+    ) -> Result<()> {
+        let entry = OwnerEntry::slave(slot, Origin::Device);
+        let (mut refusals, mut held, mut full, mut result) = (BTreeSet::new(), 0, 0, Ok(()));
+        for addr in fresh {
+            let claim = if held < room { self.claim_one(host_end, master, addr, entry) } else { Ok(Claim::NoRoom) };
+            match claim {
+                Ok(Claim::Held) => {
+                    held += 1;
+                    self.registry.add_address(master, slot, addr);
+                }
+                Ok(claim) => {
+                    full += usize::from(claim == Claim::NoRoom);
+                    refusals.insert(addr);
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        self.registry.set_refused(host_end, refusals);
+        self.registry.set_without_room(host_end, full > 0);
+        self.tell_of_room(host_end, full, held >= room);
+        result
+    }
+
+    /// Enters one address. An owner yields it while its device is down.
+    fn claim_one(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(Claim::Taken) };
+        match port.maps.claim(addr, entry)? {
+            Claim::Held => port.maps.confirm(addr, entry).map(|()| Claim::Held),
+            Claim::Taken if self.yields(host_end, master, addr, entry)? => Ok(Claim::Held),
+            claim => Ok(claim),
+        }
+    }
+
+    /// Whether the owner of an address has yielded it to the slave behind `host_end`: the owner's device is down, and that of
+    /// the slave is up. The devices themselves are asked: while the master has no carrier, all slaves are down in the table.
+    fn yields(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<bool> {
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(false) };
+        let Some(owner) = port.maps.owner(addr)? else { return Ok(false) };
+        if owner.slot == OwnerEntry::HOST || owner.origin() != Origin::Device || port.maps.slave(owner.slot)?.up() {
+            return Ok(false);
+        }
+        let is_up = |host_end| find::peer(&self.netlink, host_end).ok().flatten().map(|device| device.is_up());
+        let Some(old) = self.registry.in_slot(master, owner.slot) else { return Ok(false) };
+        if (is_up(old), is_up(host_end)) != (Some(false), Some(true)) {
+            return Ok(false);
+        }
+        port.maps.assign(addr, entry)?;
+        self.registry.remove_address(master, owner.slot, addr);
+        self.dirty.host_ends.insert(old);
+        eprintln!("ipvl agent: link {old}: it is down, so {addr} belongs to the slave of link {host_end} now");
+        Ok(true)
+    }
+
+    /// Reports that addresses of a slave found no room, and tries again later: a command may make room, which no event says.
+    fn tell_of_room(&mut self, host_end: IfIndex, full: usize, quota: bool) {
+        if full == 0 {
+            return self.retries.done(Task::Room(host_end));
+        }
+        let refusal = if quota { Refusal::Quota(self.quota) } else { Refusal::Full };
+        self.failed(Task::Room(host_end), &refused("enter", "all addresses of a slave in the table", refusal));
     }
 
     /// Makes the tables agree with the host's own addresses, which no slave can own.
     pub fn sync_host_addresses(&mut self) -> Result<()> {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         let addresses = HostAddresses::read(&self.netlink)?;
+        let mut result = Ok(());
         for port in self.ports.values_mut() {
-            for (slot, addr) in host::write_addresses(&mut port.maps, port.master, &addresses)? {
+            let mut evicted = Vec::new();
+            let written = host::write_addresses(&mut port.maps, port.master, &addresses, &mut evicted);
+            for (slot, addr) in evicted {
                 self.registry.remove_address(port.master, slot, addr);
                 self.dirty.host_ends.extend(self.registry.in_slot(port.master, slot));
             }
+            result = result.and(written);
         }
         self.dirty.host_ends.extend(self.registry.in_conflict());
-        Ok(())
+        result
     }
 
     /// Reads what is declared. No event reports it; the command that declares it asks the agent to sync the slave.
     pub fn read_declared(&mut self) -> Result<()> {
         for port in self.ports.values() {
             self.registry.set_declared(port.master, declared(port)?);
+        }
+        Ok(())
+    }
+}
+
+impl Agent {
+    /// Reads whether a command gave addresses of these slaves to others (`ipvl addr replace`).
+    pub fn read_moved(&mut self, host_ends: &BTreeSet<IfIndex>) -> Result<()> {
+        for host_end in host_ends {
+            let Some((master, slot)) = self.registry.slave(*host_end).map(|slave| (slave.master, slave.slot)) else {
+                continue;
+            };
+            let Some(port) = self.ports.get(&master) else { continue };
+            for addr in self.registry.addresses(master, slot) {
+                if port.maps.owner(addr)?.is_some_and(|owner| owner.slot != slot) {
+                    self.registry.remove_address(master, slot, addr);
+                }
+            }
         }
         Ok(())
     }

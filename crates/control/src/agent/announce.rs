@@ -15,10 +15,17 @@ impl Agent {
     pub fn announce(&mut self, host_end: IfIndex, master: IfIndex, mac: Mac, plan: &SlavePlan) -> Result<()> {
         let (Some(slave), Some(wire)) = (self.registry.slave(host_end), &self.wire) else { return Ok(()) };
         let own = |addr: &&Addr| !slave.refused.contains(addr);
-        let present: BTreeSet<(Mac, Addr)> = plan.announce.iter().filter(own).map(|addr| (mac, *addr)).collect();
+        let mut present: BTreeSet<(Mac, Addr)> = plan.announce.iter().filter(own).map(|addr| (mac, *addr)).collect();
         let fresh: Vec<Addr> = present.difference(&slave.announced).map(|(_, addr)| *addr).collect();
+        let mut result = Ok(());
+        for addr in fresh {
+            if let Err(error) = wire.send(master, &announcement(addr, mac)) {
+                present.remove(&(mac, addr));
+                result = Err(error);
+            }
+        }
         self.registry.set_announced(host_end, present);
-        fresh.into_iter().try_for_each(|addr| wire.send(master, &announcement(addr, mac)))
+        result
     }
 }
 

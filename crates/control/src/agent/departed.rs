@@ -61,6 +61,11 @@ impl DepartedMasters {
         }
     }
 
+    /// A link that arrived could not be looked at.
+    pub fn put_back(&mut self, link: IfIndex, was: Option<IfIndex>) {
+        self.arrived.insert(link, was);
+    }
+
     /// The links that arrived since the last call, each with the ifindex that it had here, if that is known.
     pub fn take_arrived(&mut self) -> BTreeMap<IfIndex, Option<IfIndex>> {
         std::mem::take(&mut self.arrived)

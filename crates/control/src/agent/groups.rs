@@ -4,8 +4,9 @@
 //! Since Linux 6.14 the kernel reports joins. On older kernels our programs see IGMP and MLD reports, and pass on which
 //! slave sent one. Neither reports `ip maddr` or packet sockets, so every slave is read again now and then as well.
 
-use super::log::{log_error, log_link_error};
+use super::log::log_error;
 use super::registry::McastReception;
+use super::retries::Task;
 use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
@@ -13,7 +14,7 @@ use crate::kernel::netlink::{Event, LinkInfo, Netlink, What};
 use crate::kernel::netns;
 use crate::place::{NsId, Place};
 use crate::port::Port;
-use crate::port::groups::{Lists, is_master_in_sync, set_joined, sync_master};
+use crate::port::groups::{Lists, Master, is_master_in_sync, sync_master};
 use crate::port::host_end::is_tap;
 use ipvl_core::{Addr, IfIndex, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A slave has at most so many groups in the table, which all slaves share; one that joins more receives all groups.
 const MOST_GROUPS: usize = 1024;
 /// At most so many events are read in one turn, so that a slave that joins and leaves all the time does not delay others.
-const EVENTS_A_TURN: usize = 1024;
+const EVENTS_A_TURN: usize = 16_384;
+/// The groups of so many slaves are written at once.
+const SLAVES_A_LOCK: usize = 64;
+
+/// What the table must say of the groups that a slave has joined.
+struct Joins {
+    host_end: IfIndex,
+    slot: Slot,
+    groups: BTreeSet<Mac>,
+    enabled: bool,
+    everything: bool,
+}
 
 /// Which multicast a slave receives, besides the groups that it has joined.
 pub fn reception(slave: &LinkInfo, place: Place, entry: Slave, declared: bool) -> McastReception {
@@ -68,32 +80,50 @@ impl Agent {
     }
 
     fn sweep(&mut self) {
-        let Some(next) = self.mcast.next_sweep(self.registry.host_ends()) else { return };
+        let registry = &self.registry;
+        let Some(next) = self.mcast.next_sweep(|| registry.host_ends()) else { return };
         self.dirty.groups.extend(next);
-        for port in self.ports.values_mut() {
-            if let Err(error) = sync_master_groups(&self.netlink, port) {
-                log_link_error(port.master, &error);
-            }
-        }
+        let masters: Vec<IfIndex> = self.ports.keys().copied().collect();
+        masters.into_iter().for_each(|master| self.sync_master_groups(master));
     }
 
-    /// Reads what slaves have joined, in one visit to each netns, and writes what differs to the table.
-    pub fn sync_groups(&mut self, host_ends: BTreeSet<IfIndex>) {
+    /// Has the master receive the groups of its slaves, after others changed what it receives.
+    pub fn sync_master_groups(&mut self, master: IfIndex) {
+        let Some(port) = self.ports.get_mut(&master) else { return };
+        let result = sync_master_groups(&self.netlink, port);
+        self.settle(Task::MasterGroups(master), result);
+    }
+
+    /// Reads what slaves have joined, in one visit to each netns, and writes what differs to the table. Returns the slaves
+    /// of which the table says that now.
+    pub fn sync_groups(&mut self, host_ends: &BTreeSet<IfIndex>) -> BTreeSet<IfIndex> {
         let mut by_netns: BTreeMap<Option<NsId>, Vec<(IfIndex, McastReception)>> = BTreeMap::new();
         for host_end in host_ends {
-            if let Some(reception) = self.registry.slave(host_end).and_then(|slave| slave.reception) {
-                by_netns.entry(reception.place.netns).or_default().push((host_end, reception));
+            if let Some(reception) = self.registry.slave(*host_end).and_then(|slave| slave.reception) {
+                by_netns.entry(reception.place.netns).or_default().push((*host_end, reception));
             }
         }
+        let mut by_master: BTreeMap<IfIndex, Vec<Joins>> = BTreeMap::new();
         for (nsid, slaves) in by_netns {
             let enabled = slaves.iter().any(|(_, reception)| reception.enabled);
             let lists = if enabled { self.lists_in(nsid) } else { None };
             for (host_end, reception) in slaves {
-                if let Err(error) = self.sync_slave_groups(host_end, reception, lists.as_ref()) {
-                    log_link_error(host_end, &error);
+                if let Some((master, joins)) = self.joins(host_end, reception, lists.as_ref()) {
+                    by_master.entry(master).or_default().push(joins);
                 }
             }
         }
+        let mut known = BTreeSet::new();
+        for (master, joins) in by_master {
+            // In parts: a command need not wait until all slaves are done.
+            joins.chunks(SLAVES_A_LOCK).for_each(|joins| self.write_joins(master, joins));
+            known.extend(joins.iter().filter(|joins| self.is_written(master, joins)).map(|joins| joins.host_end));
+        }
+        known
+    }
+
+    fn is_written(&self, master: IfIndex, joins: &Joins) -> bool {
+        joins.enabled && !self.differs(master, joins).unwrap_or(true)
     }
 
     /// The lists of a netns; none if it cannot be entered.
@@ -103,56 +133,65 @@ impl Agent {
         netns::within(netns, Lists::read).ok()?.ok()
     }
 
-    fn sync_slave_groups(&mut self, host_end: IfIndex, reception: McastReception, lists: Option<&Lists>) -> Result<()> {
-        let Some((master, slot)) = self.registry.slave(host_end).map(|slave| (slave.master, slave.slot)) else {
-            return Ok(());
-        };
-        let was = self.registry.groups(master, slot);
+    /// What the table must say of one slave.
+    fn joins(&self, host_end: IfIndex, reception: McastReception, lists: Option<&Lists>) -> Option<(IfIndex, Joins)> {
+        let (master, slot) = self.registry.slave(host_end).map(|slave| (slave.master, slave.slot))?;
         let listed = lists.map(|lists| lists.of(reception.place.ifindex)).filter(|groups| groups.len() <= MOST_GROUPS);
-        let mut everything = reception.everything || listed.is_none();
+        let everything = reception.everything || listed.is_none();
         let groups = match listed {
             _ if reception.answered_for => {
                 self.registry.addresses(master, slot).into_iter().filter_map(solicited_node).collect()
             }
             _ if !reception.enabled => BTreeSet::new(),
             Some(groups) => groups,
-            None => was.clone(),
+            None => self.registry.groups(master, slot),
         };
-        if groups != was {
-            everything |= self.write_groups(host_end, master, slot, &was, &groups).is_err();
-        }
-        if reception.enabled { self.write_all_groups(master, slot, host_end, everything) } else { Ok(()) }
+        Some((master, Joins { host_end, slot, groups, enabled: reception.enabled, everything }))
     }
 
-    /// Fails if the table has no room: then the slave receives all groups instead.
-    fn write_groups(
-        &mut self,
-        host_end: IfIndex,
-        master: IfIndex,
-        slot: Slot,
-        was: &BTreeSet<Mac>,
-        now: &BTreeSet<Mac>,
-    ) -> Result<()> {
-        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        let _lock = Lock::acquire(LOCK_WAIT)?;
-        if port.maps.slot_of(host_end)? == Some(slot) {
-            set_joined(&self.netlink, &mut port.maps, port.master, slot, (was, now))?;
+    /// Writes what slaves of one master have joined. Takes the lock only if needed, and reads what the master receives only
+    /// once.
+    fn write_joins(&mut self, master: IfIndex, joins: &[Joins]) {
+        let joins = joins.iter().filter(|joins| self.differs(master, joins).unwrap_or(true));
+        let joins: Vec<&Joins> = joins.collect();
+        if joins.is_empty() {
+            return;
         }
-        self.registry.set_groups(master, slot, now.clone());
-        Ok(())
+        let begun = Lock::acquire(LOCK_WAIT).and_then(|lock| Ok((lock, Master::read(&self.netlink, master)?)));
+        let (_lock, mut receiver) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                return joins.iter().for_each(|joins| self.failed(Task::Groups(joins.host_end), &error));
+            }
+        };
+        for joins in joins {
+            let result = self.write_one(master, &mut receiver, joins);
+            self.settle(Task::Groups(joins.host_end), result);
+        }
     }
 
-    fn write_all_groups(&mut self, master: IfIndex, slot: Slot, host_end: IfIndex, all_groups: bool) -> Result<()> {
+    fn differs(&self, master: IfIndex, joins: &Joins) -> Result<bool> {
+        let Some(port) = self.ports.get(&master) else { return Ok(false) };
+        let is_open = joins.enabled && port.maps.slave(joins.slot)?.state().all_groups != joins.everything;
+        Ok(is_open || joins.groups != self.registry.groups(master, joins.slot))
+    }
+
+    /// If its groups cannot be written, as for lack of room, the slave receives all groups instead.
+    fn write_one(&mut self, master: IfIndex, receiver: &mut Master, joins: &Joins) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        if port.maps.slave(slot)?.state().all_groups == all_groups {
-            return Ok(());
-        }
-        let _lock = Lock::acquire(LOCK_WAIT)?;
+        let Joins { slot, host_end, .. } = *joins;
         let now = port.maps.slave(slot)?;
         if now.host_end != host_end {
             return Ok(());
         }
-        port.maps.set_slave(slot, now.with_state(State { all_groups, ..now.state() }))
+        let mut groups = self.registry.groups(master, slot);
+        let result = receiver.set_joined(&mut port.maps, slot, &mut groups, &joins.groups);
+        self.registry.set_groups(master, slot, groups);
+        let all_groups = joins.everything || result.is_err();
+        if joins.enabled && now.state().all_groups != all_groups {
+            port.maps.set_slave(slot, now.with_state(State { all_groups, ..now.state() }))?;
+        }
+        result
     }
 }
 

@@ -1,5 +1,6 @@
 //! How does the agent report an error that does not stop it?
 
+use super::retries::Task;
 use crate::error::Error;
 use ipvl_core::{Addr, IfIndex};
 
@@ -16,4 +17,15 @@ pub fn log_link_error(ifindex: IfIndex, error: &Error) {
 /// Reports an address that the slave behind this host end does not get.
 pub fn log_edge(host_end: IfIndex, addr: Addr) {
     eprintln!("ipvl agent: link {host_end}: its slave cannot own {addr}, the first or last address of its own network");
+}
+
+/// Reports that a task failed, which is tried again.
+pub fn log_failure(task: Task, error: &Error) {
+    match task {
+        Task::Slave(link) | Task::Room(link) | Task::Groups(link) | Task::Master(link) | Task::MasterGroups(link) => {
+            log_link_error(link, error)
+        }
+        Task::HostAddresses => log_error("the host's addresses", error),
+        Task::Arrivals => log_error("a new link", error),
+    }
 }

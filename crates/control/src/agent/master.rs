@@ -1,7 +1,7 @@
 //! How do slaves follow their master: when it changes, fails over, leaves, returns, or is deleted?
 
 use super::announce::announcement;
-use super::log::{log_error, log_link_error};
+use super::log::log_error;
 use super::mcast_query::send_queries;
 use super::state::Agent;
 use crate::error::Result;
@@ -33,7 +33,7 @@ impl Agent {
         if link.is_none() && !self.departed.contains(master) && !self.missing.is_gone(master) {
             return Ok(());
         }
-        let lock = Lock::acquire(LOCK_WAIT)?;
+        let _lock = Lock::acquire(LOCK_WAIT)?;
         let old = port.maps.port()?;
         match link {
             Some(link) => port.update_master(&self.netlink, &link)?,
@@ -42,27 +42,34 @@ impl Agent {
             }
             None => self.netlink.delete_links(&self.registry.of_master(master))?,
         }
-        drop(lock);
         for host_end in self.registry.of_master(master) {
-            if let Err(error) = self.sync_slave_after(host_end, old.mtu) {
-                log_link_error(host_end, &error);
-            }
+            self.old_mtus.entry(host_end).or_insert(old.mtu);
+            self.dirty.host_ends.insert(host_end);
         }
         Ok(())
     }
 
-    /// Looks whether a link that arrived is a departed master.
+    /// Looks whether links that arrived are departed masters. A link for which that fails is looked at again later.
     pub fn reattach_returned_masters(&mut self) -> Result<()> {
+        let mut result = Ok(());
         for (ifindex, was) in self.departed.take_arrived() {
-            let Some(link) = self.netlink.link(ifindex, None)? else { continue };
-            let _lock = Lock::acquire(LOCK_WAIT)?;
-            for port in self.ports.values_mut() {
-                let announced = was == Some(port.master) && link.mac == Some(port.maps.port()?.mac);
-                let old_ifindex = port.master;
-                if port.master_returned(&self.netlink, &link, announced)? {
-                    self.departed.remove(old_ifindex);
-                    self.dirty.everything = true;
-                }
+            if let Err(error) = self.reattach_returned_master(ifindex, was) {
+                self.departed.put_back(ifindex, was);
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    fn reattach_returned_master(&mut self, ifindex: IfIndex, was: Option<IfIndex>) -> Result<()> {
+        let Some(link) = self.netlink.link(ifindex, None)? else { return Ok(()) };
+        let _lock = Lock::acquire(LOCK_WAIT)?;
+        for port in self.ports.values_mut() {
+            let announced = was == Some(port.master) && link.mac == Some(port.maps.port()?.mac);
+            let old_ifindex = port.master;
+            if port.master_returned(&self.netlink, &link, announced)? {
+                self.departed.remove(old_ifindex);
+                self.dirty.everything = true;
             }
         }
         Ok(())

@@ -41,8 +41,9 @@ impl McastSources {
     }
 
     /// The slaves to read again now, out of all `host_ends`, which are in order; none while no sweep is due.
-    pub fn next_sweep(&mut self, host_ends: Vec<IfIndex>) -> Option<Vec<IfIndex>> {
+    pub fn next_sweep(&mut self, host_ends: impl FnOnce() -> Vec<IfIndex>) -> Option<Vec<IfIndex>> {
         let last = self.sweep.filter(|sweep| sweep.due <= Instant::now())?.last;
+        let host_ends = host_ends();
         let after: Vec<IfIndex> = host_ends.iter().copied().filter(|host_end| *host_end > last).collect();
         let mut next = if after.is_empty() { host_ends } else { after };
         next.truncate(PER_SWEEP);

@@ -31,8 +31,8 @@ impl Claimant<'_> {
 }
 
 /// The IPv6 link-local address of a slave. No sibling has the same, and it stays the same as long as the slave exists. The
-/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, whose universal
-/// bit is not inverted.
+/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, the universal
+/// bit not inverted.
 pub fn link_local(mac: Mac, slot: Slot) -> Addr {
     let [a, b, c, d, e, f] = mac.0;
     let [high, low] = (slot.0 as u16 + 1).to_be_bytes();

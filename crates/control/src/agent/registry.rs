@@ -18,6 +18,8 @@ pub struct Registry {
     places: HashMap<Place, IfIndex>,
     /// By master and slot.
     addresses: BTreeMap<(IfIndex, Slot), BTreeSet<Addr>>,
+    /// By master and netns: how many addresses the slaves there have in the table.
+    held: BTreeMap<(IfIndex, Option<NsId>), usize>,
     /// By host end.
     routes: BTreeMap<IfIndex, BTreeSet<Route>>,
     /// By master and slot.
@@ -37,6 +39,8 @@ pub struct CachedSlave {
     pub refused: BTreeSet<Addr>,
     /// Addresses on its device that are the first or the last of its own network.
     pub edges: BTreeSet<Addr>,
+    /// Whether some of them found no room in the table.
+    pub without_room: bool,
     /// Addresses that were announced on the wire, with the MAC address that was announced.
     pub announced: BTreeSet<(Mac, Addr)>,
     /// Which multicast it receives.
@@ -60,7 +64,7 @@ pub struct McastReception {
 impl CachedSlave {
     fn new(master: IfIndex, slot: Slot) -> Self {
         let (refused, edges, announced) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { master, slot, refused, edges, announced, reception: None, place: None }
+        Self { master, slot, refused, edges, without_room: false, announced, reception: None, place: None }
     }
 }
 
@@ -191,10 +195,48 @@ impl Registry {
         slave.edges.difference(&before).copied().collect()
     }
 
-    /// The host ends of slaves that have this address on their device, but not in the table.
-    pub fn refused(&self, addr: Addr) -> Vec<IfIndex> {
-        let waiting = self.slaves.iter().filter(|(_, slave)| slave.refused.contains(&addr));
+    /// The host ends of slaves that have one of these addresses on their device, but not in the table.
+    pub fn refused(&self, addrs: &BTreeSet<Addr>) -> Vec<IfIndex> {
+        let waiting = self.slaves.iter().filter(|(_, slave)| !slave.refused.is_disjoint(addrs));
         waiting.map(|(host_end, _)| *host_end).collect()
+    }
+
+    /// Sets whether addresses of a slave found no room.
+    pub fn set_without_room(&mut self, host_end: IfIndex, without_room: bool) {
+        if let Some(slave) = self.slaves.get_mut(&host_end) {
+            slave.without_room = without_room;
+        }
+    }
+
+    /// The host ends of a master's slaves of which addresses found no room.
+    pub fn without_room(&self, master: IfIndex) -> Vec<IfIndex> {
+        let waiting = self.slaves.iter().filter(|(_, slave)| slave.master == master && slave.without_room);
+        waiting.map(|(host_end, _)| *host_end).collect()
+    }
+
+    /// How many addresses other slaves of the same netns have in the same table.
+    pub fn held_beside(&self, host_end: IfIndex) -> usize {
+        let Some(CachedSlave { master, slot, place: Some(place), .. }) = self.slaves.get(&host_end) else { return 0 };
+        let own = self.addresses.get(&(*master, *slot)).map_or(0, BTreeSet::len);
+        self.held.get(&(*master, place.netns)).map_or(0, |held| held.saturating_sub(own))
+    }
+
+    /// Counts the addresses of one slave again, which had `before`.
+    pub fn recount(&mut self, host_end: IfIndex, before: usize) {
+        let Some(CachedSlave { master, slot, place: Some(place), .. }) = self.slaves.get(&host_end) else { return };
+        let now = self.addresses.get(&(*master, *slot)).map_or(0, BTreeSet::len);
+        let held = self.held.entry((*master, place.netns)).or_default();
+        *held = (*held + now).saturating_sub(before);
+    }
+
+    /// Counts again how many addresses the slaves of each netns have.
+    pub fn count_held(&mut self) {
+        self.held.clear();
+        for slave in self.slaves.values() {
+            let Some(place) = slave.place else { continue };
+            let its = self.addresses.get(&(slave.master, slave.slot)).map_or(0, BTreeSet::len);
+            *self.held.entry((slave.master, place.netns)).or_default() += its;
+        }
     }
 
     /// The host ends of slaves with any such address.

@@ -12,30 +12,32 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Agent {
     /// Makes the routes through one host end those that the plan has.
     pub fn sync_routes(&mut self, host_end: IfIndex, master: IfIndex, plan: &SlavePlan) -> Result<()> {
-        let refused = |addr: Addr| self.registry.refused(addr).contains(&host_end);
-        let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !refused(*addr));
+        let refused = self.registry.slave(host_end).map(|slave| &slave.refused);
+        let is_refused = |addr: &Addr| refused.is_some_and(|refused| refused.contains(addr));
+        let wanted = plan.routes.iter().copied().filter(|(_, (addr, _))| !is_refused(addr));
         let wanted: BTreeSet<Route> = wanted.collect();
         let present = self.registry.routes(host_end);
         for gone in present.difference(&wanted) {
             self.netlink.delete_route(&route(host_end, *gone, None))?;
+            self.registry.remove_route(host_end, gone);
         }
-        let mut routes: BTreeSet<Route> = wanted.intersection(&present).copied().collect();
-        if routes.len() < wanted.len() {
-            let sources = Sources::read(&self.netlink, master)?;
-            for fresh in wanted.difference(&present) {
-                if self.add_route(host_end, *fresh, &sources)? {
-                    routes.insert(*fresh);
-                }
+        let fresh: Vec<Route> = wanted.difference(&present).copied().collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let sources = Sources::read(&self.netlink, master)?;
+        for fresh in fresh {
+            if self.add_route(host_end, fresh, &sources)? {
+                self.registry.add_route(host_end, fresh);
             }
         }
-        self.registry.set_routes(host_end, routes);
         Ok(())
     }
 
     /// Adds a route, unless the host has one to that destination already. Returns whether it was added.
     fn add_route(&self, host_end: IfIndex, fresh: Route, sources: &Sources) -> Result<bool> {
         let (_, (addr, _)) = fresh;
-        let source = sources.toward(addr);
+        let source = sources.toward(&self.netlink, addr);
         Ok(!self.is_of_another_master(host_end, addr)? && self.netlink.add_route(&route(host_end, fresh, source))?)
     }
 
@@ -61,7 +63,7 @@ impl Agent {
             for (host_end, route) in self.registry.routes_of(master) {
                 let info = present.get(&(host_end, route));
                 let (_, (addr, _)) = route;
-                if info.is_some_and(|info| info.prefsrc == sources.toward(addr)) {
+                if info.is_some_and(|info| info.prefsrc == sources.toward(&self.netlink, addr)) {
                     continue;
                 }
                 info.map(|info| self.netlink.delete_route(info)).transpose()?;

@@ -3,7 +3,7 @@
 use super::groups::reception;
 use super::log::log_edge;
 use super::plan::{DesiredSlave, DeviceChange, HostEndChange, ObservedSlave, SlavePlan, plan_slave};
-use super::state::Agent;
+use super::state::{Agent, MasterState};
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{AddrGenMode, LinkChange, LinkInfo, Netlink};
@@ -20,40 +20,72 @@ use std::collections::BTreeSet;
 const UNSETTLED: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
 const LINK_LOCAL_LEN: u8 = 64;
 
-impl Agent {
-    /// Reads a slave, compares it with what it should be, and changes what differs.
-    pub fn sync_slave(&mut self, host_end: IfIndex) -> Result<()> {
-        let master = self.registry.slave(host_end).map(|slave| slave.master);
-        let port = master.and_then(|master| self.ports.get(&master)).map(|port| port.maps.port()).transpose()?;
-        self.sync_slave_after(host_end, port.map_or(0, |port| port.mtu))
-    }
+/// A slave that is as it should be, except that it may have to be opened.
+pub struct Prepared {
+    /// The host end.
+    pub host_end: IfIndex,
+    master: IfIndex,
+    slot: Slot,
+    mac: Mac,
+    plan: SlavePlan,
+    /// How the change of its device went. If its netns cannot be entered, it gets its carrier nevertheless.
+    device: Result<()>,
+}
 
-    /// The same after a change of its master. `old_mtu` is the MTU that the master had before.
-    pub fn sync_slave_after(&mut self, host_end: IfIndex, old_mtu: u32) -> Result<()> {
-        let Some(link) = self.netlink.link(host_end, None)? else { return self.host_end_missing(host_end) };
+impl Agent {
+    /// Reads a slave, compares it with what it should be, and changes what differs, except what [`Agent::open_slave`] does.
+    pub fn prepare_slave(&mut self, host_end: IfIndex) -> Result<Option<Prepared>> {
+        let Some(link) = self.netlink.link(host_end, None)? else {
+            self.host_end_missing(host_end);
+            return Ok(None);
+        };
         self.missing.found(host_end);
         let Some((master, slot)) = self.identify(&link)? else {
             self.incomplete.insert(host_end);
-            return Ok(());
+            return Ok(None);
         };
         self.incomplete.remove(&host_end);
         let place = place_of(&link);
         self.registry.set_place(host_end, master, slot, place);
-        let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(()) };
+        let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(None) };
         self.restore_tap(&link, master, slot)?;
         let observed = self.observe(&link, &slave, place)?;
-        let Some(desired) = self.desired(master, slot, old_mtu)? else { return Ok(()) };
+        let Some(desired) = self.desired(master, slot, host_end)? else { return Ok(None) };
         let plan = plan_slave(&desired, &observed);
-        self.carry_out(&link, place, master, slot, &plan)?;
+        if plan.host_end.up == Some(false) {
+            self.write_slave(master, slot, &plan, false)?;
+            self.change_host_end(host_end, &plan.host_end)?;
+        }
+        self.sync_addresses(host_end, master, slot, &plan.addrs)?;
         self.report_edges(host_end, observed.addrs.intersection(&observed.edges).copied().collect());
+        let device = if plan.device.is_empty() { Ok(()) } else { self.change_device(place, &plan.device) };
         let entry = plan.slave.unwrap_or(desired.slave);
+        if !entry.up() {
+            // A live slave that has one of its addresses may get it now.
+            self.offer(&plan.addrs);
+        }
         let reception = reception(&slave, place, entry, !desired.declared.is_empty());
         // The groups of a slave that is answered for follow from its addresses, which may have changed.
         let unsettled = entry.state().all_groups || reception.answered_for;
         if self.registry.set_reception(host_end, reception) || unsettled {
             self.dirty.groups.insert(host_end);
         }
-        self.announce(host_end, master, desired.port.mac, &plan)
+        Ok(Some(Prepared { host_end, master, slot, mac: desired.port.mac, plan, device }))
+    }
+
+    /// Completes a prepared slave. A slave goes down in the table before its device does, and comes up there after it: so all
+    /// that the table has delivered to the device arrives. `groups_known`: whether its groups are in the table.
+    pub fn open_slave(&mut self, prepared: Prepared, groups_known: bool) -> Result<()> {
+        let Prepared { host_end, master, slot, mac, plan, device } = prepared;
+        if plan.host_end.up != Some(false) {
+            self.change_host_end(host_end, &plan.host_end)?;
+            self.write_slave(master, slot, &plan, groups_known)?;
+        }
+        self.sync_routes(host_end, master, &plan)?;
+        self.announce(host_end, master, mac, &plan)?;
+        device?;
+        self.old_mtus.remove(&host_end);
+        Ok(())
     }
 
     /// Says once of each address that the slave cannot own it.
@@ -65,11 +97,10 @@ impl Agent {
 
     /// A host end was not found. The event about it may be unread: if the host end is a tap device that only left this
     /// netns, reading that event brings it back.
-    fn host_end_missing(&mut self, host_end: IfIndex) -> Result<()> {
+    fn host_end_missing(&mut self, host_end: IfIndex) {
         if self.registry.is_host_end(host_end) && self.missing.is_gone(host_end) {
-            return self.forget(host_end);
+            self.gone.insert(host_end);
         }
-        Ok(())
     }
 
     /// The slave's master and slot, once its entry is in the table: then it is complete.
@@ -93,10 +124,14 @@ impl Agent {
             up: slave.is_up() && (!tap || slave.carrier.unwrap_or(true)),
             noarp: slave.flags & libc::IFF_NOARP as u32 != 0,
             has_ipv6: slave.has_ipv6,
+            eui64: slave.detail.addrgenmode == "eui64",
+            own_kind: !matches!(slave.detail.addrgenmode.as_str(), "eui64" | "none" | ""),
+            token: slave.token,
             mtu: slave.mtu,
             mac: slave.mac.unwrap_or(Mac([0; 6])),
             local: place.netns.is_none(),
             tap,
+            valid: addresses.iter().filter(|info| info.is_valid()).map(|info| info.addr).collect(),
             settled: addresses.iter().filter(|info| info.flags & UNSETTLED == 0).map(|info| info.addr).collect(),
             edges: addresses.iter().flat_map(edges).collect(),
             addrs: addresses.into_iter().map(|info| info.addr).collect(),
@@ -108,45 +143,29 @@ impl Agent {
         })
     }
 
-    fn desired(&self, master: IfIndex, slot: Slot, old_mtu: u32) -> Result<Option<DesiredSlave>> {
+    fn desired(&mut self, master: IfIndex, slot: Slot, host_end: IfIndex) -> Result<Option<DesiredSlave>> {
+        let MasterState { running: master_running, vrf } = self.master_state(master)?;
         let maps = &self.ports[&master].maps;
         let (port, slave) = (maps.port()?, maps.slave(slot)?);
-        let link = self.netlink.link(master, None)?;
-        let vrf = link.as_ref().map(|link| vrf_of(&self.netlink, link)).transpose()?.flatten();
-        let master_running = link.is_some_and(|link| link.is_up() && link.carrier.unwrap_or(true));
+        let old_mtu = self.old_mtus.get(&host_end).copied().unwrap_or(port.mtu);
         let declared = self.registry.declared(master, slot);
         Ok((!slave.is_vacant()).then_some(DesiredSlave { port, master_running, vrf, old_mtu, slave, slot, declared }))
     }
 
-    /// A slave goes down in the table before its device does, and comes up there after it: so all that the table has
-    /// delivered to the device arrives.
-    fn carry_out(
-        &mut self,
-        link: &LinkInfo,
-        place: Place,
-        master: IfIndex,
-        slot: Slot,
-        plan: &SlavePlan,
-    ) -> Result<()> {
-        let host_end = link.ifindex;
-        let goes_down = plan.host_end.up == Some(false);
-        if goes_down {
-            self.write_slave(master, slot, plan)?;
-            self.change_host_end(host_end, &plan.host_end)?;
+    /// What a master is like. It is read once for many slaves: an event that says that it changed comes in a later turn.
+    fn master_state(&mut self, master: IfIndex) -> Result<MasterState> {
+        if let Some(state) = self.masters.get(&master) {
+            return Ok(*state);
         }
-        self.sync_addresses(host_end, master, slot, &plan.addrs)?;
-        // If the netns cannot be entered, the slave gets its carrier nevertheless, and the error is reported.
-        let device = if plan.device.is_empty() { Ok(()) } else { self.change_device(place, &plan.device) };
-        if !goes_down {
-            self.change_host_end(host_end, &plan.host_end)?;
-            self.write_slave(master, slot, plan)?;
-        }
-        self.sync_routes(host_end, master, plan)?;
-        device
+        let link = self.netlink.link(master, None)?;
+        let vrf = link.as_ref().map(|link| vrf_of(&self.netlink, link)).transpose()?.flatten();
+        let running = link.is_some_and(|link| link.is_up() && link.carrier.unwrap_or(true));
+        self.masters.insert(master, MasterState { running, vrf });
+        Ok(MasterState { running, vrf })
     }
 
     /// Writes what the agent decides about; a command may have changed the rest meanwhile.
-    fn write_slave(&mut self, master: IfIndex, slot: Slot, plan: &SlavePlan) -> Result<()> {
+    fn write_slave(&mut self, master: IfIndex, slot: Slot, plan: &SlavePlan, groups_known: bool) -> Result<()> {
         let (Some(slave), Some(port)) = (plan.slave, self.ports.get_mut(&master)) else { return Ok(()) };
         let _lock = Lock::acquire(LOCK_WAIT)?;
         let now = port.maps.slave(slot)?;
@@ -154,7 +173,7 @@ impl Agent {
             return Ok(());
         }
         // A command that changed the mode has set this since.
-        let all_groups = slave.state().all_groups || now.state().all_groups;
+        let all_groups = slave.state().all_groups && !groups_known || now.state().all_groups;
         port.maps.set_slave(slot, now.with_state(State { all_groups, ..slave.state() }))
     }
 
@@ -181,45 +200,33 @@ impl Agent {
             None => Err(unreachable_netns(nsid)),
         }
     }
-
-    /// A slave is gone: takes it out of the tables and out of the cache.
-    fn forget(&mut self, host_end: IfIndex) -> Result<()> {
-        let Some(slave) = self.registry.slave(host_end).cloned() else { return Ok(()) };
-        let lock = Lock::acquire(LOCK_WAIT);
-        if lock.is_err() {
-            self.incomplete.insert(host_end);
-        }
-        let _lock = lock?;
-        let groups = self.registry.groups(slave.master, slave.slot);
-        let free = self.registry.remove(host_end);
-        if let Some(port) = self.ports.get_mut(&slave.master) {
-            if port.maps.slot_of(host_end)? == Some(slave.slot) {
-                port.remove_slave(&self.netlink, host_end, slave.slot, &groups)?;
-            }
-            if port.detach_if_unused(&self.netlink)? {
-                self.ports.remove(&slave.master);
-            }
-        }
-        free.into_iter().for_each(|addr| self.offer(addr));
-        Ok(())
-    }
 }
 
 fn change_device_here(netlink: &Netlink, ifindex: IfIndex, change: &DeviceChange) -> Result<()> {
-    let DeviceChange { noarp, mtu, mac, add, token, remove } = *change;
-    let addr_gen_mode = add.or(remove).map(|_| AddrGenMode::None);
-    netlink.set_link(ifindex, &LinkChange { noarp, mtu, mac, ..LinkChange::default() })?;
-    // A netns without IPv6 refuses this, and needs neither the mode nor a link-local address.
-    if addr_gen_mode.is_some() {
-        let _ = netlink.set_link(ifindex, &LinkChange { addr_gen_mode, ..LinkChange::default() });
+    let DeviceChange { noarp, mtu, mac, quiet, add, token, remove } = *change;
+    if noarp.is_some() || mtu.is_some() || mac.is_some() {
+        netlink.set_link(ifindex, &LinkChange { noarp, mtu, mac, ..LinkChange::default() })?;
+    }
+    let addr_gen_mode = quiet.then_some(AddrGenMode::None);
+    let both = LinkChange { addr_gen_mode, token, ..LinkChange::default() };
+    // The kernel refuses a token, and then the mode with it, where the device accepts no router advertisements: it needs none
+    // there. Where IPv6 was switched off just now, it refuses all of this, and nothing is needed.
+    let refused = (quiet || token.is_some()) && netlink.set_link(ifindex, &both).is_err();
+    if refused && quiet {
+        unless_without_ipv6(netlink.set_link(ifindex, &LinkChange { token: None, ..both }))?;
     }
     if let Some(addr) = remove {
         netlink.delete_address(ifindex, addr, LINK_LOCAL_LEN)?;
     }
-    if let Some(addr) = add {
-        let _ = netlink.add_address(ifindex, addr, LINK_LOCAL_LEN, 0);
-        // The kernel refuses a token where the device accepts no router advertisements, which then needs none.
-        let _ = netlink.set_link(ifindex, &LinkChange { token, ..LinkChange::default() });
+    match add {
+        Some(addr) => unless_without_ipv6(netlink.add_address(ifindex, addr, LINK_LOCAL_LEN, 0)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn unless_without_ipv6(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if matches!(error.errno(), Some(libc::EACCES | libc::EOPNOTSUPP | libc::EINVAL)) => Ok(()),
+        other => other,
+    }
 }

@@ -3,19 +3,32 @@
 use super::clients::{Clients, Request};
 use super::departed::DepartedMasters;
 use super::dirty::Dirty;
+use super::log::log_failure;
 use super::mcast_sources::McastSources;
 use super::missing::Missing;
 use super::registry::Registry;
+use super::retries::{Retries, Task};
 use super::term::Term;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{Events, Netlink};
 use crate::kernel::single::Single;
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
-use crate::slave::routes::PROTOCOL;
-use ipvl_core::IfIndex;
+use crate::quota;
+use crate::slave::routes::{PROTOCOL, Vrf};
+use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// What slaves follow of their master, besides what is in the tables.
+#[derive(Clone, Copy, Debug)]
+pub struct MasterState {
+    /// Whether it is up and has a carrier.
+    pub running: bool,
+    /// The VRF that it belongs to.
+    pub vrf: Option<Vrf>,
+}
 
 /// The agent of one netns. The other files of this folder extend it.
 pub struct Agent {
@@ -37,12 +50,22 @@ pub struct Agent {
     pub requests: Vec<Request>,
     /// By master.
     pub ports: BTreeMap<IfIndex, Port>,
+    /// What masters are like, once that was read in this batch of slaves.
+    pub masters: BTreeMap<IfIndex, MasterState>,
     /// What was last read and written.
     pub registry: Registry,
     /// What must be read again.
     pub dirty: Dirty,
     /// Links that were not found, and are looked for once more.
     pub missing: Missing,
+    /// Host ends of slaves that are gone, and still in the tables.
+    pub gone: BTreeSet<IfIndex>,
+    /// How many addresses the slaves of one netns may have in a table.
+    pub quota: usize,
+    /// The MTU that a master had before a change which this slave, by its host end, could not follow.
+    pub old_mtus: BTreeMap<IfIndex, u32>,
+    /// What failed, and is tried again.
+    pub retries: Retries,
     /// Host ends that are in no table: a command is making them, or was killed while it did.
     pub incomplete: BTreeSet<IfIndex>,
     /// Masters in another netns, which may return.
@@ -64,9 +87,14 @@ impl Agent {
             clients: Clients::new(single, term)?,
             requests: Vec::new(),
             ports: BTreeMap::new(),
+            masters: BTreeMap::new(),
             registry: Registry::default(),
             dirty: Dirty::default(),
             missing: Missing::default(),
+            gone: BTreeSet::new(),
+            quota: quota::own(),
+            old_mtus: BTreeMap::new(),
+            retries: Retries::default(),
             incomplete: BTreeSet::new(),
             departed: DepartedMasters::default(),
             idle: false,
@@ -75,11 +103,50 @@ impl Agent {
 
     /// Whether slaves wait for the next turn.
     pub fn has_work(&self) -> bool {
-        !self.dirty.host_ends.is_empty() || !self.missing.is_empty()
+        self.dirty.has_slaves(Instant::now()) || !self.missing.is_empty()
     }
 
-    /// An address is free: slaves that have it on their device may get it now.
-    pub fn offer(&mut self, addr: ipvl_core::Addr) {
-        self.dirty.host_ends.extend(self.registry.refused(addr));
+    /// How long the agent may wait for events, no longer than `most`.
+    pub fn patience(&self, most: Duration) -> Duration {
+        let now = Instant::now();
+        let due = [self.dirty.left(now), self.retries.left(now)];
+        due.into_iter().flatten().min().map_or(most, |due| due.min(most))
+    }
+
+    /// Addresses are free: slaves that have them on their devices may get them now.
+    pub fn offer(&mut self, addrs: &BTreeSet<Addr>) {
+        if !addrs.is_empty() {
+            self.dirty.host_ends.extend(self.registry.refused(addrs));
+        }
+    }
+
+    /// Has a task that failed done again, after a while. An error is reported when it is new.
+    pub fn failed(&mut self, task: Task, error: &Error) {
+        if self.retries.failed(task, error.to_string(), Instant::now()) {
+            log_failure(task, error);
+        }
+    }
+
+    /// The same if it failed.
+    pub fn settle(&mut self, task: Task, result: Result<()>) {
+        match result {
+            Ok(()) => self.retries.done(task),
+            Err(error) => self.failed(task, &error),
+        }
+    }
+
+    /// Notes what has failed, and must be done again now.
+    pub fn take_retries(&mut self) {
+        for task in self.retries.take_due(Instant::now()) {
+            match task {
+                Task::Slave(host_end) | Task::Room(host_end) => _ = self.dirty.host_ends.insert(host_end),
+                Task::Groups(host_end) => _ = self.dirty.groups.insert(host_end),
+                Task::Master(master) => _ = self.dirty.masters.insert(master),
+                Task::MasterGroups(master) => self.sync_master_groups(master),
+                Task::HostAddresses => self.dirty.host_addresses = true,
+                // Every turn looks at them.
+                Task::Arrivals => {}
+            }
+        }
     }
 }

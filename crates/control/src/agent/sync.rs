@@ -1,7 +1,8 @@
 //! How does the agent bring what is dirty into the state that it should have?
 
-use super::log::{log_error, log_link_error};
+use super::log::log_link_error;
 use super::registry::Registry;
+use super::retries::Task;
 use super::state::Agent;
 use crate::error::{Error, Result};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
@@ -10,6 +11,7 @@ use crate::slave::routes::PROTOCOL;
 use crate::slave::tidy;
 use ipvl_core::{IfIndex, Origin};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 impl Agent {
     /// Reads the kernel's whole state, and syncs all of it: at the start, and after events were lost.
@@ -20,43 +22,73 @@ impl Agent {
         self.dirty.masters.extend(self.ports.keys());
         self.sync_host_and_masters();
         while !self.dirty.host_ends.is_empty() {
-            let some = self.dirty.next_slaves();
-            self.sync_slaves(&some).iter().for_each(|(host_end, error)| log_link_error(*host_end, error));
+            let some = self.dirty.next_of_all();
+            self.sync_slaves(&some);
         }
         Ok(())
     }
 
     /// Syncs what is dirty, except slaves.
     pub fn sync_host_and_masters(&mut self) {
-        if std::mem::take(&mut self.dirty.host_addresses)
-            && let Err(error) = self.sync_host_addresses().and_then(|()| self.sync_route_sources())
-        {
-            log_error("the host's addresses", &error);
+        if std::mem::take(&mut self.dirty.host_addresses) {
+            let result = self.sync_host_addresses().and_then(|()| self.sync_route_sources());
+            self.settle(Task::HostAddresses, result);
         }
-        if let Err(error) = self.reattach_returned_masters() {
-            log_error("a new link", &error);
-        }
+        let result = self.reattach_returned_masters();
+        self.settle(Task::Arrivals, result);
         for master in std::mem::take(&mut self.dirty.masters) {
-            if let Err(error) = self.sync_master(master) {
-                log_link_error(master, &error);
-            }
+            let result = self.sync_master(master);
+            self.settle(Task::Master(master), result);
         }
     }
 
     /// Syncs the slaves behind these host ends. Returns the errors, by host end.
+    ///
+    /// Their groups are read in between, for all of them at once, before any of them is opened: a slave receives all groups
+    /// until its own are known, so of many slaves that come up together each would hear all others.
     pub fn sync_slaves(&mut self, host_ends: &BTreeSet<IfIndex>) -> BTreeMap<IfIndex, Error> {
-        let mut failures = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        let mut prepared = Vec::new();
+        self.masters.clear();
+        self.registry.count_held();
         for host_end in host_ends {
             self.dirty.host_ends.remove(host_end);
-            if let Err(error) = self.sync_slave(*host_end) {
-                failures.insert(*host_end, error);
+            match self.prepare_slave(*host_end) {
+                Ok(slave) => prepared.extend(slave),
+                Err(error) => _ = results.insert(*host_end, error),
             }
         }
-        // When no slave is left, the groups of all: this visits each netns once.
-        let all = self.dirty.host_ends.is_empty();
-        let groups = self.dirty.groups.extract_if(.., |host_end| all || host_ends.contains(host_end)).collect();
-        self.sync_groups(groups);
-        failures
+        self.forget_gone();
+        let known = self.sync_dirty_groups(host_ends);
+        for slave in prepared {
+            let host_end = slave.host_end;
+            if let Err(error) = self.open_slave(slave, known.contains(&host_end)) {
+                results.insert(host_end, error);
+            }
+        }
+        for host_end in host_ends {
+            match results.get(host_end) {
+                None => self.retries.done(Task::Slave(*host_end)),
+                Some(error) => self.failed(Task::Slave(*host_end), error),
+            }
+        }
+        results
+    }
+
+    /// Syncs the groups of slaves that may have joined or left some; `synced` were prepared just now. Returns those of which the
+    /// groups are in the table, and stay right: the kernel reports what they join from now on.
+    fn sync_dirty_groups(&mut self, synced: &BTreeSet<IfIndex>) -> BTreeSet<IfIndex> {
+        let start = Instant::now();
+        let groups = self.dirty.take_groups(synced, start);
+        if groups.is_empty() {
+            return groups;
+        }
+        let mut known = self.sync_groups(&groups);
+        self.dirty.has_read_groups(start, Instant::now());
+        if self.mcast.kernel.is_none() {
+            self.dirty.groups.extend(std::mem::take(&mut known).intersection(synced));
+        }
+        known
     }
 
     /// Detaches ports without slaves from their masters.

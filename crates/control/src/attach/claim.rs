@@ -3,6 +3,7 @@
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
+use crate::port::tables::Claim;
 use crate::refusal::Refusal;
 use crate::slave::declare::owner_name;
 use ipvl_core::{Addr, Guard, Origin, OwnerEntry, Slot};
@@ -16,11 +17,11 @@ pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr,
     let mut written = Vec::new();
     for (addr, _) in addresses.iter().copied() {
         let before = port.maps.owner(addr)?;
-        if !port.maps.claim(addr, entry)? {
+        if port.maps.claim(addr, entry)? != Claim::Held {
             written.into_iter().try_for_each(|addr| port.maps.release(addr))?;
             let refusal = match before {
                 Some(other) => Refusal::AddressInUse { addr, owner: owner_name(netlink, &port.maps, other.slot)? },
-                None => Refusal::Full,
+                None => Refusal::NoRoom,
             };
             return Err(refused("give a slave", addr.to_string(), refusal));
         }

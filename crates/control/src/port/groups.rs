@@ -37,6 +37,16 @@ impl Lists {
         self.0.get(&ifindex).map(|list| list.keys().copied().collect()).unwrap_or_default()
     }
 
+    /// The device was told to receive a group, or no longer.
+    fn set_permanent(&mut self, ifindex: IfIndex, mac: Mac, wanted: bool) {
+        let list = self.0.entry(ifindex).or_default();
+        if wanted {
+            list.insert(mac, true)
+        } else {
+            list.remove(&mac)
+        };
+    }
+
     /// Whether the device receives a group until it is told otherwise, as `ip maddr add` does.
     fn is_permanent(&self, ifindex: IfIndex, mac: Mac) -> bool {
         self.0.get(&ifindex).and_then(|list| list.get(&mac)).copied().unwrap_or(false)
@@ -56,24 +66,6 @@ fn entry(line: &str) -> Option<(IfIndex, Mac, bool)> {
         *value = byte(place * 2)?;
     }
     (digits.len() == 12).then_some((ifindex, mac, permanent))
-}
-
-/// Writes that a slave, which had joined the groups in `was`, has joined those in `now`. The caller has the lock.
-pub fn set_joined(
-    netlink: &Netlink,
-    maps: &mut PortMaps,
-    master: IfIndex,
-    slot: Slot,
-    (was, now): (&BTreeSet<Mac>, &BTreeSet<Mac>),
-) -> Result<()> {
-    let mut master = Master::read(netlink, master)?;
-    let left = was.difference(now).map(|mac| (mac, false));
-    for (mac, joined) in left.chain(now.difference(was).map(|mac| (mac, true))) {
-        let mut members = maps.members(*mac)?;
-        members.set(slot, joined);
-        master.set_members(maps, *mac, members)?;
-    }
-    Ok(())
 }
 
 /// Takes slaves out of all groups. The caller has the lock.
@@ -125,7 +117,7 @@ pub fn release_master(master: &str, map_ids: &[u32]) -> Result<()> {
 }
 
 /// A master, and the groups that it receives, once they have been read.
-struct Master {
+pub struct Master {
     ifindex: IfIndex,
     /// None if it is not in this netns.
     name: Option<String>,
@@ -133,9 +125,35 @@ struct Master {
 }
 
 impl Master {
-    fn read(netlink: &Netlink, ifindex: IfIndex) -> Result<Self> {
+    /// Reads its name. What it receives is read when that is needed, and once: for many slaves use one of these.
+    pub fn read(netlink: &Netlink, ifindex: IfIndex) -> Result<Self> {
         let name = netlink.link(ifindex, None)?.map(|link| link.name);
         Ok(Self { ifindex, name, lists: None })
+    }
+
+    /// Writes that a slave, which is in the groups `joined`, has joined those in `now`. If that fails, `joined` says what
+    /// the table has. The caller has the lock.
+    pub fn set_joined(
+        &mut self,
+        maps: &mut PortMaps,
+        slot: Slot,
+        joined: &mut BTreeSet<Mac>,
+        now: &BTreeSet<Mac>,
+    ) -> Result<()> {
+        let changed: Vec<Mac> = joined.symmetric_difference(now).copied().collect();
+        for mac in changed {
+            let mut members = maps.members(mac)?;
+            members.set(slot, now.contains(&mac));
+            let result = self.set_members(maps, mac, members);
+            let is_member = if result.is_ok() { now.contains(&mac) } else { maps.members(mac)?.has(slot) };
+            if is_member {
+                joined.insert(mac)
+            } else {
+                joined.remove(&mac)
+            };
+            result?;
+        }
+        Ok(())
     }
 
     /// Writes a group's members, and has the device receive the group as long as there are some. `on_master`, which says
@@ -154,6 +172,9 @@ impl Master {
             && (missing || !wanted && members.on_master == 1)
         {
             receive(name, mac, wanted)?;
+            if let Some(lists) = &mut self.lists {
+                lists.set_permanent(self.ifindex, mac, wanted);
+            }
         }
         match &self.name {
             _ if wanted => Ok(()),

@@ -5,7 +5,7 @@ use crate::kernel::netlink::{AddressInfo, Netlink};
 use crate::port::host_end::{HostEnd, place_of};
 use crate::port::tables::PortMaps;
 use ipvl_core::{Addr, IfIndex, OwnerEntry, Router, Slot};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefixes longer than this have neither a network nor a broadcast address (RFC 3021).
 const LONGEST_WITH_BROADCAST: u8 = 30;
@@ -21,14 +21,25 @@ impl HostAddresses {
         Ok(Self(all.filter(|info| !slaves.contains(&info.ifindex)).collect()))
     }
 
+    /// As the kernel lists them.
+    pub fn into_infos(self) -> Vec<AddressInfo> {
+        self.0
+    }
+
     fn owned(&self) -> BTreeSet<Addr> {
         self.0.iter().flat_map(|info| std::iter::once(info.addr).chain(edges(info))).collect()
     }
 }
 
-/// Writes which addresses are the host's. The host takes precedence over every slave, whichever had the address first.
-/// Returns the slots that lost an address, and which.
-pub fn write_addresses(maps: &mut PortMaps, master: IfIndex, addresses: &HostAddresses) -> Result<Vec<(Slot, Addr)>> {
+/// Writes which addresses are the host's. The host takes precedence over every slave, whichever had the address first, and
+/// finds room in a full table: the slave with most entries loses one. Adds to `evicted` the slots that lost an address, and
+/// which, also if it fails then.
+pub fn write_addresses(
+    maps: &mut PortMaps,
+    master: IfIndex,
+    addresses: &HostAddresses,
+    evicted: &mut Vec<(Slot, Addr)>,
+) -> Result<()> {
     let host = addresses.owned();
     for (addr, entry) in maps.owners()? {
         if entry.slot == OwnerEntry::HOST && !host.contains(&addr) {
@@ -36,16 +47,44 @@ pub fn write_addresses(maps: &mut PortMaps, master: IfIndex, addresses: &HostAdd
         }
     }
     write_router(maps, master, &addresses.0)?;
-    let mut evicted = Vec::new();
+    let mut largest = None;
     for addr in host {
-        match maps.owner(addr)?.map(|entry| entry.slot) {
-            Some(OwnerEntry::HOST) => continue,
-            Some(slot) => evicted.push((slot, addr)),
-            None => {}
+        let owner = maps.owner(addr)?.map(|entry| entry.slot);
+        if owner == Some(OwnerEntry::HOST) {
+            continue;
         }
-        maps.assign(addr, OwnerEntry::host())?;
+        if !maps.assign_if_room(addr, OwnerEntry::host())? {
+            let victims = match &mut largest {
+                Some(victims) => victims,
+                none => none.insert(Victims::read(maps)?),
+            };
+            evicted.extend(victims.evict(maps)?);
+            maps.assign(addr, OwnerEntry::host())?;
+        }
+        evicted.extend(owner.map(|slot| (slot, addr)));
     }
-    Ok(evicted)
+    Ok(())
+}
+
+/// The entries of slaves in a full table, by slot.
+struct Victims(BTreeMap<Slot, Vec<Addr>>);
+
+impl Victims {
+    fn read(maps: &PortMaps) -> Result<Self> {
+        let mut victims = Self(BTreeMap::new());
+        for (addr, entry) in maps.owners()?.into_iter().filter(|(_, entry)| entry.slot != OwnerEntry::HOST) {
+            victims.0.entry(entry.slot).or_default().push(addr);
+        }
+        Ok(victims)
+    }
+
+    /// Releases an address of the slave with most entries.
+    fn evict(&mut self, maps: &mut PortMaps) -> Result<Option<(Slot, Addr)>> {
+        let Some((slot, addrs)) = self.0.iter_mut().max_by_key(|(_, addrs)| addrs.len()) else { return Ok(None) };
+        let Some(addr) = addrs.pop() else { return Ok(None) };
+        maps.release(addr)?;
+        Ok(Some((*slot, addr)))
+    }
 }
 
 /// ICMP errors to slaves come from the master's own addresses.

@@ -8,4 +8,4 @@ mod maps;
 pub use abi::Abi;
 pub use caches::{AddrCache, SlotCache};
 pub use groups::Reports;
-pub use maps::{PortMaps, SINGLE};
+pub use maps::{Claim, PortMaps, SINGLE};

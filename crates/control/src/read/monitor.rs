@@ -331,7 +331,7 @@ impl Monitor {
             master_gone: record::is_master_gone(&port)?,
             unattached: port.is_departed(),
             slaves: slaves?,
-            table: Table { master: name, owned, claimants },
+            table: Table { master: name, owned, claimants, refused: Vec::new() },
         }))
     }
 

@@ -1,6 +1,7 @@
 //! Which lines does the address table of a port have?
 
 use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
+use super::refused::Refused;
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus};
@@ -18,6 +19,8 @@ pub struct Table {
     pub owned: Vec<(Addr, u32, OwnerEntry)>,
     /// By slot: the slave's name, and the addresses on its device.
     pub claimants: BTreeMap<Slot, (String, Vec<Addr>)>,
+    /// Addresses on devices that found no room in the table.
+    pub refused: Vec<(Slot, Addr)>,
 }
 
 /// What identifies a line of the table: the address and its length, the slot, whether it was declared, and for a conflict
@@ -28,12 +31,16 @@ impl Table {
     /// Reads the table of a port, and the addresses on its slaves' devices.
     pub fn read(netlink: &Netlink, port: &Port) -> Result<Self> {
         let mut claimants = BTreeMap::new();
+        let mut refused = Refused::new(port);
         for (host_end, slot) in port.maps.slots()? {
             let Some(link) = netlink.link(host_end, None)? else { continue };
             let device = readable_peer(netlink, &link);
-            claimants.insert(slot, (shown_name(device.name), addresses_on(netlink, device.ifindex, &link)));
+            let addresses = read_addresses(netlink, device.ifindex, &link);
+            refused.add(slot, link.link_netnsid, &addresses);
+            claimants.insert(slot, (shown_name(device.name), addresses.into_iter().map(|info| info.addr).collect()));
         }
-        Ok(Self { master: master_of(netlink, port)?.name, owned: port.maps.owned()?, claimants })
+        let (master, owned) = (master_of(netlink, port)?.name, port.maps.owned()?);
+        Ok(Self { master, refused: refused.found(&owned), owned, claimants })
     }
 
     /// A line for each entry, and one for each address on a slave's device that another slave or the host owns.
@@ -43,7 +50,7 @@ impl Table {
             let status = if declared { AddressStatus::Declared } else { AddressStatus::Device };
             ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, status))
         });
-        owned.chain(self.conflicts()).collect()
+        owned.chain(self.conflicts()).chain(self.refusals()).collect()
     }
 
     fn conflicts(&self) -> Vec<(Line, AddressEntry)> {
@@ -60,6 +67,12 @@ impl Table {
             .collect()
     }
 
+    fn refusals(&self) -> impl Iterator<Item = (Line, AddressEntry)> {
+        let line =
+            |slot, addr| ((addr, SINGLE, slot, false, None), self.entry(addr, SINGLE, slot, AddressStatus::Refused));
+        self.refused.iter().map(move |(slot, addr)| line(*slot, *addr))
+    }
+
     fn entry(&self, addr: Addr, len: u32, slot: Slot, status: AddressStatus) -> AddressEntry {
         let (slave, master) = (self.name(slot), self.master.clone());
         AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, status, owner: None }
@@ -74,10 +87,12 @@ impl Table {
 
 /// The addresses on a slave's device; none if it cannot be read.
 pub fn addresses_on(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<Addr> {
-    let found = if ifindex == IfIndex::NONE { Vec::new() } else { read_addresses(netlink, ifindex, host_end) };
-    found.into_iter().map(|info| info.addr).collect()
+    read_addresses(netlink, ifindex, host_end).into_iter().map(|info| info.addr).collect()
 }
 
 fn read_addresses(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<AddressInfo> {
+    if ifindex == IfIndex::NONE {
+        return Vec::new();
+    }
     netlink.addresses(Some(ifindex), host_end.link_netnsid).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
-use ipvl_core::{Addr, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
@@ -24,13 +24,48 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
     }
     if len == SINGLE {
-        found.port.maps.assign(addr, entry)?;
+        if !found.port.maps.assign_if_room(addr, entry)? {
+            return Err(refused("add", format!("{addr} to {slave}"), Refusal::NoRoom));
+        }
     } else {
         found.port.maps.declare_prefix(addr, len, entry)?;
     }
     alias_event::publish(&netlink, found.described(), found.port.maps.slave(found.slot)?);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
+}
+
+/// Moves an address or a prefix to a slave, whichever slave had it. The host's own stay. The slave owns an address on its
+/// device as one of that, any other as declared.
+pub fn replace(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
+    let lock = Lock::acquire(LOCK_WAIT)?;
+    let netlink = Netlink::open()?;
+    let mut found = find::slave(&netlink, slave)?;
+    let len = full_len(addr, prefix_len);
+    let old = other_owner(&found, addr, len)?;
+    if old == Some(OwnerEntry::HOST) {
+        let owner = owner_name(&netlink, &found.port.maps, OwnerEntry::HOST)?;
+        return Err(refused("move", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
+    }
+    let is_there = host_end::place_of(&found.host_end)
+        .map(|place| netlink.addresses(Some(place.ifindex), place.netns))
+        .transpose()?
+        .is_some_and(|infos| infos.iter().any(|info| info.addr == addr && info.is_valid()));
+    let origin = if is_there && len == SINGLE { Origin::Device } else { Origin::Declared };
+    let entry = OwnerEntry::slave(found.slot, origin);
+    match len {
+        SINGLE if !found.port.maps.assign_if_room(addr, entry)? => {
+            return Err(refused("move", format!("{addr} to {slave}"), Refusal::NoRoom));
+        }
+        SINGLE => {}
+        _ => found.port.maps.declare_prefix(addr, len, entry)?,
+    }
+    alias_event::publish(&netlink, found.described(), found.port.maps.slave(found.slot)?);
+    let slots = found.port.maps.slots()?;
+    drop(lock);
+    let before = slots.into_iter().filter(|(_, slot)| Some(*slot) == old).map(|(host_end, _)| host_end);
+    let both: Vec<IfIndex> = before.chain([found.host_end.ifindex]).collect();
+    agent_client::sync(&both)
 }
 
 /// Withdraws such an address or prefix.

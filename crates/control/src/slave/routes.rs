@@ -2,9 +2,11 @@
 
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink, RouteInfo};
+use crate::port::host::HostAddresses;
 use crate::port::host_end::HostEnd;
 use crate::port::tables::PortMaps;
 use ipvl_core::{Addr, IfIndex, Slot};
+use std::cell::OnceCell;
 
 /// The protocol number of the routes to slaves. It is among no other program's: iproute2 names none so, and FRR takes routes
 /// with its own numbers (186 to 198) for its own, removes those that it does not know, and announces none.
@@ -30,26 +32,37 @@ pub fn route(host_end: IfIndex, (table, (dst, prefix_len)): Route, prefsrc: Opti
     RouteInfo { dst, prefix_len, oif: host_end, protocol: PROTOCOL, table, prefsrc }
 }
 
-/// The host's own addresses on a master.
-pub struct Sources(Vec<AddressInfo>);
+/// The host's own addresses from which it may speak to the slaves of a master.
+pub struct Sources {
+    on_master: Vec<AddressInfo>,
+    /// On its other links, such as a bridge that the master belongs to; read when they are needed.
+    elsewhere: OnceCell<Vec<AddressInfo>>,
+}
 
 impl Sources {
-    /// Reads them.
+    /// Reads those on the master.
     pub fn read(netlink: &Netlink, master: IfIndex) -> Result<Self> {
-        Ok(Self(netlink.addresses(Some(master), None)?))
+        Ok(Self { on_master: netlink.addresses(Some(master), None)?, elsewhere: OnceCell::new() })
     }
 
-    /// The host's address in the IPv4 network of a slave's address: the slave has a route to that one. By default the kernel
-    /// takes the host's first address. In IPv6 it chooses like this by itself (RFC 6724, rule 8).
-    pub fn toward(&self, addr: Addr) -> Option<Addr> {
+    /// The host's address in the IPv4 network of a slave's address: the slave has a route to that one. One of the master's
+    /// comes first. By default the kernel takes the host's first address. In IPv6 it chooses like this by itself (RFC 6724,
+    /// rule 8).
+    pub fn toward(&self, netlink: &Netlink, addr: Addr) -> Option<Addr> {
         let there = u32::from_be_bytes(addr.as_v4()?);
-        let is_near = |info: &&AddressInfo| {
-            let here = info.addr.as_v4().map(u32::from_be_bytes);
-            let mask = !u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
-            here.is_some_and(|here| here & mask == there & mask)
-        };
-        self.0.iter().find(is_near).map(|info| info.addr)
+        let read = || HostAddresses::read(netlink).map(HostAddresses::into_infos).unwrap_or_default();
+        near(&self.on_master, there).or_else(|| near(self.elsewhere.get_or_init(read), there))
     }
+}
+
+/// The first of these addresses of which the network has `there`.
+fn near(infos: &[AddressInfo], there: u32) -> Option<Addr> {
+    let is_near = |info: &&AddressInfo| {
+        let here = info.addr.as_v4().map(u32::from_be_bytes);
+        let mask = !u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
+        here.is_some_and(|here| here & mask == there & mask)
+    };
+    infos.iter().find(is_near).map(|info| info.addr)
 }
 
 /// The VRF that a link belongs to.
@@ -70,7 +83,7 @@ pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: IfIndex, slot: Slot
     let Some(HostEnd { master, .. }) = HostEnd::of(&link) else { return Ok(()) };
     let (table, sources) = (table(vrf_of(netlink, &link)?), Sources::read(netlink, master)?);
     for prefix in owned(maps, slot)? {
-        netlink.add_route(&route(host_end, (table, prefix), sources.toward(prefix.0)))?;
+        netlink.add_route(&route(host_end, (table, prefix), sources.toward(netlink, prefix.0)))?;
     }
     Ok(())
 }
@@ -98,10 +111,10 @@ mod tests {
             scope: 0,
             flags: 0,
         };
-        let sources = Sources(vec![of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)]);
-        assert_eq!(sources.toward(Addr::v4([192, 0, 2, 80])), Some(Addr::v4([192, 0, 2, 1])));
-        assert_eq!(sources.toward(Addr::v4([10, 9, 9, 9])), Some(Addr::v4([10, 0, 0, 1])));
-        assert_eq!(sources.toward(Addr::v4([203, 0, 113, 2])), None);
-        assert_eq!(sources.toward(Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])), None);
+        let infos = [of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)];
+        let toward = |ip: [u8; 4]| near(&infos, u32::from_be_bytes(ip));
+        assert_eq!(toward([192, 0, 2, 80]), Some(Addr::v4([192, 0, 2, 1])));
+        assert_eq!(toward([10, 9, 9, 9]), Some(Addr::v4([10, 0, 0, 1])));
+        assert_eq!(toward([203, 0, 113, 2]), None);
     }
 }

@@ -135,7 +135,8 @@ const ADDRESS: Object = Object {
     text: &[
         "ipvl follows the addresses on a slave's device, whichever program sets them. Other addresses can be declared: \
          an address on the slave's loopback, a prefix routed to it, a virtual machine behind it.",
-        "If two slaves have the same address, it stays with the first; the second is shown as a conflict.",
+        "An address that two slaves have stays with the first while that is up; the second is shown as a conflict. \
+         replace moves an address to another slave.",
     ],
     commands: &[
         Verb {
@@ -148,6 +149,12 @@ const ADDRESS: Object = Object {
             name: "add",
             aliases: &[],
             about: "Declares an address or a prefix for a slave.",
+            words: ADDRESS_CHANGE,
+        },
+        Verb {
+            name: "replace",
+            aliases: &[],
+            about: "Declares an address for a slave, and takes it from another slave that has it.",
             words: ADDRESS_CHANGE,
         },
         Verb { name: "delete", aliases: &[], about: "Withdraws a declared address or prefix.", words: ADDRESS_CHANGE },

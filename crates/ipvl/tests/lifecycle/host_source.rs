@@ -49,3 +49,19 @@ fn the_source_follows_the_hosts_addresses() {
     run(&lab.slaves[0], "ip addr del 10.78.0.10/24 dev ipvl0");
     soon("it goes with the slave's address", || !routed());
 }
+
+#[test]
+fn a_host_with_its_address_on_another_link_speaks_to_a_slave_from_that() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.host.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1");
+    lab.add_slave(0, "mode l2 host on", &["10.78.0.10/24"]);
+    soon("a route", || run(&lab.host, "ip route show proto 157").contains("10.78.0.10 "));
+    let doubted = || lab.ipvl("doctor").contains("no address in the network of 10.78.0.10");
+    assert!(doubted());
+    run(&lab.host, "ip link add br0 type bridge");
+    run(&lab.host, "ip addr add 10.78.0.1/24 dev br0");
+    soon("the bridge's", || source(&lab, "10.78.0.10") == "10.78.0.1");
+    soon("which is answered", || lab.pings(&lab.host, "10.78.0.10"));
+    assert!(!doubted());
+}

@@ -25,6 +25,14 @@ pub struct AddressInfo {
     pub flags: u32,
 }
 
+impl AddressInfo {
+    /// Whether packets may come from it: duplicate address detection found no duplicate, or is not waited for (RFC 4429).
+    pub fn is_valid(&self) -> bool {
+        let has = |flag: u32| self.flags & flag != 0;
+        !has(libc::IFA_F_DADFAILED) && (!has(libc::IFA_F_TENTATIVE) || has(libc::IFA_F_OPTIMISTIC))
+    }
+}
+
 impl Netlink {
     /// The addresses of both families, of one link or of all, here or in the netns that has the id `nsid` here.
     pub fn addresses(&self, ifindex: Option<IfIndex>, nsid: Option<NsId>) -> Result<Vec<AddressInfo>> {

@@ -49,6 +49,8 @@ pub struct LinkInfo {
     pub master: Option<IfIndex>,
     /// Whether IPv6 is there and not switched off.
     pub has_ipv6: bool,
+    /// The interface identifier of its addresses from router advertisements; `::` if the kernel chooses it.
+    pub token: Option<Addr>,
     /// Of a VRF, its routing table.
     pub vrf_table: Option<u32>,
     /// `ARPHRD_*`.
@@ -280,6 +282,7 @@ impl LinkInfo {
         for attribute in inet6.flat_map(Attribute::nested) {
             match attribute.kind {
                 IFLA_INET6_ADDR_GEN_MODE => self.detail.addrgenmode = addr_gen_mode(attribute.u8()).to_owned(),
+                IFLA_INET6_TOKEN => self.token = attribute.value.try_into().ok().map(Addr),
                 IFLA_INET6_CONF => self.has_ipv6 = attribute.number(DEVCONF_DISABLE_IPV6) == Some(0),
                 _ => {}
             }

@@ -18,6 +18,17 @@ const FEW_SLOTS: u32 = 64;
 pub const SINGLE: u32 = 128;
 const BPF_NOEXIST: u64 = 1;
 
+/// What became of an address that a slave was to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The slave has it now, or had it before.
+    Held,
+    /// Another slave or the host has it.
+    Taken,
+    /// The table is full.
+    NoRoom,
+}
+
 /// The maps of one port.
 pub struct PortMaps {
     port: Array<MapData, Abi<PortEntry>>,
@@ -26,6 +37,7 @@ pub struct PortMaps {
     slot_by_ifindex: HashMap<MapData, Abi<IfIndex>, Abi<Slot>>,
     slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    most_addresses: usize,
     addr_cache: AddrCache,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     groups: Groups,
@@ -50,13 +62,16 @@ impl PortMaps {
     /// The maps under their names in the eBPF programs.
     pub fn from_named(mut named: BTreeMap<String, MapData>) -> Result<Self> {
         let mut take = |name| take(&mut named, name);
+        let addrs = take("ADDRS")?;
+        let most_addresses = addrs.info().map_err(ebpf("describe", "the map ADDRS"))?.max_entries() as usize;
         Ok(Self {
             port: typed("PORT", Map::Array(take("PORT")?))?,
             router: typed("ROUTER", Map::Array(take("ROUTER")?))?,
             slaves: typed("SLAVES", Map::Array(take("SLAVES")?))?,
             slot_by_ifindex: typed("SLOT_BY_IFINDEX", Map::HashMap(take("SLOT_BY_IFINDEX")?))?,
             slot_cache: SlotCache::from_data(take("SLOT_CACHE")?)?,
-            addrs: typed("ADDRS", Map::HashMap(take("ADDRS")?))?,
+            addrs: typed("ADDRS", Map::HashMap(addrs))?,
+            most_addresses,
             addr_cache: AddrCache::from_data(take("ADDR_CACHE")?)?,
             prefixes: typed("PREFIXES", Map::LpmTrie(take("PREFIXES")?))?,
             groups: Groups::from_data(take("GROUPS")?)?,
@@ -147,15 +162,19 @@ impl PortMaps {
         })
     }
 
-    /// Takes slaves, by host end and slot, out of the tables, with all their addresses. A host end that is left drops what
-    /// it gets. The slaves stay members of their groups: [`crate::port::groups`] takes them out of those.
-    pub(crate) fn remove_slaves(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
+    /// Takes the addresses of slaves out of the tables: the first step of removing them. All steps can be done again.
+    pub(crate) fn withdraw_slaves(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
+        slaves.iter().try_for_each(|(host_end, _)| self.slot_cache.remove(*host_end))?;
+        self.release_all(&slaves.iter().map(|(_, slot)| *slot).collect())
+    }
+
+    /// Leaves the slots of withdrawn slaves vacant: the last step, after [`crate::port::groups`] took them out of their
+    /// groups. A slot that still names its host end is not used again.
+    pub(crate) fn vacate(&mut self, slaves: &[(IfIndex, Slot)]) -> Result<()> {
         for &(host_end, slot) in slaves {
-            self.slot_cache.remove(host_end)?;
             removed(self.slot_by_ifindex.remove(&Abi(host_end))).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
             self.set_slave(slot, Slave::VACANT)?;
         }
-        self.release_all(&slaves.iter().map(|(_, slot)| *slot).collect())?;
         let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
         self.change_port(|port| port.slots = end)
     }
@@ -188,17 +207,22 @@ impl PortMaps {
         Ok(entries.into_iter().map(|(addr, entry)| (addr.0, entry.0)).collect())
     }
 
-    /// Writes the owner of an address, if it has none; whether the address is in this slot now. A full table takes no
-    /// address.
-    pub fn claim(&mut self, addr: Addr, entry: OwnerEntry) -> Result<bool> {
+    /// Writes the owner of an address, if it has none.
+    pub fn claim(&mut self, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
         match self.addrs.insert(Abi(addr), Abi(entry), BPF_NOEXIST) {
-            Ok(()) => self.addr_cache.insert(addr, entry).map(|()| true),
+            Ok(()) => self.addr_cache.insert(addr, entry).map(|()| Claim::Held),
             Err(error) => match self.owner(addr)? {
-                Some(owner) => Ok(owner.slot == entry.slot),
-                None if is_full(&error) => Ok(false),
+                Some(owner) if owner.slot == entry.slot => Ok(Claim::Held),
+                Some(_) => Ok(Claim::Taken),
+                None if is_full(&error) => Ok(Claim::NoRoom),
                 None => Err(ebpf("write", "the map ADDRS")(error)),
             },
         }
+    }
+
+    /// How many single addresses there can be.
+    pub fn most_addresses(&self) -> usize {
+        self.most_addresses
     }
 
     /// An address that was expected on the slave's device is there now.
@@ -214,6 +238,14 @@ impl PortMaps {
         self.addr_cache.remove(addr)?;
         self.addrs.insert(Abi(addr), Abi(entry), 0).map_err(ebpf("write", "the map ADDRS"))?;
         self.addr_cache.insert(addr, entry)
+    }
+
+    /// The same; false if it had none and the table is full.
+    pub fn assign_if_room(&mut self, addr: Addr, entry: OwnerEntry) -> Result<bool> {
+        match self.claim(addr, entry)? {
+            Claim::NoRoom => Ok(false),
+            Claim::Held | Claim::Taken => self.assign(addr, entry).map(|()| true),
+        }
     }
 
     /// Leaves an address without an owner.

@@ -5,8 +5,10 @@ use crate::error::Result;
 use crate::kernel::filters;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus, Finding, Link};
+use crate::quota::VARIABLE;
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
+use crate::slave::routes::Sources;
 use ipvl_core::{HostAccess, IfIndex, Mode};
 use std::fs;
 
@@ -20,6 +22,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
         limited(name, &text, "use a macvlan or a bridge instead of the slave")
     }));
     findings.extend(addresses.iter().filter(|entry| is_of(entry, link)).filter_map(conflict));
+    findings.extend(refused(link, addresses));
     if link.degraded.is_empty() && link.is_up() && !link.has_carrier() {
         let text = format!(
             "it is up but has no carrier: {} is down or has no carrier, or the agent has not noticed yet",
@@ -32,6 +35,7 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
         let has_v6 = own.into_iter().any(|entry| entry.addr.as_v4().is_none());
         findings.extend(not_forwarding(link));
         findings.extend(not_forwarding_v6(link).filter(|_| has_v6));
+        findings.extend(no_source(netlink, link, addresses)?);
     } else if link.options.mode == Mode::L3 {
         findings.extend(no_way_out(netlink, link, addresses)?);
     }
@@ -82,6 +86,38 @@ fn conflict(entry: &AddressEntry) -> Option<Finding> {
             &format!("give one of the two another address: ip -n NETNS addr del {} dev {name}", entry.addr),
         )
     })
+}
+
+/// Addresses of the slave that found no room in the table.
+fn refused(link: &Link, addresses: &[AddressEntry]) -> Option<Finding> {
+    let of_slave = addresses.iter().filter(|entry| is_of(entry, link));
+    let lost: Vec<_> = of_slave.filter(|entry| entry.status == AddressStatus::Refused).collect();
+    let first = lost.first()?.addr;
+    let owned = |entry: &&AddressEntry| entry.master == link.master.1 && entry.status != AddressStatus::Refused;
+    let (count, master) = (addresses.iter().filter(owned).count(), &link.master.1);
+    let text = format!(
+        "{} of its addresses, such as {first}, are refused: the table of {master} has {count} addresses, and is full or has \
+         all that one network namespace may have; it gets no traffic for them",
+        lost.len()
+    );
+    Some(bad(&link.name, &text, &format!("remove addresses from its device, or raise {VARIABLE} of the agent")))
+}
+
+/// Whether the host has no address of its own in the network of an IPv4 address of a slave that it is to reach.
+fn no_source(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Option<Finding>> {
+    let sources = Sources::read(netlink, link.master.0)?;
+    let own = addresses.iter().filter(|entry| is_of(entry, link) && entry.status == AddressStatus::Device);
+    let v4: Vec<_> = own.map(|entry| entry.addr).filter(|addr| addr.as_v4().is_some()).collect();
+    let Some(addr) = v4.first().filter(|_| v4.iter().all(|addr| sources.toward(netlink, *addr).is_none())) else {
+        return Ok(None);
+    };
+    let text = format!(
+        "the host has no address in the network of {addr}: it speaks to {} from another one, which it may not know",
+        link.name
+    );
+    let fix =
+        format!("ip addr add ADDRESS dev {}, or a route to the host's address in the slave's netns", link.master.1);
+    Ok(Some(limited(&link.name, &text, &fix)))
 }
 
 /// The switches without which the host's stack does not forward for a slave.

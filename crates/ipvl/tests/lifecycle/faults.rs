@@ -1,0 +1,80 @@
+//! Does the agent reach the right state when any one of its calls fails once?
+//!
+//! strace lets one system call of the agent fail: each access to a map is one call of bpf(2), each request to the kernel or
+//! frame to the wire one of sendto(2).
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use ipvl_testbed::{Lab, require_root, wait_until};
+
+use crate::common::{SOON, agents, run};
+
+/// More than an agent makes for one change of addresses.
+const MAP_CALLS: u32 = 60;
+const REQUESTS: u32 = 16;
+
+#[test]
+fn a_map_operation_that_fails_is_done_again() {
+    each_fails("bpf", "ENOMEM", MAP_CALLS);
+}
+
+#[test]
+fn a_request_that_fails_is_made_again() {
+    each_fails("sendto", "ENOBUFS", REQUESTS);
+}
+
+/// Fails unless the table agrees with a slave's device after each change of its addresses during which the n-th call fails.
+fn each_fails(call: &str, error: &str, most: u32) {
+    require_root!();
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        eprintln!("SKIPPED: there is no strace; make setup installs it");
+        return;
+    }
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &[]);
+    let log = std::env::temp_dir().join(format!("ipvl-{}-{call}", std::process::id()));
+    let mut injected = 0;
+    for n in 1..=most {
+        let [agent] = agents(&lab.host)[..] else { panic!("not one agent") };
+        let mut strace = attach(agent, call, &format!("inject={call}:error={error}:when={n}"), &log);
+        let (old, new) = (n % 2, 1 - n % 2);
+        for addr in [format!("10.0.0.2{new}/32"), format!("fd00::2{new}/64")] {
+            run(&lab.slaves[0], &format!("ip addr add {addr} dev ipvl0 nodad"));
+        }
+        for addr in [format!("10.0.0.2{old}/32"), format!("fd00::2{old}/64")] {
+            // Nothing is there at first.
+            let _ = lab.slaves[0].exec(["ip", "addr", "del", &addr, "dev", "ipvl0"]);
+        }
+        let mut shown = String::new();
+        let right = wait_until(SOON, || {
+            shown = lab.ipvl("addr show");
+            let has = |which: u32| {
+                shown.matches(&format!("::2{which} ")).count() + shown.matches(&format!(".2{which} ")).count()
+            };
+            (has(old), has(new)) == (0, 2)
+        });
+        strace.kill().expect("end strace");
+        strace.wait().expect("strace");
+        injected += fs::read_to_string(&log).expect("what strace saw").matches("(INJECTED)").count();
+        assert!(right, "{call} number {n} failed once: {shown}");
+    }
+    let _ = fs::remove_file(&log);
+    // The agent makes few calls for the last of them.
+    assert!(injected > most as usize / 2, "only {injected} calls failed");
+}
+
+/// Attached when this returns.
+fn attach(agent: u32, call: &str, inject: &str, log: &Path) -> Child {
+    let pid = agent.to_string();
+    let trace = format!("trace={call}");
+    let arguments = ["-f", "-e", &trace, "-e", inject, "-p", &pid, "-o"];
+    let mut strace = Command::new("strace").args(arguments).arg(log).stderr(Stdio::piped()).spawn().expect("strace");
+    let mut told = BufReader::new(strace.stderr.take().expect("a pipe")).lines();
+    let first = told.next().expect("a line").expect("text");
+    assert!(first.contains("attached"), "{first}");
+    std::thread::spawn(move || told.for_each(drop));
+    strace
+}
