@@ -7,7 +7,7 @@
 use crate::abi::{PortEntry, Slot};
 use crate::addr::Words;
 use crate::frame::Frame;
-use crate::options::{Flag, Guard, Mode};
+use crate::options::{Flag, Mode};
 use crate::owner::Owner;
 use crate::slave::Slave;
 use crate::tables::Tables;
@@ -172,9 +172,8 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     /// message.
     #[inline(always)]
     fn may_send(&self, packet: &PlainPacket) -> bool {
-        let guard = self.slave.guard();
-        let owned = guard == Guard::Off || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);
-        owned && (!guard.is_strict() || is_plainly_of_host(self.frame, packet.eth.ethertype))
+        let owned = self.slave.is_unguarded() || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);
+        owned && (!self.slave.is_strictly_guarded() || is_plainly_of_host(self.frame, packet.eth.ethertype))
     }
 
     /// To a sibling that can be reached, or to the host.

@@ -239,7 +239,7 @@ options! {
             Owned = 0, "owned", [], "any but the host's and other slaves'";
             Strict = 1, "strict", [], "only its own, in IP and ARP, and no message of a router or a DHCP server";
             Router = 3, "router", [], "only its own, in IP and ARP";
-            Declared = 4, "declared", [], "as strict, and its own are those that the operator or an engine gave it";
+            Declared = 5, "declared", [], "as strict, and its own are those that the operator or an engine gave it";
             Off = 2, "off", [], "any";
         ],
     }

@@ -105,6 +105,18 @@ impl Slave {
         Guard::of(self.bits)
     }
 
+    /// Whether it has no guard. One comparison, where [`Slave::guard`] takes several.
+    #[inline(always)]
+    pub(crate) fn is_unguarded(self) -> bool {
+        self.matches(Guard::MASK, Guard::Off.bits())
+    }
+
+    /// Whether its guard is a strict one: these, and no others, have the lowest bit.
+    #[inline(always)]
+    pub(crate) fn is_strictly_guarded(self) -> bool {
+        self.has(Guard::Strict.bits())
+    }
+
     /// Whether host and slave reach each other: the option, or l3s, where packets pass the host's stack anyway.
     #[inline(always)]
     pub fn host(self) -> bool {
@@ -206,6 +218,15 @@ mod tests {
             let state = State { local: true, all_groups: true, queued: true, ..State::default() };
             let slave = Slave::new(IfIndex(7), options, state);
             assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, IfIndex(7)));
+        }
+    }
+
+    #[test]
+    fn strict_guards_and_no_others_have_the_lowest_bit() {
+        for guard in [Guard::Owned, Guard::Strict, Guard::Router, Guard::Declared, Guard::Off] {
+            let slave = Slave::new(IfIndex(7), Options { guard, ..Options::DEFAULT }, UP);
+            let strict = matches!(guard, Guard::Strict | Guard::Router | Guard::Declared);
+            assert_eq!((slave.is_strictly_guarded(), slave.is_unguarded()), (strict, guard == Guard::Off), "{guard:?}");
         }
     }
 
