@@ -98,6 +98,9 @@ install: man completions ## install to DESTDIR and PREFIX (default /usr/local): 
 install-tree:
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install $(DOORS)
 
+docker-plugin: build ## Docker's managed plugin, which Swarm needs, in target/docker-plugin: docs/docker.md
+	@scripts/docker-plugin
+
 deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions
 	@scripts/deb
 
@@ -108,4 +111,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean

@@ -6,20 +6,22 @@ use crate::digest::digest;
 use crate::frame::Frame;
 use crate::options::{Flag, Mode};
 use crate::owner::Owner;
+use crate::redirect::refuse_redirect;
 use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
-use crate::wire::{Ethernet, Packet, redirected};
+use crate::wire::{Ethernet, Packet};
 
 /// Decides on a frame from the wire. A frame that is not for a slave goes to the host's stack, sound or not. Mirrors
 /// `ipvlan_handle_frame`.
 #[inline(always)]
 pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Verdict {
-    decide(frame, tables)
+    refuse_redirect(frame, tables, receive(frame, tables))
 }
 
+/// The first step of it: the verdict on anything but a redirect.
 #[inline(always)]
-fn decide(frame: &impl Frame, tables: &impl Tables) -> Verdict {
+pub fn receive(frame: &impl Frame, tables: &impl Tables) -> Verdict {
     let port = tables.port();
     if frame.is_loopback() || port.has(PortEntry::MASTER_GONE) || frame.vlan().is_some_and(|id| id != 0) {
         return host();
@@ -84,20 +86,10 @@ impl<F: Frame, T: Tables> Incoming<'_, F, T> {
     fn deliver(&self, slot: Slot, slave: Slave) -> Verdict {
         match slave.mode() {
             _ if !slave.up() => Reason::SlaveDown.into(),
-            _ if self.is_refused_redirect(slot, slave) => Reason::SiblingRedirect.into(),
             Mode::L3s => host(),
             Mode::L3 if !self.packet.is_ip() => host(),
             Mode::L2 | Mode::L3 => Action::Deliver(slot).into(),
         }
-    }
-
-    /// Whether it is a redirect that names a sibling, for a slave that reaches siblings only by the outside (vepa) or not at
-    /// all (private). A router outside sends it because all slaves seem to be its neighbours.
-    #[inline(always)]
-    fn is_refused_redirect(&self, slot: Slot, slave: Slave) -> bool {
-        let names_sibling = |addr| matches!(self.tables.owner(addr), Owner::Slave(owner) if owner != slot);
-        slave.flag() != Flag::Bridge
-            && redirected(self.frame, &self.packet).is_some_and(|(via, to)| names_sibling(via) || names_sibling(to))
     }
 
     /// Whether it asks for the address of a slave that has `neigh proxy` and is not in l2.
@@ -116,10 +108,7 @@ impl<F: Frame, T: Tables> Incoming<'_, F, T> {
                 None => flood(WIRE, FloodTo::All),
             };
         }
-        match self.recipient() {
-            Some((slot, slave)) if self.is_refused_redirect(slot, slave) => Reason::SiblingRedirect.into(),
-            Some(_) | None => flood(WIRE, FloodTo::All),
-        }
+        flood(WIRE, FloodTo::All)
     }
 
     /// One of our own broadcasts that the switch sent back (802.1Qbg): to the slaves that have not received it yet. The

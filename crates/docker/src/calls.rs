@@ -19,8 +19,9 @@ pub struct Call {
     pub undo: Option<Act>,
 }
 
-/// All calls that the driver answers. Those for swarms (`AllocateNetwork`, ...) and those about published ports are not
-/// here: dockerd takes "404 Not Found" for "not needed".
+/// All calls that the driver answers. Those for drivers of a swarm (`AllocateNetwork`, ...) and those about published ports
+/// are not here: dockerd takes "404 Not Found" for "not needed". The scope is `local` in a swarm as well: each node assigns
+/// addresses itself, from its own config-only network. `ConnectivityScope` has dockerd tell other nodes the names.
 pub const CALLS: &[Call] = &[
     plain("/Plugin.Activate", |_, _| Ok(json!({ "Implements": ["NetworkDriver"] }))),
     plain("/NetworkDriver.GetCapabilities", |_, _| {

@@ -55,6 +55,9 @@ fn status(result: Result<()>) -> ExitCode {
 
 fn serve(settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.state)?;
+    if settings.upgrade {
+        take_over();
+    }
     let failed = |source| Error::Socket { path: settings.socket.clone(), source };
     let (listener, file) = Socket::open(&settings.socket)?.into_parts();
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -68,6 +71,17 @@ fn serve(settings: &Settings) -> Result<()> {
     });
     listen::remove(file.as_deref());
     served.map_err(failed)
+}
+
+/// The slaves of before get this version's programs and agent. Without them traffic goes on as it did, so the driver serves
+/// in any case.
+fn take_over() {
+    match ipvl_control::upgrade(None, false) {
+        Ok(masters) => masters.iter().filter(|master| master.replaced > 0).for_each(|master| {
+            eprintln!("ipvl-docker: replaced {} programs of {}", master.replaced, master.master);
+        }),
+        Err(error) => eprintln!("ipvl-docker: {error}"),
+    }
 }
 
 /// Reaps agents that this process has started, which end with their last slave.

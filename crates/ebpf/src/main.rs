@@ -45,7 +45,7 @@ pub fn master_rx(context: TcContext) -> i32 {
     let skb = Skb { context };
     match fastpath::ingress(&skb, &Maps) {
         Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_fast(fast).unwrap_or(ctx::HOST),
-        None => act_on_ingress(&skb, ingress(&skb)),
+        None => act_on_ingress(&skb, unless_redirect(&skb, ingress(&skb))),
     }
 }
 
@@ -72,7 +72,12 @@ fn routed_egress(skb: &Skb) -> i32 {
 #[inline(never)]
 fn ingress(skb: &Skb) -> Verdict {
     skb.pull();
-    ipvl_core::ingress(skb, &Maps)
+    ipvl_core::receive(skb, &Maps)
+}
+
+#[inline(never)]
+fn unless_redirect(skb: &Skb, verdict: Verdict) -> Verdict {
+    ipvl_core::refuse_redirect(skb, &Maps, verdict)
 }
 
 #[inline(never)]
