@@ -13,7 +13,8 @@ use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{
-    ETH_HLEN, Ethernet, ICMP, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, is_plainly_of_host,
+    ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, is_plain_icmp_v4,
+    is_plainly_of_host,
 };
 
 /// A verdict, with the slave that the frame is to be delivered to, which then need not be looked up again.
@@ -67,7 +68,7 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     // A redirect is for the full decision.
-    if !slave.is_up_and_bridged() && (!slave.up() || is_icmp(frame, &packet)) {
+    if !slave.is_up_and_bridged() && (!slave.up() || is_plain_icmp_v4(frame)) {
         return None;
     }
     match slave.mode() {
@@ -100,12 +101,6 @@ impl PlainPacket {
         };
         Some(Self { eth, src, dst, len })
     }
-}
-
-/// Whether it is ICMP for IPv4; ICMPv6 is not ordinary.
-#[inline(always)]
-fn is_icmp(frame: &impl Frame, packet: &PlainPacket) -> bool {
-    packet.eth.ethertype == ethertype::IPV4 && Ipv4Header(frame).protocol() == Some(ICMP)
 }
 
 /// Source, destination and length of an IPv4 packet.
@@ -173,7 +168,7 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     #[inline(always)]
     fn may_send(&self, packet: &PlainPacket) -> bool {
         let owned = self.slave.is_unguarded() || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);
-        owned && (!self.slave.is_strictly_guarded() || is_plainly_of_host(self.frame, packet.eth.ethertype))
+        owned && (!self.slave.is_strictly_guarded() || is_plainly_of_host(self.frame))
     }
 
     /// To a sibling that can be reached, or to the host.

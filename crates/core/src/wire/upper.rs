@@ -43,16 +43,28 @@ pub(crate) fn is_of_router(frame: &impl Frame, packet: &Packet) -> bool {
 /// Whether an IP packet without options or extension headers is surely nothing that [`is_of_router`] finds. It reads less,
 /// and of fragments it does not know where the ports are.
 #[inline(always)]
-pub(crate) fn is_plainly_of_host(frame: &impl Frame, ethertype: u16) -> bool {
+pub(crate) fn is_plainly_of_host(frame: &impl Frame) -> bool {
     const V4: usize = ETH_HLEN + IPV4_HLEN + udp::DST_PORT.start;
     const V6: usize = ETH_HLEN + IPV6_HLEN + udp::DST_PORT.start;
-    let v4 = ethertype == ethertype::IPV4;
+    let v4 = is_v4(frame);
     let protocol = if v4 { Ipv4Header(frame).protocol() } else { Ipv6Header(frame).next_header() };
     let port = || frame.read::<2>(if v4 { V4 } else { V6 }).map(u16::from_be_bytes);
     match protocol {
         Some(UDP) => port().is_some_and(|port| port != if v4 { DHCP_CLIENT } else { DHCPV6_CLIENT }),
         other => other.is_some_and(|protocol| !matches!(protocol, ICMP | ICMPV6)),
     }
+}
+
+/// Whether an IP packet without options or extension headers is an ICMP message for IPv4. It is told by the version, so that
+/// the fast path need not keep the EtherType in a register.
+#[inline(always)]
+pub(crate) fn is_plain_icmp_v4(frame: &impl Frame) -> bool {
+    is_v4(frame) && Ipv4Header(frame).protocol() == Some(ICMP)
+}
+
+#[inline(always)]
+fn is_v4(frame: &impl Frame) -> bool {
+    frame.head::<{ ETH_HLEN + IPV4_HLEN }, 1>(ETH_HLEN).is_some_and(|[first]| first >> 4 == 4)
 }
 
 /// Whether a station that has no address yet must be able to send it: DHCP (RFC 2131, 4.1), IGMP (RFC 3376, 4.2.13),
