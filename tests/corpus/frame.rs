@@ -10,6 +10,7 @@
 //! | `announce x` | gratuitous ARP, an unsolicited neighbour advertisement |
 //! | `rs x`, `ra x`, `mld x` | router solicitation, router advertisement, multicast listener report |
 //! | `dhcp` | a discover from a client without an address |
+//! | `offer x > y` | a DHCP server's reply, to the client that sent `dhcp` |
 //! | `raw TYPE` | no IP: this EtherType |
 //!
 //! Oddities: `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
@@ -43,6 +44,8 @@ pub struct Named {
     pub frame: Bytes,
 }
 
+/// The transaction id of all DHCP messages.
+pub const TRANSACTION: u32 = 0x1234_5678;
 const LINK: usize = 14;
 const V4_CHECKSUM: std::ops::Range<usize> = LINK + 10..LINK + 12;
 
@@ -88,7 +91,11 @@ impl Builder {
             ("ask", [x, ">", y]) => packet::arp_request(from, v4(x)?, v4(y)?),
             ("reply", [x, ">", y]) => packet::arp_reply(self.link(y), v4(x)?, v4(y)?),
             ("announce", [x]) => packet::gratuitous_arp(from, v4(x)?),
-            ("dhcp", []) => packet::dhcp_discover(from, 0x1234_5678, true, b"ipvl"),
+            ("dhcp", []) => packet::dhcp_discover(from, TRANSACTION, true, b"ipvl"),
+            ("offer", [x, ">", y]) => {
+                let link = names::group_mac(v4(y)?.into()).map_or_else(|| self.link(y), |group| Link::new(from, group));
+                packet::dhcp_offer(link, v4(x)?, v4(y)?, MASTER_MAC, TRANSACTION, &[])
+            }
             ("raw", [ethertype]) => {
                 let ethertype = u16::from_str_radix(ethertype, 16).expect("an EtherType");
                 packet::ethernet(self.link(""), ethertype, &[7; 46])
