@@ -7,6 +7,8 @@
 mod agreement;
 #[path = "kernel/devices.rs"]
 mod devices;
+#[path = "kernel/dhcp.rs"]
+mod dhcp;
 #[path = "kernel/explained.rs"]
 mod explained;
 #[path = "kernel/programs.rs"]
@@ -20,7 +22,9 @@ use ipvl_core::{
     Action, FloodThen, QUOTE_4, QUOTE_6, Reason, Reply, Router, Slot, Verdict, WIRE, digest, egress, icmp_error_v4,
     icmp_error_v6, ingress,
 };
-use ipvl_testbed::{require_kernel, require_root};
+use ipvl_testbed::packet::dhcp_request;
+use ipvl_testbed::{MASTER_MAC, require_kernel, require_root};
+use ipvl_tests::frame::TRANSACTION;
 use ipvl_tests::names::SLAVES;
 use ipvl_tests::outcome::{audience, words};
 use ipvl_tests::scenario::{Case, corpus};
@@ -96,8 +100,13 @@ impl Judge<'_> {
         Vec::new()
     }
 
-    /// Runs what the same slave had sent before through its own program.
+    /// Runs what slaves had sent before through their own programs.
     fn send_before(&mut self, case: &Case) {
+        for name in &case.world.asked {
+            let request = dhcp_request(MASTER_MAC, TRANSACTION, &[53, 1, 1], 300);
+            self.programs.egress(&request.into(), self.devices.host_end(case.world.member(name).slot()));
+        }
+        self.programs.forget_counters();
         let Some(name) = &case.after else { return };
         let slot = case.world.member(name).slot();
         self.programs.egress(&case.frame, self.devices.host_end(slot));

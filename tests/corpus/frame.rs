@@ -12,6 +12,7 @@
 //! | `igmp x` | a membership report |
 //! | `redirect x > y, via z, about w` | router x tells y that packets to w go by z |
 //! | `dhcp` | a discover from a client without an address |
+//! | `offer x > y` | a DHCP server's reply, to the client that sent `dhcp` |
 //! | `raw TYPE` | no IP: this EtherType |
 //!
 //! Oddities: `ports FROM TO` (UDP), `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
@@ -46,6 +47,8 @@ pub struct Named {
     pub frame: Bytes,
 }
 
+/// The transaction id of all DHCP messages.
+pub const TRANSACTION: u32 = 0x1234_5678;
 const LINK: usize = 14;
 const IGMP: u8 = 2;
 /// A multiple of 8, and as long as a first fragment is.
@@ -109,7 +112,11 @@ impl Builder {
                 let (group, report) = (Ipv4Addr::new(224, 0, 0, 22), [0x22, 0, 0xdd, 0xff, 0, 0, 0, 0]);
                 packet::ip(Link::new(from, [1, 0, 0x5e, 0, 0, 22]), v4(x)?.into(), group.into(), IGMP, &report)
             }
-            ("dhcp", []) => packet::dhcp_discover(from, 0x1234_5678, true, b"ipvl"),
+            ("dhcp", []) => packet::dhcp_discover(from, TRANSACTION, true, b"ipvl"),
+            ("offer", [x, ">", y]) => {
+                let link = names::group_mac(v4(y)?.into()).map_or_else(|| self.link(y), |group| Link::new(from, group));
+                packet::dhcp_offer(link, v4(x)?, v4(y)?, MASTER_MAC, TRANSACTION, &[])
+            }
             ("raw", [ethertype]) => {
                 let ethertype = u16::from_str_radix(ethertype, 16).expect("an EtherType");
                 packet::ethernet(self.link(""), ethertype, &[7; 46])

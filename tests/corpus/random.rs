@@ -38,9 +38,11 @@ pub fn world() -> impl Strategy<Value = World> {
     ];
     let groups = vec!["a group", "b group", "c 33:33:00:00:00:02", "b 01:00:5e:00:00:fb", "d 01:80:c2:00:00:0e"];
     let joined = weighted(0.5, subsequence(groups, 0..=5));
-    (members, declared, joined, port).prop_map(|(members, declared, joined, port)| World {
+    let asked = subsequence(vec!["a", "b", "c"], 0..=2);
+    (members, declared, joined, asked, port).prop_map(|(members, declared, joined, asked, port)| World {
         declared: declared.into_iter().filter(|line| is_there(line, &members)).map(str::to_owned).collect(),
         joined: joined.map(|lines| lines.into_iter().map(str::to_owned).collect()),
+        asked: asked.into_iter().filter(|line| is_there(line, &members)).map(str::to_owned).collect(),
         members,
         port,
     })
@@ -57,7 +59,13 @@ pub fn uniform_world() -> impl Strategy<Value = World> {
         let places = SLAVES.into_iter().zip(up);
         places.map(|(name, up)| same_but_for_state(name, &alike, up)).collect::<Vec<_>>()
     });
-    members.prop_map(|members| World { members, declared: Vec::new(), joined: None, port: Vec::new() })
+    members.prop_map(|members| World {
+        members,
+        declared: Vec::new(),
+        joined: None,
+        asked: Vec::new(),
+        port: Vec::new(),
+    })
 }
 
 fn same_but_for_state(name: &str, alike: &[String], up: bool) -> Member {

@@ -7,6 +7,7 @@
 //! slaves = ["a", "b"]            # by default; words after a name hold in every variant: "b down"
 //! declared = ["b 10.50.0.0/16"]  # ipvl addr add
 //! joined = ["b group"]          # multicast groups; by default every slave gets all multicast
+//! asked = ["a"]                  # slaves that have sent a DHCP request with the frame's transaction id
 //! port = ["master-gone"]         # the master has left; "ip-only": it has no Ethernet header
 //! from = "a"                     # or "wire"
 //! after = "a"                    # from the wire, because a switch sent back what this slave had sent
@@ -78,6 +79,8 @@ struct Scenario {
     declared: Vec<String>,
     joined: Option<Vec<String>>,
     #[serde(default)]
+    asked: Vec<String>,
+    #[serde(default)]
     port: Vec<String>,
     from: String,
     after: Option<String>,
@@ -146,7 +149,7 @@ impl Scenario {
     fn world(&self, defaults: &str, variant: &str) -> World {
         let members = self.slaves.iter().map(|slave| member(slave, defaults, variant)).collect();
         let (declared, joined, port) = (self.declared.clone(), self.joined.clone(), self.port.clone());
-        World { members, declared, joined, port }
+        World { members, declared, joined, asked: self.asked.clone(), port }
     }
 }
 
@@ -167,7 +170,7 @@ fn member(slave: &str, defaults: &str, variant: &str) -> Member {
 
 /// One word of each kind, the last one, so that worlds that are the same look the same.
 fn settled(words: &[String]) -> Vec<String> {
-    const KINDS: [&[&str]; 8] = [
+    const KINDS: [&[&str]; 9] = [
         &["l2", "l3", "l3s"],
         &["bridge", "vepa", "private"],
         &["owned", "strict", "router", "declared", "off"],
@@ -176,6 +179,7 @@ fn settled(words: &[String]) -> Vec<String> {
         &["local"],
         &["proxy"],
         &["direct"],
+        &["nodhcp"],
     ];
     if let Some(word) = words.iter().find(|word| !KINDS.iter().any(|kind| kind.contains(&word.as_str()))) {
         panic!("\"{word}\" says nothing of a slave");

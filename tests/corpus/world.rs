@@ -1,11 +1,12 @@
 //! What is the world of a scenario? A master, its slaves and their addresses, from a line of words for each slave.
 
+use crate::frame::TRANSACTION;
 use crate::names;
 use ipvl_control::read::snapshot::Snapshot;
 use ipvl_core::maps::ABI_VERSION;
 use ipvl_core::{
-    Addr, Flag, Group, Guard, HostAccess, IfIndex, Mac, Members, Mode, NeighProxy, Options, Owner, PortEntry, Siblings,
-    Slave, Slot, State,
+    Addr, Asker, Dhcp, Flag, Group, Guard, HostAccess, IfIndex, Mac, Members, Mode, NeighProxy, Options, Owner,
+    PortEntry, Siblings, Slave, Slot, State,
 };
 use ipvl_testbed::{HOST_V4, HOST_V6, MASTER_MAC};
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ const MTU: u32 = 1500;
 pub struct Member {
     /// `a`, `b`, ...: its place in [`names::SLAVES`] is its slot.
     pub name: String,
-    /// `l2 bridge owned host down local proxy direct`, in this order, as far as they apply.
+    /// `l2 bridge owned host down local proxy direct nodhcp`, in this order, as far as they apply.
     pub words: Vec<String>,
 }
 
@@ -33,6 +34,8 @@ pub struct World {
     /// `b group`, `c 01:80:c2:00:00:0e`: a slave, and a multicast group that it has joined. Without it, slaves get all
     /// multicast.
     pub joined: Option<Vec<String>>,
+    /// The slaves that have sent a DHCP request with the transaction id of all DHCP messages, in this order.
+    pub asked: Vec<String>,
     /// `master-gone`, `ip-only`.
     pub port: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl Member {
                 "off" => options.guard = Guard::Off,
                 "host" => options.host = HostAccess::On,
                 "proxy" => options.neigh = NeighProxy::Proxy,
+                "nodhcp" => options.dhcp = Dhcp::Off,
                 "direct" => options.siblings = Siblings::Direct,
                 "down" => state.up = false,
                 "local" => state.local = true,
@@ -123,6 +127,10 @@ impl World {
         for (slot, group) in self.memberships() {
             snapshot.groups.entry(group).or_insert(Members::NOBODY).set(slot, true);
         }
+        let first = self.asked.first().map(|name| self.member(name).slot());
+        let asker = first.map(|slot| Asker { slot, alone: self.asked.len() == 1 });
+        snapshot.asked =
+            asker.map(|asker| (u32::from_ne_bytes(TRANSACTION.to_be_bytes()), asker)).into_iter().collect();
         snapshot.prefixes = self.declared.iter().map(|line| prefix(line)).collect();
         snapshot
     }
@@ -141,6 +149,7 @@ impl World {
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         flag(self.is("master-gone"), PortEntry::MASTER_GONE)
             | flag(self.is("ip-only"), PortEntry::IP_ONLY)
+            | flag(!self.asked.is_empty(), PortEntry::DHCP)
             | flag(!self.declared.is_empty(), PortEntry::PREFIXES)
     }
 

@@ -7,7 +7,7 @@ use ipvl_control::kernel::bpf;
 use ipvl_control::port::object::{self, Program};
 use ipvl_control::port::tables::{Abi, AddrCache, SlotCache};
 use ipvl_control::read::snapshot::{Bytes, Snapshot};
-use ipvl_core::maps::{Counters, DropKey, Sent};
+use ipvl_core::maps::{Asked, Counters, DropKey, Sent};
 use ipvl_core::{Addr, Group, IfIndex, Members, Origin, Owner, OwnerEntry, PortEntry, Slave, Slot, Verdict, WIRE};
 use ipvl_tests::names::SLAVES;
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ pub struct Programs {
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
     sent: HashMap<MapData, u64, Abi<Sent>>,
+    xids: HashMap<MapData, u32, Abi<Asked>>,
 }
 
 /// What a program did with a frame.
@@ -84,6 +85,7 @@ impl Programs {
             drops: Map::PerCpuHashMap(take("DROPS")).try_into().expect("DROPS"),
             buckets: Map::Array(take("BUCKETS")).try_into().expect("BUCKETS"),
             sent: Map::LruHashMap(take("SENT")).try_into().expect("SENT"),
+            xids: Map::LruHashMap(take("XIDS")).try_into().expect("XIDS"),
         }
     }
 
@@ -163,6 +165,9 @@ impl Programs {
         for digest in self.sent.keys().flatten().collect::<Vec<_>>() {
             self.sent.remove(&digest).expect("clear SENT");
         }
+        for xid in self.xids.keys().flatten().collect::<Vec<_>>() {
+            self.xids.remove(&xid).expect("clear XIDS");
+        }
         self.forget_counters();
     }
 
@@ -191,7 +196,7 @@ fn run(program: &SchedClassifier, frame: &Bytes, ifindex: IfIndex) -> Option<Out
         given[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&SEGMENT.to_ne_bytes());
     }
     let mut context = [0; CONTEXT];
-    let mut data = vec![0; frame.data.len().max(256)];
+    let mut data = vec![0; (frame.data.len() + 64).max(256)];
     let options = TestRunOptions {
         data_in: Some(&frame.data),
         data_out: Some(&mut data),

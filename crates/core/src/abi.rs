@@ -83,6 +83,9 @@ impl PortEntry {
     pub const FORWARDING_4: u32 = 1 << 3;
     /// The same for IPv6 (`force_forwarding`).
     pub const FORWARDING_6: u32 = 1 << 4;
+    /// A slave has sent a DHCP request. The programs set it, and write no other bit of this byte: so they need no lock. If a
+    /// writer of the entry overwrites it with an older value, the next request sets it again.
+    pub const DHCP: u32 = 1 << 24;
 
     /// Whether `flag` is set.
     #[inline(always)]

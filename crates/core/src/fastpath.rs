@@ -13,7 +13,7 @@ use crate::slave::Slave;
 use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{
-    ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, is_plain_icmp_v4,
+    ETH_HLEN, Ethernet, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, ethertype, is_dhcp, is_plain_icmp_v4,
     is_plainly_of_host,
 };
 
@@ -43,7 +43,7 @@ impl FastVerdict {
 pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<FastVerdict> {
     let slave = tables.slave(slot);
     let port = tables.port_ref()?;
-    if slave.is_vacant() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
+    if slave.is_vacant() || is_special(frame, port) {
         return None;
     }
     let packet = PlainPacket::read(frame)?;
@@ -58,7 +58,7 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Fa
 #[inline(always)]
 pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> {
     let port = tables.port_ref()?;
-    if frame.is_loopback() || port.has(PortEntry::IP_ONLY | PortEntry::MASTER_GONE) {
+    if frame.is_loopback() || is_special(frame, port) {
         return None;
     }
     let packet = PlainPacket::read(frame)?;
@@ -75,6 +75,14 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
         Mode::L3s => FastVerdict::at(Action::Host),
         Mode::L2 | Mode::L3 => FastVerdict::deliver(slot, slave),
     }
+}
+
+/// Whether the port is no ordinary one, or a slave has used DHCP and the frame is DHCP. Of a port without either, one
+/// comparison is enough.
+#[inline(always)]
+fn is_special(frame: &impl Frame, port: &PortEntry) -> bool {
+    const NEVER: u32 = PortEntry::IP_ONLY | PortEntry::MASTER_GONE;
+    port.has(NEVER | PortEntry::DHCP) && (port.has(NEVER) || is_dhcp(frame))
 }
 
 /// What the fast path reads of an ordinary packet's headers.

@@ -114,6 +114,7 @@ mod tests {
     use crate::options::{Guard, HostAccess, Mode, Options};
     use crate::owner::Owner;
     use crate::slave::State;
+    use crate::tables::Asker;
     use crate::wire::ETH_HLEN;
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
@@ -138,6 +139,9 @@ mod tests {
             (group == Group::from(Mac(GROUP))).then_some(&self.0)
         }
         fn sender_of(&self, _: u64) -> Option<Slot> {
+            None
+        }
+        fn asker_of(&self, _: u32) -> Option<Asker> {
             None
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::abi::{PortEntry, Slot, WIRE};
 use crate::addr::Addr;
+use crate::dhcp;
 use crate::digest::digest;
 use crate::frame::Frame;
 use crate::options::{Flag, Mode};
@@ -31,6 +32,12 @@ pub fn receive(frame: &impl Frame, tables: &impl Tables) -> Verdict {
     }
     let Some(eth) = Ethernet::parse(frame) else { return host() };
     let Ok(packet) = Packet::parse(frame, eth.ethertype) else { return host() };
+    if eth.src != port.mac
+        && (eth.dst.is_group() || eth.dst == port.mac || frame.is_to_us())
+        && let Some((slot, _)) = dhcp::asker(frame, &eth, &packet, tables)
+    {
+        return Action::Deliver(slot).into();
+    }
     let incoming = Incoming { frame, tables, packet };
     match (eth.src == port.mac, eth.dst.is_group()) {
         (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_here() => Action::Answer.into(),

@@ -4,7 +4,7 @@
 //! world through two traits: [`Frame`] (the bytes) and [`Tables`] (the owners of addresses).
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
-//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `guard`, `flood`, `reply`, `icmp_error`, `route`, `digest`;
+//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `guard`, `flood`, `reply`, `icmp_error`, `route`, `digest`, `dhcp`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@
 
 mod abi;
 mod addr;
+pub mod dhcp;
 mod digest;
 mod egress;
 pub mod fastpath;
@@ -47,6 +48,6 @@ pub use redirect::refuse_redirect;
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};
 pub use slave::{Slave, State};
-pub use tables::Tables;
+pub use tables::{Asker, Tables};
 pub use verdict::{Action, Flood, FloodThen, FloodTo, Reason, Verdict};
 pub use wire::is_membership_report;

@@ -5,11 +5,13 @@
 //! reads headers, and because tests here run natively.
 
 mod addr_cache;
+mod asked;
 mod counters;
 mod nexthop_cache;
 mod slot_cache;
 
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
+pub use asked::Asked;
 pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};
 pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};

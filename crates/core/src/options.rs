@@ -275,6 +275,22 @@ options! {
         ],
     }
 
+    /// Whether DHCP servers can tell the slave from its siblings, which have the same MAC address.
+    dhcp: Dhcp {
+        bits: 29..30,
+        aliases: [],
+        default: On,
+        modes: [L2],
+        since: "0.1.0",
+        in_every_line: false,
+        about: "Whether ipvl helps the slave's DHCP client, whose MAC address its siblings have, too. In l3 and l3s, which \
+                carry no broadcast, it is kept and changes nothing.",
+        words: [
+            On = 0, "on", ["true", "1"], "it gets the replies to its requests alone, and an identifier of its own if the client names none but the MAC address";
+            Off = 1, "off", ["false", "0"], "requests and replies are as any other frame";
+        ],
+    }
+
     /// Where an l3s slave and its siblings meet. Slaves in other modes always meet directly.
     siblings: Siblings {
         bits: 31..32,

@@ -4,7 +4,7 @@
 //! [`Slave::with_options`] or [`Slave::with_state`].
 
 use crate::abi::IfIndex;
-use crate::options::{Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
+use crate::options::{Dhcp, Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One slave, in one machine word: a change is a single write, so no packet sees half of it.
@@ -121,6 +121,12 @@ impl Slave {
     #[inline(always)]
     pub fn host(self) -> bool {
         self.has(HostAccess::MASK) || self.mode() == Mode::L3s
+    }
+
+    /// Whether its DHCP client is helped: in l2, unless it has `dhcp off`.
+    #[inline(always)]
+    pub fn has_dhcp(self) -> bool {
+        self.matches(Mode::MASK | Dhcp::MASK, Mode::L2.bits() | Dhcp::On.bits())
     }
 
     /// See [`State::up`].

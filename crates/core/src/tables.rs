@@ -31,6 +31,18 @@ pub trait Tables {
 
     /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
+
+    /// The slave that has sent a DHCP request with this transaction id a moment ago.
+    fn asker_of(&self, xid: u32) -> Option<Asker>;
+}
+
+/// The slave that waits for a DHCP reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Its slot. Of several slaves with the same transaction id, it has asked first.
+    pub slot: Slot,
+    /// Whether no other slave has used the same transaction id.
+    pub alone: bool,
 }
 
 impl<T: Tables + ?Sized> Tables for &T {
@@ -56,5 +68,9 @@ impl<T: Tables + ?Sized> Tables for &T {
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         (**self).sender_of(digest)
+    }
+
+    fn asker_of(&self, xid: u32) -> Option<Asker> {
+        (**self).asker_of(xid)
     }
 }

@@ -1,11 +1,12 @@
 //! Which program runs at which hook? Each views the frame, decides, counts and acts; every decision is `ipvl_core`'s.
 //!
-//! Modules, from the top: `act`; `flood`, `route`, `rewrite`; `ctx`; `maps`, `skb`.
+//! Modules, from the top: `act`; `flood`, `route`, `rewrite`, `dhcp`; `ctx`; `maps`, `skb`.
 #![no_std]
 #![no_main]
 
 mod act;
 mod ctx;
+mod dhcp;
 mod flood;
 mod maps;
 mod rewrite;
@@ -34,7 +35,11 @@ pub fn slave_xmit(context: TcContext) -> i32 {
             Some(action) => return action,
             None => routed_egress(&skb),
         },
-        None => act_on_egress(&skb, egress(&skb)),
+        None => {
+            let verdict = egress(&skb);
+            dhcp::prepare(&skb, verdict);
+            act_on_egress(&skb, verdict)
+        }
     };
     ctx.finish(action)
 }
@@ -45,7 +50,11 @@ pub fn master_rx(context: TcContext) -> i32 {
     let skb = Skb { context };
     match fastpath::ingress(&skb, &Maps) {
         Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_fast(fast).unwrap_or(ctx::HOST),
-        None => act_on_ingress(&skb, unless_redirect(&skb, ingress(&skb))),
+        None => {
+            let verdict = unless_redirect(&skb, ingress(&skb));
+            dhcp::prepare(&skb, verdict);
+            act_on_ingress(&skb, verdict)
+        }
     }
 }
 

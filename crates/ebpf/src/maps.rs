@@ -1,11 +1,11 @@
-//! Where is a port's state? In fifteen maps, which `Maps` reads and writes and which answer for `Tables`.
+//! Where is a port's state? In sixteen maps, which `Maps` reads and writes and which answer for `Tables`.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, CachedNexthop, Counters, DropKey, MAX_REASONS, NEXTHOPS_LEN, NexthopKey,
+    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, MAX_REASONS, NEXTHOPS_LEN, NexthopKey,
     SLOT_CACHE_LEN, Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;
@@ -49,6 +49,14 @@ static NEXTHOPS: PerCpuArray<CachedNexthop> = PerCpuArray::with_max_entries(NEXT
 static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
 #[map]
 static SENT: LruHashMap<u64, Sent> = LruHashMap::with_max_entries(4096, 0);
+#[map]
+static XIDS: LruHashMap<u32, Asked> = LruHashMap::with_max_entries(4096, 0);
+
+/// Where in the word of the port's flags the byte is that has [`PortEntry::DHCP`], and that byte.
+const DHCP_BYTE: (usize, u8) = match PortEntry::DHCP.to_ne_bytes() {
+    [0, 0, 0, byte] => (3, byte),
+    [byte, ..] => (0, byte),
+};
 
 /// The maps of the port that the running program belongs to.
 pub struct Maps;
@@ -99,6 +107,12 @@ impl Tables for Maps {
         let sent = unsafe { SENT.get(&digest) }?;
         (now().wrapping_sub(sent.at) < REFLECTION_NANOS).then_some(sent.slot)
     }
+
+    #[inline(always)]
+    fn asker_of(&self, xid: u32) -> Option<Asker> {
+        // SAFETY: as above.
+        unsafe { XIDS.get(&xid) }?.asker(now())
+    }
 }
 
 impl Maps {
@@ -146,6 +160,20 @@ impl Maps {
     #[inline(always)]
     pub fn remember_sender(&self, digest: u64, from: Slot) {
         let _ = SENT.insert(&digest, &Sent { at: now(), slot: from, reserved: 0 }, 0);
+    }
+
+    /// Remembers the slave that has sent a DHCP request with this transaction id.
+    #[inline(always)]
+    pub fn remember_asker(&self, xid: u32, from: Slot) {
+        // SAFETY: as in `sender_of`.
+        let before = unsafe { XIDS.get(&xid) }.copied();
+        let _ = XIDS.insert(&xid, &Asked::after(before, from, now()), 0);
+        if let Some(port) = PORT.get_ptr_mut(0)
+            && !self.port().has(PortEntry::DHCP)
+        {
+            // SAFETY: a byte of a word that is there, see `PortEntry::DHCP`.
+            unsafe { (&raw mut (*port).flags).cast::<u8>().add(DHCP_BYTE.0).write_volatile(DHCP_BYTE.1) };
+        }
     }
 
     /// Tells the agent that a slave has sent a membership report. If the ring buffer is full, no agent reads it.

@@ -198,6 +198,12 @@ impl Frame for Skb {
     }
 
     #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        let [offset] = self.launder([offset as u32]);
+        offset as usize
+    }
+
+    #[inline(always)]
     fn vlan(&self) -> Option<u16> {
         // SAFETY: the verifier allows reading these fields of the context.
         unsafe { ((*self.raw()).vlan_present != 0).then(|| (*self.raw()).vlan_tci as u16 & 0x0fff) }

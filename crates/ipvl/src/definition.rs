@@ -350,7 +350,10 @@ mod tests {
     fn what_follows_a_kind_is_told_once() {
         let kind = Word { form: Form::Kind(KINDS), ..build::pair("type", Value::Words, "") };
         let names: Vec<_> = kind.kind_words().iter().map(|word| word.name).collect();
-        assert_eq!(names, ["mode", "flag", "guard", "host", "neigh", "siblings", "backend", "user", "group", "queues"]);
+        assert_eq!(
+            names,
+            ["mode", "flag", "guard", "host", "neigh", "dhcp", "siblings", "backend", "user", "group", "queues"]
+        );
     }
 
     #[test]

@@ -66,8 +66,7 @@ pub enum Error {
     NoSubnet,
     /// The network's IPAM driver is not supported.
     #[error(
-        "cannot use ipam driver {0}: host-local (Podman's own) or none; a DHCP server cannot tell slaves by their MAC \
-         address, since they have their parent's"
+        "cannot use ipam driver {0}: host-local (Podman's own), or none; with none, a DHCP client in the container works in l2"
     )]
     Ipam(String),
     /// The network has subnets, and Podman has assigned no address of them.

@@ -131,7 +131,7 @@ mod tests {
         let options = Options { mode, flag, guard, host, ..Options::DEFAULT };
         let slave = SlaveKeys {
             master: Some("eth1".to_owned()),
-            options: OptionsChange { neigh: None, siblings: None, ..Options::DEFAULT.change_to(options) },
+            options: OptionsChange { neigh: None, dhcp: None, siblings: None, ..Options::DEFAULT.change_to(options) },
             mtu: Some(1400),
             backend: None,
         };
@@ -158,7 +158,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         assert_eq!(
             refused("bclim", "1"),
-            "there is no option bclim; those of ipvl are parent, mtu, backend, mode, flag, guard, host, neigh, siblings, \
+            "there is no option bclim; those of ipvl are parent, mtu, backend, mode, flag, guard, host, neigh, dhcp, siblings, \
              metric, no_default_route, mac"
         );
         assert!(refused("metrics", "1").starts_with("there is no option metrics, perhaps metric is meant; "));

@@ -171,7 +171,7 @@ fn then(then: FloodThen) -> &'static str {
 }
 
 impl Snapshot {
-    /// Reads the tables of a port, except the digests of recent broadcasts.
+    /// Reads the tables of a port, except the digests of recent broadcasts and the transaction ids of DHCP requests.
     pub fn read(port: &Port) -> Result<Self> {
         let maps = &port.maps;
         let owner = |entry: OwnerEntry| Owner::found(Some(&entry));
@@ -184,6 +184,7 @@ impl Snapshot {
             prefixes: maps.prefixes()?.into_iter().map(|(addr, len, entry)| (addr, len as u8, owner(entry))).collect(),
             groups: maps.groups()?.into_iter().collect(),
             sent: BTreeMap::new(),
+            asked: BTreeMap::new(),
         })
     }
 }

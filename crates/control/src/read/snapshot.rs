@@ -1,6 +1,6 @@
 //! How does core decide about a frame in user space? On a copy of a port's tables, and on the frame's bytes.
 
-use ipvl_core::{Addr, Frame, Group, Members, Owner, PortEntry, Slave, Slot, Tables};
+use ipvl_core::{Addr, Asker, Frame, Group, Members, Owner, PortEntry, Slave, Slot, Tables};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub groups: BTreeMap<Group, Members>,
     /// The senders of recent broadcasts, by the frame's digest.
     pub sent: BTreeMap<u64, Slot>,
+    /// The slaves that wait for a DHCP reply, by transaction id.
+    pub asked: BTreeMap<u32, Asker>,
 }
 
 impl Tables for Snapshot {
@@ -46,6 +48,10 @@ impl Tables for Snapshot {
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         self.sent.get(&digest).copied()
+    }
+
+    fn asker_of(&self, xid: u32) -> Option<Asker> {
+        self.asked.get(&xid).copied()
     }
 }
 

@@ -1,7 +1,7 @@
 //! On which questions to the tables does a decision rest, and what are the answers?
 
 use super::snapshot::Snapshot;
-use ipvl_core::{Addr, Group, Members, OPTIONS, Options, Owner, PortEntry, Slave, Slot, Tables};
+use ipvl_core::{Addr, Asker, Group, Members, OPTIONS, Options, Owner, PortEntry, Slave, Slot, Tables};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -101,6 +101,13 @@ impl Tables for Trace<'_> {
         let answer = sender.map_or("no slave".to_owned(), |slot| self.name(slot));
         self.note(format!("which slave sent this broadcast a moment ago? {answer}"));
         sender
+    }
+
+    fn asker_of(&self, xid: u32) -> Option<Asker> {
+        let asker = self.snapshot.asker_of(xid);
+        let answer = asker.map_or("no slave".to_owned(), |asker| self.name(asker.slot));
+        self.note(format!("which slave waits for this DHCP reply? {answer}"));
+        asker
     }
 }
 

@@ -38,13 +38,13 @@ pub fn read(link: &LinkInfo) -> Option<Slave> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, Siblings, Slot, State};
+    use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, Siblings, Slot, State};
 
     #[test]
     fn an_entry_in_an_alias_is_read_again() {
         let (mode, flag, guard) = (Mode::L3s, Flag::Vepa, Guard::Strict);
-        let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
-        let options = Options { mode, flag, guard, host, neigh, siblings };
+        let (host, neigh, dhcp, siblings) = (HostAccess::On, NeighProxy::Proxy, Dhcp::Off, Siblings::Direct);
+        let options = Options { mode, flag, guard, host, neigh, dhcp, siblings };
         let slave = Slave::new(IfIndex(300), options, State { up: true, ..State::default() });
         let described = HostEnd { master: IfIndex(2), slot: Slot(7) };
         let alias = format!("{described}{ENTRY}{:016x}", u64::from_be_bytes(zerocopy::transmute!(slave)));

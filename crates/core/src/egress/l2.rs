@@ -2,6 +2,7 @@
 
 use super::outgoing::{Outgoing, SiblingPath};
 use crate::abi::PortEntry;
+use crate::dhcp;
 use crate::frame::Frame;
 use crate::options::{Flag, Mode};
 use crate::owner::Owner;
@@ -17,6 +18,9 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             return Err(Reason::NotIp.into());
         }
         if let Some(verdict) = self.solicitation()? {
+            return Ok(verdict);
+        }
+        if let Some(verdict) = self.dhcp_reply() {
             return Ok(verdict);
         }
         if self.eth.dst.is_group() {
@@ -55,6 +59,20 @@ impl<F: Frame, T: Tables> Outgoing<'_, F, T> {
             Owner::Host if probe || self.sender.slave.host() => Ok(Some(Action::Answer.into())),
             Owner::Nobody if probe && self.sender.slave.guard().is_strict() => Ok(Some(self.flood(FloodTo::Nobody))),
             Owner::Slave(_) | Owner::Host | Owner::Nobody => Ok(None),
+        }
+    }
+
+    /// A DHCP server's reply, by broadcast or to the shared MAC address, to the sibling that has asked for it, if there is a
+    /// direct path.
+    #[inline(always)]
+    fn dhcp_reply(&self) -> Option<Verdict> {
+        if !self.eth.dst.is_group() && self.eth.dst != self.port.mac {
+            return None;
+        }
+        let (slot, sibling) = dhcp::asker(self.frame, &self.eth, &self.packet, self.tables)?;
+        match self.path_to(slot, sibling) {
+            Ok(SiblingPath::Direct) => Some(Action::Deliver(slot).into()),
+            Ok(SiblingPath::Outside) | Err(_) => None,
         }
     }
 

@@ -6,6 +6,8 @@ pub const ETH_HLEN: usize = 14;
 pub(crate) const IPV4_HLEN: usize = 20;
 /// Length of an IPv6 header without extension headers.
 pub(crate) const IPV6_HLEN: usize = 40;
+/// Length of a UDP header.
+pub(super) const UDP_HLEN: usize = 8;
 /// Length of an ICMP or ICMPv6 header: type, code, checksum, and a word that depends on the type.
 pub(crate) const ICMP_HLEN: usize = 8;
 /// Length of an ARP packet for IPv4 over Ethernet.
@@ -81,6 +83,21 @@ pub(super) mod udp {
 
     pub const SRC_PORT: Range<usize> = 0..2;
     pub const DST_PORT: Range<usize> = 2..4;
+    pub const LENGTH: Range<usize> = 4..6;
+    pub const CHECKSUM: Range<usize> = 6..8;
+}
+
+/// RFC 951 and RFC 2131, 2.
+pub(super) mod bootp {
+    use core::ops::Range;
+
+    pub const OP: usize = 0;
+    /// Type and length of the hardware address.
+    pub const HARDWARE: Range<usize> = 1..3;
+    pub const XID: Range<usize> = 4..8;
+    pub const CHADDR: Range<usize> = 28..34;
+    pub const COOKIE: Range<usize> = 236..240;
+    pub const OPTIONS: usize = 240;
 }
 
 /// RFC 4861, 4.5: an ICMPv6 redirect, from its ICMPv6 header on.

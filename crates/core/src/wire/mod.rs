@@ -5,6 +5,7 @@
 
 mod arp;
 mod checksum;
+mod dhcp;
 mod ethernet;
 mod field;
 mod icmp;
@@ -20,6 +21,7 @@ mod query;
 mod upper;
 
 pub use arp::{ARP_LEN, ArpFields, ArpOperation};
+pub use dhcp::{IPV4_LEN_AT, IPV4_SUM_AT, OptionsEnd, UDP_LEN_AT, UDP_SUM_AT};
 pub use ethernet::{ADDRESSES_LEN, ETH_DST, Ethernet, ethertype};
 pub use field::ETH_HLEN;
 pub use membership::is_membership_report;
@@ -30,6 +32,7 @@ pub(crate) use arp::{sender as arp_sender, target as arp_target};
 #[cfg(test)]
 pub(crate) use checksum::{fold, sum};
 pub(crate) use checksum::{sum_of_packet, sum_of_pseudo_header};
+pub(crate) use dhcp::{DhcpMessage, DhcpOp, END_OPTION, client_identifier, is_dhcp, sum_of_change};
 pub(crate) use field::{ICMP_HLEN, IPV4_HLEN, IPV6_HLEN, NDISC_LEN};
 pub(crate) use icmp::IcmpFields;
 pub(crate) use ip::IpHeader;

@@ -2,7 +2,6 @@
 //!
 //! Only what guards and redirects ask. Each field is read at an offset that [`Packet::parse`] has found.
 
-use super::ethernet::ethertype;
 use super::field::{ETH_HLEN, IPV4_HLEN, IPV6_HLEN, icmp, ipv4, redirect, udp};
 use super::ipv4::Ipv4Header;
 use super::ipv6::Ipv6Header;

@@ -138,13 +138,13 @@ mod tests {
         check("link add link eth0 ipvl0 ", "mtu address netns type");
         check("l a link eth0 type ", "ipvlan ipvtap");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
-        check("link add link eth0 type ipvlan private ", "mode guard host neigh siblings backend");
+        check("link add link eth0 type ipvlan private ", "mode guard host neigh dhcp siblings backend");
         check("l a link eth0 type ipvlan backend ", "veth netkit");
         check(
             "l a link eth0 type ipvtap mode l2 ",
-            "bridge private vepa guard host neigh siblings user group multi_queue",
+            "bridge private vepa guard host neigh dhcp siblings user group multi_queue",
         );
-        check("link set ipvl0 type ipvtap host on ", "mode bridge private vepa guard neigh siblings");
+        check("link set ipvl0 type ipvtap host on ", "mode bridge private vepa guard neigh dhcp siblings");
         check("link set ", "SLAVE up down mtu name netns type");
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::{Frame, Question};
 use ipvl_control::{Account, Backend, Change, LinkSpec, NetnsRef, Tap};
-use ipvl_core::{Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, OptionsChange, Siblings};
+use ipvl_core::{Dhcp, Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 #[test]
 fn a_slave_is_added_in_iproute2s_words() {
@@ -291,6 +291,7 @@ fn plain_spec() -> LinkSpec {
             guard: Guard::Owned,
             host: HostAccess::Off,
             neigh: NeighProxy::Off,
+            dhcp: Dhcp::On,
             siblings: Siblings::Host,
         },
         mtu: None,

@@ -9,6 +9,7 @@ mod capabilities;
 mod common;
 mod conflicts;
 mod crowd;
+mod dhcp;
 mod direct;
 mod examining;
 mod explaining;

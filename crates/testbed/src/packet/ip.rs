@@ -77,17 +77,38 @@ fn echo(link: Link, from: IpAddr, to: IpAddr, kind: u8, id: u16, sequence: u16) 
 /// A DHCPv4 DISCOVER from 0.0.0.0, with the broadcast flag when the client cannot take unicast before it has an address.
 #[must_use]
 pub fn dhcp_discover(client: Mac, transaction: u32, broadcast: bool, client_id: &[u8]) -> Vec<u8> {
-    let mut message = vec![1, 1, 6, 0];
+    let id = [&[53, 1, 1, 61, client_id.len() as u8], client_id].concat();
+    let mut message = bootp(1, client, transaction, &id);
+    message[10] = if broadcast { 0x80 } else { 0 };
+    message.resize(message.len().max(300), 0);
+    udp(Link::broadcast(client), (Ipv4Addr::UNSPECIFIED, 68), (Ipv4Addr::BROADCAST, 67), &message)
+}
+
+/// A client's DHCPv4 message with these options, padded to `length` bytes of BOOTP.
+#[must_use]
+pub fn dhcp_request(client: Mac, transaction: u32, options: &[u8], length: usize) -> Vec<u8> {
+    let mut message = bootp(1, client, transaction, options);
+    message.resize(message.len().max(length), 0);
+    udp(Link::broadcast(client), (Ipv4Addr::UNSPECIFIED, 68), (Ipv4Addr::BROADCAST, 67), &message)
+}
+
+/// A DHCPv4 OFFER for `client`, with further options.
+#[must_use]
+pub fn dhcp_offer(link: Link, from: Ipv4Addr, to: Ipv4Addr, client: Mac, transaction: u32, options: &[u8]) -> Vec<u8> {
+    let message = bootp(2, client, transaction, &[&[53, 1, 2], options].concat());
+    udp(link, (from, 67), (to, 68), &message)
+}
+
+fn bootp(op: u8, client: Mac, transaction: u32, options: &[u8]) -> Vec<u8> {
+    let mut message = vec![op, 1, 6, 0];
     message.extend(transaction.to_be_bytes());
-    message.extend([0, 0, if broadcast { 0x80 } else { 0 }, 0]);
     message.resize(28, 0);
     message.extend(client);
     message.resize(236, 0);
-    message.extend([0x63, 0x82, 0x53, 0x63, 53, 1, 1, 61, client_id.len() as u8]);
-    message.extend(client_id);
+    message.extend([0x63, 0x82, 0x53, 0x63]);
+    message.extend(options);
     message.push(255);
-    message.resize(message.len().max(300), 0);
-    udp(Link::broadcast(client), (Ipv4Addr::UNSPECIFIED, 68), (Ipv4Addr::BROADCAST, 67), &message)
+    message
 }
 
 /// Fills in a checksum, over the pseudo header, at `offset` of an upper-layer message.

@@ -4,7 +4,7 @@ mod ip;
 mod neighbour;
 mod shape;
 
-pub use ip::{checksum, dhcp_discover, echo_reply, echo_request, ip, udp};
+pub use ip::{checksum, dhcp_discover, dhcp_offer, dhcp_request, echo_reply, echo_request, ip, udp};
 pub use neighbour::{arp, arp_reply, arp_request, gratuitous_arp, neighbour_advert, neighbour_solicit};
 pub use neighbour::{redirect_v4, redirect_v6, router_advert, router_solicit};
 pub use shape::{fragments, truncated, with_extension, with_tag};

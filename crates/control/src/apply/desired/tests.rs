@@ -1,7 +1,7 @@
 //! Is a file understood, and is what is wrong named with its file, its table and its key?
 
 use super::*;
-use ipvl_core::{Flag, Guard, HostAccess, Mode, NeighProxy, Siblings};
+use ipvl_core::{Dhcp, Flag, Guard, HostAccess, Mode, NeighProxy, Siblings};
 
 const GOOD: &str = r#"
 [[netns]]
@@ -17,6 +17,7 @@ guard = "strict"
 host = true
 neigh = "proxy"
 siblings = "direct"
+dhcp = false
 mtu = 1400
 addresses = ["192.0.2.10/24", "2001:db8::10/64"]
 declared = ["198.51.100.0/28"]
@@ -34,16 +35,16 @@ fn a_file_has_the_commands_words_and_defaults() {
     let desired = read([("a.toml", GOOD)]).expect("good");
     let [web, tap] = &desired.links[..] else { panic!("{desired:?}") };
     let (mode, flag, guard) = (Mode::L2, Flag::Private, Guard::Strict);
-    let (host, neigh, siblings) = (HostAccess::On, NeighProxy::Proxy, Siblings::Direct);
-    assert_eq!(web.spec.options, Options { mode, flag, guard, host, neigh, siblings });
+    let (host, neigh, dhcp, siblings) = (HostAccess::On, NeighProxy::Proxy, Dhcp::Off, Siblings::Direct);
+    assert_eq!(web.spec.options, Options { mode, flag, guard, host, neigh, dhcp, siblings });
     assert_eq!((web.spec.mtu, web.up), (Some(1400), true));
     assert_eq!(
         (web.addresses.as_ref().map(BTreeSet::len), web.declared.as_ref().map(BTreeSet::len)),
         (Some(2), Some(1))
     );
     let (mode, flag, guard) = (Mode::L3, Flag::Bridge, Guard::Owned);
-    let (host, neigh, siblings) = (HostAccess::Off, NeighProxy::Off, Siblings::Host);
-    assert_eq!(tap.spec.options, Options { mode, flag, guard, host, neigh, siblings });
+    let (host, neigh, dhcp, siblings) = (HostAccess::Off, NeighProxy::Off, Dhcp::On, Siblings::Host);
+    assert_eq!(tap.spec.options, Options { mode, flag, guard, host, neigh, dhcp, siblings });
     assert_eq!((tap.spec.mtu, tap.up), (None, false));
     assert!(tap.spec.tap.is_some() && tap.addresses.is_none());
     assert_eq!((web.owner(), tap.owner()), ("apply web/web0".to_owned(), "apply /tap0".to_owned()));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::apply::read;
 use crate::model::Backend;
-use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
+use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 const ETH0: IfIndex = IfIndex(2);
 const OPTIONS: Options = Options { mode: Mode::L2, ..Options::DEFAULT };
@@ -23,7 +23,7 @@ fn what_is_not_there_is_made_and_a_second_time_nothing_is_done() {
 
 #[test]
 fn what_can_be_changed_in_place_is() {
-    let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nsiblings = \"direct\"\nguard = \"off\"";
+    let text = "name = \"a\"\nflag = \"vepa\"\nhost = true\nmtu = 1400\nup = false\nneigh = \"proxy\"\nsiblings = \"direct\"\ndhcp = \"off\"\nguard = \"off\"";
     let plan = plan(&desired("", &[text]), &actual(vec![slave(7, "a")]), false).expect("a plan");
     let [Step::Change(difference)] = &plan.steps[..] else { panic!("{plan:?}") };
     let options = OptionsChange {
@@ -32,6 +32,7 @@ fn what_can_be_changed_in_place_is() {
         guard: Some(Guard::Off),
         host: Some(HostAccess::On),
         neigh: Some(NeighProxy::Proxy),
+        dhcp: Some(Dhcp::Off),
         siblings: Some(Siblings::Direct),
     };
     let expected = Change { options, mtu: Some(1400), up: Some(false), ..Change::default() };

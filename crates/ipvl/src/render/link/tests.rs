@@ -3,7 +3,7 @@
 use super::*;
 use ipvl_control::{Backend, Kind, NsId};
 use ipvl_core::maps::Counters;
-use ipvl_core::{Flag, Guard, HostAccess, IfIndex, Mac, Mode, NeighProxy, Options, Siblings, Slot};
+use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mac, Mode, NeighProxy, Options, Siblings, Slot};
 
 /// What iproute2 6.15 printed on Linux 6.12 for `ip -d link show`, in each mode.
 const KERNEL: &[(Mode, &str)] = &[
@@ -49,6 +49,7 @@ fn without_details_there_is_no_kind() {
             guard: Guard::Strict,
             host: HostAccess::On,
             neigh: NeighProxy::Proxy,
+            dhcp: Dhcp::On,
             siblings: Siblings::Direct,
         },
         degraded: vec!["its address is taken".to_owned()],
@@ -74,7 +75,7 @@ fn json_is_that_of_the_kernels_driver_and_ours() {
         r#""linkinfo":{"info_kind":"ipvlan","info_data":{"mode":"l2","bridge":true}},"inet6_addr_gen_mode":"eui64","#,
         r#""num_tx_queues":1,"num_rx_queues":1,"gso_max_size":65536,"gso_max_segs":65535,"tso_max_size":524280,"#,
         r#""tso_max_segs":65535,"gro_max_size":65536,"gso_ipv4_max_size":65536,"gro_ipv4_max_size":65536,"#,
-        r#""ipvl":{"master":"eth0","mode":"l2","flag":"bridge","guard":"owned","host":false,"neigh":"off","siblings":"host","slot":3,"#,
+        r#""ipvl":{"master":"eth0","mode":"l2","flag":"bridge","guard":"owned","host":false,"neigh":"off","dhcp":true,"siblings":"host","slot":3,"#,
         r#""host_end":"ipvlh2","degraded":[],"groups":[],"netns":"hst"}}]"#,
         "\n"
     );

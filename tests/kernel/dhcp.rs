@@ -1,0 +1,99 @@
+//! Does a DHCP request leave with the slave's own client identifier, and does the client get its own back?
+
+use crate::devices::Devices;
+use crate::programs::Programs;
+use ipvl_core::dhcp::{find_identifier, identify};
+use ipvl_core::{Mac, Slot};
+use ipvl_testbed::packet::{Link, checksum, dhcp_offer, dhcp_request};
+use ipvl_testbed::{EXT_MAC, EXT_V4, MASTER_MAC, require_root};
+use ipvl_tests::world::{Member, World};
+use std::net::Ipv4Addr;
+
+const UDP: usize = 34;
+const OPTIONS: usize = 42 + 240;
+const XID: u32 = 0x0102_0304;
+const DISCOVER: [u8; 3] = [53, 1, 1];
+/// What most clients say: the type Ethernet and the MAC address, which siblings have as well.
+const SHARED: [u8; 9] = {
+    let [a, b, c, d, e, f] = MASTER_MAC;
+    [61, 7, 1, a, b, c, d, e, f]
+};
+
+#[test]
+fn a_request_gets_the_slaves_identifier_wherever_there_is_room() {
+    let long_name = [&[12, 55][..], &[b'n'; 55]].concat();
+    for (options, length, at) in [
+        ([&DISCOVER[..], &SHARED, &[55, 1, 3]].concat(), 300, 3),
+        ([&SHARED[..], &DISCOVER].concat(), 0, 0),
+        (DISCOVER.to_vec(), 300, 3),
+        ([&DISCOVER[..], &long_name].concat(), 300, 60),
+        ([&DISCOVER[..], &long_name, &[0]].concat(), 0, 61),
+        (DISCOVER.to_vec(), 0, 3),
+    ] {
+        let found = sent("a", &options, length).expect("a try");
+        let other = sent("b", &options, length).expect("a try");
+        let identifier = |frame: &[u8]| frame[OPTIONS + at..OPTIONS + at + 9].to_vec();
+        assert_eq!(identifier(&found)[..3], [61, 7, 0], "{options:?}");
+        assert_ne!(identifier(&found), identifier(&other), "{options:?}");
+        assert!(is_sound(&found) && is_sound(&other), "{options:?}");
+    }
+}
+
+#[test]
+fn other_identifiers_are_the_clients_own_and_another_setting_is_obeyed() {
+    let duid = [61, 5, 255, 1, 2, 3, 4];
+    let own = [&DISCOVER[..], &duid].concat();
+    assert_eq!(sent("a", &own, 300), Some(dhcp_request(MASTER_MAC, XID, &own, 300)));
+    let options = [&DISCOVER[..], &SHARED].concat();
+    assert_eq!(sent("a nodhcp", &options, 300), Some(dhcp_request(MASTER_MAC, XID, &options, 300)));
+}
+
+#[test]
+fn the_client_gets_the_identifier_that_it_knows() {
+    require_root!();
+    let devices = Devices::new();
+    devices.within(|| {
+        let mut programs = Programs::load();
+        programs.fill(&world("a").snapshot_at(devices.master(), |slot| devices.host_end(slot)));
+        let request = dhcp_request(MASTER_MAC, XID, &[&DISCOVER[..], &SHARED].concat(), 300);
+        let place = find_identifier(&&request[..]).expect("a DHCP message");
+        let theirs = identify(&&request[..], Mac(MASTER_MAC), Slot(0), place).expect("another identifier");
+        programs.egress(&request.into(), devices.host_end(Slot(0))).expect("a try");
+        let offer = |option: &[u8]| {
+            let link = Link::new(EXT_MAC, MASTER_MAC);
+            dhcp_offer(link, EXT_V4, Ipv4Addr::new(10, 0, 0, 99), MASTER_MAC, XID, option)
+        };
+        let arrived = programs.ingress(&offer(&theirs.bytes[..9]).into(), devices.master()).expect("a try");
+        assert_eq!(arrived.data, offer(&SHARED));
+    });
+}
+
+/// The request of a slave after its program has seen it; `None` without root.
+fn sent(slave: &str, options: &[u8], length: usize) -> Option<Vec<u8>> {
+    if !ipvl_testbed::requires_root() {
+        return Some(dhcp_request(MASTER_MAC, XID, options, length));
+    }
+    let devices = Devices::new();
+    devices.within(|| {
+        let mut programs = Programs::load();
+        let world = world(slave);
+        programs.fill(&world.snapshot_at(devices.master(), |slot| devices.host_end(slot)));
+        let request = dhcp_request(MASTER_MAC, XID, options, length);
+        Some(programs.egress(&request.into(), devices.host_end(world.members[0].slot()))?.data)
+    })
+}
+
+fn world(slave: &str) -> World {
+    let mut words = slave.split(' ').map(str::to_owned);
+    let member = Member { name: words.next().expect("a name"), words: words.collect() };
+    World { members: vec![member], declared: Vec::new(), joined: None, asked: Vec::new(), port: Vec::new() }
+}
+
+/// Whether lengths and both checksums are right.
+fn is_sound(frame: &[u8]) -> bool {
+    let datagram = &frame[UDP..];
+    let length = (datagram.len() as u32).to_be_bytes();
+    let pseudo = [&frame[26..34], &length, &[0, 0, 0, 17], datagram].concat();
+    let lengths = frame[16..18] == (frame.len() as u16 - 14).to_be_bytes() && datagram[4..6] == length[2..];
+    lengths && checksum(&frame[14..UDP]) == [0, 0] && checksum(&pseudo) == [0, 0]
+}
