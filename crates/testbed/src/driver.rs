@@ -8,7 +8,7 @@ use crate::pcap::profile_directory;
 /// to `veth` or `netkit` for slaves of that kind.
 const CHOICE: &str = "DRIVER";
 /// Words that only ipvl knows; each has a value.
-const OURS_ALONE: [&str; 4] = ["guard", "host", "neigh", "siblings"];
+const OURS_ALONE: [&str; 5] = ["guard", "host", "neigh", "dhcp", "siblings"];
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_kernels_driver_is_not_told_what_it_does_not_know() {
-        let said = Driver::Kernel.command("link set guard up type ipvlan mode l2 vepa guard off host on siblings host");
+        let said = Driver::Kernel.command("link set guard up type ipvlan mode l2 vepa guard off host on dhcp off siblings host");
         assert_eq!(said, "ip link set guard up type ipvlan mode l2 vepa".split(' ').collect::<Vec<_>>());
     }
 }
