@@ -4,14 +4,16 @@ use ipvl_control::read::snapshot::{Bytes, Snapshot};
 use ipvl_control::read::trace::Trace;
 use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet, Protocol};
 use ipvl_core::{
-    Action, Flag, FloodTo, Group, Guard, Mode, Owner, PortEntry, Reply, RouteLookup, Slot, Tables, Verdict,
+    Action, Flag, FloodTo, Group, Guard, Mode, Options, Owner, PortEntry, Reply, RouteLookup, Slot, Tables, Verdict,
 };
 use ipvl_core::{destination, digest, egress, fastpath, ingress};
-use ipvl_tests::names::SLAVES;
+use ipvl_testbed::packet::{arp_request, neighbour_solicit};
+use ipvl_tests::names::{SLAVES, slave_addresses};
 use ipvl_tests::outcome::audience;
 use ipvl_tests::random::{cases, frame, plain_frame, source, world};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 proptest! {
     #![proptest_config(cases(2000))]
@@ -130,9 +132,13 @@ proptest! {
     }
 
     #[test]
-    fn no_probe_of_a_strict_slave_reaches_a_sibling(world in world(), frame in plain_frame(), slot in slot(), padded in any::<bool>()) {
+    fn no_probe_of_a_strict_slave_reaches_a_sibling(world in world(), slot in slot(), target in 0..8_u32, v4 in any::<bool>(), padded in any::<bool>()) {
         let mut snapshot = world.snapshot();
-        prop_assume!(snapshot.slave(slot).guard().is_strict() && packet(&frame).is_some_and(|packet| packet.is_probe()));
+        prop_assume!(!snapshot.slave(slot).is_vacant() && !snapshot.port.has(PortEntry::IP_ONLY));
+        let slave = snapshot.slave(slot);
+        let strict = Options { guard: Guard::Strict, ..slave.options() };
+        snapshot.slaves.insert(slot, slave.with_options(strict));
+        let frame = Bytes::from(probe(snapshot.port.mac.0, target, v4));
         let verdict = egress(&frame, &snapshot, Some(slot));
         prop_assert!(recipients(verdict, &frame, &snapshot).is_empty(), "{:?}", verdict);
         let Some(back) = reflected(&frame, &mut snapshot, slot, padded) else { return Ok(()) };
@@ -198,6 +204,16 @@ fn meets(verdict: Verdict, frame: &Bytes, snapshot: &Snapshot, from: Slot) -> Ve
         met.push(to);
     }
     met.into_iter().map(|slot| (slot, verdict)).collect()
+}
+
+/// A probe for the IPv4 or the IPv6 address of a slave.
+fn probe(from: [u8; 6], target: u32, v4: bool) -> Vec<u8> {
+    let (target_v4, target_v6) = slave_addresses(target);
+    if v4 {
+        arp_request(from, Ipv4Addr::UNSPECIFIED, target_v4)
+    } else {
+        neighbour_solicit(from, Ipv6Addr::UNSPECIFIED, target_v6)
+    }
 }
 
 /// The frame as a switch sends it back, if it gets as far as the switch, and what is remembered of it.

@@ -184,7 +184,7 @@ mod tests {
         };
         assert_eq!(refused("ipvlan_mode", "l4"), "cannot use ipvlan_mode=l4: it can be l2, l3, l3s");
         assert_eq!(refused("ipvlan_flag", "x"), "cannot use ipvlan_flag=x: it can be bridge, private, vepa");
-        assert_eq!(refused("guard", "x"), "cannot use guard=x: it can be owned, strict, off");
+        assert_eq!(refused("guard", "x"), "cannot use guard=x: it can be owned, strict, router, declared, off");
         assert_eq!(refused("host_access", "2"), "cannot use host_access=2: it can be on, off, true, 1, false, 0");
         assert!(refused("com.docker.network.driver.mtu", "-1").ends_with("a number of bytes is expected"));
         assert!(refused("speed", "l2").starts_with("there is no network option speed; those of ipvl are parent, "));

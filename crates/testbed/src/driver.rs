@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn the_kernels_driver_is_not_told_what_it_does_not_know() {
-        let said = Driver::Kernel.command("link set guard up type ipvlan mode l2 vepa guard off host on dhcp off siblings host");
+        let said = Driver::Kernel
+            .command("link set guard up type ipvlan mode l2 vepa guard off host on dhcp off siblings host");
         assert_eq!(said, "ip link set guard up type ipvlan mode l2 vepa".split(' ').collect::<Vec<_>>());
     }
 }
