@@ -2,6 +2,7 @@
 
 use crate::abi::{PortEntry, Slot, WIRE};
 use crate::addr::Addr;
+use crate::arrival::{concerns_slaves, is_for_us};
 use crate::dhcp;
 use crate::digest::digest;
 use crate::frame::Frame;
@@ -24,7 +25,7 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Verdict {
 #[inline(always)]
 pub fn receive(frame: &impl Frame, tables: &impl Tables) -> Verdict {
     let port = tables.port();
-    if frame.is_loopback() || port.has(PortEntry::MASTER_GONE) || frame.vlan().is_some_and(|id| id != 0) {
+    if !concerns_slaves(frame, &port) {
         return host();
     }
     if port.has(PortEntry::IP_ONLY) {
@@ -33,7 +34,7 @@ pub fn receive(frame: &impl Frame, tables: &impl Tables) -> Verdict {
     let Some(eth) = Ethernet::parse(frame) else { return host() };
     let Ok(packet) = Packet::parse(frame, eth.ethertype) else { return host() };
     if eth.src != port.mac
-        && (eth.dst.is_group() || eth.dst == port.mac || frame.is_to_us())
+        && is_for_us(frame, &eth, &port)
         && let Some((slot, _)) = dhcp::asker(frame, &eth, &packet, tables)
     {
         return Action::Deliver(slot).into();
@@ -43,7 +44,7 @@ pub fn receive(frame: &impl Frame, tables: &impl Tables) -> Verdict {
         (false, group) if (group || eth.dst == port.mac) && incoming.is_answered_here() => Action::Answer.into(),
         (false, true) => incoming.group(),
         (true, true) => incoming.reflected_group(),
-        _ if eth.dst != port.mac && !frame.is_to_us() => host(),
+        _ if !is_for_us(frame, &eth, &port) => host(),
         (false, false) => incoming.unicast(),
         (true, false) => incoming.reflected_unicast(),
     }

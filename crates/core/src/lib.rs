@@ -4,7 +4,8 @@
 //! world through two traits: [`Frame`] (the bytes) and [`Tables`] (the owners of addresses).
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
-//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `guard`, `flood`, `reply`, `icmp_error`, `route`, `digest`, `dhcp`;
+//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
+//! `digest`, `dhcp`, `arrival`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@
 
 mod abi;
 mod addr;
+mod arrival;
 pub mod dhcp;
 mod digest;
 mod egress;

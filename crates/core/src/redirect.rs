@@ -1,6 +1,7 @@
 //! Is a frame from the wire an ICMP redirect that names a sibling of its receiver, and must it be dropped?
 
 use crate::abi::PortEntry;
+use crate::arrival::{concerns_slaves, is_for_us};
 use crate::frame::Frame;
 use crate::options::Flag;
 use crate::owner::Owner;
@@ -30,13 +31,12 @@ fn names_sibling(frame: &impl Frame, tables: &impl Tables) -> Option<bool> {
 #[inline(always)]
 fn packet_for_us(frame: &impl Frame, tables: &impl Tables) -> Option<Packet> {
     let port = tables.port();
-    if frame.is_loopback() || port.has(PortEntry::MASTER_GONE) || frame.vlan().is_some_and(|id| id != 0) {
+    if !concerns_slaves(frame, &port) {
         return None;
     }
     if port.has(PortEntry::IP_ONLY) {
         return Packet::parse_ip(frame).ok();
     }
     let eth = Ethernet::parse(frame)?;
-    let received = eth.dst.is_group() || eth.dst == port.mac || frame.is_to_us();
-    if received { Packet::parse(frame, eth.ethertype).ok() } else { None }
+    if is_for_us(frame, &eth, &port) { Packet::parse(frame, eth.ethertype).ok() } else { None }
 }

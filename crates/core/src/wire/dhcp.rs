@@ -3,7 +3,7 @@
 use super::ethernet::ethertype;
 use super::field::{ETH_HLEN, IPV4_HLEN, UDP_HLEN, bootp, ethernet, ipv4, udp};
 use super::ipv4::Ipv4Header;
-use super::protocol::UDP;
+use super::protocol::{DHCP_CLIENT, DHCP_SERVER, UDP};
 use crate::addr::Mac;
 use crate::frame::Frame;
 
@@ -19,8 +19,8 @@ pub const UDP_LEN_AT: usize = UDP_AT + udp::LENGTH.start;
 /// Where a frame with a plain IPv4 header has its UDP checksum.
 pub const UDP_SUM_AT: usize = UDP_AT + udp::CHECKSUM.start;
 
-const CLIENT_PORT: [u8; 2] = 68u16.to_be_bytes();
-const SERVER_PORT: [u8; 2] = 67u16.to_be_bytes();
+const CLIENT_PORT: [u8; 2] = DHCP_CLIENT.to_be_bytes();
+const SERVER_PORT: [u8; 2] = DHCP_SERVER.to_be_bytes();
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
 const ETHERNET: [u8; 2] = [1, 6];

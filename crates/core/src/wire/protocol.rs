@@ -1,4 +1,4 @@
-//! Which number stands for which protocol or extension header (IANA, Assigned Internet Protocol Numbers)?
+//! Which number stands for which protocol, extension header (IANA, Assigned Internet Protocol Numbers) or UDP port?
 
 pub(crate) const HOP_BY_HOP: u8 = 0;
 pub(crate) const ICMP: u8 = 1;
@@ -12,3 +12,8 @@ pub(crate) const ICMPV6: u8 = 58;
 /// Nothing follows that could be read.
 pub(crate) const NONE: u8 = 59;
 pub(crate) const DESTINATION_OPTIONS: u8 = 60;
+
+/// The UDP ports of DHCP (RFC 2131, 4.1) and DHCPv6 (RFC 8415, 7.2).
+pub(crate) const DHCP_SERVER: u16 = 67;
+pub(crate) const DHCP_CLIENT: u16 = 68;
+pub(crate) const DHCPV6_CLIENT: u16 = 546;

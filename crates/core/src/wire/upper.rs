@@ -6,14 +6,10 @@ use super::field::{ETH_HLEN, IPV4_HLEN, IPV6_HLEN, icmp, ipv4, redirect, udp};
 use super::ipv4::Ipv4Header;
 use super::ipv6::Ipv6Header;
 use super::packet::{Packet, Protocol};
-use super::protocol::{ICMP, ICMPV6, IGMP, UDP};
+use super::protocol::{DHCP_CLIENT, DHCP_SERVER, DHCPV6_CLIENT, ICMP, ICMPV6, IGMP, UDP};
 use crate::addr::Addr;
 use crate::frame::Frame;
 
-/// The UDP ports of DHCP (RFC 2131, 4.1) and DHCPv6 (RFC 8415, 7.2).
-const DHCP_SERVER: u16 = 67;
-const DHCP_CLIENT: u16 = 68;
-const DHCPV6_CLIENT: u16 = 546;
 /// ICMP: redirect (RFC 792) and router advertisement (RFC 1256).
 const REDIRECT_4: u8 = 5;
 const ADVERTISEMENT_4: u8 = 9;
@@ -61,6 +57,7 @@ pub(crate) fn is_plain_icmp_v4(frame: &impl Frame) -> bool {
     is_v4(frame) && Ipv4Header(frame).protocol() == Some(ICMP)
 }
 
+/// As [`super::ip::IpHeader::of`] tells it. By way of that enum the verifier finds a register undefined.
 #[inline(always)]
 fn is_v4(frame: &impl Frame) -> bool {
     frame.head::<{ ETH_HLEN + IPV4_HLEN }, 1>(ETH_HLEN).is_some_and(|[first]| first >> 4 == 4)
