@@ -128,26 +128,28 @@ pub(crate) fn take_over() -> Result<Single> {
         if Instant::now() > deadline {
             return Err(Error::Held { object: single::socket(NAME), pid, uid: 0 });
         }
-        if let Some(process) = process(&stream) {
-            let _ = pidfd_send_signal(&process, Signal::TERM);
-            if !await_exit(&process) {
-                // It is stopped or hangs.
-                let _ = pidfd_send_signal(&process, Signal::KILL);
-            }
-        }
+        end(&stream);
     }
 }
 
 /// Ends the agent that runs, if there is one: of whatever version it is. The next command starts another, and so does the
 /// service manager.
 pub fn end_running() -> Result<()> {
-    for stream in [connect()?, single::connect_older(NAME)].into_iter().flatten() {
-        if let Some(process) = process(&stream) {
-            let _ = pidfd_send_signal(&process, Signal::TERM);
-            await_exit(&process);
-        }
-    }
+    [connect()?, single::connect_older(NAME)].iter().flatten().for_each(end);
     Ok(())
+}
+
+/// Ends the agent at the other end of a connection, also if it is stopped or hangs.
+fn end(stream: &UnixStream) {
+    let Some(process) = process(stream) else { return };
+    // A stopped process does not receive TERM until it is continued.
+    let stopped = Silent::of(stream).is_ok_and(|silent| silent.is_stopped());
+    if !stopped {
+        let _ = pidfd_send_signal(&process, Signal::TERM);
+    }
+    if stopped || !await_exit(&process) {
+        let _ = pidfd_send_signal(&process, Signal::KILL);
+    }
 }
 
 /// Whether the agent answers, or is too busy to answer.

@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ipvl_testbed::{EXT_V4, Lab, Netns, ipvl_path, require_root, wait_until};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::common::{Probe, agents, exec, kill_agent, run, shell, soon, start_agent};
+use crate::common::{Probe, agent, agents, exec, kill_agent, run, shell, signal, soon, start_agent};
 
 #[test]
 fn traffic_goes_on_when_the_agent_is_killed() {
@@ -155,7 +155,7 @@ fn a_command_whose_agent_is_killed_meanwhile_goes_on_with_another() {
     require_root!();
     let lab = Lab::new(1);
     lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
-    let [first] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
+    let first = agent(&lab.host);
     signal(first, Signal::STOP);
     thread::scope(|scope| {
         let command = scope.spawn(|| lab.try_ipvl("link set ipvl0 type ipvlan private"));
@@ -173,7 +173,7 @@ fn a_stopped_agent_is_named_and_what_needed_it_is_undone() {
     require_root!();
     let lab = Lab::new(1);
     lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
-    let [agent] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
+    let agent = agent(&lab.host);
     signal(agent, Signal::STOP);
     let expected = format!("process {agent}, does not answer: it is stopped by a signal");
     thread::scope(|scope| {
@@ -187,10 +187,6 @@ fn a_stopped_agent_is_named_and_what_needed_it_is_undone() {
     signal(agent, Signal::CONT);
     lab.ipvl("link add link eth0 name ipvl1 type ipvlan mode l2");
     assert_eq!(agents(&lab.host), [agent]);
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.cast_signed()).expect("a process id"), signal).expect("signal");
 }
 
 /// Whether a connection to the agent waits to be accepted.

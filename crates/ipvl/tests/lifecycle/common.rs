@@ -62,15 +62,25 @@ pub fn agents(netns: &Netns) -> Vec<u32> {
 
 /// Kills a process.
 pub fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
-    kill_process(pid, Signal::KILL).expect("kill");
+    signal(pid, Signal::KILL);
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).expect("a process id"), signal).expect("signal");
+}
+
+/// The only agent there.
+#[track_caller]
+pub fn agent(netns: &Netns) -> u32 {
+    let [agent] = agents(netns)[..] else { panic!("agents: {:?}", agents(netns)) };
+    agent
 }
 
 /// Kills the only agent there, and waits until it is gone.
 #[track_caller]
 pub fn kill_agent(netns: &Netns) {
-    let [agent] = agents(netns)[..] else { panic!("agents: {:?}", agents(netns)) };
-    kill(agent);
+    kill(agent(netns));
     soon("the agent is gone", || agents(netns).is_empty());
 }
 

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use ipvl_testbed::{Lab, require_root, wait_until};
 
-use crate::common::{SOON, agents, run};
+use crate::common::{SOON, agent, run};
 
 /// More than an agent makes for one change of addresses.
 const MAP_CALLS: u32 = 60;
@@ -38,7 +38,7 @@ fn each_fails(call: &str, error: &str, most: u32) {
     let log = std::env::temp_dir().join(format!("ipvl-{}-{call}", std::process::id()));
     let mut injected = 0;
     for n in 1..=most {
-        let [agent] = agents(&lab.host)[..] else { panic!("not one agent") };
+        let agent = agent(&lab.host);
         let mut strace = attach(agent, call, &format!("inject={call}:error={error}:when={n}"), &log);
         let (old, new) = (n % 2, 1 - n % 2);
         for addr in [format!("10.0.0.2{new}/32"), format!("fd00::2{new}/64")] {

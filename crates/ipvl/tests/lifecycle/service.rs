@@ -7,9 +7,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use ipvl_testbed::{Lab, ipvl_path, require_root};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::common::{agents, kill_agent, run, soon, start_agent};
+use crate::common::{agent, agents, kill_agent, run, signal, soon, start_agent};
 
 const READY: Duration = Duration::from_secs(5);
 /// Longer than anything here takes, and shorter than a wait for an agent that does not leave.
@@ -48,9 +48,7 @@ fn an_agent_that_is_stopped_is_ended_for_it() {
     require_root!();
     let lab = Lab::new(1);
     lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
-    let [before] = agents(&lab.host)[..] else { panic!("agents: {:?}", agents(&lab.host)) };
-    let before = Pid::from_raw(before.cast_signed()).expect("a process id");
-    kill_process(before, Signal::STOP).expect("stop the agent");
+    signal(agent(&lab.host), Signal::STOP);
     let service = Service::start(&lab);
     assert_eq!(agents(&lab.host), [service.pid()]);
 }
