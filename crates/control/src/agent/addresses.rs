@@ -128,7 +128,7 @@ impl Agent {
         if full == 0 {
             return self.retries.done(Task::Room(host_end));
         }
-        let refusal = if quota { Refusal::Quota(self.quota) } else { Refusal::Full };
+        let refusal = if quota { Refusal::Quota(self.quota) } else { Refusal::NoRoom };
         self.failed(Task::Room(host_end), &refused("enter", "all addresses of a slave in the table", refusal));
     }
 
