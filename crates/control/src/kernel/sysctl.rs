@@ -1,4 +1,4 @@
-//! How is a switch under `/proc/sys` set, even where a container engine has mounted that tree read-only?
+//! How is a switch under `/proc/sys` read, and how is it set, even where a container engine has mounted that tree read-only?
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
@@ -24,6 +24,16 @@ pub fn set(name: &str, value: &str) -> io::Result<()> {
         }
         written => written,
     }
+}
+
+/// The value of a switch of the calling thread's netns; `None` if this kernel does not have it.
+pub fn get(name: &str) -> Option<String> {
+    fs::read_to_string(path(name)).ok().map(|text| text.trim().to_owned())
+}
+
+/// Whether the switch has this value.
+pub fn is(name: &str, value: &str) -> bool {
+    get(name).as_deref() == Some(value)
 }
 
 /// The file that a switch is.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::bpf;
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::hook::Hook;
 use crate::port::host_end::HostEnd;
 use crate::port::object::{MASTER_RX, SLAVE_XMIT};
@@ -110,10 +110,7 @@ fn foreign(ifindex: IfIndex, refusal: Refusal) -> Error {
 /// The program at a host end of this master that shares maps with the master's. It need not be the one that the port names:
 /// an upgrade may have been interrupted.
 fn slave_xmit_of_host_ends(netlink: &Netlink, master: IfIndex, maps: &[u32]) -> Result<Option<(OwnedFd, Vec<u32>)>> {
-    for link in netlink.links(None)? {
-        if HostEnd::of(&link).is_none_or(|host_end| host_end.master != master) {
-            continue;
-        }
+    for link in host_ends_of(netlink, master)? {
         let Some((_, program)) = Hook::find(netlink, link.ifindex, SLAVE_XMIT)? else { continue };
         let its_maps = bpf::prog_info(&program)?.map_ids;
         if its_maps.iter().any(|id| maps.contains(id)) {
@@ -121,6 +118,13 @@ fn slave_xmit_of_host_ends(netlink: &Netlink, master: IfIndex, maps: &[u32]) -> 
         }
     }
     Ok(None)
+}
+
+/// The host ends whose alias names this master.
+pub fn host_ends_of(netlink: &Netlink, master: IfIndex) -> Result<Vec<LinkInfo>> {
+    let mut links = netlink.links(None)?;
+    links.retain(|link| HostEnd::of(link).is_some_and(|host_end| host_end.master == master));
+    Ok(links)
 }
 
 /// The program with this id and its maps; none if it is another program now.

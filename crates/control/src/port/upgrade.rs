@@ -13,9 +13,9 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::Backend;
 use crate::port::Port;
 use crate::port::hook::Hook;
-use crate::port::host_end::{HostEnd, backend_of};
+use crate::port::host_end::backend_of;
 use crate::port::object::{self, Loaded, MASTER_RX, Program, SLAVE_XMIT};
-use crate::port::programs::{Remnant, port_entry};
+use crate::port::programs::{Remnant, host_ends_of, port_entry};
 use crate::refusal::Refusal;
 use ipvl_core::maps::ABI_VERSION;
 use ipvl_core::{IfIndex, PortEntry};
@@ -102,10 +102,7 @@ pub fn upgrade(netlink: &Netlink, master: &LinkInfo, again: bool) -> Result<Opti
 /// The programs at the host ends of a master.
 fn at_host_ends(netlink: &Netlink, master: IfIndex) -> Result<Vec<Attached>> {
     let mut found = Vec::new();
-    for link in netlink.links(None)? {
-        if HostEnd::of(&link).is_none_or(|host_end| host_end.master != master) {
-            continue;
-        }
+    for link in host_ends_of(netlink, master)? {
         if backend_of(&link) == Some(Backend::Netkit) {
             for id in bpf::prog_query(link.ifindex, AttachType::NetkitPeer)? {
                 found.push(Attached::new(link.ifindex, SLAVE_XMIT, bpf::prog_fd_by_id(id)?, Point::Netkit)?);

@@ -8,6 +8,7 @@ mod slave;
 
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
+use crate::kernel::sysctl;
 use crate::model::{AddressEntry, AddressStatus, Backend, Finding, Link};
 use crate::port::hook::Hook;
 use crate::port::object;
@@ -17,13 +18,11 @@ use crate::slave::agent_client::{self, Health};
 use finding::{bad, good, limited};
 use ipvl_core::IfIndex;
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
-const BACKLOG: &str = "/proc/sys/net/core/netdev_max_backlog";
-const BPF_JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
-const FORCE_FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/force_forwarding";
-const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
+const BACKLOG: &str = "net/core/netdev_max_backlog";
+const BPF_JIT: &str = "net/core/bpf_jit_enable";
+const FORCE_FORWARDING: &str = "net/ipv6/conf/all/force_forwarding";
+const FORWARDING: &str = "net/ipv6/conf/all/forwarding";
 
 /// Checks everything, of the slaves only the one of this name if there is one. A check that fails is a finding too.
 pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
@@ -96,17 +95,17 @@ fn backend() -> Finding {
 }
 
 fn jit() -> Finding {
-    match read(BPF_JIT).as_deref() {
+    match sysctl::get(BPF_JIT).as_deref() {
         Some("0") => limited("jit", "programs are interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1"),
         _ => good("jit", "programs run as machine code"),
     }
 }
 
 fn forwarding() -> Finding {
-    let possible = Path::new(FORCE_FORWARDING).exists() || read(FORWARDING).as_deref() == Some("1");
+    let possible = sysctl::get(FORCE_FORWARDING).is_some() || sysctl::is(FORWARDING, "1");
     match possible {
         true => good("l3s", "IPv6 can be forwarded for slaves"),
-        false if !Path::new(FORWARDING).exists() => good("l3s", "IPv4 only: this kernel has no IPv6"),
+        false if sysctl::get(FORWARDING).is_none() => good("l3s", "IPv4 only: this kernel has no IPv6"),
         false => limited(
             "l3s",
             "host access in IPv6 is off: before Linux 6.17 forwarding is one switch for all interfaces",
@@ -116,7 +115,7 @@ fn forwarding() -> Finding {
 }
 
 fn backlog() -> Finding {
-    let room = read(BACKLOG).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1000);
+    let room = sysctl::get(BACKLOG).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1000);
     match room >= 2 * ipvl_core::maps::FLOOD_CHUNK {
         true => good("backlog", &format!("room for {room} packets: broadcasts reach all slaves")),
         false => limited(
@@ -135,8 +134,4 @@ fn agent() -> Finding {
         Ok(Health::None) => bad("agent", "does not run: changes by other tools are not noticed", "ipvl agent &"),
         Ok(Health::Silent(error)) | Err(error) => bad("agent", &error.to_string(), ""),
     }
-}
-
-fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }

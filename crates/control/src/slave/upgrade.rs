@@ -19,16 +19,14 @@ use ipvl_core::IfIndex;
 /// any other error some programs may have been replaced; the command can be repeated.
 pub fn upgrade(master: Option<&str>, again: bool) -> Result<Vec<Upgraded>> {
     let netlink = Netlink::open()?;
-    let links = match master {
-        Some(name) => vec![find::link(&netlink, name).map_err(|refusal| refused("upgrade", name, refusal))?],
-        None => netlink.links(None)?,
-    };
-    let host_ends: Vec<(IfIndex, HostEnd)> =
-        netlink.links(None)?.iter().filter_map(|link| Some((link.ifindex, HostEnd::of(link)?))).collect();
-    let outcome = replace(&netlink, &links, again);
-    let chosen = |master: IfIndex| links.iter().any(|link| link.ifindex == master);
-    let of_these: Vec<IfIndex> =
-        host_ends.iter().filter(|(_, end)| chosen(end.master)).map(|(host_end, _)| *host_end).collect();
+    let only = master.map(|name| find::link(&netlink, name).map_err(|refusal| refused("upgrade", name, refusal)));
+    let only = only.transpose()?.map(|link| link.ifindex);
+    let links = netlink.links(None)?;
+    let chosen = |ifindex: IfIndex| only.is_none_or(|only| only == ifindex);
+    let of_chosen = |link: &LinkInfo| HostEnd::of(link).is_some_and(|host_end| chosen(host_end.master));
+    let of_these: Vec<IfIndex> = links.iter().filter(|link| of_chosen(link)).map(|link| link.ifindex).collect();
+    let others = links.iter().filter(|link| HostEnd::of(link).is_none() && chosen(link.ifindex));
+    let outcome = replace(&netlink, others, again);
     // Whatever the outcome, slaves need an agent.
     let synced = if of_these.is_empty() { Ok(()) } else { agent_client::sync(&of_these) };
     let done = outcome?;
@@ -39,11 +37,11 @@ pub fn upgrade(master: Option<&str>, again: bool) -> Result<Vec<Upgraded>> {
     }
 }
 
-fn replace(netlink: &Netlink, links: &[LinkInfo], again: bool) -> Result<Vec<Upgraded>> {
+fn replace<'a>(netlink: &Netlink, links: impl Iterator<Item = &'a LinkInfo>, again: bool) -> Result<Vec<Upgraded>> {
     agent_client::end_running()?;
     let _lock = Lock::acquire(LOCK_WAIT)?;
     let mut done = Vec::new();
-    for link in links.iter().filter(|link| HostEnd::of(link).is_none()) {
+    for link in links {
         done.extend(upgrade_port(netlink, link, again)?);
     }
     Ok(done)

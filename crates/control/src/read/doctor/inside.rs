@@ -3,19 +3,19 @@
 use super::finding::{bad, limited};
 use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::sysctl;
 use crate::model::{Finding, Kind, Link};
 use crate::slave::find;
 use ipvl_core::{Addr, IfIndex, Mode};
-use std::fs;
 
-const FORWARDING: [&str; 2] = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+const FORWARDING: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
 
 /// The findings in the netns of a slave that is up. `declared`: whether addresses are declared for it.
 pub fn inside(netlink: &Netlink, link: &Link, declared: bool) -> Result<Vec<Finding>> {
     if link.kind == Kind::Ipvtap || link.netnsid.is_none() || !link.is_up() {
         return Ok(Vec::new());
     }
-    let here = FORWARDING.map(is_on);
+    let here = FORWARDING.map(|name| sysctl::is(name, "1"));
     let work = |there: &Netlink, ifindex: IfIndex| {
         let mut findings = routes(there, ifindex, link)?;
         if !declared && link.options.mode == Mode::L2 {
@@ -73,7 +73,7 @@ fn silent(there: &Netlink, ifindex: IfIndex, link: &Link, gateway: Addr) -> Resu
 /// A netns that forwards, for networks that the tables do not know. `here`: whether this netns forwards, from which a new
 /// one may have inherited it.
 fn forwards(there: &Netlink, link: &Link, here: [bool; 2]) -> Result<Option<Finding>> {
-    let on = FORWARDING.map(is_on);
+    let on = FORWARDING.map(|name| sysctl::is(name, "1"));
     let chosen = (0..2).any(|family| on[family] && !here[family]);
     let is_other = |other: &LinkInfo| other.name != "lo" && other.name != link.name && other.is_up();
     let routes = (on[0] || on[1]) && there.links(None)?.iter().any(is_other);
@@ -87,8 +87,4 @@ fn forwards(there: &Netlink, link: &Link, here: [bool; 2]) -> Result<Option<Find
 
 fn netns(link: &Link) -> &str {
     link.netns.as_deref().unwrap_or("NETNS")
-}
-
-fn is_on(path: &str) -> bool {
-    fs::read_to_string(path).is_ok_and(|text| text.trim() == "1")
 }

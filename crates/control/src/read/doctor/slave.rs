@@ -4,13 +4,13 @@ use super::finding::{bad, limited};
 use crate::error::Result;
 use crate::kernel::filters;
 use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::sysctl;
 use crate::model::{AddressEntry, AddressStatus, Finding, Link};
 use crate::quota::VARIABLE;
 use crate::read::degraded::remedy;
 use crate::read::explain::obstacle;
 use crate::slave::routes::Sources;
 use ipvl_core::{HostAccess, IfIndex, Mode};
-use std::fs;
 
 /// The findings about one slave; `addresses` is the address table.
 pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Vec<Finding>> {
@@ -123,27 +123,25 @@ fn no_source(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
 /// The switches without which the host's stack does not forward for a slave.
 fn not_forwarding(link: &Link) -> Option<Finding> {
     let devices = [&link.host_end.1, &link.master.1];
-    let off = devices.into_iter().find(|device| {
-        let path = format!("/proc/sys/net/ipv4/conf/{device}/forwarding");
-        fs::read_to_string(path).is_ok_and(|text| text.trim() == "0")
-    })?;
+    let off = devices.into_iter().find(|device| sysctl::is(&format!("net/ipv4/conf/{device}/forwarding"), "0"))?;
     let text = format!("it uses the host's stack, which does not forward what {off} receives");
     Some(bad(&link.name, &text, &format!("sysctl net.ipv4.conf.{off}.forwarding=1")))
 }
 
 /// The same for IPv6, which has a switch for each device only since Linux 6.17, and one for all.
 fn not_forwarding_v6(link: &Link) -> Option<Finding> {
-    let is = |path: String, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
-    if !is("/proc/sys/net/ipv6/conf/all/forwarding".to_owned(), "0") {
+    if !sysctl::is("net/ipv6/conf/all/forwarding", "0") {
         return None;
     }
-    let switch = |device: &str| format!("/proc/sys/net/ipv6/conf/{device}/force_forwarding");
-    let off = [&link.host_end.1, &link.master.1].into_iter().find(|device| !is(switch(device), "1"))?;
+    let switch = |device: &str| format!("net/ipv6/conf/{device}/force_forwarding");
+    let off = [&link.host_end.1, &link.master.1].into_iter().find(|device| !sysctl::is(&switch(device), "1"))?;
     let text = format!("it uses the host's stack, which does not forward what {off} receives in IPv6");
-    let remedy = match fs::exists(switch(off)) {
-        Ok(true) => format!("sysctl net.ipv6.conf.{off}.force_forwarding=1"),
-        _ => "sysctl net.ipv6.conf.all.forwarding=1 (makes the host a router: it forgets routes from advertisements)"
-            .to_owned(),
+    let remedy = match sysctl::get(&switch(off)) {
+        Some(_) => format!("sysctl net.ipv6.conf.{off}.force_forwarding=1"),
+        None => {
+            "sysctl net.ipv6.conf.all.forwarding=1 (makes the host a router: it forgets routes from advertisements)"
+                .to_owned()
+        }
     };
     Some(bad(&link.name, &text, &remedy))
 }

@@ -5,10 +5,10 @@ use crate::error::Result;
 use crate::kernel::fib::{self, FibAnswer};
 use crate::kernel::filters::{self, ForwardChain};
 use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::sysctl;
 use crate::port::ARPHRD_NONE;
 use crate::text::prefix_text;
 use ipvl_core::{Action, Frame, IfIndex, Reason, RouteLookup, Verdict, WayOut};
-use std::fs;
 
 /// Where a frame is routed: at the link that it comes from.
 pub struct Router<'a> {
@@ -134,12 +134,11 @@ fn rules() -> String {
 
 /// Whether the host's stack forwards packets of this family that the link `input` receives.
 fn forwards(key: &RouteLookup, input: &str) -> bool {
-    let is_on = |path: String| fs::read_to_string(path).is_ok_and(|text| text.trim() == "1");
     match key.dst.as_v4() {
-        Some(_) => is_on(format!("/proc/sys/net/ipv4/conf/{input}/forwarding")),
+        Some(_) => sysctl::is(&format!("net/ipv4/conf/{input}/forwarding"), "1"),
         None => {
-            is_on("/proc/sys/net/ipv6/conf/all/forwarding".to_owned())
-                || is_on(format!("/proc/sys/net/ipv6/conf/{input}/force_forwarding"))
+            sysctl::is("net/ipv6/conf/all/forwarding", "1")
+                || sysctl::is(&format!("net/ipv6/conf/{input}/force_forwarding"), "1")
         }
     }
 }
