@@ -81,8 +81,8 @@ pub enum Error {
     },
     /// A user wants a container to have a MAC address of its own.
     #[error(
-        "{0} is not the master's address, which all slaves share: leave it out, or create the network with -o mac=ignore, \
-         which ignores such addresses"
+        "{0} is not the master's MAC address, which all slaves share: leave it out, or create the network with -o \
+         mac=ignore, which ignores such addresses"
     )]
     OwnMac(Mac),
     /// The kernel, or ipvl's control plane, refused.

@@ -110,7 +110,7 @@ fn a_mac_address_of_ones_own_is_refused_or_ignored_as_the_network_says() {
     plugin.call(create, &network(json!({ "parent": "eth0" })));
     let refused = plugin.call(create_endpoint, &asked)["Err"].to_string();
     assert!(
-        refused.contains("02:42:ac:11:00:02 is not the master's address") && refused.contains("mac=ignore"),
+        refused.contains("02:42:ac:11:00:02 is not the master's MAC address") && refused.contains("mac=ignore"),
         "{refused}"
     );
     assert_eq!(slaves(&lab), 0);

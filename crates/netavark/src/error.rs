@@ -80,8 +80,8 @@ pub enum Error {
     Mac(String),
     /// A user wants a container to have a MAC address of its own.
     #[error(
-        "{0} is not the master's address, which all slaves share: leave it out, or create the network with -o mac=ignore, \
-         which ignores such addresses"
+        "{0} is not the master's MAC address, which all slaves share: leave it out, or create the network with -o \
+         mac=ignore, which ignores such addresses"
     )]
     OwnMac(Mac),
     /// A route that cannot be made.
