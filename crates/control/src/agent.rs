@@ -9,11 +9,14 @@
 mod addresses;
 mod announce;
 mod clients;
+mod contests;
 mod departed;
 mod dirty;
+mod disputes;
 mod events;
 mod gone;
 mod groups;
+mod inquiry;
 mod log;
 mod master;
 mod mcast_query;
@@ -100,7 +103,8 @@ impl Agent {
         let tick = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
         let mcast = self.mcast.kernel.as_ref().map(AsFd::as_fd);
         let reports = self.ports.values().filter_map(Port::reports_fd);
-        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds()).chain(mcast).chain(reports);
+        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds());
+        let fds = fds.chain(mcast).chain(reports).chain(self.contests.fds());
         let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut polled, Some(&tick)) {
             Ok(ready) => self.idle = ready == 0 && patience == TICK,
@@ -134,6 +138,7 @@ impl Agent {
         self.answer(&mut failures);
         let some = self.dirty.next_slaves(Instant::now());
         self.sync_slaves(&some);
+        self.judge_contests();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::place::NsId;
 use ipvl_core::maps::Counters;
-use ipvl_core::{Addr, IfIndex, Mac, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
+use ipvl_core::{Addr, IfIndex, Mac, MoveReason, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -216,6 +216,8 @@ pub enum MonitorEvent {
     AddressAdded(AddressEntry),
     /// A line of the address table is gone.
     AddressDeleted(AddressEntry),
+    /// An address went from one owner to another, although it was still on the first one's device, or declared for it.
+    AddressMoved(AddressMove),
     /// The kernel had no room for all events. The differences follow.
     Lost,
 }
@@ -300,6 +302,23 @@ pub struct AddressEntry {
     pub status: AddressStatus,
     /// For a conflict: the owner of the address, a slave's name or `host`.
     pub owner: Option<String>,
+}
+
+/// How an address or a prefix went from one owner to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressMove {
+    /// The address, or the prefix's first.
+    pub addr: Addr,
+    /// In bits of the address's own family.
+    pub prefix_len: u8,
+    /// The slave that had it.
+    pub from: String,
+    /// The slave that has it now; `None` for the host.
+    pub to: Option<String>,
+    /// The master's name.
+    pub master: String,
+    /// Why.
+    pub why: MoveReason,
 }
 
 /// The counters of one slave, or of the wire side of a master.

@@ -5,7 +5,7 @@
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
 //! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
-//! `digest`, `dhcp`, `arrival`;
+//! `digest`, `dhcp`, `arrival`, `question`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ mod ingress;
 pub mod maps;
 mod options;
 mod owner;
+mod question;
 mod redirect;
 mod reply;
 mod route;
@@ -45,7 +46,8 @@ pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::{ingress, receive};
 pub use options::*;
-pub use owner::{Origin, Owner, OwnerEntry};
+pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry};
+pub use question::{Question, address_of_sender};
 pub use redirect::refuse_redirect;
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};

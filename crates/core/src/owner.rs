@@ -1,6 +1,6 @@
 //! Which slave owns an address, or does the host, and how do the maps store it?
 
-use crate::abi::Slot;
+use crate::abi::{MAX_SLAVES, Slot};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Which slave an address belongs to, or the host: the value of the maps `ADDRS` and `PREFIXES`.
@@ -9,9 +9,51 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct OwnerEntry {
     /// The owner's slot, or [`OwnerEntry::HOST`].
     pub slot: Slot,
-    /// An [`Origin`] as a number.
+    /// From the lowest byte: an [`Origin`], and of an address that moved a [`MoveReason`] and in two bytes the slot of the
+    /// owner before.
     origin: u32,
 }
+
+/// How an address went from one owner to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The slot of the slave that had it before.
+    pub from: Slot,
+    /// Why that slave has it no longer.
+    pub why: MoveReason,
+}
+
+/// Why an address that a slave had belongs to another owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MoveReason {
+    /// The slave's device was down.
+    Down = 1,
+    /// The slave did not answer for it, and the new owner did.
+    Silent = 2,
+    /// `ipvl addr replace`.
+    Replaced = 3,
+    /// The host has it.
+    Host = 4,
+}
+
+impl MoveReason {
+    const ALL: [Self; 4] = [Self::Down, Self::Silent, Self::Replaced, Self::Host];
+
+    /// The word that `ipvl monitor` prints.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Silent => "silent",
+            Self::Replaced => "replaced",
+            Self::Host => "host",
+        }
+    }
+}
+
+const WHY: u32 = 8;
+const FROM: u32 = 16;
+const _: () = assert!(MAX_SLAVES <= 1 << (u32::BITS - FROM), "a slot has no room in an entry");
 
 /// How an address came to be owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +84,22 @@ impl OwnerEntry {
 
     /// How the owner came to own it.
     pub fn origin(self) -> Origin {
-        match self.origin {
+        match self.origin & 0xff {
             1 => Origin::Declared,
             2 => Origin::Expected,
             _ => Origin::Device,
         }
+    }
+
+    /// The same, of an address that the slave in the slot `from` had until now.
+    pub fn moved(self, from: Slot, why: MoveReason) -> Self {
+        Self { origin: self.origin | (why as u32) << WHY | from.0 << FROM, ..self }
+    }
+
+    /// How it came from another slave, if it did.
+    pub fn last_move(self) -> Option<Moved> {
+        let why = MoveReason::ALL.into_iter().find(|why| *why as u32 == self.origin >> WHY & 0xff)?;
+        Some(Moved { from: Slot(self.origin >> FROM), why })
     }
 }
 
@@ -79,6 +132,25 @@ impl Owner {
             OwnerEntry::HOST => Self::Host,
             NOBODY => Self::Nobody,
             slot => Self::Slave(slot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_says_how_its_owner_came_to_own_it() {
+        let last = Slot(MAX_SLAVES - 1);
+        for origin in [Origin::Device, Origin::Declared, Origin::Expected] {
+            let entry = OwnerEntry::slave(Slot(7), origin);
+            assert_eq!((entry.origin(), entry.last_move()), (origin, None));
+            for why in MoveReason::ALL {
+                let moved = entry.moved(last, why);
+                assert_eq!((moved.slot, moved.origin()), (Slot(7), origin));
+                assert_eq!(moved.last_move(), Some(Moved { from: last, why }));
+            }
         }
     }
 }

@@ -157,6 +157,12 @@ impl Slave {
         self.matches(Flag::MASK | HOOKED, 0) && sibling.matches(Flag::MASK | HOOKED | UP, UP)
     }
 
+    /// Whether it may take over an address from `owner` that is down, or does not answer for it: both have flag bridge, and
+    /// its guard is no strict one.
+    pub fn may_take_over_from(self, owner: Self) -> bool {
+        (self.flag(), owner.flag()) == (Flag::Bridge, Flag::Bridge) && !self.is_strictly_guarded()
+    }
+
     /// Whether its IP packets to siblings pass the host's stack and its netfilter hooks: in l3s, unless it has `siblings
     /// direct`.
     #[inline(always)]
@@ -266,6 +272,25 @@ mod tests {
                 );
                 assert_eq!(slave.options().siblings, siblings, "kept in every mode");
             }
+        }
+    }
+
+    #[test]
+    fn only_an_unrestricted_sibling_that_reaches_the_owner_may_take_over() {
+        let slave = |flag, guard| Slave::new(IfIndex(7), Options { flag, guard, ..Options::DEFAULT }, UP);
+        let owner = slave(Flag::Bridge, Guard::Strict);
+        for (guard, may) in [
+            (Guard::Off, true),
+            (Guard::Owned, true),
+            (Guard::Strict, false),
+            (Guard::Router, false),
+            (Guard::Declared, false),
+        ] {
+            assert_eq!(slave(Flag::Bridge, guard).may_take_over_from(owner), may, "{guard:?}");
+        }
+        for flag in [Flag::Private, Flag::Vepa] {
+            assert!(!slave(flag, Guard::Owned).may_take_over_from(owner), "{flag:?}");
+            assert!(!slave(Flag::Bridge, Guard::Owned).may_take_over_from(slave(flag, Guard::Owned)), "{flag:?}");
         }
     }
 

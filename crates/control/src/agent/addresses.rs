@@ -1,5 +1,7 @@
 //! How does the address table agree with the slaves' devices and with the host's own addresses?
 
+use super::contests::Pair;
+use super::log::log_move;
 use super::retries::Task;
 use super::state::Agent;
 use crate::error::{Result, refused};
@@ -10,8 +12,9 @@ use crate::port::tables::Claim;
 use crate::refusal::Refusal;
 use crate::slave::find;
 use crate::slave::routes::{Prefix, family_len};
-use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, IfIndex, MoveReason, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 impl Agent {
     /// Makes the table agree with the slave's device. An address that two slaves have belongs to the first.
@@ -43,11 +46,11 @@ impl Agent {
     /// Releases addresses that are no longer on the slave's device. Others may have them now.
     fn release(&mut self, master: IfIndex, slot: Slot, gone: &BTreeSet<Addr>) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
-        let own = OwnerEntry::slave(slot, Origin::Device);
+        let own = |entry: OwnerEntry| (entry.slot, entry.origin()) == (slot, Origin::Device);
         let mut free = BTreeSet::new();
         let mut result = Ok(());
         for addr in gone {
-            let released = port.maps.owner(*addr).and_then(|entry| match entry == Some(own) {
+            let released = port.maps.owner(*addr).and_then(|entry| match entry.is_some_and(own) {
                 true => port.maps.release(*addr).map(|()| free.insert(*addr)),
                 false => Ok(false),
             });
@@ -93,34 +96,51 @@ impl Agent {
         result
     }
 
-    /// Enters one address. An owner yields it while its device is down.
+    /// Enters one address. An owner yields it while its device is down; one that is up may have to answer for it.
     fn claim_one(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(Claim::Taken) };
         match port.maps.claim(addr, entry)? {
             Claim::Held => port.maps.confirm(addr, entry).map(|()| Claim::Held),
-            Claim::Taken if self.yields(host_end, master, addr, entry)? => Ok(Claim::Held),
-            claim => Ok(claim),
+            Claim::Taken => self.claim_from_owner(host_end, master, addr, entry),
+            Claim::NoRoom => Ok(Claim::NoRoom),
         }
     }
 
-    /// Whether the owner of an address has yielded it to the slave behind `host_end`: the owner's device is down, and that of
-    /// the slave is up. The devices themselves are asked: while the master has no carrier, all slaves are down in the table.
-    fn yields(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<bool> {
-        let Some(port) = self.ports.get_mut(&master) else { return Ok(false) };
-        let Some(owner) = port.maps.owner(addr)? else { return Ok(false) };
-        if owner.slot == OwnerEntry::HOST || owner.origin() != Origin::Device || port.maps.slave(owner.slot)?.up() {
-            return Ok(false);
+    /// Enters an address that another owns, if that is a slave which yields it.
+    fn claim_from_owner(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
+        let Some(port) = self.ports.get(&master) else { return Ok(Claim::Taken) };
+        let Some(owner) = port.maps.owner(addr)? else { return Ok(Claim::Taken) };
+        if owner.slot == OwnerEntry::HOST || owner.origin() != Origin::Device {
+            return Ok(Claim::Taken);
         }
+        let Some(old) = self.registry.in_slot(master, owner.slot) else { return Ok(Claim::Taken) };
+        let (claimant, owner) = (port.maps.slave(entry.slot)?, port.maps.slave(owner.slot)?);
+        let pair = Pair { claimant: host_end, owner: old };
+        if claimant.may_take_over_from(owner) && !owner.up() && self.is_only_the_claimant_up(pair) {
+            self.hand_over(addr, master, pair, MoveReason::Down)?;
+            return Ok(Claim::Held);
+        }
+        self.contests.note(pair, Instant::now());
+        Ok(Claim::Taken)
+    }
+
+    /// Whether the owner's device is down and the claimant's is up. The devices themselves are asked: while the master has
+    /// no carrier, all slaves are down in the table.
+    fn is_only_the_claimant_up(&self, pair: Pair) -> bool {
         let is_up = |host_end| find::peer(&self.netlink, host_end).ok().flatten().map(|device| device.is_up());
-        let Some(old) = self.registry.in_slot(master, owner.slot) else { return Ok(false) };
-        if (is_up(old), is_up(host_end)) != (Some(false), Some(true)) {
-            return Ok(false);
-        }
-        port.maps.assign(addr, entry)?;
-        self.registry.remove_address(master, owner.slot, addr);
-        self.dirty.host_ends.insert(old);
-        eprintln!("ipvl agent: link {old}: it is down, so {addr} belongs to the slave of link {host_end} now");
-        Ok(true)
+        (is_up(pair.owner), is_up(pair.claimant)) == (Some(false), Some(true))
+    }
+
+    /// Gives an address of the owner to the claimant. The caller has the lock.
+    pub fn hand_over(&mut self, addr: Addr, master: IfIndex, pair: Pair, why: MoveReason) -> Result<()> {
+        let slot = |host_end| self.registry.slave(host_end).map(|slave| slave.slot);
+        let (Some(from), Some(to)) = (slot(pair.owner), slot(pair.claimant)) else { return Ok(()) };
+        let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
+        port.maps.assign(addr, OwnerEntry::slave(to, Origin::Device).moved(from, why))?;
+        self.registry.remove_address(master, from, addr);
+        self.dirty.host_ends.extend([pair.owner, pair.claimant]);
+        log_move(addr, pair, why);
+        Ok(())
     }
 
     /// Reports that addresses of a slave found no room, and tries again later: a command may make room, which no event says.

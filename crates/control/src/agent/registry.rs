@@ -45,6 +45,8 @@ pub struct CachedSlave {
     pub announced: BTreeSet<(Mac, Addr)>,
     /// Which multicast it receives.
     pub reception: Option<McastReception>,
+    /// How often its device has lost its carrier.
+    carrier_losses: u32,
     place: Option<Place>,
 }
 
@@ -64,7 +66,8 @@ pub struct McastReception {
 impl CachedSlave {
     fn new(master: IfIndex, slot: Slot) -> Self {
         let (refused, edges, announced) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { master, slot, refused, edges, without_room: false, announced, reception: None, place: None }
+        let (without_room, carrier_losses) = (false, 0);
+        Self { master, slot, refused, edges, without_room, announced, reception: None, carrier_losses, place: None }
     }
 }
 
@@ -255,6 +258,16 @@ impl Registry {
     pub fn set_announced(&mut self, host_end: IfIndex, announced: BTreeSet<(Mac, Addr)>) {
         if let Some(slave) = self.slaves.get_mut(&host_end) {
             slave.announced = announced;
+        }
+    }
+
+    /// Sets how often the device of a slave has lost its carrier. If that is news, nothing counts as announced: the slave may
+    /// have been down and up again since it was last read.
+    pub fn set_carrier_losses(&mut self, host_end: IfIndex, losses: u32) {
+        if let Some(slave) = self.slaves.get_mut(&host_end)
+            && mem::replace(&mut slave.carrier_losses, losses) != losses
+        {
+            slave.announced.clear();
         }
     }
 

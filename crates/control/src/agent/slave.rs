@@ -48,6 +48,7 @@ impl Agent {
         let place = place_of(&link);
         self.registry.set_place(host_end, master, slot, place);
         let (Some(place), Some(slave)) = (place, peer_of(&self.netlink, &link)?) else { return Ok(None) };
+        self.registry.set_carrier_losses(host_end, slave.carrier_losses);
         self.restore_tap(&link, master, slot)?;
         let observed = self.observe(&link, &slave, place)?;
         let Some(desired) = self.desired(master, slot, host_end)? else { return Ok(None) };
@@ -60,8 +61,9 @@ impl Agent {
         self.report_edges(host_end, observed.addrs.intersection(&observed.edges).copied().collect());
         let device = if plan.device.is_empty() { Ok(()) } else { self.change_device(place, &plan.device) };
         let entry = plan.slave.unwrap_or(desired.slave);
-        if !entry.up() {
-            // A live slave that has one of its addresses may get it now.
+        if desired.slave.up() && !entry.up() {
+            // A live slave that has one of its addresses may get it now. Only when it goes down: two slaves that are down would
+            // offer each other their addresses for ever.
             self.offer(&plan.addrs);
         }
         let reception = reception(&slave, place, entry, !desired.declared.is_empty());

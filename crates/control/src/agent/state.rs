@@ -1,6 +1,7 @@
 //! What does the agent have in its hands: sockets, ports, and what it must read again?
 
 use super::clients::{Clients, Request};
+use super::contests::Contests;
 use super::departed::DepartedMasters;
 use super::dirty::Dirty;
 use super::log::log_failure;
@@ -66,6 +67,8 @@ pub struct Agent {
     pub old_mtus: BTreeMap<IfIndex, u32>,
     /// What failed, and is tried again.
     pub retries: Retries,
+    /// Addresses that a slave has on its device and another owns.
+    pub contests: Contests,
     /// Host ends that are in no table: a command is making them, or was killed while it did.
     pub incomplete: BTreeSet<IfIndex>,
     /// Masters in another netns, which may return.
@@ -95,6 +98,7 @@ impl Agent {
             quota: quota::own(),
             old_mtus: BTreeMap::new(),
             retries: Retries::default(),
+            contests: Contests::default(),
             incomplete: BTreeSet::new(),
             departed: DepartedMasters::default(),
             idle: false,
@@ -109,7 +113,7 @@ impl Agent {
     /// How long the agent may wait for events, no longer than `most`.
     pub fn patience(&self, most: Duration) -> Duration {
         let now = Instant::now();
-        let due = [self.dirty.left(now), self.retries.left(now)];
+        let due = [self.dirty.left(now), self.retries.left(now), self.contests.left(now)];
         due.into_iter().flatten().min().map_or(most, |due| due.min(most))
     }
 

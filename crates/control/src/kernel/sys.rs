@@ -46,9 +46,13 @@ pub(crate) fn filter_routes(socket: impl AsFd, new: u16, gone: u16, protocol: u8
         end(0),
         end(u32::MAX),
     ];
+    attach_filter(socket.as_fd(), &mut filter)
+}
+
+fn attach_filter(socket: BorrowedFd<'_>, filter: &mut [libc::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     let (pointer, length) = ((&raw const program).cast(), size_of_val(&program) as u32);
-    let socket = socket.as_fd().as_raw_fd();
+    let socket = socket.as_raw_fd();
     // SAFETY: `program` and the filter that it points to live past the call, with these lengths.
     retry(|| unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer, length) } as isize)
         .map(drop)
@@ -72,18 +76,12 @@ pub struct FrameSocket(OwnedFd);
 impl FrameSocket {
     /// Opens one in the calling thread's netns.
     pub fn open() -> Result<Self> {
-        // SAFETY: `socket` takes numbers only.
-        retry(|| unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) } as isize)
-            // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
-            .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
-            .map_err(io_error("open", "a packet socket"))
+        packet_socket().map(Self).map_err(io_error("open", "a packet socket"))
     }
 
     /// Sends a frame out of a device.
     pub fn send(&self, ifindex: IfIndex, frame: &[u8]) -> Result<()> {
-        // SAFETY: all bytes zero is a valid sockaddr_ll.
-        let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        (to.sll_family, to.sll_ifindex) = (libc::AF_PACKET as u16, ifindex.0.cast_signed());
+        let to = link_address(ifindex, 0);
         let (address, length) = ((&raw const to).cast::<libc::sockaddr>(), size_of::<libc::sockaddr_ll>() as u32);
         let (data, size) = (frame.as_ptr().cast(), frame.len());
         // SAFETY: `frame` and `to` live past the call and are as long as we say.
@@ -91,6 +89,91 @@ impl FrameSocket {
             .map(drop)
             .map_err(io_error("send a frame out of", device(ifindex)))
     }
+}
+
+/// A socket that hears what a device sends of ARP and of neighbour advertisements. Closing it takes long, as above.
+#[derive(Debug)]
+pub(crate) struct NeighbourSocket(OwnedFd);
+
+impl NeighbourSocket {
+    /// Opens one for a device of the calling thread's netns; of a tap device it hears what the guest sends.
+    pub fn open(ifindex: IfIndex, tap: bool) -> Result<Self> {
+        Self::bound(ifindex, tap).map_err(io_error("listen on", device(ifindex)))
+    }
+
+    fn bound(ifindex: IfIndex, tap: bool) -> io::Result<Self> {
+        let socket = packet_socket()?;
+        attach_filter(socket.as_fd(), &mut neighbour_filter(tap))?;
+        let at = link_address(ifindex, (libc::ETH_P_ALL as u16).to_be());
+        let (address, length) = ((&raw const at).cast::<libc::sockaddr>(), size_of::<libc::sockaddr_ll>() as u32);
+        // SAFETY: `at` lives past the call and is as long as we say.
+        retry(|| unsafe { libc::bind(socket.as_raw_fd(), address, length) } as isize)?;
+        Ok(Self(socket))
+    }
+
+    /// The next frame, or as much of it as there is room for, without waiting; none if there is none.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+        match rustix::net::recv(&self.0, &mut *buffer, rustix::net::RecvFlags::DONTWAIT) {
+            Ok((length, _)) => Ok(Some(&buffer[..length])),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether frames found no room in the socket since this was last asked.
+    pub fn has_lost(&self) -> io::Result<bool> {
+        let mut counts = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        // SAFETY: it is two plain numbers, for which any bytes will do.
+        unsafe { socket_option(self.0.as_fd(), (libc::SOL_PACKET, libc::PACKET_STATISTICS), &mut counts)? };
+        Ok(counts.tp_drops > 0)
+    }
+}
+
+impl AsFd for NeighbourSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// ARP, and ICMPv6 advertisements right behind the IPv6 header, in frames that the device sends or, of a tap device,
+/// receives.
+fn neighbour_filter(tap: bool) -> [libc::sock_filter; 11] {
+    const PACKET_TYPE: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    const ETHERTYPE: u32 = 12;
+    const NEXT_HEADER: u32 = 20;
+    const ICMP_TYPE: u32 = 54;
+    const ADVERTISEMENT: u32 = 136;
+    let load = |size: u32, offset| step(libc::BPF_LD | size | libc::BPF_ABS, offset, (0, 0));
+    let is = |value, (yes, no)| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, (yes, no));
+    let end = |length| step(libc::BPF_RET | libc::BPF_K, length, (0, 0));
+    [
+        load(libc::BPF_B, PACKET_TYPE),
+        is(libc::PACKET_OUTGOING.into(), if tap { (7, 0) } else { (0, 7) }),
+        load(libc::BPF_H, ETHERTYPE),
+        is(libc::ETH_P_ARP as u32, (6, 0)),
+        is(libc::ETH_P_IPV6 as u32, (0, 4)),
+        load(libc::BPF_B, NEXT_HEADER),
+        is(libc::IPPROTO_ICMPV6 as u32, (0, 2)),
+        load(libc::BPF_B, ICMP_TYPE),
+        is(ADVERTISEMENT, (1, 0)),
+        end(0),
+        end(u32::MAX),
+    ]
+}
+
+fn packet_socket() -> io::Result<OwnedFd> {
+    // SAFETY: `socket` takes numbers only.
+    retry(|| unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) } as isize)
+        // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+fn link_address(ifindex: IfIndex, protocol: u16) -> libc::sockaddr_ll {
+    // SAFETY: all bytes zero is a valid sockaddr_ll.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    (address.sll_family, address.sll_ifindex) = (libc::AF_PACKET as u16, ifindex.0.cast_signed());
+    address.sll_protocol = protocol;
+    address
 }
 
 /// A time in this process's time zone.
@@ -131,7 +214,7 @@ pub(crate) fn enter_new_netns() -> io::Result<()> {
 pub(crate) fn netns_cookie(socket: impl AsFd) -> io::Result<u64> {
     let mut cookie = 0;
     // SAFETY: any eight bytes are a u64.
-    unsafe { socket_option(socket.as_fd(), SO_NETNS_COOKIE, &mut cookie)? };
+    unsafe { socket_option(socket.as_fd(), (libc::SOL_SOCKET, SO_NETNS_COOKIE), &mut cookie)? };
     Ok(cookie)
 }
 
@@ -147,20 +230,18 @@ pub(crate) struct Peer {
 pub(crate) fn peer(socket: impl AsFd) -> io::Result<Peer> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     // SAFETY: a ucred is three plain numbers, for which any bytes will do.
-    unsafe { socket_option(socket.as_fd(), libc::SO_PEERCRED, &mut peer)? };
+    unsafe { socket_option(socket.as_fd(), (libc::SOL_SOCKET, libc::SO_PEERCRED), &mut peer)? };
     Ok(Peer { pid: peer.pid.cast_unsigned(), uid: peer.uid })
 }
 
 /// # Safety
 /// Any bytes must make a valid `T`.
-unsafe fn socket_option<T>(socket: BorrowedFd<'_>, option: i32, value: &mut T) -> io::Result<()> {
+unsafe fn socket_option<T>(socket: BorrowedFd<'_>, (level, option): (i32, i32), value: &mut T) -> io::Result<()> {
     let mut length = size_of::<T>() as libc::socklen_t;
     let pointer = std::ptr::from_mut(value).cast::<c_void>();
     // SAFETY: `value` and `length` live past the call, and `value` is as long as `length` says.
-    retry(
-        || unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, pointer, &raw mut length) } as isize
-    )
-    .map(drop)
+    retry(|| unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, pointer, &raw mut length) } as isize)
+        .map(drop)
 }
 
 /// # Safety

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, Netlink};
 use crate::port::host_end::{HostEnd, place_of};
 use crate::port::tables::PortMaps;
-use ipvl_core::{Addr, IfIndex, OwnerEntry, Router, Slot};
+use ipvl_core::{Addr, IfIndex, MoveReason, OwnerEntry, Router, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefixes longer than this have neither a network nor a broadcast address (RFC 3021).
@@ -53,13 +53,14 @@ pub fn write_addresses(
         if owner == Some(OwnerEntry::HOST) {
             continue;
         }
-        if !maps.assign_if_room(addr, OwnerEntry::host())? {
+        let entry = owner.map_or(OwnerEntry::host(), |slot| OwnerEntry::host().moved(slot, MoveReason::Host));
+        if !maps.assign_if_room(addr, entry)? {
             let victims = match &mut largest {
                 Some(victims) => victims,
                 none => none.insert(Victims::read(maps)?),
             };
             evicted.extend(victims.evict(maps)?);
-            maps.assign(addr, OwnerEntry::host())?;
+            maps.assign(addr, entry)?;
         }
         evicted.extend(owner.map(|slot| (slot, addr)));
     }

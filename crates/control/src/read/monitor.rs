@@ -6,14 +6,15 @@
 //! the monitor reads the table several times and compares, since the agent takes a moment to change it.
 
 mod pace;
+mod reported;
 mod watched;
 
 use super::record::{self, SlaveRecord};
-use super::table::{Line, Table, addresses_on};
+use super::table::{Table, addresses_on};
 use crate::error::{Result, io_error};
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
-use crate::model::{AddressEntry, MonitorEvent};
+use crate::model::MonitorEvent;
 use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
@@ -21,6 +22,7 @@ use crate::slave::alias_event;
 use crate::slave::routes::PROTOCOL;
 use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
 use pace::Pace;
+use reported::{ReportedTable, ReportedTables};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,17 +40,14 @@ pub struct Monitor {
     slaves: BTreeMap<IfIndex, Watched>,
     /// Host ends of slaves that could not be read, or not completely.
     unread: BTreeSet<IfIndex>,
-    /// The address table as it was reported.
-    lines: Lines,
+    /// The address tables as they were reported.
+    tables: ReportedTables,
     /// Names of namespaces, by id.
     names: HashMap<NsId, Option<String>>,
     /// What is still to be reported.
     reports: VecDeque<MonitorEvent>,
     pace: Pace,
 }
-
-/// Lines of the address table, by master.
-type Lines = BTreeMap<IfIndex, BTreeMap<Line, AddressEntry>>;
 
 /// The content of a port's maps.
 struct PortContent {
@@ -69,7 +68,7 @@ impl Monitor {
             received: 0,
             slaves: BTreeMap::new(),
             unread: BTreeSet::new(),
-            lines: BTreeMap::new(),
+            tables: ReportedTables::default(),
             names: HashMap::new(),
             reports: VecDeque::new(),
             pace: Pace::new(Instant::now()),
@@ -304,8 +303,9 @@ impl Monitor {
             self.correct_entries(&contents)?;
         }
         contents.iter().for_each(|content| self.check_state(content));
-        let lines = contents.into_iter().map(|content| (content.master, content.table.lines()));
-        self.report_lines(lines.collect());
+        let masters = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
+        let read = contents.iter().map(|content| (content.master, ReportedTable::of(&content.table))).collect();
+        self.reports.extend(self.tables.replace(&masters, read));
         self.pace.has_read(start, Instant::now());
         Ok(())
     }
@@ -364,25 +364,6 @@ impl Monitor {
             self.reports.extend(differences(&old, &slave.link()));
         }
     }
-
-    /// Reports deleted lines first: an address may have moved from one slave to another.
-    fn report_lines(&mut self, new: Lines) {
-        let masters: BTreeSet<IfIndex> = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
-        // The lines of a port that could not be read stay.
-        let kept = self.lines.iter().filter(|(master, _)| masters.contains(master) && !new.contains_key(master));
-        let kept: Vec<_> = kept.map(|(master, lines)| (*master, lines.clone())).collect();
-        let old = std::mem::replace(&mut self.lines, new);
-        self.lines.extend(kept);
-        self.reports.extend(missing(&old, &self.lines).map(MonitorEvent::AddressDeleted));
-        self.reports.extend(missing(&self.lines, &old).map(MonitorEvent::AddressAdded));
-    }
-}
-
-/// The lines that are in `from` and not in `other`.
-fn missing<'a>(from: &'a Lines, other: &'a Lines) -> impl Iterator<Item = AddressEntry> + 'a {
-    let has = |master: &IfIndex, line: &Line| other.get(master).is_some_and(|lines| lines.contains_key(line));
-    let lines = from.iter().flat_map(|(master, lines)| lines.iter().map(move |(line, entry)| (master, line, entry)));
-    lines.filter(move |(master, line, _)| !has(master, line)).map(|(_, _, entry)| entry.clone())
 }
 
 fn claimant(slave: &Watched) -> (Slot, (String, Vec<ipvl_core::Addr>)) {

@@ -4,11 +4,11 @@ use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
 use super::refused::Refused;
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
-use crate::model::{AddressEntry, AddressStatus};
+use crate::model::{AddressEntry, AddressMove, AddressStatus};
 use crate::port::Port;
 use crate::port::tables::SINGLE;
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, IfIndex, Moved, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, HashMap};
 
 /// The address table of one port, and the slaves with addresses that could be in it.
@@ -26,6 +26,9 @@ pub struct Table {
 /// What identifies a line of the table: the address and its length, the slot, whether it was declared, and for a conflict
 /// the owner's slot.
 pub type Line = (Addr, u32, Slot, bool, Option<Slot>);
+
+/// What identifies a move: the address and its length, and the slot of the owner.
+pub type Move = (Addr, u32, Slot);
 
 impl Table {
     /// Reads the table of a port, and the addresses on its slaves' devices.
@@ -51,6 +54,18 @@ impl Table {
             ((*addr, *len, owner.slot, declared, None), self.entry(*addr, *len, owner.slot, status))
         });
         owned.chain(self.conflicts()).chain(self.refusals()).collect()
+    }
+
+    /// The addresses and prefixes that came from another slave.
+    pub fn moves(&self) -> BTreeMap<Move, (Moved, AddressMove)> {
+        let moved = |(addr, len, owner): &(Addr, u32, OwnerEntry)| {
+            let moved = owner.last_move()?;
+            let (prefix_len, master) = (family_len(*addr, *len), self.master.clone());
+            let from = self.name(moved.from).unwrap_or_default();
+            let told = AddressMove { addr: *addr, prefix_len, from, to: self.name(owner.slot), master, why: moved.why };
+            Some(((*addr, *len, owner.slot), (moved, told)))
+        };
+        self.owned.iter().filter_map(moved).collect()
     }
 
     fn conflicts(&self) -> Vec<(Line, AddressEntry)> {

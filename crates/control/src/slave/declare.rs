@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
-use ipvl_core::{Addr, IfIndex, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, IfIndex, MoveReason, Origin, OwnerEntry, Slot};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
 pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
@@ -53,6 +53,7 @@ pub fn replace(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         .is_some_and(|infos| infos.iter().any(|info| info.addr == addr && info.is_valid()));
     let origin = if is_there && len == SINGLE { Origin::Device } else { Origin::Declared };
     let entry = OwnerEntry::slave(found.slot, origin);
+    let entry = old.map_or(entry, |from| entry.moved(from, MoveReason::Replaced));
     match len {
         SINGLE if !found.port.maps.assign_if_room(addr, entry)? => {
             return Err(refused("move", format!("{addr} to {slave}"), Refusal::NoRoom));

@@ -38,6 +38,6 @@ pub(crate) use icmp::IcmpFields;
 pub(crate) use ip::IpHeader;
 pub(crate) use ipv4::{Ipv4Fields, Ipv4Header, checksum_holds};
 pub(crate) use ipv6::{Ipv6Fields, Ipv6Header};
-pub(crate) use ndisc::{AdvertisementFields, target as ndisc_target};
+pub(crate) use ndisc::{AdvertisementFields, SolicitationFields, target as ndisc_target};
 pub(crate) use protocol::{ICMP, ICMPV6, TCP, UDP};
 pub(crate) use upper::{is_of_router, is_plain_icmp_v4, is_plainly_of_host, needs_no_source, redirected};

@@ -33,15 +33,40 @@ impl AdvertisementFields {
         const OPTION: [u8; 2] = [2, 1];
         let Self { target, target_mac, dst, solicited } = *self;
         let flags = if solicited { SOLICITED | OVERRIDE } else { OVERRIDE };
-        let pseudo = sum_of_pseudo_header(target, dst, NDISC_LEN as u16, ICMPV6);
-        let body = sum(&target.0) + sum(&OPTION) + sum(&target_mac.0);
-        let mut message = [0; NDISC_LEN];
-        IcmpFields { kind: ADVERTISEMENT, code: 0, rest: [flags, 0, 0, 0] }.write(&mut message, pseudo + body);
-        message[field::TARGET].copy_from_slice(&target.0);
-        message[field::OPTION].copy_from_slice(&OPTION);
-        message[field::OPTION_MAC].copy_from_slice(&target_mac.0);
-        message
+        let header = IcmpFields { kind: ADVERTISEMENT, code: 0, rest: [flags, 0, 0, 0] };
+        message(header, target, (OPTION, target_mac), sum_of_pseudo_header(target, dst, NDISC_LEN as u16, ICMPV6))
     }
+}
+
+/// A neighbour solicitation that is to be written.
+pub(crate) struct SolicitationFields {
+    pub target: Addr,
+    pub src: Addr,
+    pub src_mac: Mac,
+    /// The packet's destination.
+    pub dst: Addr,
+}
+
+impl SolicitationFields {
+    /// The ICMPv6 message, with the option that names the sender's MAC address.
+    pub fn message(&self) -> [u8; NDISC_LEN] {
+        /// Type: source link-layer address. Length: 1, in units of 8 bytes.
+        const OPTION: [u8; 2] = [1, 1];
+        let Self { target, src, src_mac, dst } = *self;
+        let header = IcmpFields { kind: SOLICITATION, code: 0, rest: [0; 4] };
+        message(header, target, (OPTION, src_mac), sum_of_pseudo_header(src, dst, NDISC_LEN as u16, ICMPV6))
+    }
+}
+
+#[inline(always)]
+fn message(header: IcmpFields, target: Addr, (option, mac): ([u8; 2], Mac), pseudo: u32) -> [u8; NDISC_LEN] {
+    let body = sum(&target.0) + sum(&option) + sum(&mac.0);
+    let mut message = [0; NDISC_LEN];
+    header.write(&mut message, pseudo + body);
+    message[field::TARGET].copy_from_slice(&target.0);
+    message[field::OPTION].copy_from_slice(&option);
+    message[field::OPTION_MAC].copy_from_slice(&mac.0);
+    message
 }
 
 /// Adds to `packet` what its ICMPv6 message at `offset` asks or advertises.

@@ -196,6 +196,9 @@ const MONITOR: Object = Object {
         "Prints one line (with -j, one object) for each slave that is made, deleted or changed, and for each line that \
          appears in or disappears from the address table, until it is ended. It does not print existing slaves and \
          addresses.",
+        "An address that went from one slave to another, although the first one still has it, makes one line more, with \
+         the reason: the first one is \"down\", it was \"silent\" when it was asked for the address, a command \
+         \"replaced\" it (ipvl addr replace), or the \"host\" has the address.",
         "Each change of a slave is printed, in the order of the changes, even if it was undone at once. A change of the \
          address table that was undone within a few milliseconds may be missing. If the kernel has more events than its \
          buffer holds, the line \"Events were lost\" is printed, and then the differences.",
@@ -203,7 +206,7 @@ const MONITOR: Object = Object {
     commands: &[Verb { name: "", aliases: &[], about: "Prints changes until it is ended.", words: MONITOR_WORDS }],
     examples: &[
         ("ipvl -ts monitor label", "All changes, with the time, and [LINK] or [ADDR] before each."),
-        ("ipvl -j monitor address dev ipvl0", "New and deleted addresses of ipvl0, as JSON."),
+        ("ipvl -j monitor address dev ipvl0", "New, deleted and moved addresses of ipvl0, as JSON."),
     ],
     hidden: false,
 };

@@ -2,7 +2,8 @@
 
 use super::Style;
 use crate::names::Named;
-use ipvl_control::{AddressEntry, AddressStatus};
+use ipvl_control::{AddressEntry, AddressMove, AddressStatus};
+use ipvl_core::Addr;
 use serde_json::{Value, json};
 
 /// All of `entries`, one a line.
@@ -12,15 +13,30 @@ pub fn addresses(entries: &[AddressEntry], style: Style) -> String {
 
 /// A line of the table.
 pub fn text(entry: &AddressEntry) -> String {
-    let owner = match &entry.slave {
-        Some(slave) => format!("dev {slave}"),
-        None => "host".to_owned(),
-    };
+    let owner = owner(entry.slave.as_deref());
     let status = match (entry.status, &entry.owner) {
         (AddressStatus::Conflict, Some(owner)) => format!("conflict with {owner}"),
         (status, _) => status.word().to_owned(),
     };
-    format!("{} {owner} master {} {status}\n", prefix(entry), entry.master)
+    format!("{} {owner} master {} {status}\n", prefix(entry.addr, entry.prefix_len), entry.master)
+}
+
+/// How an address moved.
+pub fn move_text(AddressMove { addr, prefix_len, from, to, master, why }: &AddressMove) -> String {
+    let (prefix, owner) = (prefix(*addr, *prefix_len), owner(to.as_deref()));
+    format!("{prefix} {owner} master {master} moved from {from} ({})\n", why.word())
+}
+
+/// The same for programs.
+pub fn move_json(AddressMove { addr, prefix_len, from, to, master, why }: &AddressMove) -> Value {
+    json!({
+        "address": addr.to_string(),
+        "prefixlen": prefix_len,
+        "dev": to,
+        "master": master,
+        "from": from,
+        "why": why.word(),
+    })
 }
 
 /// The same for programs.
@@ -38,18 +54,21 @@ pub fn json(entry: &AddressEntry) -> Value {
     all
 }
 
-fn prefix(entry: &AddressEntry) -> String {
-    let whole = if entry.addr.as_v4().is_some() { 32 } else { 128 };
-    match entry.prefix_len {
-        len if len == whole => entry.addr.to_string(),
-        len => format!("{}/{len}", entry.addr),
+fn owner(slave: Option<&str>) -> String {
+    slave.map_or_else(|| "host".to_owned(), |slave| format!("dev {slave}"))
+}
+
+fn prefix(addr: Addr, prefix_len: u8) -> String {
+    let whole = if addr.as_v4().is_some() { 32 } else { 128 };
+    match prefix_len {
+        len if len == whole => addr.to_string(),
+        len => format!("{addr}/{len}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::Addr;
 
     #[test]
     fn a_line_says_whose_an_address_is() {

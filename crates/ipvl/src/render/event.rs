@@ -4,7 +4,7 @@ use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
 use ipvl_control::kernel::sys::{LocalTime, local_time};
-use ipvl_control::{AddressEntry, Link, MonitorEvent, Property};
+use ipvl_control::{Link, MonitorEvent, Property};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -46,6 +46,9 @@ fn is_watched(event: &MonitorEvent, watch: &Watch) -> bool {
         MonitorEvent::AddressAdded(entry) | MonitorEvent::AddressDeleted(entry) => {
             watch.addresses && is_meant(entry.slave.as_deref().unwrap_or_default())
         }
+        MonitorEvent::AddressMoved(moved) => {
+            watch.addresses && (is_meant(&moved.from) || is_meant(moved.to.as_deref().unwrap_or_default()))
+        }
         MonitorEvent::Lost => true,
     }
 }
@@ -53,7 +56,7 @@ fn is_watched(event: &MonitorEvent, watch: &Watch) -> bool {
 fn label(event: &MonitorEvent) -> &'static str {
     match event {
         MonitorEvent::LinkAdded(_) | MonitorEvent::LinkDeleted(_) | MonitorEvent::LinkChanged { .. } => "[LINK]",
-        MonitorEvent::AddressAdded(_) | MonitorEvent::AddressDeleted(_) => "[ADDR]",
+        MonitorEvent::AddressAdded(_) | MonitorEvent::AddressDeleted(_) | MonitorEvent::AddressMoved(_) => "[ADDR]",
         MonitorEvent::Lost => "[LOST]",
     }
 }
@@ -68,6 +71,7 @@ fn text(event: &MonitorEvent) -> String {
         }
         MonitorEvent::AddressAdded(entry) => addr::text(entry),
         MonitorEvent::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
+        MonitorEvent::AddressMoved(moved) => addr::move_text(moved),
         MonitorEvent::Lost => LOST.to_owned(),
     }
 }
@@ -86,8 +90,9 @@ fn json(event: &MonitorEvent) -> Value {
             (all["what"], all["old"], all["new"]) = (json!(what.name()), value(*what, old), value(*what, new));
             all
         }
-        MonitorEvent::AddressAdded(entry) => of_address("add", entry),
-        MonitorEvent::AddressDeleted(entry) => of_address("delete", entry),
+        MonitorEvent::AddressAdded(entry) => of_address("add", addr::json(entry)),
+        MonitorEvent::AddressDeleted(entry) => of_address("delete", addr::json(entry)),
+        MonitorEvent::AddressMoved(moved) => of_address("move", addr::move_json(moved)),
         MonitorEvent::Lost => json!({ "event": "lost" }),
     }
 }
@@ -106,9 +111,9 @@ fn of_link(event: &str, link: &Link) -> Value {
     })
 }
 
-fn of_address(event: &str, entry: &AddressEntry) -> Value {
+fn of_address(event: &str, line: Value) -> Value {
     let mut all = json!({ "event": event, "object": "address" });
-    if let (Value::Object(all), Value::Object(line)) = (&mut all, addr::json(entry)) {
+    if let (Value::Object(all), Value::Object(line)) = (&mut all, line) {
         all.extend(line);
     }
     all

@@ -11,7 +11,7 @@ use ipvl_control::{AddressEntry, AddressStatus};
 use ipvl_core::Addr;
 use ipvl_testbed::{Lab, Netns, require_root, wait_until};
 
-use crate::common::{SOON, run, soon};
+use crate::common::{SOON, run};
 
 const SLAVES: usize = 4;
 const BLOCKS: usize = 20;
@@ -189,35 +189,4 @@ fn send(netns: &Netns, target: SocketAddr) {
         let _ = socket.send_to(b"x", target);
         thread::sleep(MOMENT / 10);
     }
-}
-
-/// As a VIP moves from a router to its backup.
-#[test]
-fn an_owner_that_is_down_yields_and_does_not_take_back() {
-    require_root!();
-    let lab = Lab::new(2);
-    lab.add_slave(0, "mode l2 bridge", &["10.0.0.10/24", "10.0.0.99/32"]);
-    lab.add_slave(1, "mode l2 private", &["10.0.0.11/24"]);
-    let owned_by = |n: usize| lab.ipvl("addr show").contains(&format!("10.0.0.99 dev ipvl{n} master eth0 device"));
-    let contested = |n: usize, owner: usize| {
-        lab.ipvl("addr show").contains(&format!("10.0.0.99 dev ipvl{n} master eth0 conflict with ipvl{owner}"))
-    };
-    run(&lab.slaves[1], "ip addr add 10.0.0.99/32 dev ipvl1");
-    soon("a conflict", || owned_by(0) && contested(1, 0));
-    // Without a carrier of the master, both are down in the table, and neither takes from the other.
-    run(&lab.ext, "ip link set eth0 down");
-    soon("no carrier", || !run(&lab.slaves[0], "ip link show ipvl0").contains("LOWER_UP"));
-    run(&lab.ext, "ip link set eth0 up");
-    soon("a carrier", || run(&lab.slaves[1], "ip link show ipvl1").contains("LOWER_UP"));
-    assert!(owned_by(0) && contested(1, 0));
-    run(&lab.slaves[0], "ip link set ipvl0 down");
-    soon("the live one has it", || owned_by(1));
-    soon("and is reached", || lab.pings(&lab.ext, "10.0.0.99"));
-    run(&lab.slaves[0], "ip link set ipvl0 up");
-    soon("up again", || run(&lab.slaves[0], "ip link show ipvl0").contains("LOWER_UP"));
-    soon("not taken back", || owned_by(1) && contested(0, 1));
-    lab.ipvl("addr replace 10.0.0.99 dev ipvl0");
-    assert!(owned_by(0) && contested(1, 0), "{}", lab.ipvl("addr show"));
-    run(&lab.slaves[0], "ip addr del 10.0.0.99/32 dev ipvl0");
-    soon("the other has it again", || owned_by(1));
 }

@@ -39,9 +39,11 @@ mod room;
 mod service;
 mod squatters;
 mod streams;
+mod succession;
 mod tun;
 mod tun_device;
 mod upgrading;
+mod vrrp;
 mod watcher;
 
 #[path = "../../src/snapshot.rs"]

@@ -35,6 +35,8 @@ pub struct LinkInfo {
     pub operstate: u8,
     /// Whether it has a carrier.
     pub carrier: Option<bool>,
+    /// How often it has lost its carrier: when it, or the other end of a pair, went down, too.
+    pub carrier_losses: u32,
     /// In bytes.
     pub mtu: u32,
     /// Its address, if that has six bytes.
@@ -264,6 +266,7 @@ impl LinkInfo {
             IFLA_GROUP => self.group = attribute.u32(),
             IFLA_OPERSTATE => self.operstate = attribute.u8(),
             IFLA_CARRIER => self.carrier = Some(attribute.u8() != 0),
+            IFLA_CARRIER_DOWN_COUNT => self.carrier_losses = attribute.u32(),
             IFLA_LINKINFO => self.take_kind(attribute),
             IFLA_STATS64 => self.count(attribute.value),
             IFLA_NEW_NETNSID => (self.moved, self.new_netnsid) = (true, attribute.nsid()),

@@ -74,6 +74,8 @@ pub const IFLA_GSO_MAX_SIZE: u16 = 41;
 pub const IFLA_EVENT: u16 = 44;
 pub const IFLA_NEW_NETNSID: u16 = 45;
 pub const IFLA_TARGET_NETNSID: u16 = 46;
+/// Linux 4.16.
+pub const IFLA_CARRIER_DOWN_COUNT: u16 = 48;
 pub const IFLA_NEW_IFINDEX: u16 = 49;
 pub const IFLA_MIN_MTU: u16 = 50;
 pub const IFLA_MAX_MTU: u16 = 51;

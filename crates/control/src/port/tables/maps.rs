@@ -332,6 +332,12 @@ impl PortMaps {
         Ok(sums)
     }
 
+    /// How many packets of a slave were dropped for one reason, over all CPUs.
+    pub fn drops_of(&self, slot: Slot, reason: Reason) -> Result<u64> {
+        let each = found(self.drops.get(&Abi(DropKey { slot, reason: reason as u32 }), 0));
+        Ok(each.map_err(ebpf("read", "the map DROPS"))?.map_or(0, |each| each.iter().sum()))
+    }
+
     fn reset_counters(&mut self, slot: Slot) -> Result<()> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| ebpf("count", "the CPUs")(error))?;
         let zero = vec![Abi(Counters::default()); cpus].try_into().map_err(ebpf("reset", "the counters"))?;

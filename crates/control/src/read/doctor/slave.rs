@@ -83,7 +83,11 @@ fn conflict(entry: &AddressEntry) -> Option<Finding> {
         bad(
             name,
             &text,
-            &format!("give one of the two another address: ip -n NETNS addr del {} dev {name}", entry.addr),
+            &format!(
+                "give one of the two another address: ip -n NETNS addr del {addr} dev {name}; or move it: ipvl addr replace \
+                 {addr} dev {name}",
+                addr = entry.addr
+            ),
         )
     })
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::render::link::tests::moved;
-use ipvl_control::AddressStatus;
-use ipvl_core::{Addr, HostAccess, Mode, OptionKey, Options};
+use ipvl_control::{AddressEntry, AddressMove, AddressStatus};
+use ipvl_core::{Addr, HostAccess, Mode, MoveReason, OptionKey, Options};
 use std::time::Duration;
 
 const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
@@ -45,6 +45,37 @@ fn only_what_is_watched_is_told() {
     ] {
         let told = [&link, &address].map(|event| !told(event, &watch, Style::default()).is_empty());
         assert_eq!(told, [links, addresses], "{watch:?}");
+    }
+}
+
+#[test]
+fn a_move_names_both_slaves_and_the_reason() {
+    for (to, prefix_len, why, text, json) in [
+        (
+            Some("s1"),
+            32,
+            MoveReason::Silent,
+            "10.0.0.10 dev s1 master eth0 moved from s0 (silent)",
+            r#""prefixlen":32,"dev":"s1","master":"eth0","from":"s0","why":"silent""#,
+        ),
+        (
+            None,
+            24,
+            MoveReason::Host,
+            "10.0.0.10/24 host master eth0 moved from s0 (host)",
+            r#""prefixlen":24,"dev":null,"master":"eth0","from":"s0","why":"host""#,
+        ),
+    ] {
+        let (addr, from, master) = (Addr::v4([10, 0, 0, 10]), "s0".to_owned(), "eth0".to_owned());
+        let moved = AddressMove { addr, prefix_len, from, to: to.map(str::to_owned), master, why };
+        let moved = MonitorEvent::AddressMoved(moved);
+        assert_eq!(told(&moved, &ALL, Style::default()), format!("{text}\n"));
+        let start = r#"{"event":"move","object":"address","address":"10.0.0.10","#;
+        assert_eq!(told(&moved, &ALL, JSON), format!("{start}{json}}}\n"));
+        for (device, is_told) in [("s0", true), ("s1", to.is_some()), ("s2", false)] {
+            let watch = Watch { device: Some(device.to_owned()), ..ALL };
+            assert_eq!(!told(&moved, &watch, Style::default()).is_empty(), is_told, "{device}");
+        }
     }
 }
 
