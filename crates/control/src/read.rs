@@ -13,3 +13,4 @@ mod table;
 pub mod trace;
 pub(crate) mod view;
 pub(crate) mod watch;
+mod watcher;

@@ -132,7 +132,9 @@ impl Refusal {
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
-            Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram | Self::CannotTell => libc::EPROTO,
+            Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram | Self::CannotTell => {
+                libc::EPROTO
+            }
             Self::Watched => libc::EBUSY,
             Self::NothingToWatch => libc::EOPNOTSUPP,
         }
@@ -142,6 +144,18 @@ impl Refusal {
     fn errno_text(&self) -> String {
         let text = io::Error::from_raw_os_error(self.errno()).to_string();
         text.split(" (os error").next().unwrap_or_default().to_owned()
+    }
+}
+
+impl Refusal {
+    fn unwatchable(&self) -> String {
+        match self {
+            Self::CannotTell => {
+                "its programs are of an older build, which tells nobody; `ipvl upgrade` replaces them".into()
+            }
+            Self::Watched => format!("{WATCHERS} processes watch it, and more cannot; end one of them"),
+            _ => "its frames have no Ethernet header; watch the device itself by tcpdump".into(),
+        }
     }
 }
 
@@ -187,11 +201,7 @@ impl fmt::Display for Refusal {
             }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => f.write_str(&other_version(*theirs, *ours)),
-            Self::CannotTell => {
-                f.write_str("its programs are of an older build, which tells nobody; replace them by `ipvl upgrade`")
-            }
-            Self::Watched => write!(f, "{WATCHERS} processes watch it, and more cannot; end one of them"),
-            Self::NothingToWatch => f.write_str("its frames have no Ethernet header; watch the device itself by tcpdump"),
+            Self::CannotTell | Self::Watched | Self::NothingToWatch => f.write_str(&self.unwatchable()),
             Self::UnfitTable { name } => {
                 write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }

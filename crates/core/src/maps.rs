@@ -2,7 +2,7 @@
 //!
 //! Nothing here is part of a decision, and no other module of this crate uses it: another body than eBPF needs none of
 //! it. It stands in this crate because `crates/ebpf` and `crates/control` both build this one, because the next-hop cache
-//! and those who watch read headers, and because tests here run natively.
+//! and what watchers are told read headers, and because tests here run natively.
 
 mod addr_cache;
 mod asked;

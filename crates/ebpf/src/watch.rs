@@ -1,4 +1,4 @@
-//! Does anybody watch, and what are those told of a frame?
+//! Does anybody watch, and what are watchers told of a frame?
 //!
 //! While nobody watches, a frame meets one test of a constant address. A watcher makes the maps that it reads: a ring
 //! buffer, and a table of flows unless it wants packets.
@@ -28,7 +28,7 @@ static WATCHED: AtomicU64 = AtomicU64::new(0);
 static WATCHES: Array<Watch> = Array::with_max_entries(WATCHERS, 0);
 /// The frame that is told just now.
 #[map]
-static WATCH_KEY: PerCpuArray<FlowKey> = PerCpuArray::with_max_entries(1, 0);
+static WATCH_TOLD: PerCpuArray<PacketTold> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static WATCH_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(WATCHERS, 0);
 #[map]
@@ -40,7 +40,7 @@ static WATCH_RINGS: MapOfMaps = MapOfMaps::new();
 #[unsafe(no_mangle)]
 static WATCH_FLOWS: MapOfMaps = MapOfMaps::new();
 
-/// The same action, of which those who watch have been told.
+/// The same action, of which all watchers have been told.
 #[inline(always)]
 pub fn told(skb: &Skb, from: Slot, action: i32) -> i32 {
     let action = skb.forget_action(action);
@@ -57,17 +57,18 @@ pub fn told(skb: &Skb, from: Slot, action: i32) -> i32 {
 #[inline(never)]
 fn tell(skb: &Skb, from: Slot, action: i32) -> i32 {
     // A flood that goes on is told when it ends.
-    let Some(key) = WATCH_KEY.get_ptr_mut(0).filter(|_| skb.resumed_at().is_none()) else { return 0 };
+    let Some(told) = WATCH_TOLD.get_ptr_mut(0).filter(|_| skb.resumed_at().is_none()) else { return 0 };
     let verdict = outcome(skb, action);
     // SAFETY: the entry is this CPU's own, and nothing else runs on it meanwhile.
-    let key = unsafe { &mut *key };
-    key.fill(skb, from, verdict);
-    if concerns_nobody(key, verdict) {
+    let told = unsafe { &mut *told };
+    (told.at, told.len, told.captured) = (now(), skb.context.len(), 0);
+    told.key.fill(skb, from, verdict);
+    if concerns_nobody(&mut told.key, verdict) {
         return 0;
     }
     let mut watchers = 0;
     for index in 0..WATCHERS {
-        watchers += tell_one(skb, key, index);
+        watchers += tell_one(skb, told, index);
     }
     if watchers == 0 {
         // SAFETY: as in `told`.
@@ -83,8 +84,8 @@ fn outcome(skb: &Skb, action: i32) -> Verdict {
     if action == ICMP_ERROR { failure(skb).0.into() } else { skb.load_verdict() }
 }
 
-/// Whether a frame from the wire is none of any slave's business. Of one that goes up the host's stack, or is dropped, the
-/// verdict does not say whose it is.
+/// Whether a frame from the wire is none of any slave's business. If it goes up the host's stack, or
+/// is dropped, the verdict names no slave.
 #[inline(always)]
 fn concerns_nobody(key: &mut FlowKey, verdict: Verdict) -> bool {
     if key.from != WIRE || !matches!(verdict.action(), Action::Host | Action::Drop(_)) {
@@ -99,14 +100,14 @@ fn concerns_nobody(key: &mut FlowKey, verdict: Verdict) -> bool {
 
 /// Tells one watcher, if it is there and wants it; whether it is there.
 #[inline(never)]
-fn tell_one(skb: &Skb, key: &FlowKey, index: u32) -> u32 {
-    let Some(watch) = WATCHES.get(index).filter(|watch| watch.is_alive(now())) else { return 0 };
-    if watch.wants(key) {
-        let told = match watch.snap {
-            0 => tell_flow(skb, key, index),
-            snap => tell_packet(skb, key, index, snap),
+fn tell_one(skb: &Skb, told: &PacketTold, index: u32) -> u32 {
+    let Some(watch) = WATCHES.get(index).filter(|watch| watch.is_alive(told.at)) else { return 0 };
+    if watch.wants(&told.key) {
+        let done = match watch.snap {
+            0 => tell_flow(told, index),
+            snap => tell_packet(skb, told, index, snap),
         };
-        if !told {
+        if !done {
             count_lost(index);
         }
     }
@@ -115,38 +116,36 @@ fn tell_one(skb: &Skb, key: &FlowKey, index: u32) -> u32 {
 
 /// Counts a packet of a flow, and tells of the first; false if that was lost.
 #[inline(always)]
-fn tell_flow(skb: &Skb, key: &FlowKey, index: u32) -> bool {
+fn tell_flow(told: &PacketTold, index: u32) -> bool {
     let flows = WATCH_FLOWS.inner(index);
     if flows.is_null() {
         return true;
     }
-    let (now, len) = (now(), skb.context.len());
+    let key = core::ptr::from_ref(&told.key).cast();
     // SAFETY: a map with such keys; the watcher made it.
-    let count = unsafe { bpf_map_lookup_elem(flows, key_of(key)) }.cast::<FlowCount>();
+    let count = unsafe { bpf_map_lookup_elem(flows, key) }.cast::<FlowCount>();
     if count.is_null() {
-        let first = FlowCount::first(now, len);
+        let first = FlowCount::default().after(told.at, told.len);
         // SAFETY: as above, with values of that type.
-        let result = unsafe { bpf_map_update_elem(flows, key_of(key), (&raw const first).cast(), BPF_NOEXIST.into()) };
-        return result != 0 || output(index, key_of(key).cast_mut(), size_of::<FlowKey>());
+        let result = unsafe { bpf_map_update_elem(flows, key, (&raw const first).cast(), BPF_NOEXIST.into()) };
+        return result != 0 || output(index, core::ptr::from_ref(told).cast_mut().cast(), HEAD);
     }
     // SAFETY: the entry is there, and this CPU's own.
-    unsafe { *count = (*count).after(now, len) };
+    unsafe { *count = (*count).after(told.at, told.len) };
     true
 }
 
 /// Tells of a packet, with its first bytes; false if that was lost.
 #[inline(always)]
-fn tell_packet(skb: &Skb, key: &FlowKey, index: u32, snap: u32) -> bool {
+fn tell_packet(skb: &Skb, told: &PacketTold, index: u32, snap: u32) -> bool {
     let Some(buffer) = WATCH_PACKET.get_ptr_mut(0) else { return false };
-    let len = skb.context.len();
-    let captured = skb.forget_word(len.min(snap)) as usize;
+    let captured = skb.forget_word(told.len.min(snap)) as usize;
     if captured == 0 || captured > MAX_SNAP {
         return false;
     }
-    let told = PacketTold { at: now(), key: *key, len, captured: captured as u32 };
     // SAFETY: the buffer is this CPU's own, with room for the head and for `MAX_SNAP` bytes behind it.
     let copied = unsafe {
-        buffer.cast::<PacketTold>().write(told);
+        buffer.cast::<PacketTold>().write(PacketTold { captured: captured as u32, ..*told });
         let bytes = buffer.cast::<u8>().add(HEAD).cast();
         bpf_skb_load_bytes(skb.raw().cast(), 0, bytes, captured as u32)
     };
@@ -167,10 +166,6 @@ fn count_lost(index: u32) {
         // SAFETY: the entry is this CPU's own.
         unsafe { *lost += 1 };
     }
-}
-
-fn key_of(key: &FlowKey) -> *const c_void {
-    core::ptr::from_ref(key).cast()
 }
 
 /// An array of maps, one for each watcher. Here it is declared as an array of numbers: only the control plane knows what maps

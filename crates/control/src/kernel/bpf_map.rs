@@ -136,9 +136,9 @@ impl Bpffs {
         mount().map(Self).map_err(|errno: rustix::io::Errno| io_error("mount", "a bpffs")(errno.into()))
     }
 
-    /// Puts a map there; its path.
+    /// Puts a map there; its path. A bpffs refuses names with a dot.
     pub fn pin(&self, map: impl AsFd, name: &str) -> Result<PathBuf> {
-        let path = format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd());
+        let path = format!("/proc/self/fd/{}/{}", self.0.as_raw_fd(), name.replace('.', "_"));
         let failed = || failed("pin", format!("the map {name}"));
         let text = CString::new(path.as_str()).map_err(|error| failed()(error.into()))?;
         let attr = PinAttr { path: text.as_ptr().addr() as u64, fd: raw(&map), flags: 0 };

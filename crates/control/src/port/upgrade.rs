@@ -43,7 +43,7 @@ const TRANSIENT: [&str; 11] = [
     "REPORTS",
     "XIDS",
     "WATCHES",
-    "WATCH_KEY",
+    "WATCH_TOLD",
     "WATCH_LOST",
     "WATCH_PACKET",
     "WATCH_RINGS",

@@ -1,10 +1,10 @@
 //! Which packets pass the slaves of this netns, and what becomes of them? As flows, or packet by packet.
 
 use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
+use super::watcher::{Watcher, now};
 use crate::error::{Result, io_error, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::port::watch::{Watcher, now};
 use crate::refusal::Refusal;
 use ipvl_core::maps::{FlowCount, FlowKey, PacketTold, Watch};
 use ipvl_core::{Action, Addr, Reason, Slot, Verdict, WIRE};
@@ -173,22 +173,20 @@ impl Watching {
 impl Watched {
     /// Takes what the programs have told.
     fn take(&mut self, netlink: &Netlink, seen: &mut Vec<Seen>) -> Result<()> {
-        if self.snap > 0 {
-            let mut told = Vec::new();
-            self.watcher.take_packets(|head, bytes| told.push((head, bytes.to_vec())));
-            self.learn_names(netlink, told.iter().map(|(head, _)| &head.key))?;
-            seen.extend(told.into_iter().map(|(head, bytes)| self.packet(&head, bytes)));
-            return Ok(());
-        }
-        let new = self.watcher.take_new_flows();
-        self.learn_names(netlink, new.iter())?;
-        for key in new {
-            // A flow that was forgotten for want of room may begin twice.
-            self.reported.entry(key).or_insert(1);
-            let (passage, at) = (self.passage(&key), SystemTime::now());
-            seen.push(Seen::Flow { passage, at, new: true, packets: 1, bytes: 0 });
+        let mut told = Vec::new();
+        self.watcher.take_packets(|head, bytes| told.push((head, bytes.to_vec())));
+        self.learn_names(netlink, told.iter().map(|(head, _)| &head.key))?;
+        for (head, bytes) in told {
+            seen.push(if self.snap > 0 { self.packet(&head, bytes) } else { self.first_of_flow(&head) });
         }
         Ok(())
+    }
+
+    fn first_of_flow(&mut self, told: &PacketTold) -> Seen {
+        // A flow that was forgotten for want of room may begin twice.
+        self.reported.entry(told.key).or_insert(1);
+        let (passage, at) = (self.passage(&told.key), wall_clock(told.at));
+        Seen::Flow { passage, at, new: true, packets: 1, bytes: told.len.into() }
     }
 
     /// Renews the watch, and reports what has been added to flows since.

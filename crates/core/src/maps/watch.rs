@@ -1,4 +1,4 @@
-//! What do those who watch a port (`ipvl flows`, `ipvl capture`) ask of the programs, and what are they told?
+//! What do watchers of a port (`ipvl flows`, `ipvl capture`) ask of the programs, and what are they told?
 //!
 //! The programs look at this only while [`PortEntry::WATCHED`](crate::PortEntry::WATCHED) is set.
 
@@ -7,8 +7,8 @@ use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{
-    ETH_HLEN, ETHERTYPE_AT, ICMP, ICMPV6, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, arp_sender, arp_target,
-    ethertype,
+    ETH_HLEN, ETHERTYPE_AT, ICMP, ICMPV6, IPV4_HLEN, IPV6_HLEN, Ipv4Header, Ipv6Header, TCP, UDP, arp_sender,
+    arp_target, ethertype,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -75,7 +75,7 @@ pub struct FlowCount {
     pub bytes: u64,
 }
 
-/// A packet that a watcher is told; the bytes follow.
+/// A packet that a watcher is told, or the first one of a flow. Captured bytes follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PacketTold {
@@ -188,13 +188,7 @@ impl FlowKey {
 }
 
 impl FlowCount {
-    /// After the first packet, of `len` bytes, at the time `now`.
-    #[inline(always)]
-    pub fn first(now: u64, len: u32) -> Self {
-        Self { first: now, last: now, packets: 1, bytes: len.into() }
-    }
-
-    /// After another packet.
+    /// After another packet, of `len` bytes, at the time `now`.
     #[inline(always)]
     pub fn after(&self, now: u64, len: u32) -> Self {
         let first = if self.packets == 0 { now } else { self.first };
@@ -206,8 +200,8 @@ impl FlowCount {
 mod tests {
     use super::*;
     use crate::addr::Mac;
-    use crate::wire::Ethernet;
     use crate::verdict::Reason;
+    use crate::wire::Ethernet;
 
     const ALL: Watch = Watch { until: 10, snap: 0, slot: WIRE, reason: 0, drops: 0 };
     const SRC: [u8; 4] = [10, 0, 0, 1];
@@ -252,11 +246,7 @@ mod tests {
     #[test]
     fn a_watcher_of_one_slave_is_told_what_it_sends_and_gets_and_of_floods() {
         let watch = Watch { slot: Slot(3), ..ALL };
-        let flood = Action::Flood(crate::Flood {
-            from: WIRE,
-            to: crate::FloodTo::All,
-            then: crate::FloodThen::Host,
-        });
+        let flood = Action::Flood(crate::Flood { from: WIRE, to: crate::FloodTo::All, then: crate::FloodThen::Host });
         let wanted = [key(Slot(3), Action::Wire), key(WIRE, Action::Deliver(Slot(3))), key(WIRE, flood)];
         assert!(wanted.iter().all(|key| watch.wants(key)));
         assert!(!watch.wants(&key(Slot(4), Action::Wire)));
@@ -264,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_watcher_of_drops_or_of_one_reason_is_told_nothing_else() {
-        let (private, other) = (key(Slot(1), Action::Drop(Reason::Private)), key(Slot(1), Action::Drop(Reason::NoRoute)));
+        let (private, other) =
+            (key(Slot(1), Action::Drop(Reason::Private)), key(Slot(1), Action::Drop(Reason::NoRoute)));
         let drops = Watch { drops: 1, ..ALL };
         assert!(drops.wants(&private) && drops.wants(&other) && !drops.wants(&key(Slot(1), Action::Wire)));
         let one = Watch { reason: Reason::Private as u32 + 1, ..ALL };

@@ -4,7 +4,7 @@ use super::*;
 use crate::render::link::tests::moved;
 use ipvl_control::AddressStatus;
 use ipvl_core::{Addr, HostAccess, Mode, OptionKey, Options};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
 const JSON: Style = Style { details: false, json: true, pretty: false };
