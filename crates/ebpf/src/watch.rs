@@ -139,10 +139,12 @@ fn tell_flow(told: &PacketTold, index: u32) -> bool {
 #[inline(always)]
 fn tell_packet(skb: &Skb, told: &PacketTold, index: u32, snap: u32) -> bool {
     let Some(buffer) = WATCH_PACKET.get_ptr_mut(0) else { return false };
-    let captured = skb.forget_word(told.len.min(snap)) as usize;
-    if captured == 0 || captured > MAX_SNAP {
+    // Older verifiers must see that it is not zero, and find that out by this only.
+    let less_one = skb.forget_word(told.len.min(snap).wrapping_sub(1)) as usize;
+    if less_one >= MAX_SNAP {
         return false;
     }
+    let captured = less_one + 1;
     // SAFETY: the buffer is this CPU's own, with room for the head and for `MAX_SNAP` bytes behind it.
     let copied = unsafe {
         buffer.cast::<PacketTold>().write(PacketTold { captured: captured as u32, ..*told });

@@ -5,6 +5,7 @@
 use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, padded, raw};
 use crate::error::{Result, io_error};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
@@ -21,6 +22,7 @@ const BPF_OBJ_PIN: i32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 /// What a loader asks for and a kernel reports alike. Others, such as `BPF_F_RDONLY_PROG`, are not used.
 const BPF_F_NO_PREALLOC: u32 = 1;
+const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
 /// `enum bpf_map_type`.
 const ARRAY_OF_MAPS: u32 = 12;
 
@@ -80,12 +82,18 @@ pub fn set_first_value(map: impl AsFd, value: &[u8]) -> Result<()> {
     entry(BPF_MAP_UPDATE_ELEM, &map, &mut key, &mut value).map_err(failed("write", "a bpf map".to_owned()))
 }
 
+/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
 fn create(name: &str, shape: MapShape, inner: Option<u32>) -> Result<OwnedFd> {
     let MapShape { kind, key, value, entries, grows } = shape;
     let flags = if grows { BPF_F_NO_PREALLOC } else { 0 };
     let inner = inner.unwrap_or(0);
     let attr = MapAttr { kind, key, value, entries, flags, inner, node: 0, name: padded(name) };
-    let fd = bpf(BPF_MAP_CREATE, &attr).map_err(failed("make", format!("the bpf map {name}")))?;
+    let make = || bpf(BPF_MAP_CREATE, &attr);
+    let made = make().or_else(|error| match error.raw_os_error() {
+        Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
+        _ => Err(error),
+    });
+    let fd = made.map_err(failed("make", format!("the bpf map {name}")))?;
     // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

@@ -12,7 +12,6 @@ use crate::kernel::bpf_map::{MapShape, new_map};
 use crate::kernel::{bpf, netns};
 use rustix::fs::fstat;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,7 +21,6 @@ use zerocopy::{FromZeros, Immutable, IntoBytes};
 const MAP: &str = "ipvl_claims";
 /// Two for each claim; a netns with slaves has one or two claims.
 const MAX_ENTRIES: u32 = 16_384;
-const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
 /// What stands where no label does.
 const NONE: Label = [0; 16];
 
@@ -109,17 +107,8 @@ fn oldest() -> Result<OwnedFd> {
     if let Some(map) = find()? {
         return Ok(map);
     }
-    let made = make()?;
+    let made = new_map(MAP, SHAPE)?;
     Ok(find()?.unwrap_or(made))
-}
-
-/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
-fn make() -> Result<OwnedFd> {
-    let make = || new_map(MAP, SHAPE);
-    make().or_else(|error| match error.errno() {
-        Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
-        _ => Err(error),
-    })
 }
 
 /// The map with the smallest id.
