@@ -32,6 +32,7 @@ pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};
 pub use read::permission::{require_master_here, require_rights};
 pub use read::view::{addresses, links, statistics};
+pub use read::watch::{Interest, Passage, Seen, Watching};
 pub use refusal::Refusal;
 pub use slave::declare::{declare, replace, withdraw};
 pub use slave::parent::{Parent, ensure_parent, remove_parent};

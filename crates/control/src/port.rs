@@ -9,6 +9,7 @@ pub(crate) mod programs;
 pub(crate) mod sysctl;
 pub mod tables;
 pub(crate) mod upgrade;
+pub(crate) mod watch;
 
 use crate::error::Result;
 use crate::kernel::bpf::{self, AttachType};
@@ -111,6 +112,11 @@ impl Port {
     /// Takes the reports: slaves that may have joined or left multicast groups.
     pub fn take_reports(&mut self) -> BTreeSet<Slot> {
         self.reports.as_mut().map(Reports::take).unwrap_or_default()
+    }
+
+    /// The program at the host ends.
+    pub fn slave_xmit(&self) -> BorrowedFd<'_> {
+        self.slave_xmit.as_fd()
     }
 
     /// Whether its master is in another netns now.

@@ -12,3 +12,5 @@ pub mod snapshot;
 mod table;
 pub mod trace;
 pub(crate) mod view;
+pub(crate) mod watch;
+mod watcher;

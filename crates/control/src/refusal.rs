@@ -1,6 +1,7 @@
 //! What does ipvl itself refuse, with which errno, and what can the user do instead?
 
 use crate::quota;
+use ipvl_core::maps::WATCHERS;
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
@@ -91,6 +92,12 @@ pub enum Refusal {
         /// The version of this command.
         ours: u32,
     },
+    /// The programs are of a build that tells nobody what becomes of packets.
+    CannotTell,
+    /// As many watch the master as can.
+    Watched,
+    /// The master has no Ethernet header, and what has none cannot be watched.
+    NothingToWatch,
     /// A table of an older version has a layout that this version cannot read.
     UnfitTable {
         /// The table.
@@ -125,7 +132,11 @@ impl Refusal {
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
-            Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram => libc::EPROTO,
+            Self::OtherVersion { .. } | Self::UnfitTable { .. } | Self::ForeignProgram | Self::CannotTell => {
+                libc::EPROTO
+            }
+            Self::Watched => libc::EBUSY,
+            Self::NothingToWatch => libc::EOPNOTSUPP,
         }
     }
 
@@ -133,6 +144,18 @@ impl Refusal {
     fn errno_text(&self) -> String {
         let text = io::Error::from_raw_os_error(self.errno()).to_string();
         text.split(" (os error").next().unwrap_or_default().to_owned()
+    }
+}
+
+impl Refusal {
+    fn unwatchable(&self) -> String {
+        match self {
+            Self::CannotTell => {
+                "its programs are of an older build, which tells nobody; `ipvl upgrade` replaces them".into()
+            }
+            Self::Watched => format!("{WATCHERS} processes watch it, and more cannot; end one of them"),
+            _ => "its frames have no Ethernet header; watch the device itself by tcpdump".into(),
+        }
     }
 }
 
@@ -178,6 +201,7 @@ impl fmt::Display for Refusal {
             }
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => f.write_str(&other_version(*theirs, *ours)),
+            Self::CannotTell | Self::Watched | Self::NothingToWatch => f.write_str(&self.unwatchable()),
             Self::UnfitTable { name } => {
                 write!(f, "the table {name} of its programs cannot be taken over; delete its slaves and add them again")
             }

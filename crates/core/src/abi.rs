@@ -83,6 +83,9 @@ impl PortEntry {
     pub const FORWARDING_4: u32 = 1 << 3;
     /// The same for IPv6 (`force_forwarding`).
     pub const FORWARDING_6: u32 = 1 << 4;
+    /// Somebody watches packets or flows: none is decided by the fast path, which tells nobody. Programs that find all
+    /// watchers gone clear it, and write no other bit of this byte.
+    pub const WATCHED: u32 = 1 << 16;
     /// A slave has sent a DHCP request. The programs set it, and write no other bit of this byte: so they need no lock. If a
     /// writer of the entry overwrites it with an older value, the next request sets it again.
     pub const DHCP: u32 = 1 << 24;

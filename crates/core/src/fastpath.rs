@@ -77,11 +77,11 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     }
 }
 
-/// Whether the port is no ordinary one, or a slave has used DHCP and the frame is DHCP. Of a port without either, one
-/// comparison is enough.
+/// Whether the port is no ordinary one or is watched, or a slave has used DHCP and the frame is DHCP. Of a port without any
+/// of it, one comparison is enough.
 #[inline(always)]
 fn is_special(frame: &impl Frame, port: &PortEntry) -> bool {
-    const NEVER: u32 = PortEntry::IP_ONLY | PortEntry::MASTER_GONE;
+    const NEVER: u32 = PortEntry::IP_ONLY | PortEntry::MASTER_GONE | PortEntry::WATCHED;
     port.has(NEVER | PortEntry::DHCP) && (port.has(NEVER) || is_dhcp(frame))
 }
 

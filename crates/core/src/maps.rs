@@ -2,19 +2,21 @@
 //!
 //! Nothing here is part of a decision, and no other module of this crate uses it: another body than eBPF needs none of
 //! it. It stands in this crate because `crates/ebpf` and `crates/control` both build this one, because the next-hop cache
-//! reads headers, and because tests here run natively.
+//! and what watchers are told read headers, and because tests here run natively.
 
 mod addr_cache;
 mod asked;
 mod counters;
 mod nexthop_cache;
 mod slot_cache;
+mod watch;
 
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
 pub use asked::Asked;
 pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};
 pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};
+pub use watch::{FlowCount, FlowKey, MAX_FLOWS, MAX_SNAP, PacketTold, WATCHERS, Watch};
 
 /// The version of the layout and meaning of all maps. Programs and tools of different versions do not work together.
 pub const ABI_VERSION: u32 = 6;

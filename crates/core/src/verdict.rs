@@ -70,6 +70,18 @@ impl Verdict {
         }
     }
 
+    /// Whether the frame is dropped. The upper word is then the reason's number.
+    #[inline(always)]
+    pub fn is_drop(self) -> bool {
+        self.0 & 0xff == DROP
+    }
+
+    /// Whether the frame is flooded.
+    #[inline(always)]
+    pub fn is_flood(self) -> bool {
+        self.0 & 0xff == FLOOD
+    }
+
     /// Where the frame itself goes after its copies, if it is a flood.
     #[inline(always)]
     pub fn then(self) -> FloodThen {

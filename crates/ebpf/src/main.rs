@@ -1,6 +1,6 @@
 //! Which program runs at which hook? Each views the frame, decides, counts and acts; every decision is `ipvl_core`'s.
 //!
-//! Modules, from the top: `act`; `flood`, `route`, `rewrite`, `dhcp`; `ctx`; `maps`, `skb`.
+//! Modules, from the top: `act`; `flood`, `route`, `rewrite`, `dhcp`, `watch`; `ctx`; `maps`, `skb`.
 #![no_std]
 #![no_main]
 
@@ -12,6 +12,7 @@ mod maps;
 mod rewrite;
 mod route;
 mod skb;
+mod watch;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use ctx::PacketCtx;
@@ -69,7 +70,8 @@ fn egress(skb: &Skb) -> Verdict {
 
 #[inline(never)]
 fn act_on_egress(skb: &Skb, verdict: Verdict) -> i32 {
-    PacketCtx { skb, source: Maps.slot_of(skb.ifindex()) }.act(verdict)
+    let source = Maps.slot_of(skb.ifindex());
+    watch::told(skb, source, PacketCtx { skb, source }.act(verdict))
 }
 
 #[inline(never)]
@@ -91,7 +93,7 @@ fn unless_redirect(skb: &Skb, verdict: Verdict) -> Verdict {
 
 #[inline(never)]
 fn act_on_ingress(skb: &Skb, verdict: Verdict) -> i32 {
-    PacketCtx { skb, source: WIRE }.act(verdict)
+    watch::told(skb, WIRE, PacketCtx { skb, source: WIRE }.act(verdict))
 }
 
 /// Compares addresses, which are whole words. The compiler's own function compares byte by byte and takes a hundred bytes

@@ -1,4 +1,5 @@
-//! Where is a port's state? In sixteen maps, which `Maps` reads and writes and which answer for `Tables`.
+//! Where is a port's state? In sixteen maps, which `Maps` reads and writes and which answer for `Tables`; those for watchers
+//! are in `watch`.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -56,6 +57,12 @@ static XIDS: LruHashMap<u32, Asked> = LruHashMap::with_max_entries(4096, 0);
 const DHCP_BYTE: (usize, u8) = match PortEntry::DHCP.to_ne_bytes() {
     [0, 0, 0, byte] => (3, byte),
     [byte, ..] => (0, byte),
+};
+
+/// Where the byte is that has [`PortEntry::WATCHED`].
+const WATCHED_BYTE: usize = match PortEntry::WATCHED.to_ne_bytes() {
+    [0, 0, _, 0] => 2,
+    _ => 1,
 };
 
 /// The maps of the port that the running program belongs to.
@@ -176,6 +183,15 @@ impl Maps {
         }
     }
 
+    /// Notes that nobody watches any more.
+    #[inline(always)]
+    pub fn clear_watched(&self) {
+        if let Some(port) = PORT.get_ptr_mut(0) {
+            // SAFETY: a byte of a word that is there, see `PortEntry::WATCHED`.
+            unsafe { (&raw mut (*port).flags).cast::<u8>().add(WATCHED_BYTE).write_volatile(0) };
+        }
+    }
+
     /// Tells the agent that a slave has sent a membership report. If the ring buffer is full, no agent reads it.
     #[inline(always)]
     pub fn report_membership(&self, from: Slot) {
@@ -258,7 +274,7 @@ fn table_owner(high: u64, low: u64) -> u32 {
     AddrCacheEntry::number(Maps.owner(Words { high, low }.into()))
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     // SAFETY: the helper takes no argument and cannot fail.
     unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_ns() }
 }

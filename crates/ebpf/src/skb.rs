@@ -118,6 +118,20 @@ impl Skb {
         words
     }
 
+    /// The same action. As by [`Skb::launder`], the verifier knows nothing of it then; what [`Skb::store_scratch`] stored stays.
+    #[inline(always)]
+    pub fn forget_action(&self, action: i32) -> i32 {
+        self.write(FAILURES, action.cast_unsigned());
+        self.read_word(FAILURES).cast_signed()
+    }
+
+    /// As [`Skb::launder`], for one word.
+    #[inline(always)]
+    pub fn forget_word(&self, word: u32) -> u32 {
+        let [word] = self.launder([word]);
+        word
+    }
+
     /// Stores two words for a later step.
     #[inline(always)]
     pub fn store_scratch(&self, words: [u32; 2]) {

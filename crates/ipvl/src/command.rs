@@ -2,7 +2,7 @@
 
 use crate::definition::Object;
 use ipvl_control::{Change, Kind, LinkSpec, Term};
-use ipvl_core::{Addr, Mac};
+use ipvl_core::{Addr, Mac, Reason};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub enum Command {
     AddressDelete(Declaration),
     Stats { name: Option<String> },
     Monitor(Watch),
+    Flows(Filter),
+    Capture(Capture),
     Explain(Question),
     Doctor { slave: Option<String> },
     Agent(Term),
@@ -42,7 +44,7 @@ impl Command {
             Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
             Self::LinkDelete { .. } => Some("delete"),
             Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } => Some("list"),
-            Self::Monitor(_) => Some("watch"),
+            Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) => Some("watch"),
             Self::Explain(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
             Self::Upgrade { .. } => Some("upgrade the programs of"),
@@ -103,6 +105,38 @@ pub struct Watch {
     pub label: bool,
     /// Only changes of this slave.
     pub device: Option<String>,
+}
+
+/// Which packets or flows are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only what this slave sends and gets.
+    pub slave: Option<String>,
+    /// Only drops for this reason.
+    pub reason: Option<Reason>,
+    /// Only drops.
+    pub drops: bool,
+    /// Only from this address.
+    pub from: Option<Addr>,
+    /// Only to this address.
+    pub to: Option<Addr>,
+    /// How many, before the command ends.
+    pub count: Option<u64>,
+}
+
+/// How packets are captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Which packets.
+    pub filter: Filter,
+    /// Bytes of each packet.
+    pub snap: u32,
+    /// The file to write, `-` for standard output; lines of text if there is none.
+    pub write: Option<String>,
+    /// The size of a file in megabytes, after which the next begins.
+    pub megabytes: Option<u32>,
+    /// How many files there are before the first is written again.
+    pub files: Option<u32>,
 }
 
 /// An address or a prefix that is declared for a slave, or withdrawn from it.

@@ -6,6 +6,7 @@ mod apply;
 mod build;
 mod kinds;
 mod tables;
+mod watching;
 
 pub use kinds::KINDS;
 pub use tables::{OBJECTS, SET_ELSEWHERE, SWITCHES};
@@ -110,6 +111,8 @@ pub enum Value {
     Words,
     File,
     Seconds,
+    Number,
+    Reason,
     OneOf(&'static [&'static str]),
 }
 
@@ -286,6 +289,8 @@ impl Value {
             Self::Words => "WORD...",
             Self::File => "FILE",
             Self::Seconds => "SECONDS",
+            Self::Number => "NUMBER",
+            Self::Reason => "REASON",
             Self::OneOf(choices) => return format!("{{ {} }}", choices.join(" | ")),
         };
         name.to_owned()

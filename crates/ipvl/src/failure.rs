@@ -21,6 +21,8 @@ pub enum Failure {
     Config(#[from] ConfigError),
     #[error("Error: cannot read \"{name}\": {}. Nothing was changed.", in_words(source))]
     Unread { name: String, source: io::Error },
+    #[error("Error: cannot write \"{name}\": {}", in_words(source))]
+    Unwritten { name: String, source: io::Error },
     #[error("Device \"{name}\" does not exist.")]
     NoSuchDevice { name: String },
     #[error("Cannot open network namespace \"{name}\": {}", in_words(source))]

@@ -11,6 +11,7 @@ mod netns;
 mod packet;
 mod pages;
 mod parse;
+mod pcapng;
 mod render;
 mod run;
 #[cfg(test)]

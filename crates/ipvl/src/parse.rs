@@ -3,6 +3,7 @@
 mod explain;
 mod link;
 mod values;
+mod watching;
 
 use crate::command::{Application, Command, Declaration, Switches, Timestamp, Topic, Watch};
 use crate::definition::{OBJECTS, Object, SWITCHES, Switch, Verb};
@@ -141,6 +142,8 @@ fn verb_command(object: &'static Object, verb: &'static Verb, line: &[String]) -
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
         ("monitor", _) => watch(&given).map(Command::Monitor),
+        ("flows", _) => watching::filter(&given).map(Command::Flows),
+        ("capture", _) => watching::capture(&given).map(Command::Capture),
         ("explain", way) => explain::question(way, &given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),

@@ -2,6 +2,7 @@
 
 mod apply;
 mod output;
+mod watching;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
@@ -90,6 +91,8 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         }
         Command::Stats { name } => show_statistics(name, style),
         Command::Monitor(watch) => monitor(&watch, switches.timestamp, style),
+        Command::Flows(filter) => watching::flows(&filter, style),
+        Command::Capture(capture) => watching::capture(&capture, style),
         Command::Explain(question) => explain(&question, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),

@@ -49,6 +49,8 @@ pub enum UsageError {
     HexAndMore { word: &'static str },
     #[error("Error: {address} has the wrong address family for this \"{protocol}\" frame.")]
     OtherFamily { protocol: &'static str, address: String },
+    #[error("Error: \"-C\" and \"-W\" are for files that \"-w\" names, and \"-W\" wants \"-C\".")]
+    RotatesNothing,
     #[error("Error: unbalanced quote in \"{line}\".")]
     OpenQuote { line: String },
 }

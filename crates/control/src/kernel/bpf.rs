@@ -13,6 +13,9 @@ use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
+/// A hash of sockets (`enum bpf_map_type`).
+pub const SOCKHASH: u32 = 18;
+
 /// A hook of a device (`enum bpf_attach_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -41,8 +44,6 @@ pub struct ProgInfo {
 }
 
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
-const BPF_MAP_TYPE_SOCKHASH: u32 = 18;
-const BPF_MAP_CREATE: i32 = 0;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
 const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_PROG_LOAD: i32 = 5;
@@ -127,7 +128,7 @@ pub fn map_after(id: u32) -> Result<Option<u32>> {
 
 /// Whether a map is a hash of sockets with this name.
 pub fn is_socket_hash(map: impl AsFd, name: &str) -> Result<bool> {
-    map_info(map).map(|info| info.kind == BPF_MAP_TYPE_SOCKHASH && info.name == padded(name))
+    map_info(map).map(|info| info.kind == SOCKHASH && info.name == padded(name))
 }
 
 /// The id of a map.
@@ -142,15 +143,6 @@ fn map_info(map: impl AsFd) -> Result<RawMapInfo> {
     // SAFETY: `info` lives past the call, is writable and as long as we say.
     let result = unsafe { bpf_mut(BPF_OBJ_GET_INFO_BY_FD, &mut attr) };
     result.map_err(failed("describe", "a bpf map".to_owned())).map(|_| info)
-}
-
-/// Makes a hash of sockets, which needs CAP_NET_ADMIN in the first user namespace.
-pub fn new_socket_hash(name: &str, key_size: usize, max_entries: u32) -> Result<OwnedFd> {
-    let (kind, key_size, value_size) = (BPF_MAP_TYPE_SOCKHASH, key_size as u32, size_of::<u64>() as u32);
-    let attr = MapAttr { kind, key_size, value_size, max_entries, name: padded(name), ..MapAttr::new_zeroed() };
-    let fd = bpf(BPF_MAP_CREATE, &attr).map_err(failed("make", format!("the bpf map {name}")))?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// Puts a socket into a hash, unless the key is there: false then. The kernel takes it out when the socket is closed.
@@ -225,20 +217,6 @@ struct LoadAttr {
     log_level: u32,
     log_size: u32,
     log: u64,
-}
-
-/// The same for `BPF_MAP_CREATE`.
-#[derive(FromZeros, IntoBytes, Immutable)]
-#[repr(C)]
-struct MapAttr {
-    kind: u32,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    flags: u32,
-    inner: u32,
-    node: u32,
-    name: [u8; 16],
 }
 
 /// The same for `BPF_MAP_UPDATE_ELEM` and `BPF_MAP_GET_NEXT_KEY`.

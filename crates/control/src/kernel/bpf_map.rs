@@ -1,24 +1,30 @@
-//! How is a map described, copied and handed to a loader, whatever types it is used with? By `bpf(2)` itself: aya wants the
+//! How is a map made, described, copied and handed to a loader, whatever types it is used with? By `bpf(2)` itself: aya wants the
 //! types of keys and values, and shares maps only by files of bpffs.
 #![allow(unsafe_code)]
 
-use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, raw};
+use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, padded, raw};
 use crate::error::{Result, io_error};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
+const BPF_MAP_CREATE: i32 = 0;
 const BPF_MAP_LOOKUP_ELEM: i32 = 1;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_MAP_DELETE_ELEM: i32 = 3;
 const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_OBJ_PIN: i32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 /// What a loader asks for and a kernel reports alike. Others, such as `BPF_F_RDONLY_PROG`, are not used.
 const BPF_F_NO_PREALLOC: u32 = 1;
+const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
+/// `enum bpf_map_type`.
+const ARRAY_OF_MAPS: u32 = 12;
 
 /// What two maps must have in common so that one can stand for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,56 @@ impl MapShape {
     pub fn new(kind: u32, key: u32, value: u32, entries: u32, flags: u32) -> Self {
         Self { kind, key, value, entries, grows: flags & BPF_F_NO_PREALLOC != 0 }
     }
+}
+
+/// Makes a map.
+pub fn new_map(name: &str, shape: MapShape) -> Result<OwnedFd> {
+    create(name, shape, None)
+}
+
+/// Makes an array of so many maps, each made like `inner` and none there yet.
+pub fn new_array_of_maps(name: &str, inner: impl AsFd, entries: u32) -> Result<OwnedFd> {
+    let word = size_of::<u32>() as u32;
+    create(name, MapShape { kind: ARRAY_OF_MAPS, key: word, value: word, entries, grows: false }, Some(raw(&inner)))
+}
+
+/// Puts a map into an array of maps; the array keeps it.
+pub fn set_inner(outer: impl AsFd, index: u32, inner: impl AsFd) -> Result<()> {
+    let (mut key, mut value) = (index.to_ne_bytes(), raw(&inner).to_ne_bytes());
+    entry(BPF_MAP_UPDATE_ELEM, &outer, &mut key, &mut value).map_err(failed("write", "an array of bpf maps".to_owned()))
+}
+
+/// Takes a map out of an array of maps, if there is one.
+pub fn remove_inner(outer: impl AsFd, index: u32) -> Result<()> {
+    let key = index.to_ne_bytes();
+    let key = key.as_ptr().addr() as u64;
+    let attr = EntryAttr { map: raw(&outer), reserved: 0, key, value: 0, flags: 0 };
+    match bpf(BPF_MAP_DELETE_ELEM, &attr) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        other => other.map(drop).map_err(failed("write", "an array of bpf maps".to_owned())),
+    }
+}
+
+/// Writes the value of the key 0 of an array.
+pub fn set_first_value(map: impl AsFd, value: &[u8]) -> Result<()> {
+    let (mut key, mut value) = (0_u32.to_ne_bytes(), value.to_vec());
+    entry(BPF_MAP_UPDATE_ELEM, &map, &mut key, &mut value).map_err(failed("write", "a bpf map".to_owned()))
+}
+
+/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
+fn create(name: &str, shape: MapShape, inner: Option<u32>) -> Result<OwnedFd> {
+    let MapShape { kind, key, value, entries, grows } = shape;
+    let flags = if grows { BPF_F_NO_PREALLOC } else { 0 };
+    let inner = inner.unwrap_or(0);
+    let attr = MapAttr { kind, key, value, entries, flags, inner, node: 0, name: padded(name) };
+    let make = || bpf(BPF_MAP_CREATE, &attr);
+    let made = make().or_else(|error| match error.raw_os_error() {
+        Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
+        _ => Err(error),
+    });
+    let fd = made.map_err(failed("make", format!("the bpf map {name}")))?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// The name and the shape of a map.
@@ -88,9 +144,9 @@ impl Bpffs {
         mount().map(Self).map_err(|errno: rustix::io::Errno| io_error("mount", "a bpffs")(errno.into()))
     }
 
-    /// Puts a map there; its path.
+    /// Puts a map there; its path. A bpffs refuses names with a dot.
     pub fn pin(&self, map: impl AsFd, name: &str) -> Result<PathBuf> {
-        let path = format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd());
+        let path = format!("/proc/self/fd/{}/{}", self.0.as_raw_fd(), name.replace('.', "_"));
         let failed = || failed("pin", format!("the map {name}"));
         let text = CString::new(path.as_str()).map_err(|error| failed()(error.into()))?;
         let attr = PinAttr { path: text.as_ptr().addr() as u64, fd: raw(&map), flags: 0 };
@@ -116,7 +172,21 @@ fn entry(command: i32, map: &impl AsFd, key: &mut [u8], value: &mut [u8]) -> io:
     unsafe { bpf_mut(command, &mut attr) }.map(drop)
 }
 
-/// `union bpf_attr`, as the commands about entries read it.
+/// `union bpf_attr`, as `BPF_MAP_CREATE` reads it.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct MapAttr {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+    inner: u32,
+    node: u32,
+    name: [u8; 16],
+}
+
+/// The same for the commands about entries.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct EntryAttr {

@@ -8,10 +8,10 @@
 //! the oldest stays so as long as it is open.
 
 use crate::error::{Result, io_error};
+use crate::kernel::bpf_map::{MapShape, new_map};
 use crate::kernel::{bpf, netns};
 use rustix::fs::fstat;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -21,9 +21,17 @@ use zerocopy::{FromZeros, Immutable, IntoBytes};
 const MAP: &str = "ipvl_claims";
 /// Two for each claim; a netns with slaves has one or two claims.
 const MAX_ENTRIES: u32 = 16_384;
-const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
 /// What stands where no label does.
 const NONE: Label = [0; 16];
+
+/// A hash of sockets.
+const SHAPE: MapShape = MapShape {
+    kind: bpf::SOCKHASH,
+    key: size_of::<Key>() as u32,
+    value: size_of::<u64>() as u32,
+    entries: MAX_ENTRIES,
+    grows: false,
+};
 
 /// What a process publishes of its claim: a random number that nobody can foresee.
 pub type Label = [u8; 16];
@@ -99,17 +107,8 @@ fn oldest() -> Result<OwnedFd> {
     if let Some(map) = find()? {
         return Ok(map);
     }
-    let made = make()?;
+    let made = new_map(MAP, SHAPE)?;
     Ok(find()?.unwrap_or(made))
-}
-
-/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
-fn make() -> Result<OwnedFd> {
-    let make = || bpf::new_socket_hash(MAP, size_of::<Key>(), MAX_ENTRIES);
-    make().or_else(|error| match error.errno() {
-        Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
-        _ => Err(error),
-    })
 }
 
 /// The map with the smallest id.
@@ -154,7 +153,7 @@ mod tests {
         }
         let id = |map: &OwnedFd| bpf::map_id(map).expect("a map");
         let here = map().expect("the map");
-        let late = bpf::new_socket_hash(MAP, size_of::<Key>(), MAX_ENTRIES).expect("root");
+        let late = new_map(MAP, SHAPE).expect("root");
         assert!(id(&late) > id(here));
         assert_eq!(id(&oldest().expect("the map")), id(here));
     }

@@ -1,8 +1,9 @@
 //! How are the programs loaded into the kernel from the eBPF object that the build embeds?
 
 use crate::error::{Result, ebpf};
-use crate::kernel::bpf_map::{Bpffs, MapShape};
+use crate::kernel::bpf_map::{Bpffs, MapShape, map_info};
 use crate::port::tables::PortMaps;
+use crate::port::watch;
 use aya::programs::SchedClassifier;
 use aya::{EbpfLoader, include_bytes_aligned};
 use std::collections::BTreeMap;
@@ -62,11 +63,11 @@ pub fn load() -> Result<Loaded> {
 
 /// The same, with these maps, by their names, instead of new ones. They have the shapes that [`shapes`] says.
 pub fn load_sharing(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<Loaded> {
-    let bpffs = if maps.is_empty() { None } else { Some(Bpffs::new()?) };
+    let (bpffs, own) = (Bpffs::new()?, watch::arrays()?);
     let mut loader = EbpfLoader::new();
-    for (name, map) in maps {
-        let path = bpffs.as_ref().map(|bpffs| bpffs.pin(map, name)).transpose()?;
-        loader.map_pin_path(name.as_str(), path.unwrap_or_default());
+    let own = own.iter().filter(|(name, _)| !maps.contains_key(*name)).map(|(name, map)| (name, map.as_fd()));
+    for (name, map) in maps.iter().map(|(name, map)| (name, *map)).chain(own) {
+        loader.map_pin_path(name.as_str(), bpffs.pin(map, name)?);
     }
     let mut object = loader.load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
     let mut programs: BTreeMap<_, _> = object.programs_mut().collect();
@@ -90,7 +91,11 @@ pub fn shapes() -> Result<BTreeMap<String, MapShape>> {
     let shape = |map: &aya_obj::Map| {
         MapShape::new(map.map_type(), map.key_size(), map.value_size(), map.max_entries(), map.map_flags())
     };
-    Ok(object.maps.iter().map(|(name, map)| (name.clone(), shape(map))).collect())
+    let mut shapes: BTreeMap<_, _> = object.maps.iter().map(|(name, map)| (name.clone(), shape(map))).collect();
+    for (name, map) in watch::arrays()? {
+        shapes.insert(name, map_info(map)?.1);
+    }
+    Ok(shapes)
 }
 
 fn map_id(map: &aya::maps::Map) -> Result<u32> {

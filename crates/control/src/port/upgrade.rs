@@ -37,7 +37,19 @@ pub struct Upgraded {
 }
 
 /// Maps that may start empty: what is in them is true for a moment only.
-const TRANSIENT: [&str; 4] = ["NEXTHOPS", "SENT", "REPORTS", "XIDS"];
+const TRANSIENT: [&str; 11] = [
+    "NEXTHOPS",
+    "SENT",
+    "REPORTS",
+    "XIDS",
+    "WATCHES",
+    "WATCH_TOLD",
+    "WATCH_LOST",
+    "WATCH_PACKET",
+    "WATCH_RINGS",
+    "WATCH_FLOWS",
+    ".bss",
+];
 /// The tables of this version and of later ones can be taken over.
 const OLDEST: u32 = 4;
 const PORT: &str = "PORT";

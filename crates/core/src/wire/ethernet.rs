@@ -9,6 +9,9 @@ pub const ADDRESSES_LEN: usize = field::SRC.end;
 /// Where a frame has its destination address.
 pub const ETH_DST: usize = field::DST.start;
 
+/// Where it has the EtherType.
+pub(crate) const ETHERTYPE_AT: usize = field::ETHERTYPE.start;
+
 /// The EtherTypes that a decision knows (IEEE 802 numbers).
 #[allow(missing_docs, reason = "each is the registered name")]
 pub mod ethertype {

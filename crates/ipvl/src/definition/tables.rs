@@ -3,6 +3,7 @@
 use super::apply::APPLY;
 use super::build::{bare, choice, kind, pair, switch};
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
+use super::watching::{CAPTURE, FLOWS};
 use super::{Form, Object, Switch, Value, Verb, Word};
 use ipvl_control::keys;
 
@@ -23,7 +24,7 @@ pub const SWITCHES: &[Switch] = &[
 
 /// The objects, in the order in which a beginning is matched.
 pub const OBJECTS: &[Object] =
-    &[ADDRESS, LINK, STATS, MONITOR, EXPLAIN, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
+    &[ADDRESS, LINK, STATS, MONITOR, FLOWS, CAPTURE, EXPLAIN, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
 
 /// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.
 /// Files and engines call ipvl's master `master` or `parent`; here it is `link`.

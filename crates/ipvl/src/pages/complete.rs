@@ -2,7 +2,7 @@
 
 use crate::command::Shell;
 use crate::definition::{DeviceKind, Form, OBJECTS, Object, SWITCHES, Value, Verb, Word};
-use ipvl_core::OptionEntry;
+use ipvl_core::{OptionEntry, Reason};
 
 /// A word that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +114,7 @@ fn of_value(value: Value) -> Vec<Candidate> {
         Value::Master => vec![Candidate::Devices],
         Value::Slave => vec![Candidate::Slaves],
         Value::Netns | Value::NetnsName => vec![Candidate::Namespaces],
+        Value::Reason => Reason::ALL.iter().map(|reason| word(reason.name(), reason.meaning())).collect(),
         Value::OneOf(choices) => choices.iter().map(|choice| word(choice, "")).collect(),
         _ => vec![],
     }
@@ -129,9 +130,9 @@ mod tests {
 
     #[test]
     fn words_follow_the_definition() {
-        check("", "addr link stats monitor explain doctor agent upgrade apply");
+        check("", "addr link stats monitor flows capture explain doctor agent upgrade apply");
         check("-n ", "NETNS");
-        check("-n ns0 -d l", "addr link stats monitor explain doctor agent upgrade apply");
+        check("-n ns0 -d l", "addr link stats monitor flows capture explain doctor agent upgrade apply");
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns type");
         check("link add link ", "DEVICE");

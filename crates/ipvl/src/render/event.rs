@@ -1,15 +1,13 @@
 //! How is a change reported? As `ip monitor` does it, a line for each property that changed.
 
+use super::time::{short, stamp};
 use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
 use crate::names::Named;
-use ipvl_control::kernel::sys::{LocalTime, local_time};
 use ipvl_control::{Link, MonitorEvent, Property};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const LOST: &str = "Events were lost; what follows is what is different since.";
 
 /// What to print; empty if the event is not watched.
@@ -144,30 +142,6 @@ fn in_words(value: Value) -> String {
         Value::String(text) => text,
         other => other.to_string(),
     }
-}
-
-/// As iproute2 writes it.
-fn stamp(how: Timestamp, now: SystemTime) -> String {
-    match how {
-        Timestamp::Short => format!("[{}] ", short(now)),
-        Timestamp::Long => {
-            let (time, micros) = local(now);
-            let LocalTime { year, month, day, weekday, hour, minute, second } = time;
-            let (weekday, month) = (WEEKDAYS[usize::from(weekday)], MONTHS[usize::from(month) - 1]);
-            format!("Timestamp: {weekday} {month} {day:2} {hour:02}:{minute:02}:{second:02} {year} {micros} usec\n")
-        }
-    }
-}
-
-fn short(now: SystemTime) -> String {
-    let (time, micros) = local(now);
-    let LocalTime { year, month, day, hour, minute, second, .. } = time;
-    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}")
-}
-
-fn local(now: SystemTime) -> (LocalTime, u32) {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    (local_time(since.as_secs() as i64), since.subsec_micros())
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ pub fn explanation(explanation: &Explanation, style: Style) -> String {
     )
 }
 
-fn word(verdict: Verdict) -> &'static str {
+/// The verdict's word.
+pub fn word(verdict: Verdict) -> &'static str {
     match verdict.action() {
         Action::Deliver(_) => "deliver",
         Action::Flood(_) => "flood",
@@ -39,7 +40,8 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn reason(verdict: Verdict) -> Option<&'static str> {
+/// Why it is dropped, if it is.
+pub fn reason(verdict: Verdict) -> Option<&'static str> {
     match verdict.action() {
         Action::Drop(reason) => Some(reason.name()),
         _ => None,

@@ -15,6 +15,7 @@ mod examining;
 mod explaining;
 mod faults;
 mod flags;
+mod flows;
 mod guard;
 mod guest;
 mod guest_addresses;

@@ -17,7 +17,7 @@ pub struct Abi<T>(pub T);
 unsafe impl<T: IntoBytes + FromBytes + Immutable + Copy + 'static> Pod for Abi<T> {}
 
 /// The maps with these ids, by their names.
-pub(super) fn open_by_ids(ids: &[u32]) -> Result<BTreeMap<String, MapData>> {
+pub(crate) fn open_by_ids(ids: &[u32]) -> Result<BTreeMap<String, MapData>> {
     let mut maps = BTreeMap::new();
     for id in ids {
         let data = MapData::from_fd(bpf::map_fd_by_id(*id)?).map_err(ebpf("open", "a map"))?;
@@ -28,13 +28,13 @@ pub(super) fn open_by_ids(ids: &[u32]) -> Result<BTreeMap<String, MapData>> {
 }
 
 /// Takes the map of this name out of a port's maps.
-pub(super) fn take(maps: &mut BTreeMap<String, MapData>, name: &'static str) -> Result<MapData> {
+pub(crate) fn take(maps: &mut BTreeMap<String, MapData>, name: &'static str) -> Result<MapData> {
     let missing = || ebpf("find", format!("the map {name}"))(MapError::InvalidName { name: name.to_owned() });
     maps.remove(name).ok_or_else(missing)
 }
 
 /// Checks the type and the sizes of a map.
-pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(name: &'static str, map: Map) -> Result<T> {
+pub(crate) fn typed<T: TryFrom<Map, Error = MapError>>(name: &'static str, map: Map) -> Result<T> {
     T::try_from(map).map_err(ebpf("use", format!("the map {name}")))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn found<T>(result: std::result::Result<T, MapError>) -> std::result:
 }
 
 /// Removing what is not there is no error.
-pub(super) fn removed(result: std::result::Result<(), MapError>) -> std::result::Result<(), MapError> {
+pub(crate) fn removed(result: std::result::Result<(), MapError>) -> std::result::Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),

@@ -4,7 +4,7 @@ use super::*;
 use crate::render::link::tests::moved;
 use ipvl_control::{AddressEntry, AddressMove, AddressStatus};
 use ipvl_core::{Addr, HostAccess, Mode, MoveReason, OptionKey, Options};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
 const JSON: Style = Style { details: false, json: true, pretty: false };

@@ -1,0 +1,28 @@
+//! Which maps do those that watch a port bring, and where do its programs find them?
+
+use crate::error::Result;
+use crate::kernel::bpf_map::{MapShape, new_array_of_maps, new_map};
+use ipvl_core::maps::{FlowCount, FlowKey, MAX_FLOWS, WATCHERS};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+/// The array of ring buffers.
+pub const RINGS: &str = "WATCH_RINGS";
+/// The array of tables of flows.
+pub const FLOWS: &str = "WATCH_FLOWS";
+/// A ring buffer of 1 MiB.
+pub const RING: MapShape = MapShape { kind: 27, key: 0, value: 0, entries: 1 << 20, grows: false };
+/// A table of flows, with a count for each CPU, which forgets those that were silent longest.
+pub const FLOW_TABLE: MapShape = MapShape {
+    kind: 10,
+    key: size_of::<FlowKey>() as u32,
+    value: size_of::<FlowCount>() as u32,
+    entries: MAX_FLOWS,
+    grows: false,
+};
+
+/// The arrays of these maps, which a loader cannot make: it knows nothing of the maps in them.
+pub fn arrays() -> Result<BTreeMap<String, OwnedFd>> {
+    let array = |name: &str, inner| Ok((name.to_owned(), new_array_of_maps(name, new_map("inner", inner)?, WATCHERS)?));
+    [array(RINGS, RING), array(FLOWS, FLOW_TABLE)].into_iter().collect()
+}
