@@ -27,7 +27,7 @@ pub use model::*;
 pub use place::{NsId, Place};
 pub use port::upgrade::Upgraded;
 pub use read::doctor::{doctor, kernel_findings};
-pub use read::explain::{Explanation, explain};
+pub use read::explain::{Explanation, explain, remedy};
 pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};
 pub use read::permission::{require_master_here, require_rights};

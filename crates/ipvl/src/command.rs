@@ -52,7 +52,7 @@ impl Command {
 }
 
 /// The subject of the help.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Topic {
     /// All of it.
     All,
@@ -60,6 +60,8 @@ pub enum Topic {
     Object(&'static Object),
     /// The words behind `type ipvlan` or `type ipvtap`.
     Kind(Kind),
+    /// Whatever has this name: an option, one of its words, a word of a command, a switch, a reason of drops.
+    Word(String),
 }
 
 /// The switches, which are the same for all commands.
@@ -81,6 +83,41 @@ pub struct Switches {
     pub batch: Option<String>,
     /// `-force`
     pub force: bool,
+    /// `-br`
+    pub brief: bool,
+    /// `-o`
+    pub oneline: bool,
+    /// `-4` or `-6`
+    pub family: Option<Family>,
+    /// `-c`
+    pub color: When,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their own names")]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// Whether the address is of this family.
+    pub fn has(self, addr: Addr) -> bool {
+        addr.as_v4().is_some() == (self == Self::V4)
+    }
+}
+
+/// When colors are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Always,
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// Where the time is printed.
@@ -103,6 +140,8 @@ pub struct Watch {
     pub label: bool,
     /// Only changes of this slave.
     pub device: Option<String>,
+    /// Only addresses of this family.
+    pub family: Option<Family>,
 }
 
 /// An address or a prefix that is declared for a slave, or withdrawn from it.

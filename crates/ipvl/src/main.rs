@@ -6,6 +6,7 @@ mod command;
 mod definition;
 mod failure;
 mod frame;
+mod misplaced;
 mod names;
 mod netns;
 mod packet;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            run::tell(&failure);
+            run::tell(&failure, parse::wants_json(&line));
             ExitCode::from(failure.status())
         }
     }

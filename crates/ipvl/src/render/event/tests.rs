@@ -6,8 +6,8 @@ use ipvl_control::AddressStatus;
 use ipvl_core::{Addr, HostAccess, Mode, OptionKey, Options};
 use std::time::Duration;
 
-const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
-const JSON: Style = Style { details: false, json: true, pretty: false };
+const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None, family: None };
+const JSON: Style = Style { details: false, json: true, pretty: false, brief: false, oneline: false, color: false };
 
 #[test]
 fn a_change_says_what_was_and_what_is() {
