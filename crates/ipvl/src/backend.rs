@@ -3,5 +3,5 @@
 pub use ipvl_control::apply::{carry_out, missing_masters, observe, plan, read, schema};
 pub use ipvl_control::{
     Error, Explanation, Monitor, NextHop, add, addresses, declare, delete_all, doctor, explain, links, next_hop,
-    replace, require_master_here, require_rights, run_agent, set, statistics, upgrade, withdraw,
+    overview, replace, require_master_here, require_rights, run_agent, set, statistics, upgrade, withdraw,
 };

@@ -3,6 +3,7 @@
 use crate::definition::Object;
 use ipvl_control::{Change, Kind, LinkSpec, Term};
 use ipvl_core::{Addr, Mac};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ pub enum Command {
     AddressReplace(Declaration),
     AddressDelete(Declaration),
     Stats { name: Option<String> },
+    Metrics { listen: Option<SocketAddr> },
     Monitor(Watch),
     Explain(Question),
+    Graph(Drawing),
     Doctor { slave: Option<String> },
     Agent(Term),
     Upgrade { master: Option<String>, again: bool },
@@ -41,9 +44,11 @@ impl Command {
             Self::LinkAdd(_) => Some("add"),
             Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
             Self::LinkDelete { .. } => Some("delete"),
-            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } => Some("list"),
+            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } | Self::Metrics { .. } => {
+                Some("list")
+            }
             Self::Monitor(_) => Some("watch"),
-            Self::Explain(_) | Self::Doctor { .. } => Some("examine"),
+            Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
             Self::Upgrade { .. } => Some("upgrade the programs of"),
             _ => None,
@@ -223,6 +228,19 @@ pub enum Protocol {
     /// An echo request (RFC 792, RFC 4443).
     #[default]
     Icmp,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drawing {
+    /// For a terminal, or as JSON.
+    Tree,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid.
+    Mermaid,
+    /// As a page, in this file.
+    Html(PathBuf),
 }
 
 /// A shell with a completion script.

@@ -4,7 +4,9 @@
 
 mod apply;
 mod build;
+mod graph;
 mod kinds;
+mod metrics;
 mod switches;
 mod tables;
 
@@ -112,6 +114,7 @@ pub enum Value {
     Words,
     File,
     Seconds,
+    Listen,
     OneOf(&'static [&'static str]),
 }
 
@@ -273,6 +276,7 @@ impl Value {
             Self::Words => "WORD...",
             Self::File => "FILE",
             Self::Seconds => "SECONDS",
+            Self::Listen => "[ADDRESS:]PORT",
             Self::OneOf(choices) => return format!("{{ {} }}", choices.join(" | ")),
         };
         name.to_owned()

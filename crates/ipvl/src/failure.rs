@@ -5,6 +5,7 @@ use crate::frame::FrameError;
 use crate::usage::UsageError;
 use ipvl_control::apply::ConfigError;
 use std::io;
+use std::net::SocketAddr;
 use thiserror::Error;
 
 /// Why a command failed.
@@ -29,6 +30,13 @@ pub enum Failure {
     Batch { name: String, source: io::Error },
     #[error("No manual page \"{page}\": there are ipvl and ipvl-link, ipvl-addr, ipvl-stats and so on.")]
     NoSuchPage { page: String },
+    #[error(
+        "Error: cannot listen on {address}: {}; choose another port, or end what listens there: ss -ltnp",
+        in_words(source)
+    )]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("Error: cannot write \"{name}\": {}", in_words(source))]
+    Unwritten { name: String, source: io::Error },
     #[error("Cannot write the answer: {0}")]
     Output(#[from] io::Error),
     /// Printed already, line by line.
@@ -41,7 +49,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(error) => error.status(),
-            Self::Control(_) | Self::Config(_) => 2,
+            Self::Control(_) | Self::Config(_) | Self::Listen { .. } => 2,
             Self::Netns { .. } => 255,
             _ => 1,
         }

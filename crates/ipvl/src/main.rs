@@ -6,6 +6,7 @@ mod command;
 mod definition;
 mod failure;
 mod frame;
+mod graph;
 mod misplaced;
 mod names;
 mod netns;
@@ -14,6 +15,7 @@ mod pages;
 mod parse;
 mod render;
 mod run;
+mod serve;
 #[cfg(test)]
 mod snapshot;
 mod usage;

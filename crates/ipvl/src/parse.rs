@@ -4,7 +4,7 @@ mod explain;
 mod link;
 mod values;
 
-use crate::command::{Application, Command, Declaration, Family, Switches, Timestamp, Topic, Watch, When};
+use crate::command::{Application, Command, Declaration, Drawing, Family, Switches, Timestamp, Topic, Watch, When};
 use crate::definition::{OBJECTS, Object, Switch, Verb};
 use crate::misplaced;
 use crate::names::Named;
@@ -172,7 +172,9 @@ fn given_command(object: &Object, verb: &Verb, line: &[String], given: &Given) -
         ("addr", "delete") => declaration(given).map(Command::AddressDelete),
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
+        ("metrics", _) => Ok(Command::Metrics { listen: given.parsed("--listen", values::listen)? }),
         ("monitor", _) => watch(given).map(Command::Monitor),
+        ("graph", _) => drawing(given).map(Command::Graph),
         ("explain", way) => explain::question(way, given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
@@ -198,6 +200,16 @@ fn watch(given: &Given) -> Result<Watch, UsageError> {
         device: given.parsed("dev", values::device)?,
         family: None,
     })
+}
+
+fn drawing(given: &Given) -> Result<Drawing, UsageError> {
+    match (given.get("--html"), given.get("drawing")) {
+        (Some(_), Some(word)) => Err(UsageError::Duplicate { word: "drawing", value: word.to_owned() }),
+        (Some(file), None) => Ok(Drawing::Html(file.into())),
+        (None, Some("--dot")) => Ok(Drawing::Dot),
+        (None, Some(_)) => Ok(Drawing::Mermaid),
+        (None, None) => Ok(Drawing::Tree),
+    }
 }
 
 fn application(given: &Given) -> Result<Command, UsageError> {

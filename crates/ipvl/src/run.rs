@@ -1,15 +1,18 @@
 //! How is a command carried out? It calls the control plane and prints the result.
 
 mod apply;
+mod explain;
+mod graph;
+mod metrics;
 mod output;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
-use crate::command::{Command, Declaration, Family, Question, Switches, Timestamp, Watch};
+use crate::command::{Command, Declaration, Family, Switches, Timestamp, Watch};
 use crate::failure::Failure;
+use crate::netns;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
-use crate::{frame, netns};
 use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics, input};
 use output::{print, show};
 use std::io::{self, Write as _};
@@ -95,8 +98,10 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }
         Command::Stats { name } => show_statistics(name, style),
+        Command::Metrics { listen } => metrics::run(listen),
         Command::Monitor(watch) => monitor(&Watch { family: switches.family, ..watch }, switches.timestamp, style),
-        Command::Explain(question) => explain(&question, style),
+        Command::Explain(question) => explain::run(&question, style),
+        Command::Graph(drawing) => graph::run(drawing, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
         Command::Upgrade { master, again } => {
@@ -117,7 +122,7 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 }
 
 fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let mut links = only(slaves()?, name, is_meant)?;
+    let mut links = only(slaves()?, name, Link::is_called)?;
     links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
     let statistics = if statistics { backend::statistics()? } else { Vec::new() };
     show(&render::links(&links, &statistics, style))
@@ -137,7 +142,7 @@ fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -
     let (mut entries, mut links) = (backend::addresses()?, slaves()?);
     entries.retain(|entry| family.is_none_or(|family| family.has(entry.addr)));
     if slave.is_some() {
-        links = only(links, slave, is_meant)?;
+        links = only(links, slave, Link::is_called)?;
         entries.retain(|entry| links.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
     }
     show(&render::addresses(&entries, &links, style))
@@ -145,15 +150,10 @@ fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -
 
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
     let mut links = slaves()?;
-    links.retain(|link| name.as_ref().is_some_and(|name| is_meant(link, name)));
+    links.retain(|link| name.as_ref().is_some_and(|name| link.is_called(name)));
     let is_one_of = |line: &Statistics| !line.is_master && links.iter().any(|link| link.host_end.0 == line.ifindex);
     let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;
     show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
-}
-
-/// Whether this is the slave's name, or its host end's.
-fn is_meant(link: &Link, name: &str) -> bool {
-    link.name == name || link.host_end.1 == name
 }
 
 /// Runs until the reader of standard output is gone.
@@ -166,21 +166,6 @@ fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<
         }
     }
     Ok(())
-}
-
-fn explain(question: &Question, style: Style) -> Result<(), Failure> {
-    let (links, addresses) = (backend::links()?, backend::addresses()?);
-    let is_slave = links.iter().any(|link| is_meant(link, &question.device));
-    let routed = frame::routed(question).filter(|_| is_slave);
-    // If the slave's netns cannot be entered, the tables alone explain the frame.
-    let next = routed.and_then(|to| backend::next_hop(&question.device, to).ok().flatten());
-    let bytes = frame::bytes(question, &links, &addresses, next.as_ref())?;
-    let explanation = backend::explain(&question.device, &bytes)?;
-    let explanation = match next {
-        Some(next) => explanation.behind(next),
-        None => explanation,
-    };
-    show(&render::explanation(&explanation, style))
 }
 
 fn examine(slave: Option<&str>, style: Style) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! What does the agent have in its hands: sockets, ports, and what it must read again?
 
 use super::clients::{Clients, Request};
+use super::count::Count;
 use super::departed::DepartedMasters;
 use super::dirty::Dirty;
 use super::log::log_failure;
@@ -72,6 +73,8 @@ pub struct Agent {
     pub departed: DepartedMasters,
     /// Whether the last wait ended without an event.
     pub idle: bool,
+    /// What it has done.
+    pub count: Count,
 }
 
 impl Agent {
@@ -98,6 +101,7 @@ impl Agent {
             incomplete: BTreeSet::new(),
             departed: DepartedMasters::default(),
             idle: false,
+            count: Count::default(),
         })
     }
 
@@ -122,6 +126,7 @@ impl Agent {
 
     /// Has a task that failed done again, after a while. An error is reported when it is new.
     pub fn failed(&mut self, task: Task, error: &Error) {
+        self.count.told.errors += 1;
         if self.retries.failed(task, error.to_string(), Instant::now()) {
             log_failure(task, error);
         }

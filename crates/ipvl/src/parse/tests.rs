@@ -308,6 +308,7 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("explain from a hex 0", 255, "Error: argument \"0\" is wrong: hex wants"),
     ("explain from a to 10.0.0.1 hex 00", 255, "Error: \"hex\" gives the whole frame: omit \"to\"."),
     ("explain from a to 10.0.0.1 udp tcp", 255, "Error: duplicate \"protocol\": \"tcp\""),
+    ("metrics --listen x", 255, "Error: argument \"x\" is wrong: a port, or an address and a port"),
     ("completion csh", 255, "Error: \"csh\" is garbage"),
 ];
 

@@ -36,6 +36,7 @@ mod proxy;
 mod refusals;
 mod removal;
 mod room;
+mod seeing;
 mod service;
 mod squatters;
 mod streams;
