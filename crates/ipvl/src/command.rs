@@ -26,6 +26,7 @@ pub enum Command {
     Monitor(Watch),
     Explain(Question),
     Graph(Drawing),
+    Top { every: Duration },
     Doctor { slave: Option<String> },
     Agent(Term),
     Upgrade { master: Option<String>, again: bool },
@@ -47,7 +48,7 @@ impl Command {
             Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } | Self::Metrics { .. } => {
                 Some("list")
             }
-            Self::Monitor(_) => Some("watch"),
+            Self::Monitor(_) | Self::Top { .. } => Some("watch"),
             Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
             Self::Upgrade { .. } => Some("upgrade the programs of"),

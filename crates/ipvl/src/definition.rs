@@ -9,6 +9,7 @@ mod kinds;
 mod metrics;
 mod switches;
 mod tables;
+mod top;
 
 pub use kinds::KINDS;
 pub use switches::{SWITCHES, Switch};

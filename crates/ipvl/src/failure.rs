@@ -37,6 +37,8 @@ pub enum Failure {
     Listen { address: SocketAddr, source: io::Error },
     #[error("Error: cannot write \"{name}\": {}", in_words(source))]
     Unwritten { name: String, source: io::Error },
+    #[error("Error: \"top\" needs a terminal; \"ipvl stats\" prints the counters once, \"ipvl metrics\" all of it.")]
+    NoTerminal,
     #[error("Cannot write the answer: {0}")]
     Output(#[from] io::Error),
     /// Printed already, line by line.

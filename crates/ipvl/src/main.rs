@@ -18,6 +18,7 @@ mod run;
 mod serve;
 #[cfg(test)]
 mod snapshot;
+mod top;
 mod usage;
 mod words;
 

@@ -12,6 +12,10 @@ use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::{Kind, Term};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Between two readings of `top`.
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Reads switches and command. In a batch there may be no command.
 pub fn command_line(line: &[String]) -> Result<(Switches, Option<Command>), UsageError> {
@@ -174,6 +178,7 @@ fn given_command(object: &Object, verb: &Verb, line: &[String], given: &Given) -
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
         ("metrics", _) => Ok(Command::Metrics { listen: given.parsed("--listen", values::listen)? }),
         ("monitor", _) => watch(given).map(Command::Monitor),
+        ("top", _) => Ok(Command::Top { every: given.parsed("--every", values::every)?.unwrap_or(EVERY) }),
         ("graph", _) => drawing(given).map(Command::Graph),
         ("explain", way) => explain::question(way, given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),

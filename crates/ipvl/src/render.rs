@@ -8,7 +8,7 @@ mod explain;
 mod failure;
 mod graph;
 mod harmless;
-pub mod link;
+mod link;
 mod metrics;
 mod options;
 mod plan;
@@ -18,13 +18,17 @@ mod stats;
 mod upgrade;
 
 pub use addr::addresses;
+pub use color::is_wanted as is_colored;
 pub use doctor::findings;
 pub use event::event;
 pub use explain::explanation;
 pub use failure::failure;
 pub use graph::{dot, graph, html, mermaid};
-use harmless::harmless;
+pub use harmless::harmless;
 pub use link::links;
+pub use link::own_words;
+#[cfg(test)]
+pub use link::tests::moved as sample_link;
 pub use metrics::{MEDIA_TYPE, metrics};
 pub use plan::plan;
 pub use stats::statistics;

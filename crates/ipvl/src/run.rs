@@ -5,6 +5,7 @@ mod explain;
 mod graph;
 mod metrics;
 mod output;
+mod top;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
@@ -101,6 +102,7 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         Command::Metrics { listen } => metrics::run(listen),
         Command::Monitor(watch) => monitor(&Watch { family: switches.family, ..watch }, switches.timestamp, style),
         Command::Explain(question) => explain::run(&question, style),
+        Command::Top { every } => top::run(every, switches.color),
         Command::Graph(drawing) => graph::run(drawing, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),

@@ -39,10 +39,12 @@ impl Inventory {
     /// Reads it. The order is that of masters and slots.
     pub fn read() -> Result<Self> {
         let netlink = Netlink::open()?;
-        let links = netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some());
-        let mut host_ends: BTreeMap<IfIndex, LinkInfo> = links.map(|link| (link.ifindex, link)).collect();
+        let links = netlink.links(None)?;
+        let found = Port::among(&netlink, &links)?;
+        let host_ends = links.into_iter().filter(|link| HostEnd::of(link).is_some());
+        let mut host_ends: BTreeMap<IfIndex, LinkInfo> = host_ends.map(|link| (link.ifindex, link)).collect();
         let mut ports = Vec::new();
-        for port in Port::all(&netlink)? {
+        for port in found {
             let master = master_of(&netlink, &port)?;
             let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
             let slaves = records.into_iter().map(|record| {

@@ -5,12 +5,15 @@ use super::build::{bare, choice, kind, pair};
 use super::graph::GRAPH;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::metrics::METRICS;
+use super::top::TOP;
 use super::{Form, Object, Value, Verb, Word};
 use ipvl_control::keys;
 
 /// The objects, in the order in which a beginning is matched.
-pub const OBJECTS: &[Object] =
-    &[ADDRESS, LINK, STATS, METRICS, MONITOR, EXPLAIN, GRAPH, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
+pub const OBJECTS: &[Object] = &[
+    ADDRESS, LINK, STATS, TOP, METRICS, MONITOR, EXPLAIN, GRAPH, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION,
+    COMPLETE,
+];
 
 /// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.
 /// Files and engines call ipvl's master `master` or `parent`; here it is `link`.

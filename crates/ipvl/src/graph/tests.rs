@@ -1,7 +1,7 @@
 //! Is each pair asked about once, by an address that both can use?
 
 use super::*;
-use crate::render::link::tests::moved;
+use crate::render::sample_link as moved;
 use ipvl_core::{IfIndex, Reason};
 
 #[test]

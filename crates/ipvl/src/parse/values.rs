@@ -35,6 +35,12 @@ pub fn seconds(text: &str) -> Result<Duration, UsageError> {
     parsed.map(Duration::from_secs).ok_or_else(|| wrong(text, "--wait must be a number of seconds up to 3600"))
 }
 
+/// The time between two readings, in seconds.
+pub fn every(text: &str) -> Result<Duration, UsageError> {
+    let parsed = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+    parsed.map(Duration::from_secs).ok_or_else(|| wrong(text, "--every must be a number of seconds from 1 to 3600"))
+}
+
 /// `[ADDRESS:]PORT`; the loopback address by default.
 pub fn listen(text: &str) -> Result<SocketAddr, UsageError> {
     let port = || text.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

@@ -44,6 +44,7 @@ mod tun;
 mod tun_device;
 mod upgrading;
 mod watcher;
+mod watching;
 
 #[path = "../../src/snapshot.rs"]
 mod snapshot;
