@@ -10,6 +10,7 @@ mod addresses;
 mod announce;
 mod clients;
 mod contests;
+mod count;
 mod departed;
 mod dirty;
 mod disputes;
@@ -76,6 +77,7 @@ pub fn run_agent(term: Term) -> Result<()> {
             Ok(false) => {}
             Err(error) => {
                 log_error("events", &error);
+                agent.count.told.errors += 1;
                 agent.dirty.everything = true;
                 std::thread::sleep(PAUSE);
             }
@@ -119,6 +121,7 @@ impl Agent {
         self.take_events()?;
         self.take_retries();
         self.requests.extend(self.clients.requests());
+        self.clients.tell_counters(|| self.count.line());
         if !self.requests.is_empty() {
             self.finder.look_again();
             self.read_declared()?;

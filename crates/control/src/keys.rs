@@ -132,13 +132,9 @@ pub fn of_engines() -> impl Iterator<Item = &'static str> {
     Key::all().map(|key| if key == Key::Master { PARENT } else { key.names()[0] })
 }
 
-/// The key that was probably meant by a name that is none: of all keys and those in `more`, the one that is spelt most
-/// alike, if that differs in one or two letters, and in less than half of them.
+/// The key that was probably meant by a name that is none: of all keys and those in `more`.
 pub fn nearest(name: &str, more: &[&'static str]) -> Option<&'static str> {
-    let known = Key::all().flat_map(Key::names).chain(more.iter().copied());
-    let distances = known.map(|known| (strsim::osa_distance(name, known), known));
-    let near = distances.filter(|(distance, known)| *distance <= 2 && 2 * distance < known.len());
-    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    text::nearest(name, Key::all().flat_map(Key::names).chain(more.iter().copied()))
 }
 
 /// Two of these names that are of one key, if there are any.

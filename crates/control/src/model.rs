@@ -165,6 +165,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether this is the slave's name, or its host end's.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.host_end.1 == name
+    }
+
     /// Whether the slave is administratively up.
     pub fn is_up(&self) -> bool {
         self.flags & libc::IFF_UP as u32 != 0

@@ -76,13 +76,20 @@ impl Port {
 
     /// All ports of this netns: those with host ends here, and those without slaves. Changes nothing.
     pub fn all(netlink: &Netlink) -> Result<Vec<Self>> {
-        Self::collect(netlink, |_, _| Ok(None))
+        Self::among(netlink, &netlink.links(None)?)
+    }
+
+    /// The same, if these are all links.
+    pub fn among(netlink: &Netlink, links: &[LinkInfo]) -> Result<Vec<Self>> {
+        Self::collect(netlink, links, |_, _| Ok(None))
     }
 
     /// The same, and those of which only one program is left, with new programs, so that they can be removed as any other.
     /// The caller has the lock.
     pub fn all_repaired(netlink: &Netlink) -> Result<Vec<Self>> {
-        Self::collect(netlink, |master, remnant| Self::replace(netlink, master, remnant).map(Some))
+        Self::collect(netlink, &netlink.links(None)?, |master, remnant| {
+            Self::replace(netlink, master, remnant).map(Some)
+        })
     }
 
     /// The port of a host end, after the master has left this netns: only the programs of its slaves still lead to it.
@@ -295,8 +302,11 @@ impl Port {
         Ok(false)
     }
 
-    fn collect(netlink: &Netlink, repair: impl Fn(&LinkInfo, Remnant) -> Result<Option<Self>>) -> Result<Vec<Self>> {
-        let links = netlink.links(None)?;
+    fn collect(
+        netlink: &Netlink,
+        links: &[LinkInfo],
+        repair: impl Fn(&LinkInfo, Remnant) -> Result<Option<Self>>,
+    ) -> Result<Vec<Self>> {
         let host_ends: Vec<(IfIndex, HostEnd)> =
             links.iter().filter_map(|link| Some((link.ifindex, HostEnd::of(link)?))).collect();
         let mut ports = BTreeMap::new();

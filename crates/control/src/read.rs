@@ -3,11 +3,14 @@
 mod degraded;
 pub(crate) mod doctor;
 pub mod explain;
+mod inventory;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;
+pub(crate) mod overview;
 pub(crate) mod permission;
 pub(crate) mod record;
 mod refused;
+mod shown;
 pub mod snapshot;
 mod table;
 pub mod trace;

@@ -32,6 +32,14 @@ pub fn one_of<T: Copy>(choices: &[(&str, T)], text: &str) -> Result<T, String> {
     })
 }
 
+/// The word that was probably meant by one that is unknown: the one that is spelt most alike, if that differs in one or
+/// two letters, and in less than half of them.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|known| (strsim::osa_distance(typed, known), known));
+    let near = distances.filter(|(distance, known)| *distance <= 2 && 2 * distance < known.len());
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
 /// An address in its own family: `::ffff:1.2.3.4` would be IPv4 to the tables and is refused.
 pub fn address(text: &str) -> Option<Addr> {
     ip(text).map(Addr::from)

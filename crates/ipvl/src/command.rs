@@ -3,6 +3,7 @@
 use crate::definition::Object;
 use ipvl_control::{Change, Kind, LinkSpec, Term};
 use ipvl_core::{Addr, Mac, Reason};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,10 +22,13 @@ pub enum Command {
     AddressReplace(Declaration),
     AddressDelete(Declaration),
     Stats { name: Option<String> },
+    Metrics { listen: Option<SocketAddr> },
     Monitor(Watch),
     Flows(Filter),
     Capture(Capture),
     Explain(Question),
+    Graph(Drawing),
+    Top { every: Duration },
     Doctor { slave: Option<String> },
     Agent(Term),
     Upgrade { master: Option<String>, again: bool },
@@ -43,9 +47,11 @@ impl Command {
             Self::LinkAdd(_) => Some("add"),
             Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
             Self::LinkDelete { .. } => Some("delete"),
-            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } => Some("list"),
-            Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) => Some("watch"),
-            Self::Explain(_) | Self::Doctor { .. } => Some("examine"),
+            Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } | Self::Metrics { .. } => {
+                Some("list")
+            }
+            Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) | Self::Top { .. } => Some("watch"),
+            Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
             Self::Upgrade { .. } => Some("upgrade the programs of"),
             _ => None,
@@ -54,7 +60,7 @@ impl Command {
 }
 
 /// The subject of the help.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Topic {
     /// All of it.
     All,
@@ -62,6 +68,8 @@ pub enum Topic {
     Object(&'static Object),
     /// The words behind `type ipvlan` or `type ipvtap`.
     Kind(Kind),
+    /// Whatever has this name: an option, one of its words, a word of a command, a switch, a reason of drops.
+    Word(String),
 }
 
 /// The switches, which are the same for all commands.
@@ -83,6 +91,41 @@ pub struct Switches {
     pub batch: Option<String>,
     /// `-force`
     pub force: bool,
+    /// `-br`
+    pub brief: bool,
+    /// `-o`
+    pub oneline: bool,
+    /// `-4` or `-6`
+    pub family: Option<Family>,
+    /// `-c`
+    pub color: When,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their own names")]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// Whether the address is of this family.
+    pub fn has(self, addr: Addr) -> bool {
+        addr.as_v4().is_some() == (self == Self::V4)
+    }
+}
+
+/// When colors are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Always,
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// Where the time is printed.
@@ -105,6 +148,8 @@ pub struct Watch {
     pub label: bool,
     /// Only changes of this slave.
     pub device: Option<String>,
+    /// Only addresses of this family.
+    pub family: Option<Family>,
 }
 
 /// Which packets or flows are shown.
@@ -218,6 +263,19 @@ pub enum Protocol {
     /// An echo request (RFC 792, RFC 4443).
     #[default]
     Icmp,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drawing {
+    /// For a terminal, or as JSON.
+    Tree,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid.
+    Mermaid,
+    /// As a page, in this file.
+    Html(PathBuf),
 }
 
 /// A shell with a completion script.

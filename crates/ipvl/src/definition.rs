@@ -4,12 +4,17 @@
 
 mod apply;
 mod build;
+mod graph;
 mod kinds;
+mod metrics;
+mod switches;
 mod tables;
+mod top;
 mod watching;
 
 pub use kinds::KINDS;
-pub use tables::{OBJECTS, SET_ELSEWHERE, SWITCHES};
+pub use switches::{SWITCHES, Switch};
+pub use tables::{OBJECTS, SET_ELSEWHERE};
 
 use ipvl_core::{OptionEntry, OptionKey, OptionWord};
 
@@ -113,22 +118,8 @@ pub enum Value {
     Seconds,
     Number,
     Reason,
+    Listen,
     OneOf(&'static [&'static str]),
-}
-
-/// A word that starts with `-`.
-#[derive(Debug)]
-pub struct Switch {
-    /// Without the dash. Any beginning that is at least as long as `short` is accepted.
-    pub name: &'static str,
-    /// Another spelling.
-    pub alias: &'static str,
-    /// The shortest beginning, as help shows it.
-    pub short: &'static str,
-    /// What follows it.
-    pub value: Option<Value>,
-    /// In a sentence.
-    pub about: &'static str,
 }
 
 impl Object {
@@ -291,26 +282,10 @@ impl Value {
             Self::Seconds => "SECONDS",
             Self::Number => "NUMBER",
             Self::Reason => "REASON",
+            Self::Listen => "[ADDRESS:]PORT",
             Self::OneOf(choices) => return format!("{{ {} }}", choices.join(" | ")),
         };
         name.to_owned()
-    }
-}
-
-impl Switch {
-    /// `-d[etails]`
-    pub fn synopsis(&self) -> String {
-        let rest = &self.name[self.short.len()..];
-        let word = if rest.is_empty() { format!("-{}", self.short) } else { format!("-{}[{rest}]", self.short) };
-        match self.value {
-            Some(value) => format!("{word} {}", value.meta()),
-            None => word,
-        }
-    }
-
-    /// Whether `typed`, without its dashes, is this option.
-    pub fn is_named(&self, typed: &str) -> bool {
-        typed.len() >= self.short.len() && (self.name.starts_with(typed) || self.alias.starts_with(typed))
     }
 }
 
@@ -368,11 +343,5 @@ mod tests {
         for word in words {
             assert!(word.about().ends_with('.'), "{}", word.name);
         }
-    }
-
-    #[test]
-    fn a_switch_may_be_shortened_down_to_its_short_form() {
-        let force = SWITCHES.iter().find(|switch| switch.name == "force").unwrap();
-        assert!(force.is_named("force") && force.is_named("fo") && !force.is_named("f") && !force.is_named("forced"));
     }
 }

@@ -5,6 +5,7 @@ use crate::frame::FrameError;
 use crate::usage::UsageError;
 use ipvl_control::apply::ConfigError;
 use std::io;
+use std::net::SocketAddr;
 use thiserror::Error;
 
 /// Why a command failed.
@@ -21,8 +22,6 @@ pub enum Failure {
     Config(#[from] ConfigError),
     #[error("Error: cannot read \"{name}\": {}. Nothing was changed.", in_words(source))]
     Unread { name: String, source: io::Error },
-    #[error("Error: cannot write \"{name}\": {}", in_words(source))]
-    Unwritten { name: String, source: io::Error },
     #[error("Device \"{name}\" does not exist.")]
     NoSuchDevice { name: String },
     #[error("Cannot open network namespace \"{name}\": {}", in_words(source))]
@@ -31,6 +30,15 @@ pub enum Failure {
     Batch { name: String, source: io::Error },
     #[error("No manual page \"{page}\": there are ipvl and ipvl-link, ipvl-addr, ipvl-stats and so on.")]
     NoSuchPage { page: String },
+    #[error(
+        "Error: cannot listen on {address}: {}; choose another port, or end what listens there: ss -ltnp",
+        in_words(source)
+    )]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("Error: cannot write \"{name}\": {}", in_words(source))]
+    Unwritten { name: String, source: io::Error },
+    #[error("Error: \"top\" needs a terminal; \"ipvl stats\" prints the counters once, \"ipvl metrics\" all of it.")]
+    NoTerminal,
     #[error("Cannot write the answer: {0}")]
     Output(#[from] io::Error),
     /// Printed already, line by line.
@@ -43,7 +51,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(error) => error.status(),
-            Self::Control(_) | Self::Config(_) => 2,
+            Self::Control(_) | Self::Config(_) | Self::Listen { .. } => 2,
             Self::Netns { .. } => 255,
             _ => 1,
         }

@@ -38,7 +38,7 @@ pub fn bytes(
     match (&question.frame, question.way) {
         (Frame::Bytes(bytes), _) => Ok(bytes.clone()),
         (Frame::Described(description), Direction::From) => {
-            let link = links.iter().find(|link| link.name == *name || link.host_end.1 == *name);
+            let link = links.iter().find(|link| link.is_called(name));
             let link = link.ok_or_else(|| FrameError::NotASlave { name: name.clone() })?;
             Ok(sent(description, link, addresses, next)?.bytes())
         }

@@ -6,6 +6,8 @@ mod command;
 mod definition;
 mod failure;
 mod frame;
+mod graph;
+mod misplaced;
 mod names;
 mod netns;
 mod packet;
@@ -14,8 +16,10 @@ mod parse;
 mod pcapng;
 mod render;
 mod run;
+mod serve;
 #[cfg(test)]
 mod snapshot;
+mod top;
 mod usage;
 mod words;
 
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            run::tell(&failure);
+            run::tell(&failure, parse::wants_json(&line));
             ExitCode::from(failure.status())
         }
     }

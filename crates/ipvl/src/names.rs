@@ -1,6 +1,6 @@
 //! Which words stand for kinds, backends and other values? One table each, for parsing and for printing.
 
-use crate::command::{Protocol, Shell};
+use crate::command::{Protocol, Shell, When};
 use ipvl_control::text::BACKENDS;
 use ipvl_control::{AddressStatus, Backend, Kind, Severity};
 
@@ -31,6 +31,7 @@ names! {
     AddressStatus: "device" = Device, "declared" = Declared, "conflict" = Conflict, "refused" = Refused;
     Severity: "good" = Good, "limited" = Limited, "bad" = Bad;
     Protocol: "arp" = Arp, "ns" = Ns, "udp" = Udp, "tcp" = Tcp, "icmp" = Icmp;
+    When: "always" = Always, "auto" = Auto, "never" = Never;
     Shell: "bash" = Bash, "zsh" = Zsh, "fish" = Fish;
 }
 

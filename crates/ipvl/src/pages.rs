@@ -3,6 +3,7 @@
 mod complete;
 mod help;
 mod man;
+mod topics;
 mod wrap;
 
 pub use complete::{Candidate, candidates, script};

@@ -1,27 +1,44 @@
 //! What does the answer look like, as text and as JSON? Pure functions from what was found to what is printed.
 
 mod addr;
+mod color;
 mod doctor;
 mod event;
 mod explain;
+mod failure;
 mod flow;
+mod graph;
+mod harmless;
 mod link;
+mod metrics;
 mod options;
 mod plan;
+#[cfg(test)]
+mod promise;
 mod stats;
 mod time;
 mod upgrade;
 
 pub use addr::addresses;
+pub use color::is_wanted as is_colored;
 pub use doctor::findings;
 pub use event::event;
 pub use explain::explanation;
+pub use failure::failure;
 pub use flow::{described, seen};
+pub use graph::{dot, graph, html, mermaid};
+pub use harmless::harmless;
 pub use link::links;
+pub use link::own_words;
+#[cfg(test)]
+pub use link::tests::moved as sample_link;
+pub use metrics::{MEDIA_TYPE, metrics};
 pub use plan::plan;
 pub use stats::statistics;
 pub use upgrade::upgraded;
 
+use crate::command::Switches;
+use color::Color;
 use serde_json::Value;
 
 /// How to print.
@@ -33,35 +50,46 @@ pub struct Style {
     pub json: bool,
     /// JSON with indentation.
     pub pretty: bool,
+    /// A short line for each record, in columns.
+    pub brief: bool,
+    /// A long line for each record.
+    pub oneline: bool,
+    /// In colors. JSON has none.
+    pub color: bool,
 }
 
 impl Style {
-    fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> String {
+    /// The style that the switches ask for.
+    pub fn of(switches: &Switches) -> Self {
+        let Switches { details, json, pretty, brief, oneline, color, .. } = *switches;
+        Self { details, json, pretty, brief, oneline, color: !json && color::is_wanted(color) }
+    }
+
+    /// Texts of records, each of which ends with its last line, or all of them as JSON.
+    fn print(self, texts: impl FnOnce() -> Vec<String>, json: impl FnOnce() -> Value) -> String {
         match (self.json, self.pretty) {
-            (false, _) => harmless(&text()),
+            (false, _) => self.safe(&texts().iter().map(|text| self.record(text)).collect::<String>()),
             (true, false) => format!("{}\n", json()),
             (true, true) => format!("{:#}\n", json()),
         }
     }
-}
 
-/// Text without characters that move a terminal's cursor or change the order of letters: names may come from namespaces
-/// with a hostile root.
-pub fn harmless(text: &str) -> String {
-    let is_harmful = |c: char| !matches!(c, '\n' | '\t') && (c.is_control() || turns_order(c));
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        if is_harmful(c) {
-            safe.extend(c.escape_default())
-        } else {
-            safe.push(c)
+    /// The text in a color, if colors are wanted.
+    fn paint(self, color: Color, text: &str) -> String {
+        if self.color { color.paint(text) } else { text.to_owned() }
+    }
+
+    /// As iproute2 does with `-o`.
+    fn record(self, text: &str) -> String {
+        match self.oneline {
+            true => format!("{}\n", text.trim_end_matches('\n').replace('\n', "\\")),
+            false => text.to_owned(),
         }
-        safe
-    })
-}
+    }
 
-/// Unicode's directional formatting characters.
-fn turns_order(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    fn safe(self, text: &str) -> String {
+        if self.color { color::harmless_except_colors(text) } else { harmless(text) }
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_command_a_terminal() {
-        assert_eq!(harmless("ipvl\u{1b}[2J\u{202e}\u{9b}\r ä\n"), "ipvl\\u{1b}[2J\\u{202e}\\u{9b}\\r ä\n");
+    fn a_record_in_one_line_is_ip8s() {
+        let print = |oneline| {
+            Style { oneline, ..Style::default() }
+                .print(|| vec!["1: a\n    b\n".to_owned(), "2: c\n".to_owned()], || Value::Null)
+        };
+        assert_eq!((print(true), print(false)), ("1: a\\    b\n2: c\n".to_owned(), "1: a\n    b\n2: c\n".to_owned()));
     }
 }

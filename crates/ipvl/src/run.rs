@@ -1,16 +1,20 @@
 //! How is a command carried out? It calls the control plane and prints the result.
 
 mod apply;
+mod explain;
+mod graph;
+mod metrics;
 mod output;
+mod top;
 mod watching;
 
 use crate::backend;
 use crate::batch::{self, Action, Step};
-use crate::command::{Command, Declaration, Question, Switches, Timestamp, Watch};
+use crate::command::{Command, Declaration, Family, Switches, Timestamp, Watch};
 use crate::failure::Failure;
+use crate::netns;
 use crate::pages::{self, Candidate};
 use crate::render::{self, Style};
-use crate::{frame, netns};
 use ipvl_control::{Kind, Link, LinkSpec, Severity, Statistics, input};
 use output::{print, show};
 use std::io::{self, Write as _};
@@ -36,10 +40,9 @@ fn run_batch(file: &str, switches: &Switches) -> Result<(), Failure> {
     for Step { lines, what } in batch::steps(&text, switches.force) {
         let done = what.map_err(Failure::from).and_then(|action| act(action, switches));
         let Err(failure) = done else { continue };
-        tell(&failure);
         let (first, last) = lines.into_inner();
         let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
-        eprintln!("Command failed {file}:{range}");
+        tell_of(&failure, Some((file.to_owned(), range)), Style::of(switches));
         result = Err(Failure::Told);
         if !switches.force {
             break;
@@ -49,11 +52,15 @@ fn run_batch(file: &str, switches: &Switches) -> Result<(), Failure> {
 }
 
 /// Prints a failure in one write, so that lines of several commands do not mix.
-pub fn tell(failure: &Failure) {
+pub fn tell(failure: &Failure, json: bool) {
     if !matches!(failure, Failure::Told) {
-        // The reader may have closed stderr.
-        let _ = io::stderr().write_all(render::harmless(&format!("{failure}\n")).as_bytes());
+        tell_of(failure, None, Style { json, ..Style::default() });
     }
+}
+
+fn tell_of(failure: &Failure, place: Option<(String, String)>, style: Style) {
+    // The reader may have closed stderr.
+    let _ = io::stderr().write_all(render::failure(&failure.to_string(), place.as_ref(), style).as_bytes());
 }
 
 fn read_batch(file: &str) -> io::Result<String> {
@@ -72,16 +79,19 @@ fn act(action: Action, switches: &Switches) -> Result<(), Failure> {
 }
 
 fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
-    let style = Style { details: switches.details, json: switches.json, pretty: switches.pretty };
+    let style = Style::of(switches);
     command.needs_rights().map_or(Ok(()), backend::require_rights)?;
     match command {
-        Command::Help(topic) => show(&pages::help(topic)),
+        Command::Help(topic) => match pages::help(&topic) {
+            Ok(text) => show(&text),
+            Err(error) => Err(error.into()),
+        },
         Command::Version => show(concat!("ipvl utility, ipvl-", env!("CARGO_PKG_VERSION"), "\n")),
         Command::LinkAdd(spec) => add(slice::from_ref(&spec)),
         Command::LinkSet { name, change } => Ok(backend::set(&name, &change)?),
         Command::LinkDelete { name } => Ok(backend::delete_all(&[name])?),
         Command::LinkShow { name, kind } => show_links(name, kind, switches.statistics, style),
-        Command::AddressShow { slave } => show_addresses(slave, style),
+        Command::AddressShow { slave } => show_addresses(slave, switches.family, style),
         Command::AddressAdd(Declaration { slave, addr, prefix_len }) => Ok(backend::declare(&slave, addr, prefix_len)?),
         Command::AddressReplace(Declaration { slave, addr, prefix_len }) => {
             Ok(backend::replace(&slave, addr, prefix_len)?)
@@ -90,14 +100,19 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }
         Command::Stats { name } => show_statistics(name, style),
-        Command::Monitor(watch) => monitor(&watch, switches.timestamp, style),
+        Command::Metrics { listen } => metrics::run(listen),
+        Command::Monitor(watch) => monitor(&Watch { family: switches.family, ..watch }, switches.timestamp, style),
         Command::Flows(filter) => watching::flows(&filter, style),
         Command::Capture(capture) => watching::capture(&capture, style),
-        Command::Explain(question) => explain(&question, style),
+        Command::Explain(question) => explain::run(&question, style),
+        Command::Top { every } => top::run(every, switches.color),
+        Command::Graph(drawing) => graph::run(drawing, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
-        Command::Upgrade { master, again } => show(&render::upgraded(&backend::upgrade(master.as_deref(), again)?)),
-        Command::Apply(application) => apply::run(&application),
+        Command::Upgrade { master, again } => {
+            show(&render::upgraded(&backend::upgrade(master.as_deref(), again)?, style))
+        }
+        Command::Apply(application) => apply::run(&application, style),
         Command::Schema => show(&backend::schema()),
         Command::Man { page } => show(&pages::page(&page).ok_or(Failure::NoSuchPage { page })?),
         Command::ManAll { dir } => write_pages(&dir),
@@ -112,7 +127,7 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 }
 
 fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let mut links = only(slaves()?, name, is_meant)?;
+    let mut links = only(slaves()?, name, Link::is_called)?;
     links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
     let statistics = if statistics { backend::statistics()? } else { Vec::new() };
     show(&render::links(&links, &statistics, style))
@@ -128,26 +143,22 @@ fn slaves() -> Result<Vec<Link>, Failure> {
 }
 
 /// Looks for the name among the slaves, because a slave may have no addresses.
-fn show_addresses(slave: Option<String>, style: Style) -> Result<(), Failure> {
-    let (mut entries, links) = (backend::addresses()?, slaves()?);
+fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -> Result<(), Failure> {
+    let (mut entries, mut links) = (backend::addresses()?, slaves()?);
+    entries.retain(|entry| family.is_none_or(|family| family.has(entry.addr)));
     if slave.is_some() {
-        let meant = only(links, slave, is_meant)?;
-        entries.retain(|entry| meant.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
+        links = only(links, slave, Link::is_called)?;
+        entries.retain(|entry| links.iter().any(|link| entry.slave.as_ref() == Some(&link.name)));
     }
-    show(&render::addresses(&entries, style))
+    show(&render::addresses(&entries, &links, style))
 }
 
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
     let mut links = slaves()?;
-    links.retain(|link| name.as_ref().is_some_and(|name| is_meant(link, name)));
+    links.retain(|link| name.as_ref().is_some_and(|name| link.is_called(name)));
     let is_one_of = |line: &Statistics| !line.is_master && links.iter().any(|link| link.host_end.0 == line.ifindex);
     let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;
     show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
-}
-
-/// Whether this is the slave's name, or its host end's.
-fn is_meant(link: &Link, name: &str) -> bool {
-    link.name == name || link.host_end.1 == name
 }
 
 /// Runs until the reader of standard output is gone.
@@ -160,21 +171,6 @@ fn monitor(watch: &Watch, timestamp: Option<Timestamp>, style: Style) -> Result<
         }
     }
     Ok(())
-}
-
-fn explain(question: &Question, style: Style) -> Result<(), Failure> {
-    let (links, addresses) = (backend::links()?, backend::addresses()?);
-    let is_slave = links.iter().any(|link| is_meant(link, &question.device));
-    let routed = frame::routed(question).filter(|_| is_slave);
-    // If the slave's netns cannot be entered, the tables alone explain the frame.
-    let next = routed.and_then(|to| backend::next_hop(&question.device, to).ok().flatten());
-    let bytes = frame::bytes(question, &links, &addresses, next.as_ref())?;
-    let explanation = backend::explain(&question.device, &bytes)?;
-    let explanation = match next {
-        Some(next) => explanation.behind(next),
-        None => explanation,
-    };
-    show(&render::explanation(&explanation, style))
 }
 
 fn examine(slave: Option<&str>, style: Style) -> Result<(), Failure> {

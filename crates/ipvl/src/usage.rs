@@ -1,5 +1,6 @@
 //! What is wrong with a command line? iproute2's texts, and what to do where iproute2 does not say it.
 
+use ipvl_control::text::nearest;
 use ipvl_core::OptionEntry;
 use thiserror::Error;
 
@@ -51,22 +52,48 @@ pub enum UsageError {
     OtherFamily { protocol: &'static str, address: String },
     #[error("Error: \"-C\" and \"-W\" are for files that \"-w\" names, and \"-W\" wants \"-C\".")]
     RotatesNothing,
+    #[error("Error: \"{word}\" stands behind the type: {line}")]
+    BehindType { word: String, line: String },
+    #[error("There is no help about \"{word}\": it is no object, no option, no word and no reason of a drop.")]
+    UnknownTopic { word: String },
+    #[error("{error}{} Did you mean \"{meant}\"?", stop(error))]
+    Meant { error: Box<Self>, meant: String },
     #[error("Error: unbalanced quote in \"{line}\".")]
     OpenQuote { line: String },
 }
 
 impl UsageError {
+    /// The same, with the one of `known` that was probably meant by `typed`.
+    pub fn meaning<'a>(self, typed: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        self.with(nearest(typed, known).map(str::to_owned))
+    }
+
+    /// The same, with what was probably meant.
+    pub fn with(self, meant: Option<String>) -> Self {
+        match meant {
+            Some(meant) => Self::Meant { error: Box::new(self), meant },
+            None => self,
+        }
+    }
+
     /// The status that iproute2 ends with.
     pub fn status(&self) -> u8 {
         match self {
+            Self::Meant { error, .. } => error.status(),
             Self::UnknownObject { .. }
             | Self::UnknownCommand { .. }
             | Self::UnknownKindWord { .. }
             | Self::SecondFlag { .. }
+            | Self::UnknownTopic { .. }
             | Self::NotAPrefix { .. } => 1,
             _ => 255,
         }
     }
+}
+
+/// The full stop that a message may lack.
+fn stop(error: &UsageError) -> &'static str {
+    if error.to_string().ends_with(['.', '?']) { "" } else { "." }
 }
 
 /// `mode must be l2, l3 or l3s`

@@ -36,6 +36,28 @@ fn a_batch_stops_at_the_first_failure_unless_forced() {
 }
 
 #[test]
+fn with_j_a_failure_is_an_object() {
+    for (line, expected) in [
+        ("-j foo", r#"{"error":"Object \"foo\" is unknown, try \"ipvl help\"."}"#),
+        (
+            "-j link add link eth0 type ipvlan mode l4",
+            r#"{"error":"argument \"l4\" is wrong: mode must be l2, l3 or l3s"}"#,
+        ),
+        (
+            "-j -batch /no-such-file",
+            r#"{"error":"Cannot open file \"/no-such-file\" for reading: No such file or directory"}"#,
+        ),
+    ] {
+        let output = ipvl(line, "");
+        assert!(!output.status.success() && output.stdout.is_empty(), "ipvl {line}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("{expected}\n"), "ipvl {line}");
+    }
+    let batch = ipvl("-j -force -b -", "foo\n\nbar\n");
+    let objects: Vec<String> = String::from_utf8_lossy(&batch.stderr).lines().map(str::to_owned).collect();
+    assert!(objects.len() == 2 && objects[1].ends_with(r#","file":"-","lines":"3"}"#), "{objects:?}");
+}
+
+#[test]
 fn bash_completes() {
     let script = "source <(\"$0\" completion bash); ipvl() { \"$IPVL\" \"$@\"; }
         COMP_WORDS=(ipvl link s); COMP_CWORD=2; _ipvl; echo ${COMPREPLY[@]}";

@@ -33,6 +33,8 @@ struct Client {
     line: Vec<u8>,
     /// Requests that are not answered yet.
     waiting: usize,
+    /// Whether it has asked for the counters.
+    counters: bool,
     /// When it last said something or got an answer.
     heard: Instant,
     gone: bool,
@@ -77,6 +79,14 @@ impl Clients {
         }
     }
 
+    /// Tells the counters to the clients that have asked for them.
+    pub fn tell_counters(&mut self, counters: impl Fn() -> String) {
+        for client in self.connected.iter_mut().filter(|client| client.counters) {
+            client.counters = false;
+            client.gone |= writeln!(client.stream, "{}", counters()).is_err();
+        }
+    }
+
     /// Accepts clients that run as root or as our own user; no other user may change anything. If accepting fails, as for
     /// lack of descriptors, the socket is not polled until the next turn, or the agent would spin.
     fn accept(&mut self) {
@@ -95,7 +105,7 @@ impl Clients {
         if stream.set_nonblocking(true).is_ok() {
             self.next += 1;
             let (id, line, heard) = (self.next, Vec::new(), Instant::now());
-            self.connected.push(Client { id, stream, line, waiting: 0, heard, gone: false });
+            self.connected.push(Client { id, stream, line, waiting: 0, counters: false, heard, gone: false });
         }
     }
 
@@ -124,6 +134,7 @@ impl Client {
             match (parse(&line), line.trim_ascii()) {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
                 (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
+                (None, b"counters") => self.counters = true,
                 (None, b"end") if term == Term::Service => self.gone |= self.stream.write_all(b"stays\n").is_err(),
                 (None, b"end") => {}
                 (None, _) => self.gone = true,

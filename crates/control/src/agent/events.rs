@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{Event, LinkInfo, NEW_GROUP, What};
 use crate::place::Place;
 use crate::port::host_end::HostEnd;
+use std::time::Instant;
 
 impl Agent {
     /// Reads all events that have come, and notes what must be read again.
@@ -18,9 +19,12 @@ impl Agent {
                 false => self.dirty.host_ends.insert(link),
             };
         }
+        let (time, mut events) = (Instant::now(), 0);
         while let Some(event) = self.events.next()? {
             self.note(event);
+            events += 1;
         }
+        self.count.noted(events, &self.dirty.host_ends, time);
         self.take_mcast_events()
     }
 

@@ -2,6 +2,7 @@
 
 use super::clients::{Clients, Request};
 use super::contests::Contests;
+use super::count::Count;
 use super::departed::DepartedMasters;
 use super::dirty::Dirty;
 use super::log::log_failure;
@@ -75,6 +76,8 @@ pub struct Agent {
     pub departed: DepartedMasters,
     /// Whether the last wait ended without an event.
     pub idle: bool,
+    /// What it has done.
+    pub count: Count,
 }
 
 impl Agent {
@@ -102,6 +105,7 @@ impl Agent {
             incomplete: BTreeSet::new(),
             departed: DepartedMasters::default(),
             idle: false,
+            count: Count::default(),
         })
     }
 
@@ -126,6 +130,7 @@ impl Agent {
 
     /// Has a task that failed done again, after a while. An error is reported when it is new.
     pub fn failed(&mut self, task: Task, error: &Error) {
+        self.count.told.errors += 1;
         if self.retries.failed(task, error.to_string(), Instant::now()) {
             log_failure(task, error);
         }

@@ -16,6 +16,7 @@ use std::time::Instant;
 impl Agent {
     /// Reads the kernel's whole state, and syncs all of it: at the start, and after events were lost.
     pub fn sync_everything(&mut self) -> Result<()> {
+        self.count.told.resyncs += 1;
         self.clean_up()?;
         self.read_tables()?;
         self.dirty.host_addresses = true;
@@ -66,6 +67,7 @@ impl Agent {
                 results.insert(host_end, error);
             }
         }
+        self.count.synced(host_ends, Instant::now());
         for host_end in host_ends {
             match results.get(host_end) {
                 None => self.retries.done(Task::Slave(*host_end)),

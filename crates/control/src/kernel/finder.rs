@@ -88,6 +88,16 @@ pub fn last_user(ignore: &[u32]) -> io::Result<bool> {
     Ok(!others.any(uses_it))
 }
 
+/// All ids that the netns of `netlink` has for namespaces with a name under `/run/netns`, with their names.
+pub fn names(netlink: &Netlink) -> HashMap<NsId, String> {
+    let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let id = netlink.nsid_of_fd(open(&NetnsPath::Link(entry.path()))?).ok()??;
+        Some((id, entry.file_name().into_string().ok()?))
+    });
+    named.collect()
+}
+
 /// A path that is said to lead to a namespace.
 struct Candidate {
     inode: u64,

@@ -46,20 +46,32 @@ pub fn slave_record(netlink: &Netlink, host_end: IfIndex) -> Result<Option<Slave
 
 /// All slaves of all masters in this netns, in the order of their masters and slots.
 pub fn slave_records(netlink: &Netlink) -> Result<Vec<SlaveRecord>> {
-    let mut records = Vec::new();
     let mut host_ends: BTreeMap<IfIndex, LinkInfo> =
         netlink.links(None)?.into_iter().filter(|l| HostEnd::of(l).is_some()).map(|l| (l.ifindex, l)).collect();
+    let mut records = Vec::new();
     for port in Port::all(netlink)? {
-        let (master, unattached) = (master_of(netlink, &port)?, port.is_departed());
-        let (master_gone, all) = (is_master_gone(&port)?, port.maps.groups()?);
-        for (ifindex, slot) in port.maps.slots()? {
-            let Some(host_end) = host_ends.remove(&ifindex) else { continue };
-            let slave = port.maps.slave(slot)?;
-            let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
-            let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
-            groups.sort();
-            records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups });
-        }
+        let master = master_of(netlink, &port)?;
+        records.extend(records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?);
+    }
+    Ok(records)
+}
+
+/// The slaves of one port, in the order of their slots. Their host ends are taken out of `host_ends`.
+pub fn records_of(
+    port: &Port,
+    master: &LinkInfo,
+    master_gone: bool,
+    host_ends: &mut BTreeMap<IfIndex, LinkInfo>,
+) -> Result<Vec<SlaveRecord>> {
+    let (all, unattached) = (port.maps.groups()?, port.is_departed());
+    let mut records = Vec::new();
+    for (ifindex, slot) in port.maps.slots()? {
+        let Some(host_end) = host_ends.remove(&ifindex) else { continue };
+        let slave = port.maps.slave(slot)?;
+        let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
+        let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
+        groups.sort();
+        records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups });
     }
     Ok(records)
 }

@@ -1,6 +1,6 @@
 //! Which lines does the address table of a port have?
 
-use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
+use super::record::{UNKNOWN, shown_name};
 use super::refused::Refused;
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
@@ -31,18 +31,23 @@ pub type Line = (Addr, u32, Slot, bool, Option<Slot>);
 pub type Move = (Addr, u32, Slot);
 
 impl Table {
-    /// Reads the table of a port, and the addresses on its slaves' devices.
-    pub fn read(netlink: &Netlink, port: &Port) -> Result<Self> {
+    /// Reads the table of a port, and the addresses on its slaves' devices. The slaves were read already: slot, host end and
+    /// device.
+    pub fn of<'a>(
+        netlink: &Netlink,
+        port: &Port,
+        master: &LinkInfo,
+        slaves: impl Iterator<Item = (Slot, &'a LinkInfo, &'a LinkInfo)>,
+    ) -> Result<Self> {
         let mut claimants = BTreeMap::new();
         let mut refused = Refused::new(port);
-        for (host_end, slot) in port.maps.slots()? {
-            let Some(link) = netlink.link(host_end, None)? else { continue };
-            let device = readable_peer(netlink, &link);
-            let addresses = read_addresses(netlink, device.ifindex, &link);
+        for (slot, link, device) in slaves {
+            let addresses = read_addresses(netlink, device.ifindex, link);
             refused.add(slot, link.link_netnsid, &addresses);
-            claimants.insert(slot, (shown_name(device.name), addresses.into_iter().map(|info| info.addr).collect()));
+            let addrs = addresses.into_iter().map(|info| info.addr).collect();
+            claimants.insert(slot, (shown_name(device.name.clone()), addrs));
         }
-        let (master, owned) = (master_of(netlink, port)?.name, port.maps.owned()?);
+        let (master, owned) = (master.name.clone(), port.maps.owned()?);
         Ok(Self { master, refused: refused.found(&owned), owned, claimants })
     }
 

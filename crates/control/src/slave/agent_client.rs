@@ -1,11 +1,13 @@
 //! How does a command ask the agent to sync a slave, and start one if none runs?
 //!
 //! The agent is the only process of its kind in its netns. A request to it is a line, `sync HOST_END_IFINDEX`, and so is
-//! the answer, `ok` or an error. The agent answers `ping` with `ok`. After `end` it ends, or answers `stays`.
+//! the answer, `ok` or an error. The agent answers `ping` with `ok`, and `counters` with what it has counted, as JSON. After
+//! `end` it ends, or answers `stays`.
 
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single::{self, Single};
 use crate::kernel::sys;
+use crate::report::AgentCounters;
 use ipvl_core::IfIndex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -25,6 +27,8 @@ const START_WAIT: Duration = Duration::from_secs(5);
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
 /// After so long without an answer a command looks at what the agent's process does.
 const SILENCE: Duration = Duration::from_secs(5);
+/// A scrape waits no longer.
+const COUNTERS_WAIT: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
 const PING_WAIT: Duration = Duration::from_secs(5);
 const END_WAIT: Duration = Duration::from_secs(2);
@@ -98,6 +102,22 @@ pub(crate) fn health() -> Result<Health> {
         Pong::Ended => Ok(Health::None),
         Pong::Answered => Ok(Health::Answers(silent.pid)),
         Pong::Silent => Ok(Health::Silent(Silent::of(&stream)?.error())),
+    }
+}
+
+/// What the agent has counted; none if none runs. The inner value is none if the agent is of a version that does not count.
+/// An agent that is busy for longer than a second is an error.
+pub(crate) fn counters() -> Result<Option<Option<AgentCounters>>> {
+    let Some(mut stream) = connect()? else { return Ok(None) };
+    stream.set_read_timeout(Some(COUNTERS_WAIT)).map_err(io_error("wait for", "the agent"))?;
+    if writeln!(stream, "counters").is_err() {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    match BufReader::new(&stream).read_line(&mut line) {
+        Ok(_) => Ok(Some(serde_json::from_str(&line).ok())),
+        Err(error) if is_timeout(&error) => Err(Silent::of(&stream)?.error()),
+        Err(_) => Ok(None),
     }
 }
 

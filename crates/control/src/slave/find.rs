@@ -50,7 +50,7 @@ pub fn peer(netlink: &Netlink, ifindex: IfIndex) -> Result<Option<LinkInfo>> {
 pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
     match link.link {
         _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if backend_of(link).is_some() => netlink.link(peer, link.link_netnsid),
+        Some(peer) if backend_of(link).is_some() => netlink.uncounted_link(peer, link.link_netnsid),
         _ => Ok(None),
     }
 }

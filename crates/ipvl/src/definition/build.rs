@@ -1,15 +1,6 @@
 //! How is a word of the definition written down?
 
-use super::{DeviceKind, Form, Switch, Value, Word};
-
-pub(super) const fn switch(
-    name: &'static str,
-    short: &'static str,
-    value: Option<Value>,
-    about: &'static str,
-) -> Switch {
-    Switch { name, alias: name, short, value, about }
-}
+use super::{DeviceKind, Form, Value, Word};
 
 pub(super) const fn pair(name: &'static str, value: Value, about: &'static str) -> Word {
     Word { name, aliases: &[], form: Form::Pair(value), abbreviable: false, required: false, about }

@@ -1,30 +1,20 @@
-//! Which objects, commands, words and options are there?
+//! Which objects, commands and words are there?
 
 use super::apply::APPLY;
-use super::build::{bare, choice, kind, pair, switch};
+use super::build::{bare, choice, kind, pair};
+use super::graph::GRAPH;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
+use super::metrics::METRICS;
+use super::top::TOP;
 use super::watching::{CAPTURE, FLOWS};
-use super::{Form, Object, Switch, Value, Verb, Word};
+use super::{Form, Object, Value, Verb, Word};
 use ipvl_control::keys;
 
-/// The switches, in the order in which a beginning is matched.
-pub const SWITCHES: &[Switch] = &[
-    switch("details", "d", None, "Show all properties of a device; with stats, the meaning of each reason."),
-    switch("json", "j", None, "Print JSON."),
-    switch("pretty", "p", None, "Indent the JSON."),
-    Switch { alias: "stats", ..switch("statistics", "s", None, "Show the traffic of a device, too.") },
-    switch("timestamp", "t", None, "With monitor: print the time, on a line of its own."),
-    switch("tshort", "ts", None, "With monitor: print the time, in short form, at the start of the line."),
-    switch("netns", "n", Some(Value::NetnsName), "Work in this network namespace: a name, or a path."),
-    switch("batch", "b", Some(Value::File), "Read commands from a file, one a line; - is standard input."),
-    switch("force", "fo", None, "In a batch, continue after a command that failed."),
-    Switch { alias: "version", ..switch("Version", "V", None, "Print the version.") },
-    switch("help", "h", None, "Print the help."),
-];
-
 /// The objects, in the order in which a beginning is matched.
-pub const OBJECTS: &[Object] =
-    &[ADDRESS, LINK, STATS, MONITOR, FLOWS, CAPTURE, EXPLAIN, DOCTOR, AGENT, UPGRADE, APPLY, MAN, COMPLETION, COMPLETE];
+pub const OBJECTS: &[Object] = &[
+    ADDRESS, LINK, STATS, TOP, METRICS, MONITOR, FLOWS, CAPTURE, EXPLAIN, GRAPH, DOCTOR, AGENT, UPGRADE, APPLY, MAN,
+    COMPLETION, COMPLETE,
+];
 
 /// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.
 /// Files and engines call ipvl's master `master` or `parent`; here it is `link`.

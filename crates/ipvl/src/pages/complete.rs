@@ -130,9 +130,12 @@ mod tests {
 
     #[test]
     fn words_follow_the_definition() {
-        check("", "addr link stats monitor flows capture explain doctor agent upgrade apply");
+        check("", "addr link stats top metrics monitor flows capture explain graph doctor agent upgrade apply");
         check("-n ", "NETNS");
-        check("-n ns0 -d l", "addr link stats monitor flows capture explain doctor agent upgrade apply");
+        check(
+            "-n ns0 -d l",
+            "addr link stats top metrics monitor flows capture explain graph doctor agent upgrade apply",
+        );
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns type");
         check("link add link ", "DEVICE");

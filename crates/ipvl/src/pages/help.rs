@@ -1,17 +1,20 @@
 //! What does `help` print?
 
-use super::wrap::wrap;
+use super::topics::of_word;
+use super::wrap::{entry, wrap};
 use crate::command::Topic;
 use crate::definition::{KINDS, OBJECTS, Object, SWITCHES, Switch, Word, synopsis};
 use crate::names::Named as _;
+use crate::usage::UsageError;
 use ipvl_control::Kind;
 
 /// The help text about `topic`.
-pub fn help(topic: Topic) -> String {
+pub fn help(topic: &Topic) -> Result<String, UsageError> {
     match topic {
-        Topic::All => all(),
-        Topic::Object(object) => of_object(object),
-        Topic::Kind(kind) => of_kind(kind),
+        Topic::All => Ok(all()),
+        Topic::Object(object) => Ok(of_object(object)),
+        Topic::Kind(kind) => Ok(of_kind(*kind)),
+        Topic::Word(word) => of_word(word),
     }
 }
 
@@ -71,16 +74,6 @@ fn entries<'a>(words: impl IntoIterator<Item = &'a Word>) -> String {
     words.into_iter().map(|word| entry(&word.title(), &word.about())).collect()
 }
 
-/// A long heading has a line of its own.
-fn entry(title: &str, about: &str) -> String {
-    const HANG: usize = 24;
-    let text = about.split(' ');
-    match format!("  {title:<21} ") {
-        short if short.chars().count() <= HANG => wrap(&short, HANG, text),
-        long => format!("{}\n{}", long.trim_end(), wrap(&" ".repeat(HANG), HANG, text)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,12 +81,12 @@ mod tests {
 
     #[test]
     fn help_is_as_it_was() {
-        snapshot::check("help.txt", &help(Topic::All));
+        snapshot::check("help.txt", &help(&Topic::All).unwrap());
         for (name, kind) in Kind::NAMES {
-            snapshot::check(&format!("help-{name}.txt"), &help(Topic::Kind(*kind)));
+            snapshot::check(&format!("help-{name}.txt"), &help(&Topic::Kind(*kind)).unwrap());
         }
         for object in shown() {
-            snapshot::check(&format!("help-{}.txt", object.name), &help(Topic::Object(object)));
+            snapshot::check(&format!("help-{}.txt", object.name), &help(&Topic::Object(object)).unwrap());
         }
     }
 }

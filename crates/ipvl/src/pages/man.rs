@@ -40,7 +40,7 @@ const OVERVIEW: &[&str] = &[
      address. The grammar is that of ip(8): a line that names type ipvlan works with ip replaced by ipvl, and all \
      else about a device is done with ip itself.",
     "Objects and commands may be shortened to any beginning of theirs, and so may the words that ip(8) lets one \
-     shorten. help at the end of a line explains it.",
+     shorten. help at the end of a line explains it, and help WORD any word, option or reason of a drop.",
     "A batch file has one command a line. Adjoining link add lines are carried out together: all of them, or none.",
 ];
 

@@ -17,6 +17,16 @@ pub fn wrap<'a>(first: &str, hang: usize, pieces: impl IntoIterator<Item = &'a s
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// A long heading has a line of its own.
+pub fn entry(title: &str, about: &str) -> String {
+    const HANG: usize = 24;
+    let text = about.split(' ');
+    match format!("  {title:<21} ") {
+        short if short.chars().count() <= HANG => wrap(&short, HANG, text),
+        long => format!("{}\n{}", long.trim_end(), wrap(&" ".repeat(HANG), HANG, text)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::wrap;

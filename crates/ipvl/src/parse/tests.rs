@@ -119,6 +119,8 @@ fn the_other_commands_are_understood() {
         ("completion zsh", r#"Completion { shell: Zsh }"#),
         ("complete -- link help", r#"Complete { words: ["link", "help"] }"#),
         ("help", r#"Help(All)"#),
+        ("help guard", r#"Help(Word("guard"))"#),
+        ("help ipvtap", r#"Help(Kind(Ipvtap))"#),
         ("", r#"Help(All)"#),
         ("link add type ipvlan help", r#"Help(Kind(Ipvlan))"#),
     ] {
@@ -168,6 +170,17 @@ fn options_stand_first_and_may_be_shortened() {
             "-details -json -pretty -stats link",
             Switches { details: true, json: true, pretty: true, statistics: true, ..Switches::default() },
         ),
+        (
+            "-br -o -4 -c=never link",
+            Switches {
+                brief: true,
+                oneline: true,
+                family: Some(Family::V4),
+                color: When::Never,
+                ..Switches::default()
+            },
+        ),
+        ("-6 --color link", Switches { family: Some(Family::V6), color: When::Always, ..Switches::default() }),
         ("--net ns0 link", Switches { netns: Some("ns0".to_owned()), ..Switches::default() }),
         (
             "-n ns0 -fo -b -",
@@ -180,6 +193,44 @@ fn options_stand_first_and_may_be_shortened() {
         assert!(matches!(command_line(&words(line)), Ok((_, Some(Command::Version)))), "{line}");
     }
     assert!(matches!(command_line(&words("--help")), Ok((_, Some(Command::Help(_))))));
+}
+
+#[test]
+fn a_word_that_stands_wrong_gets_the_line_that_can_be_typed() {
+    for (line, meant) in [
+        ("link set ipvl0 private", "ipvl link set ipvl0 type ipvlan private"),
+        ("link set ipvl0 mode l3 host on mtu 1400", "ipvl link set ipvl0 mtu 1400 type ipvlan mode l3 host on"),
+        ("link add link eth0 ipvl0 vepa", "ipvl link add link eth0 ipvl0 type ipvlan vepa"),
+        ("link add link eth0 private", "ipvl link add link eth0 type ipvlan private"),
+    ] {
+        let error = parse(line).expect_err(line);
+        assert!(error.to_string().ends_with(&format!("stands behind the type: {meant}")), "{line}: {error}");
+        assert!(parse(&meant["ipvl ".len()..]).is_ok(), "{meant}");
+    }
+}
+
+#[test]
+fn a_word_that_is_spelt_alike_is_named() {
+    for (line, meant) in [
+        ("lnik", "link"),
+        ("link shwo", "show"),
+        ("-jsno link", "-json"),
+        ("link add link eth0 type ipvlan privaet", "private"),
+        ("link add link eth0 type ipvlan gaurd strict", "guard"),
+        ("link set a type ipvlan guard stirct", "strict"),
+        ("link set a dwon", "down"),
+        ("explain from a scr 10.0.0.1", "src"),
+    ] {
+        let error = command_line(&words(line)).map(|(_, command)| command).expect_err(line);
+        assert!(error.to_string().ends_with(&format!(" Did you mean \"{meant}\"?")), "{line}: {error}");
+    }
+    assert!(!parse("link set a b").unwrap_err().to_string().contains("Did you mean"));
+}
+
+#[test]
+fn a_failure_is_json_even_if_the_line_is_wrong() {
+    assert!(wants_json(&words("-n ns0 -d -j -x link")) && wants_json(&words("--json foo")));
+    assert!(!wants_json(&words("link -j")) && !wants_json(&words("-n -j link")) && !wants_json(&words("-- -j")));
 }
 
 /// Status and beginning of the message. The first of each group are iproute2's own, to the letter.
@@ -257,6 +308,7 @@ const REFUSED: &[(&str, u8, &str)] = &[
     ("explain from a hex 0", 255, "Error: argument \"0\" is wrong: hex wants"),
     ("explain from a to 10.0.0.1 hex 00", 255, "Error: \"hex\" gives the whole frame: omit \"to\"."),
     ("explain from a to 10.0.0.1 udp tcp", 255, "Error: duplicate \"protocol\": \"tcp\""),
+    ("metrics --listen x", 255, "Error: argument \"x\" is wrong: a port, or an address and a port"),
     ("completion csh", 255, "Error: \"csh\" is garbage"),
 ];
 

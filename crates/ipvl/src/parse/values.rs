@@ -5,6 +5,7 @@ use crate::usage::UsageError;
 use ipvl_control::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
 use ipvl_control::{Account, NetnsRef};
 use ipvl_core::{Addr, Mac};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// One of the words of a type.
@@ -32,6 +33,19 @@ pub fn mtu(text: &str) -> Result<u32, UsageError> {
 pub fn seconds(text: &str) -> Result<Duration, UsageError> {
     let parsed = text.parse().ok().filter(|seconds| *seconds <= 3600);
     parsed.map(Duration::from_secs).ok_or_else(|| wrong(text, "--wait must be a number of seconds up to 3600"))
+}
+
+/// The time between two readings, in seconds.
+pub fn every(text: &str) -> Result<Duration, UsageError> {
+    let parsed = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+    parsed.map(Duration::from_secs).ok_or_else(|| wrong(text, "--every must be a number of seconds from 1 to 3600"))
+}
+
+/// `[ADDRESS:]PORT`; the loopback address by default.
+pub fn listen(text: &str) -> Result<SocketAddr, UsageError> {
+    let port = || text.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let found = text.parse().ok().or_else(port);
+    found.ok_or_else(|| wrong(text, "a port, or an address and a port, is expected: 9768, 127.0.0.1:9768, [::1]:9768"))
 }
 
 /// A whole frame's length in bytes.

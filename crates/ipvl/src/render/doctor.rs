@@ -1,19 +1,30 @@
 //! How is a finding shown?
 
 use super::Style;
+use super::color::Color;
 use crate::names::Named;
-use ipvl_control::Finding;
+use ipvl_control::{Finding, Severity};
 use serde_json::json;
 
 /// All of `findings`, each with its remedy below it.
 pub fn findings(findings: &[Finding], style: Style) -> String {
-    style.print(|| findings.iter().map(text).collect(), || findings.iter().map(json).collect())
+    style
+        .print(|| findings.iter().map(|finding| text(finding, style)).collect(), || findings.iter().map(json).collect())
 }
 
-fn text(finding: &Finding) -> String {
+fn text(finding: &Finding, style: Style) -> String {
     let Finding { severity, subject, text, remedy } = finding;
     let remedy = if remedy.is_empty() { String::new() } else { format!("         {remedy}\n") };
-    format!("{:<8} {subject}: {text}\n{remedy}", severity.word())
+    let severity = style.paint(color(*severity), &format!("{:<8}", severity.word()));
+    format!("{severity} {subject}: {text}\n{remedy}")
+}
+
+fn color(severity: Severity) -> Color {
+    match severity {
+        Severity::Good => Color::Good,
+        Severity::Limited => Color::Limited,
+        Severity::Bad => Color::Bad,
+    }
 }
 
 fn json(finding: &Finding) -> serde_json::Value {
@@ -28,7 +39,6 @@ fn json(finding: &Finding) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_control::Severity;
 
     #[test]
     fn a_remedy_stands_below_its_finding() {

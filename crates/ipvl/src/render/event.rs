@@ -1,5 +1,6 @@
 //! How is a change reported? As `ip monitor` does it, a line for each property that changed.
 
+use super::color::Color;
 use super::time::{short, stamp};
 use super::{Style, addr, link, options};
 use crate::command::{Timestamp, Watch};
@@ -24,7 +25,12 @@ pub fn event(
     style.print(
         || {
             let (stamp, label) = (timestamp.map(|how| stamp(how, now)), watch.label.then(|| label(event)));
-            format!("{}{}{}\n", stamp.unwrap_or_default(), label.unwrap_or_default(), text(event).trim_end())
+            vec![format!(
+                "{}{}{}\n",
+                stamp.unwrap_or_default(),
+                label.unwrap_or_default(),
+                text(event, style).trim_end()
+            )]
         },
         || {
             let mut all = json(event);
@@ -42,7 +48,8 @@ fn is_watched(event: &MonitorEvent, watch: &Watch) -> bool {
         MonitorEvent::LinkAdded(link) | MonitorEvent::LinkDeleted(link) => watch.links && is_meant(&link.name),
         MonitorEvent::LinkChanged { old, new, .. } => watch.links && (is_meant(&old.name) || is_meant(&new.name)),
         MonitorEvent::AddressAdded(entry) | MonitorEvent::AddressDeleted(entry) => {
-            watch.addresses && is_meant(entry.slave.as_deref().unwrap_or_default())
+            let is_of_family = watch.family.is_none_or(|family| family.has(entry.addr));
+            watch.addresses && is_of_family && is_meant(entry.slave.as_deref().unwrap_or_default())
         }
         MonitorEvent::AddressMoved(moved) => {
             watch.addresses && (is_meant(&moved.from) || is_meant(moved.to.as_deref().unwrap_or_default()))
@@ -59,24 +66,28 @@ fn label(event: &MonitorEvent) -> &'static str {
     }
 }
 
-fn text(event: &MonitorEvent) -> String {
+fn text(event: &MonitorEvent, style: Style) -> String {
     match event {
-        MonitorEvent::LinkAdded(link) => described(link),
-        MonitorEvent::LinkDeleted(link) => format!("Deleted {}", described(link)),
+        MonitorEvent::LinkAdded(link) => described(link, style),
+        MonitorEvent::LinkDeleted(link) => format!("Deleted {}", described(link, style)),
         MonitorEvent::LinkChanged { what, old, new } => {
             let (was, is) = (in_words(value(*what, old)), in_words(value(*what, new)));
-            format!("{}: {} master {} {} {is} (was {was})", new.ifindex, new.name, new.master.1, what.name())
+            let name = style.paint(Color::Name, &new.name);
+            format!("{}: {name} master {} {} {is} (was {was})", new.ifindex, new.master.1, what.name())
         }
-        MonitorEvent::AddressAdded(entry) => addr::text(entry),
-        MonitorEvent::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry)),
+        MonitorEvent::AddressAdded(entry) => addr::text(entry, style),
+        MonitorEvent::AddressDeleted(entry) => format!("Deleted {}", addr::text(entry, style)),
         MonitorEvent::AddressMoved(moved) => addr::move_text(moved),
         MonitorEvent::Lost => LOST.to_owned(),
     }
 }
 
-fn described(link: &Link) -> String {
-    let (Link { ifindex, name, mtu, .. }, own) = (link, link::own_words(link));
-    format!("{ifindex}: {name} mtu {mtu} state {} {own}", state(link))
+fn described(link: &Link, style: Style) -> String {
+    let (Link { ifindex, mtu, .. }, own) = (link, link::own_words(link));
+    let name = style.paint(Color::Name, &link.name);
+    let degraded: String =
+        link.degraded.iter().map(|why| format!(" {}: {why}", style.paint(Color::Bad, "degraded"))).collect();
+    format!("{ifindex}: {name} mtu {mtu} state {} {own}{degraded}", state(link))
 }
 
 fn json(event: &MonitorEvent) -> Value {

@@ -1,6 +1,7 @@
 //! How is a verdict shown?
 
 use super::Style;
+use super::color::Color;
 use crate::backend::Explanation;
 use ipvl_core::{Action, Verdict};
 use serde_json::json;
@@ -10,9 +11,10 @@ pub fn explanation(explanation: &Explanation, style: Style) -> String {
     let Explanation { verdict, questions, text, lost, remedy } = explanation;
     let remedy_text = if remedy.is_empty() { String::new() } else { format!(" To do: {remedy}") };
     let stop = if remedy.is_empty() || text.ends_with('.') { "" } else { "." };
-    let last = format!("{text}{stop}{remedy_text}\n");
+    let color = if lost.is_some() || reason(*verdict).is_some() { Color::Bad } else { Color::Good };
+    let last = format!("{}{stop}{remedy_text}\n", style.paint(color, text));
     style.print(
-        || questions.iter().map(|question| format!("    {question}\n")).chain([last]).collect(),
+        || vec![questions.iter().map(|question| format!("    {question}\n")).chain([last]).collect()],
         || {
             json!({
                 "verdict": word(*verdict),

@@ -31,7 +31,7 @@ const PROTOCOLS: [(u8, &str); 13] = [
 
 /// A line, or an object, for what was seen; empty if it does not match.
 pub fn seen(seen: &Seen, style: Style) -> String {
-    style.print(|| format!("{}\n", text(seen)), || in_json(seen))
+    style.print(|| vec![format!("{}\n", text(seen))], || in_json(seen))
 }
 
 /// What becomes of it, for people: the verdict, and why it is dropped.

@@ -1,5 +1,6 @@
 //! How is a slave shown? As `ip link show` shows a device of the kernel's own driver, and then ipvl's own properties.
 
+use super::color::Color;
 use super::stats::traffic;
 use super::{Style, options};
 use crate::names::Named;
@@ -12,13 +13,17 @@ use std::fmt::Write as _;
 pub fn links(links: &[Link], statistics: &[Statistics], style: Style) -> String {
     let counters = |link: &Link| statistics.iter().find(|line| !line.is_master && line.ifindex == link.host_end.0);
     style.print(
-        || links.iter().map(|link| text(link, counters(link), style.details)).collect(),
-        || links.iter().map(|link| json(link, counters(link), style.details)).collect(),
+        || links.iter().map(|link| text(link, counters(link), style)).collect(),
+        || links.iter().map(|link| json(link, counters(link), style)).collect(),
     )
 }
 
-fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
-    let mut lines = vec![device_line(link), address_line(link, details)];
+fn text(link: &Link, counters: Option<&Statistics>, style: Style) -> String {
+    let details = style.details;
+    if style.brief {
+        return brief(link, style);
+    }
+    let mut lines = vec![device_line(link, style), address_line(link, style)];
     if details {
         lines.push(kind_line(link));
     }
@@ -26,7 +31,7 @@ fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
     lines.extend(backend_line(link).filter(|_| details));
     lines.extend(groups(link).filter(|_| details));
     lines.extend(queue_line(link).filter(|_| details));
-    lines.extend(link.degraded.iter().map(|why| format!("    degraded: {why}")));
+    lines.extend(link.degraded.iter().map(|why| format!("    {}: {why}", style.paint(Color::Bad, "degraded"))));
     lines.extend(counters.map(traffic));
     lines.iter().fold(String::new(), |mut all, line| {
         let _ = writeln!(all, "{line}");
@@ -34,24 +39,50 @@ fn text(link: &Link, counters: Option<&Statistics>, details: bool) -> String {
     })
 }
 
-fn device_line(link: &Link) -> String {
-    let Link { ifindex, name, mtu, qdisc, txqlen, .. } = link;
-    let (peer, flags, state) = (peer(link), flag_names(link.flags).join(","), operstate(link.operstate));
+/// The columns of `ip -br link` (device, state, MAC address, flags), and then ipvl's own.
+fn brief(link: &Link, style: Style) -> String {
+    let degraded: String =
+        link.degraded.iter().map(|why| format!(" {}: {why}", style.paint(Color::Bad, "degraded"))).collect();
+    let (mac, flags) = (style.paint(Color::Mac, &link.mac.to_string()), flag_names(link.flags).join(","));
+    format!("{}{mac} <{flags}> {}{degraded}\n", brief_start(link, style), own_words(link))
+}
+
+/// The first two columns.
+pub fn brief_start(link: &Link, style: Style) -> String {
+    let name = format!("{:<16} ", format!("{}@{}", link.name, peer(link)));
+    format!("{}{} ", style.paint(Color::Name, &name), state(link, style, 14))
+}
+
+fn state(link: &Link, style: Style, width: usize) -> String {
+    let (state, color) = match operstate(link.operstate) {
+        "UP" => ("UP", Some(Color::Good)),
+        "DOWN" => ("DOWN", Some(Color::Bad)),
+        other => (other, None),
+    };
+    let text = format!("{state:<width$}");
+    color.map_or_else(|| text.clone(), |color| style.paint(color, &text))
+}
+
+fn device_line(link: &Link, style: Style) -> String {
+    let Link { ifindex, mtu, qdisc, txqlen, .. } = link;
+    let (peer, flags, state) = (peer(link), flag_names(link.flags).join(","), state(link, style, 0));
+    let name = style.paint(Color::Name, &link.name);
     let qdisc = if qdisc.is_empty() { String::new() } else { format!("qdisc {qdisc} ") };
     format!(
         "{ifindex}: {name}@{peer}: <{flags}> mtu {mtu} {qdisc}state {state} mode DEFAULT group default qlen {txqlen}"
     )
 }
 
-fn address_line(link: &Link, details: bool) -> String {
+fn address_line(link: &Link, style: Style) -> String {
     let netns = match (&link.netns, link.netnsid) {
         (_, None) => String::new(),
         (Some(name), _) => format!(" link-netns {name}"),
         (None, Some(id)) => format!(" link-netnsid {id}"),
     };
-    let start = format!("    link/ether {} brd ff:ff:ff:ff:ff:ff{netns}", link.mac);
+    let mac = style.paint(Color::Mac, &link.mac.to_string());
+    let start = format!("    link/ether {mac} brd ff:ff:ff:ff:ff:ff{netns}");
     let Detail { promiscuity, allmulti, min_mtu, max_mtu, .. } = link.detail;
-    match details {
+    match style.details {
         false => start,
         true => format!("{start} promiscuity {promiscuity} allmulti {allmulti} minmtu {min_mtu} maxmtu {max_mtu} "),
     }
@@ -94,7 +125,11 @@ fn groups(link: &Link) -> Option<String> {
     }
 }
 
-fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
+fn json(link: &Link, counters: Option<&Statistics>, style: Style) -> Value {
+    let details = style.details;
+    if style.brief {
+        return brief_json(link);
+    }
     let mut all = Map::new();
     let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
     put("ifindex", json!(link.ifindex.0));
@@ -120,6 +155,19 @@ fn json(link: &Link, counters: Option<&Statistics>, details: bool) -> Value {
     counters.map(|counters| put("stats64", super::stats::stats64(counters)));
     put("ipvl", own_json(link, details));
     Value::Object(all)
+}
+
+fn brief_json(link: &Link) -> Value {
+    let mut all = json!({ "ifname": link.name });
+    match link.netnsid {
+        None => all["link"] = json!(link.master.1),
+        Some(_) => all["link_index"] = json!(link.master.0.0),
+    }
+    all["operstate"] = json!(operstate(link.operstate));
+    all["address"] = json!(link.mac.to_string());
+    all["flags"] = json!(flag_names(link.flags));
+    all["ipvl"] = own_json(link, false);
+    all
 }
 
 fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
@@ -212,7 +260,7 @@ fn flag_names(flags: u32) -> Vec<&'static str> {
 }
 
 /// RFC 2863's states by the kernel's numbers.
-fn operstate(state: u8) -> &'static str {
+pub fn operstate(state: u8) -> &'static str {
     const NAMES: [&str; 7] = ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
     NAMES.get(usize::from(state)).copied().unwrap_or("UNKNOWN")
 }

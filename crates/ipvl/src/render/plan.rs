@@ -1,23 +1,81 @@
 //! How is the plan of `apply` shown? As a diff: one line for each slave, and below it its new and removed addresses.
 
-use super::{harmless, options};
+use super::color::Color;
+use super::{Style, options};
 use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
 use ipvl_control::{Change, NetnsRef};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The steps of a plan, and how many slaves need none.
-pub fn plan(plan: &Plan) -> String {
-    let mut text: String = plan.netns.iter().map(|name| format!("+ netns {name}\n")).collect();
-    for step in &plan.steps {
-        text += &match step {
-            Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
-            Step::Change(difference) => changed(difference),
-            Step::Make(link) => made(link),
-        };
-    }
-    harmless(&(text + &summary(plan)))
+pub fn plan(plan: &Plan, style: Style) -> String {
+    style.print(|| text(plan).into_iter().map(|record| colored(&record, style)).collect(), || json(plan))
+}
+
+fn text(plan: &Plan) -> Vec<String> {
+    let netns = plan.netns.iter().map(|name| format!("+ netns {name}\n"));
+    let steps = plan.steps.iter().map(|step| match step {
+        Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
+        Step::Change(difference) => changed(difference),
+        Step::Make(link) => made(link),
+    });
+    netns.chain(steps).chain([summary(plan)]).collect()
+}
+
+/// As a diff is colored: by its signs.
+fn colored(record: &str, style: Style) -> String {
+    let line = |line: &str| match line.chars().next() {
+        Some('+') => style.paint(Color::Good, line),
+        Some('-') => style.paint(Color::Bad, line),
+        Some('~') => style.paint(Color::Limited, line),
+        _ => line.to_owned(),
+    };
+    record.lines().map(|text| format!("{}\n", line(text))).collect()
+}
+
+fn json(plan: &Plan) -> Value {
+    let steps: Vec<Value> = plan
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Delete(slave) => of_slave("delete", slave),
+            Step::Change(difference) => changed_json(difference),
+            Step::Make(link) => made_json(link),
+        })
+        .collect();
+    json!({ "netns": plan.netns, "steps": steps, "unchanged": plan.unchanged })
+}
+
+fn of_slave(action: &str, slave: &ActualLink) -> Value {
+    json!({ "action": action, "ifname": slave.called(), "master": slave.master.1, "netns": slave.netns })
+}
+
+fn made_json(link: &DesiredLink) -> Value {
+    let spec = &link.spec;
+    let mut all = json!({ "action": "make", "ifname": link.name, "master": spec.master, "netns": link.netns });
+    OPTIONS.iter().for_each(|entry| all[entry.name] = options::in_json(entry, spec.options));
+    (all["mtu"], all["state"]) = (json!(spec.mtu), json!(state(link.up)));
+    (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
+    all
+}
+
+fn changed_json(difference: &Difference) -> Value {
+    let Difference { was, change, addresses, declared, .. } = difference;
+    let changes: Map<String, Value> = changes(was, change)
+        .into_iter()
+        .map(|(word, from, to)| (word.to_owned(), json!({ "old": from, "new": to })))
+        .collect();
+    let diff = |diff: &AddrDiff| json!({ "add": list(Some(&diff.add)), "remove": list(Some(&diff.remove)) });
+    let mut all = of_slave("change", was);
+    all["changes"] = Value::Object(changes);
+    (all["addresses"], all["declared"]) = (diff(addresses), diff(declared));
+    all
+}
+
+fn list(addresses: Option<&BTreeSet<(Addr, u8)>>) -> Value {
+    addresses.into_iter().flatten().map(|(addr, len)| format!("{addr}/{len}")).collect()
 }
 
 fn made(link: &DesiredLink) -> String {
@@ -32,16 +90,17 @@ fn made(link: &DesiredLink) -> String {
 
 fn changed(difference: &Difference) -> String {
     let Difference { was, change, addresses, declared, .. } = difference;
-    let words = words(was, change);
+    let words: Vec<String> =
+        changes(was, change).iter().map(|(word, from, to)| format!("{word} {from} -> {to}")).collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
     head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
 }
 
 /// Each change, with the value before it.
-fn words(was: &ActualLink, change: &Change) -> Vec<String> {
-    let from_to = |word: &str, from: &str, to: Option<&str>| to.map(|to| format!("{word} {from} -> {to}"));
-    let state = |up: bool| if up { "up" } else { "down" };
+fn changes(was: &ActualLink, change: &Change) -> Vec<(&'static str, String, String)> {
+    let from_to =
+        |word: &'static str, from: &str, to: Option<&str>| to.map(|to| (word, from.to_owned(), to.to_owned()));
     let netns = change.netns.as_ref().map(|netns| match netns {
         NetnsRef::Name(name) => name.clone(),
         NetnsRef::Pid(pid) => pid.to_string(),
@@ -58,6 +117,10 @@ fn words(was: &ActualLink, change: &Change) -> Vec<String> {
     let device =
         [from_to("mtu", &was.mtu.to_string(), mtu.as_deref()), from_to("state", state(was.up), change.up.map(state))];
     place.into_iter().chain(options).chain(device).flatten().collect()
+}
+
+fn state(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
 }
 
 fn addr_diff(what: &str, diff: &AddrDiff) -> String {

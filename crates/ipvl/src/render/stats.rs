@@ -1,12 +1,16 @@
 //! How are counters shown?
 
 use super::Style;
+use super::color::Color;
 use ipvl_control::Statistics;
 use serde_json::{Map, Value, json};
 
 /// All of `lines`: the traffic, and the drops by reason.
 pub fn statistics(lines: &[Statistics], style: Style) -> String {
-    style.print(|| lines.iter().map(|line| text(line, style.details)).collect(), || lines.iter().map(json).collect())
+    style.print(
+        || lines.iter().map(|line| if style.brief { brief(line, style) } else { text(line, style) }).collect(),
+        || lines.iter().map(|line| json(line, style.details)).collect(),
+    )
 }
 
 /// Two columns of totals, for `ipvl -s link show`.
@@ -27,38 +31,58 @@ pub fn stats64(line: &Statistics) -> Value {
     })
 }
 
-fn text(line: &Statistics, details: bool) -> String {
+/// In columns; the drops of each reason in one word.
+fn brief(line: &Statistics, style: Style) -> String {
+    let Statistics { name, counters, drops, .. } = line;
+    let name = style.paint(Color::Name, &format!("{name:<16} "));
+    let drops: Vec<String> = drops.iter().map(|(reason, count)| format!("{reason}={count}")).collect();
+    let (rx, tx) = ((counters.rx_packets, counters.rx_bytes), (counters.tx_packets, counters.tx_bytes));
+    let traffic = match line.is_master {
+        true => format!("{:<40}", "master"),
+        false => format!("rx {:<8} {:<12} tx {:<8} {:<12}", rx.0, rx.1, tx.0, tx.1),
+    };
+    let drops = style.paint(Color::Bad, &drops.join(" "));
+    format!("{}\n", format!("{name}{traffic} dropped {} {drops}", dropped(line)).trim_end())
+}
+
+fn text(line: &Statistics, style: Style) -> String {
     let drops: String = line
         .drops
         .iter()
-        .map(|(reason, count)| match details {
-            true => format!("    dropped {count} {reason}: {}\n", reason.meaning().trim()),
-            false => format!("    dropped {count} {reason}\n"),
+        .map(|(reason, count)| (style.paint(Color::Bad, &format!("dropped {count} {reason}")), reason.meaning().trim()))
+        .map(|(dropped, meaning)| match style.details {
+            true => format!("    {dropped}: {meaning}\n"),
+            false => format!("    {dropped}\n"),
         })
         .collect();
-    let counters = line.counters;
+    let (counters, name) = (line.counters, style.paint(Color::Name, &line.name));
     let traffic = format!(
         "    rx {} packets {} bytes\n    tx {} packets {} bytes\n",
         counters.rx_packets, counters.rx_bytes, counters.tx_packets, counters.tx_bytes
     );
     // `ip -s link` shows the master's own counters. This line shows only the drops of frames from the wire.
     match (line.is_master, drops.is_empty()) {
-        (true, true) => format!("{} (master), from the wire: no drops\n", line.name),
-        (true, false) => format!("{} (master), from the wire:\n{drops}", line.name),
-        (false, _) => format!("{}:\n{traffic}{drops}", line.name),
+        (true, true) => format!("{name} (master), from the wire: no drops\n"),
+        (true, false) => format!("{name} (master), from the wire:\n{drops}"),
+        (false, _) => format!("{name}:\n{traffic}{drops}"),
     }
 }
 
-fn json(line: &Statistics) -> Value {
+fn json(line: &Statistics, details: bool) -> Value {
     let counters = line.counters;
     let drops: Map<String, Value> = line.drops.iter().map(|(why, count)| (why.to_string(), json!(count))).collect();
-    json!({
+    let mut all = json!({
         "ifname": line.name,
         "master": line.is_master,
         "rx": { "packets": counters.rx_packets, "bytes": counters.rx_bytes },
         "tx": { "packets": counters.tx_packets, "bytes": counters.tx_bytes },
         "dropped": drops,
-    })
+    });
+    if details {
+        let meanings = line.drops.iter().map(|(why, _)| (why.to_string(), json!(why.meaning().trim())));
+        all["meanings"] = Value::Object(meanings.collect());
+    }
+    all
 }
 
 fn dropped(line: &Statistics) -> u64 {

@@ -1,11 +1,17 @@
 //! How is it shown what an upgrade did? A line for each master.
 
-use super::harmless;
+use super::Style;
 use ipvl_control::Upgraded;
+use serde_json::{Value, json};
 
 /// What was replaced.
-pub fn upgraded(ports: &[Upgraded]) -> String {
-    harmless(&ports.iter().map(line).collect::<String>())
+pub fn upgraded(ports: &[Upgraded], style: Style) -> String {
+    style.print(|| ports.iter().map(line).collect(), || ports.iter().map(json).collect())
+}
+
+fn json(port: &Upgraded) -> Value {
+    let Upgraded { master, from, to, replaced } = port;
+    json!({ "master": master, "from": from, "to": to, "replaced": replaced })
 }
 
 fn line(port: &Upgraded) -> String {
@@ -24,7 +30,7 @@ mod tests {
     #[test]
     fn each_master_has_a_line() {
         let port = |replaced| Upgraded { master: "eth0".to_owned(), from: 4, to: 5, replaced };
-        let text = upgraded(&[port(3), port(0)]);
+        let text = upgraded(&[port(3), port(0)], Style::default());
         assert_eq!(text, "eth0: 3 programs replaced, version 4 -> 5\neth0: the programs are of this build already\n");
     }
 }

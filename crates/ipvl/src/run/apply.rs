@@ -4,7 +4,7 @@ use super::output::show;
 use crate::backend;
 use crate::command::Application;
 use crate::failure::Failure;
-use crate::render;
+use crate::render::{self, Style};
 use ipvl_control::input;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_secs(1);
 
 /// Applies files.
-pub fn run(application: &Application) -> Result<(), Failure> {
+pub fn run(application: &Application, style: Style) -> Result<(), Failure> {
     let texts = texts(&application.paths)?;
     let desired = backend::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
     let deadline = Instant::now() + application.wait;
@@ -26,12 +26,17 @@ pub fn run(application: &Application) -> Result<(), Failure> {
         thread::sleep(LOOK);
     }
     let plan = backend::plan(&desired, &backend::observe(&desired)?, application.prune)?;
-    show(&render::plan(&plan))?;
+    show(&render::plan(&plan, style))?;
     if application.dry_run || plan.is_empty() {
         return Ok(());
     }
     let mut progress = Progress::of(plan.steps.len());
-    Ok(backend::carry_out(&plan, |done| progress.show(done))?)
+    let tell = |done| {
+        if !style.json {
+            progress.show(done)
+        }
+    };
+    Ok(backend::carry_out(&plan, tell)?)
 }
 
 /// The files and what is in them, in the order of their names where a directory has several.

@@ -37,6 +37,7 @@ mod proxy;
 mod refusals;
 mod removal;
 mod room;
+mod seeing;
 mod service;
 mod squatters;
 mod streams;
@@ -46,6 +47,7 @@ mod tun_device;
 mod upgrading;
 mod vrrp;
 mod watcher;
+mod watching;
 
 #[path = "../../src/snapshot.rs"]
 mod snapshot;

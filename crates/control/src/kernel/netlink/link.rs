@@ -15,6 +15,8 @@ const DELETED_GROUP: u32 = 0x6970_7664;
 /// Without a mask, a list ends silently before the first link with a description longer than 32 KiB. With any mask the
 /// kernel makes room; VLANs of bridges (`RTEXT_FILTER_BRVLAN`) add the least to the answer.
 const EXT_MASK: u32 = 1 << 1;
+/// `RTEXT_FILTER_SKIP_STATS`.
+const SKIP_STATS: u32 = 1 << 3;
 /// The events of a bond, by its mode, after a failover; other drivers send the second.
 const FAILOVER: [u32; 3] = [IFLA_EVENT_BONDING_FAILOVER, IFLA_EVENT_NOTIFY_PEERS, IFLA_EVENT_IGMP_RESEND];
 /// `struct ifinfomsg`.
@@ -142,6 +144,12 @@ impl Netlink {
     /// The link `ifindex`, here or in the netns that has the id `nsid` here; none if link or netns is gone.
     pub fn link(&self, ifindex: IfIndex, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {
         let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
+        self.one_link(&format_args!("link {ifindex}"), message, nsid)
+    }
+
+    /// The link with this number, without its counters, which take the kernel longest.
+    pub fn uncounted_link(&self, ifindex: IfIndex, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {
+        let message = Message::new(RTM_GETLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0)).u32(IFLA_EXT_MASK, SKIP_STATS);
         self.one_link(&format_args!("link {ifindex}"), message, nsid)
     }
 

@@ -6,7 +6,7 @@ use crate::place::Place;
 use crate::port::host_end::{HostEnd, place_of};
 use crate::read::degraded::degraded;
 use crate::read::record::SlaveRecord;
-use crate::read::view;
+use crate::read::shown;
 use crate::slave::alias_event;
 use ipvl_core::{Addr, Slave};
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ impl Watched {
     /// The slave as it is shown.
     pub fn link(&self) -> Link {
         let degraded = self.degraded.map(str::to_owned).into_iter().collect();
-        Link { degraded, ..view::link(&self.record, &self.device, self.netns.clone()) }
+        Link { degraded, ..shown::link(&self.record, &self.device, self.netns.clone()) }
     }
 
     /// Where its device is.

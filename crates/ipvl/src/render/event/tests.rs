@@ -6,8 +6,8 @@ use ipvl_control::{AddressEntry, AddressMove, AddressStatus};
 use ipvl_core::{Addr, HostAccess, Mode, MoveReason, OptionKey, Options};
 use std::time::{Duration, UNIX_EPOCH};
 
-const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None };
-const JSON: Style = Style { details: false, json: true, pretty: false };
+const ALL: Watch = Watch { links: true, addresses: true, label: false, device: None, family: None };
+const JSON: Style = Style { details: false, json: true, pretty: false, brief: false, oneline: false, color: false };
 
 #[test]
 fn a_change_says_what_was_and_what_is() {

@@ -66,7 +66,7 @@ fn a_namespace_without_a_name_has_a_number() {
 
 #[test]
 fn json_is_that_of_the_kernels_driver_and_ours() {
-    let style = Style { details: true, json: true, pretty: false };
+    let style = Style { details: true, json: true, ..Style::default() };
     let expected = concat!(
         r#"[{"ifindex":3,"link_index":2,"ifname":"s0","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500,"#,
         r#""qdisc":"noqueue","operstate":"UNKNOWN","linkmode":"DEFAULT","group":"default","txqlen":1000,"#,
@@ -123,7 +123,7 @@ fn a_tap_device_is_an_ipvtap() {
     let tap = || Link { kind: Kind::Ipvtap, host_end: (IfIndex(3), "s0".to_owned()), netnsid: None, ..moved() };
     let text = links(&[tap()], &[], Style { details: true, ..Style::default() });
     assert!(text.contains("\n    ipvtap  mode l2 bridge addrgenmode"), "{text}");
-    let json = links(&[tap()], &[], Style { details: true, json: true, pretty: false });
+    let json = links(&[tap()], &[], Style { details: true, json: true, ..Style::default() });
     assert!(json.contains(r#""info_kind":"ipvtap","info_data":{"mode":"l2","bridge":true}"#), "{json}");
 }
 

@@ -1,0 +1,167 @@
+//! What is there, all of it read once? Links, addresses and counters, as text, JSON, metrics and pages, are made from this.
+
+use super::degraded::degraded;
+use super::record::{SlaveRecord, is_master_gone, master_of, readable_peer, records_of, shown_name};
+use super::shown::link;
+use super::table::Table;
+use crate::error::Result;
+use crate::kernel::finder;
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::model::{AddressEntry, AddressStatus, Link, Statistics};
+use crate::place::NsId;
+use crate::port::Port;
+use crate::port::host_end::{HostEnd, owner_of};
+use crate::report::{PortReport, SlaveReport};
+use ipvl_core::maps::Counters;
+use ipvl_core::{IfIndex, MAX_SLAVES, Mode, Reason, Slot, WIRE};
+use std::collections::{BTreeMap, HashMap};
+
+/// All ports of this netns with their slaves.
+pub struct Inventory {
+    netlink: Netlink,
+    ports: Vec<PortRead>,
+    names: HashMap<NsId, String>,
+}
+
+struct PortRead {
+    port: Port,
+    master: LinkInfo,
+    slaves: Vec<SlaveRead>,
+}
+
+struct SlaveRead {
+    record: SlaveRecord,
+    /// Empty if it cannot be read.
+    device: LinkInfo,
+}
+
+impl Inventory {
+    /// Reads it. The order is that of masters and slots.
+    pub fn read() -> Result<Self> {
+        let netlink = Netlink::open()?;
+        let links = netlink.links(None)?;
+        let found = Port::among(&netlink, &links)?;
+        let host_ends = links.into_iter().filter(|link| HostEnd::of(link).is_some());
+        let mut host_ends: BTreeMap<IfIndex, LinkInfo> = host_ends.map(|link| (link.ifindex, link)).collect();
+        let mut ports = Vec::new();
+        for port in found {
+            let master = master_of(&netlink, &port)?;
+            let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let slaves = records.into_iter().map(|record| {
+                let device = readable_peer(&netlink, &record.host_end);
+                SlaveRead { record, device }
+            });
+            let slaves = slaves.collect();
+            ports.push(PortRead { port, master, slaves });
+        }
+        let is_elsewhere = |slave: &SlaveRead| slave.record.host_end.link_netnsid.is_some();
+        let any_elsewhere = ports.iter().flat_map(|port: &PortRead| &port.slaves).any(is_elsewhere);
+        let names = if any_elsewhere { finder::names(&netlink) } else { HashMap::new() };
+        Ok(Self { netlink, ports, names })
+    }
+
+    /// All slaves.
+    pub fn links(&self) -> Vec<Link> {
+        self.ports.iter().flat_map(|port| &port.slaves).map(|slave| self.link(slave)).collect()
+    }
+
+    /// The address table of every port, sorted for people.
+    pub fn addresses(&self) -> Result<Vec<AddressEntry>> {
+        let mut entries = Vec::new();
+        for port in &self.ports {
+            entries.extend(self.table(port)?.lines().into_values());
+        }
+        entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
+        Ok(entries)
+    }
+
+    /// The counters of every slave, and what was dropped at every master.
+    pub fn statistics(&self) -> Result<Vec<Statistics>> {
+        let mut all = Vec::new();
+        for port in &self.ports {
+            let mut drops = port.port.maps.drops()?;
+            all.push(port.statistics(drops.remove(&WIRE).unwrap_or_default()));
+            for slave in &port.slaves {
+                all.push(slave.statistics(&port.port, drops.remove(&slave.record.slot).unwrap_or_default())?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Every slave with its owner and its counters.
+    pub fn slaves(&self) -> Result<Vec<SlaveReport>> {
+        let counters = self.statistics()?.into_iter().filter(|line| !line.is_master);
+        let slaves = self.ports.iter().flat_map(|port| &port.slaves);
+        let report = |(slave, counters): (&SlaveRead, Statistics)| SlaveReport {
+            link: self.link(slave),
+            owner: owner_of(&slave.record.host_end).map(str::to_owned),
+            counters: counters.counters,
+            drops: counters.drops,
+        };
+        Ok(slaves.zip(counters).map(report).collect())
+    }
+
+    /// How full the tables of every port are.
+    pub fn ports(&self) -> Result<Vec<PortReport>> {
+        self.ports.iter().map(|port| self.port(port)).collect()
+    }
+
+    fn port(&self, port: &PortRead) -> Result<PortReport> {
+        let (table, maps) = (self.table(port)?, &port.port.maps);
+        let lines = table.lines();
+        let count = |status| lines.values().filter(|entry| entry.status == status).count();
+        let prefixes = maps.prefixes()?.len();
+        let own = self.netlink.addresses(Some(port.port.master), None).unwrap_or_default();
+        Ok(PortReport {
+            ifindex: port.port.master,
+            name: port.master.name.clone(),
+            own_addresses: own.into_iter().map(|info| info.addr).collect(),
+            slaves: port.slaves.len(),
+            most_slaves: MAX_SLAVES as usize,
+            addresses: table.owned.len() - prefixes,
+            most_addresses: maps.most_addresses(),
+            prefixes,
+            conflicts: count(AddressStatus::Conflict),
+            refused: count(AddressStatus::Refused),
+            drops: maps.drops()?.remove(&WIRE).unwrap_or_default(),
+        })
+    }
+
+    fn table(&self, port: &PortRead) -> Result<Table> {
+        let slaves = port.slaves.iter().map(|slave| (slave.record.slot, &slave.record.host_end, &slave.device));
+        Table::of(&self.netlink, &port.port, &port.master, slaves)
+    }
+
+    fn link(&self, slave: &SlaveRead) -> Link {
+        let SlaveRead { record, device } = slave;
+        let netns = record.host_end.link_netnsid.and_then(|id| self.names.get(&id).cloned());
+        let degraded = degraded(record, device).map(|(why, _)| why.to_owned()).into_iter().collect();
+        let all_groups = record.slave.mode() == Mode::L2 && record.slave.state().all_groups;
+        Link { degraded, groups: record.groups.clone(), all_groups, ..link(record, device, netns) }
+    }
+}
+
+impl PortRead {
+    fn statistics(&self, drops: Vec<(Reason, u64)>) -> Statistics {
+        let (name, ifindex) = (self.master.name.clone(), self.port.master);
+        Statistics { name, ifindex, is_master: true, counters: Counters::default(), drops }
+    }
+}
+
+impl SlaveRead {
+    fn statistics(&self, port: &Port, drops: Vec<(Reason, u64)>) -> Result<Statistics> {
+        let SlaveRecord { host_end, slot, .. } = &self.record;
+        let counters = with_host_end(port.maps.counters(Slot(slot.0))?, host_end);
+        let name = shown_name(self.device.name.clone());
+        Ok(Statistics { name, ifindex: host_end.ifindex, is_master: false, counters, drops })
+    }
+}
+
+/// Adds the packets that reached the slave through its host end, which counts them itself.
+fn with_host_end(counters: Counters, host_end: &LinkInfo) -> Counters {
+    Counters {
+        rx_packets: counters.rx_packets + host_end.tx_packets,
+        rx_bytes: counters.rx_bytes + host_end.tx_bytes,
+        ..counters
+    }
+}

@@ -1,0 +1,37 @@
+//! How does a slave look to its user, by what is known of it?
+
+use super::record::{SlaveRecord, shown_name};
+use crate::kernel::netlink::LinkInfo;
+use crate::model::{Kind, Link};
+use crate::port::ARPHRD_NONE;
+use crate::port::host_end::{backend_of, is_tap};
+use ipvl_core::Mac;
+
+/// The slave as it is shown, without what needs more than the record.
+pub fn link(record: &SlaveRecord, device: &LinkInfo, netns: Option<String>) -> Link {
+    let SlaveRecord { host_end, master, slot, slave: entry, .. } = record;
+    Link {
+        ifindex: device.ifindex,
+        kind: if is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
+        name: shown_name(device.name.clone()),
+        master: (master.ifindex, master.name.clone()),
+        master_is_ip: master.arp_type == ARPHRD_NONE,
+        slot: *slot,
+        host_end: (host_end.ifindex, host_end.name.clone()),
+        backend: backend_of(host_end).map(|backend| (backend, backend.why())),
+        netnsid: host_end.link_netnsid,
+        netns,
+        flags: device.flags,
+        operstate: device.operstate,
+        mtu: device.mtu,
+        txqlen: device.txqlen,
+        qdisc: device.qdisc.clone(),
+        mac: device.mac.unwrap_or(Mac([0; 6])),
+        options: entry.options_in_effect(),
+        groups: Vec::new(),
+        all_groups: false,
+        queue: entry.state().queued.then(|| host_end.qdisc.clone()),
+        degraded: Vec::new(),
+        detail: device.detail.clone(),
+    }
+}
