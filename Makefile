@@ -69,6 +69,9 @@ bench-storm: build ## what a storm of broadcasts leaves to others, with ipvl and
 	cargo build --release --package ipvl-bench
 	@scripts/bench-scale storm
 
+bench-metrics: build ## how long a scrape of SLAVES=1000 slaves takes, and how much of a CPU ipvl top
+	@scripts/bench-metrics
+
 bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
 	cargo build --release --package ipvl-bench
 	@scripts/bench
@@ -111,4 +114,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean

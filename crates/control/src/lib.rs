@@ -23,6 +23,7 @@ pub use attach::{
     Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over, limit,
 };
 pub use error::{Error, Result};
+pub use kernel::finder::Names;
 pub use kernel::netlink::{Limit, SlaveRoute};
 pub use model::*;
 pub use place::{NsId, Place};

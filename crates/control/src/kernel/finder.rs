@@ -7,13 +7,13 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{NAMED, OWN};
 use crate::place::NsId;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A setting of the whole machine, which the kernel shows to threads in the initial netns only.
 const INITIAL_ONLY: &str = "/proc/sys/net/core/netdev_max_backlog";
@@ -22,6 +22,8 @@ const NSFS: u32 = 0x6e73_6673;
 /// After a search without a result, the same id is not searched for again for this long: a search reads every descriptor
 /// of every process.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// A change of a directory is complete after this long, even on a file system with coarse times.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Finds a descriptor for the namespace with a given id. Remembers where it found one, and for a moment that it found none.
 #[derive(Debug, Default)]
@@ -88,8 +90,34 @@ pub fn last_user(ignore: &[u32]) -> io::Result<bool> {
     Ok(!others.any(uses_it))
 }
 
-/// All ids that the netns of `netlink` has for namespaces with a name under `/run/netns`, with their names.
-pub fn names(netlink: &Netlink) -> HashMap<NsId, String> {
+/// The names of namespaces under `/run/netns`, for a process that reads them again and again: a look at each of them takes as
+/// long as all the rest. Meant for one netns and one thread at a time.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// When `/run/netns` had changed last, if that was long enough ago: a name is there a moment before its mount is.
+    stamp: Option<SystemTime>,
+    names: HashMap<NsId, String>,
+    /// Ids without a name.
+    nameless: BTreeSet<NsId>,
+}
+
+impl Names {
+    /// The names of these ids, of those that have one. Reads them again if a name has come or gone, or for a new id.
+    pub fn of(&mut self, netlink: &Netlink, ids: BTreeSet<NsId>) -> &HashMap<NsId, String> {
+        let stamp = fs::metadata(NAMED).and_then(|metadata| metadata.modified()).ok();
+        let is_known = |id: &NsId| self.names.contains_key(id) || self.nameless.contains(id);
+        let is_fresh = stamp.is_some() && self.stamp == stamp && ids.iter().all(is_known);
+        if !is_fresh && !ids.is_empty() {
+            let has_settled = |stamp: &SystemTime| stamp.elapsed().is_ok_and(|elapsed| elapsed > SETTLED);
+            self.names = names(netlink);
+            self.stamp = stamp.filter(has_settled);
+            self.nameless = ids.into_iter().filter(|id| !self.names.contains_key(id)).collect();
+        }
+        &self.names
+    }
+}
+
+fn names(netlink: &Netlink) -> HashMap<NsId, String> {
     let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
     let named = entries.filter_map(|entry| {
         let id = netlink.nsid_of_fd(open(&NetnsPath::Link(entry.path()))?).ok()??;

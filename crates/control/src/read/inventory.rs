@@ -5,7 +5,7 @@ use super::record::{SlaveRecord, is_master_gone, master_of, readable_peer, recor
 use super::shown::link;
 use super::table::Table;
 use crate::error::Result;
-use crate::kernel::finder;
+use crate::kernel::finder::Names;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressStatus, Link, Statistics};
 use crate::place::NsId;
@@ -38,6 +38,11 @@ struct SlaveRead {
 impl Inventory {
     /// Reads it. The order is that of masters and slots.
     pub fn read() -> Result<Self> {
+        Self::read_with(&mut Names::default())
+    }
+
+    /// The same, for a process that does it again and again.
+    pub fn read_with(names: &mut Names) -> Result<Self> {
         let netlink = Netlink::open()?;
         let links = netlink.links(None)?;
         let found = Port::among(&netlink, &links)?;
@@ -54,9 +59,9 @@ impl Inventory {
             let slaves = slaves.collect();
             ports.push(PortRead { port, master, slaves });
         }
-        let is_elsewhere = |slave: &SlaveRead| slave.record.host_end.link_netnsid.is_some();
-        let any_elsewhere = ports.iter().flat_map(|port: &PortRead| &port.slaves).any(is_elsewhere);
-        let names = if any_elsewhere { finder::names(&netlink) } else { HashMap::new() };
+        let slaves = ports.iter().flat_map(|port: &PortRead| &port.slaves);
+        let ids = slaves.filter_map(|slave| slave.record.host_end.link_netnsid).collect();
+        let names = names.of(&netlink, ids).clone();
         Ok(Self { netlink, ports, names })
     }
 

@@ -2,12 +2,13 @@
 
 use super::inventory::Inventory;
 use crate::error::Result;
+use crate::kernel::finder::Names;
 use crate::report::{AgentReport, Overview};
 use crate::slave::agent_client;
 
-/// Reads everything once.
-pub fn overview() -> Result<Overview> {
-    let inventory = Inventory::read()?;
+/// Reads everything once. A process that does it again and again keeps `names`.
+pub fn overview(names: &mut Names) -> Result<Overview> {
+    let inventory = Inventory::read_with(names)?;
     Ok(Overview { slaves: inventory.slaves()?, ports: inventory.ports()?, agent: agent() })
 }
 

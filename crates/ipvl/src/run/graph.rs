@@ -7,6 +7,7 @@ use crate::command::Drawing;
 use crate::failure::Failure;
 use crate::graph::{Graph, graph};
 use crate::render::{self, Style};
+use ipvl_control::Names;
 use std::fs;
 
 /// Draws it.
@@ -25,7 +26,8 @@ pub fn run(drawing: Drawing, style: Style) -> Result<(), Failure> {
 }
 
 fn read() -> Result<Graph, Failure> {
-    let (links, addresses, overview) = (backend::links()?, backend::addresses()?, backend::overview()?);
+    let (links, addresses, overview) =
+        (backend::links()?, backend::addresses()?, backend::overview(&mut Names::default())?);
     if links.is_empty() {
         backend::require_master_here("examine")?;
     }
