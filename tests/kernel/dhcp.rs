@@ -84,8 +84,8 @@ fn the_client_gets_the_identifier_that_it_knows() {
             let theirs = &sent[at..at + known.len()];
             assert_ne!(theirs, known);
             let offer = |option: &[u8]| {
-                let link = Link::new(EXT_MAC, MASTER_MAC);
-                dhcp_offer(link, EXT_V4, Ipv4Addr::new(10, 0, 0, 99), MASTER_MAC, XID, option)
+                let (link, address) = (Link::new(EXT_MAC, MASTER_MAC), Ipv4Addr::new(10, 0, 0, 99));
+                dhcp_offer(link, [EXT_V4, address], MASTER_MAC, XID, address, option)
             };
             let arrived = programs.ingress(&offer(theirs).into(), devices.master()).expect("a try");
             assert_eq!(arrived.data, offer(known));

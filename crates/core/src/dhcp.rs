@@ -119,8 +119,9 @@ pub fn restore(frame: &impl Frame, mac: Mac, slot: Slot, found: OptionsEnd) -> O
     exchange(frame, found.identifier()?, own, known, salt(mac, slot))
 }
 
-/// The slave that a DHCP reply to nobody's address is for, if it is up. If slaves have used the same transaction id, a
-/// broadcast is for all of them, and another reply for the first.
+/// The slave that a DHCP reply to nobody's address is for, if it is up: the one that has asked. If slaves have used the same
+/// transaction id, a broadcast is for all of them, and another reply for the first. If the address that is offered belongs
+/// to a slave already, the reply is for that one, so that no server gives two slaves one lease.
 #[inline(always)]
 pub(crate) fn asker(
     frame: &impl Frame,
@@ -139,8 +140,12 @@ pub(crate) fn asker(
     if eth.dst.is_group() && !asker.alone || !matches!(tables.owner(packet.dst), Owner::Nobody) {
         return None;
     }
-    let slave = tables.slave(asker.slot);
-    (is_helped(slave) && slave.up()).then_some((asker.slot, slave))
+    let slot = match tables.owner(message.yours()?) {
+        Owner::Slave(owner) => owner,
+        Owner::Host | Owner::Nobody => asker.slot,
+    };
+    let slave = tables.slave(slot);
+    (is_helped(slave) && slave.up()).then_some((slot, slave))
 }
 
 /// What a client says that knows no other name than its MAC address.
