@@ -12,7 +12,7 @@
 //! | `igmp x` | a membership report |
 //! | `redirect x > y, via z, about w` | router x tells y that packets to w go by z |
 //! | `dhcp` | a discover from a client without an address |
-//! | `offer x > y` | a DHCP server's reply, to the client that sent `dhcp` |
+//! | `offer x > y` | a DHCP server's reply, to the client that sent `dhcp`; `about z`: z's address is offered |
 //! | `raw TYPE` | no IP: this EtherType |
 //!
 //! Oddities: `ports FROM TO` (UDP), `to MAC`, `from MAC` (Ethernet), `says MAC` (ARP's sender), `tag ID` (in the bytes), `vlan ID` (kept apart),
@@ -91,7 +91,7 @@ struct Builder {
     way: FrameSource,
     size: usize,
     ports: (u16, u16),
-    /// The better first hop, and where it leads to.
+    /// The better first hop, and where it leads to; or the address that is offered.
     redirect: [names::Endpoint; 2],
 }
 
@@ -115,7 +115,7 @@ impl Builder {
             ("dhcp", []) => packet::dhcp_discover(from, TRANSACTION, true, b"ipvl"),
             ("offer", [x, ">", y]) => {
                 let link = names::group_mac(v4(y)?.into()).map_or_else(|| self.link(y), |group| Link::new(from, group));
-                packet::dhcp_offer(link, v4(x)?, v4(y)?, MASTER_MAC, TRANSACTION, &[])
+                packet::dhcp_offer(link, [v4(x)?, v4(y)?], MASTER_MAC, TRANSACTION, self.redirect[1].v4?, &[])
             }
             ("raw", [ethertype]) => {
                 let ethertype = u16::from_str_radix(ethertype, 16).expect("an EtherType");

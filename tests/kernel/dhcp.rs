@@ -2,8 +2,7 @@
 
 use crate::devices::Devices;
 use crate::programs::Programs;
-use ipvl_core::dhcp::{find_identifier, identify};
-use ipvl_core::{Mac, Slot};
+use ipvl_core::Slot;
 use ipvl_testbed::packet::{Link, checksum, dhcp_offer, dhcp_request};
 use ipvl_testbed::{EXT_MAC, EXT_V4, MASTER_MAC, require_root};
 use ipvl_tests::world::{Member, World};
@@ -18,6 +17,8 @@ const SHARED: [u8; 9] = {
     let [a, b, c, d, e, f] = MASTER_MAC;
     [61, 7, 1, a, b, c, d, e, f]
 };
+/// What dhcpcd and systemd-networkd say: an IAID and the machine's DUID.
+const NODE: [u8; 15] = [61, 13, 255, 1, 2, 3, 4, 0, 2, 0, 0, 0xab, 0x11, 9, 8];
 
 #[test]
 fn a_request_gets_the_slaves_identifier_wherever_there_is_room() {
@@ -39,13 +40,34 @@ fn a_request_gets_the_slaves_identifier_wherever_there_is_room() {
     }
 }
 
+/// Two namespaces of one machine have the same machine id and devices of the same name.
+#[test]
+fn an_identifier_of_the_machine_gets_an_iaid_of_the_slave() {
+    require_root!();
+    let options = [&DISCOVER[..], &NODE].concat();
+    for length in [0, 300] {
+        let [found, other] = ["a", "b"].map(|slave| sent(slave, &options, length).expect("a try"));
+        let same = dhcp_request(MASTER_MAC, XID, &options, length);
+        let differ = |frame: &[u8]| (0..frame.len()).filter(|at| frame[*at] != same[*at]).collect::<Vec<_>>();
+        let iaid = OPTIONS + DISCOVER.len() + 3;
+        let sum = [UDP + 6, UDP + 7];
+        let may_differ = |at: &usize| sum.contains(at) || (iaid..iaid + 4).contains(at);
+        assert!(differ(&found).iter().chain(&differ(&other)).all(may_differ), "{found:?} {other:?}");
+        assert_ne!(found[iaid..iaid + 4], other[iaid..iaid + 4]);
+        assert!(is_sound(&found) && is_sound(&other));
+    }
+}
+
 #[test]
 fn other_identifiers_are_the_clients_own_and_another_setting_is_obeyed() {
-    let duid = [61, 5, 255, 1, 2, 3, 4];
-    let own = [&DISCOVER[..], &duid].concat();
-    assert_eq!(sent("a", &own, 300), Some(dhcp_request(MASTER_MAC, XID, &own, 300)));
-    let options = [&DISCOVER[..], &SHARED].concat();
-    assert_eq!(sent("a nodhcp", &options, 300), Some(dhcp_request(MASTER_MAC, XID, &options, 300)));
+    for own in [&[61, 5, 255, 1, 2, 3, 4][..], &[61, 4, 0, b'w', b'e', b'b'], &[61, 9, 0, 255, 1, 2, 3, 4, 5, 6, 7]] {
+        let own = [&DISCOVER[..], own].concat();
+        assert_eq!(sent("a", &own, 300), Some(dhcp_request(MASTER_MAC, XID, &own, 300)));
+    }
+    for shared in [&SHARED[..], &NODE] {
+        let options = [&DISCOVER[..], shared].concat();
+        assert_eq!(sent("a nodhcp", &options, 300), Some(dhcp_request(MASTER_MAC, XID, &options, 300)));
+    }
 }
 
 #[test]
@@ -55,16 +77,19 @@ fn the_client_gets_the_identifier_that_it_knows() {
     devices.within(|| {
         let mut programs = Programs::load();
         programs.fill(&world("a").snapshot_at(devices.master(), |slot| devices.host_end(slot)));
-        let request = dhcp_request(MASTER_MAC, XID, &[&DISCOVER[..], &SHARED].concat(), 300);
-        let place = find_identifier(&&request[..]).expect("a DHCP message");
-        let theirs = identify(&&request[..], Mac(MASTER_MAC), Slot(0), place).expect("another identifier");
-        programs.egress(&request.into(), devices.host_end(Slot(0))).expect("a try");
-        let offer = |option: &[u8]| {
-            let link = Link::new(EXT_MAC, MASTER_MAC);
-            dhcp_offer(link, EXT_V4, Ipv4Addr::new(10, 0, 0, 99), MASTER_MAC, XID, option)
-        };
-        let arrived = programs.ingress(&offer(&theirs.bytes[..9]).into(), devices.master()).expect("a try");
-        assert_eq!(arrived.data, offer(&SHARED));
+        for known in [&SHARED[..], &NODE] {
+            let request = dhcp_request(MASTER_MAC, XID, &[&DISCOVER[..], known].concat(), 300);
+            let sent = programs.egress(&request.into(), devices.host_end(Slot(0))).expect("a try").data;
+            let at = OPTIONS + DISCOVER.len();
+            let theirs = &sent[at..at + known.len()];
+            assert_ne!(theirs, known);
+            let offer = |option: &[u8]| {
+                let (link, address) = (Link::new(EXT_MAC, MASTER_MAC), Ipv4Addr::new(10, 0, 0, 99));
+                dhcp_offer(link, [EXT_V4, address], MASTER_MAC, XID, address, option)
+            };
+            let arrived = programs.ingress(&offer(theirs).into(), devices.master()).expect("a try");
+            assert_eq!(arrived.data, offer(known));
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use super::ethernet::ethertype;
 use super::field::{ETH_HLEN, IPV4_HLEN, UDP_HLEN, bootp, ethernet, ipv4, udp};
 use super::ipv4::Ipv4Header;
 use super::protocol::{DHCP_CLIENT, DHCP_SERVER, UDP};
-use crate::addr::Mac;
+use crate::addr::{Addr, Mac};
 use crate::frame::Frame;
 
 const UDP_AT: usize = ETH_HLEN + IPV4_HLEN;
@@ -128,6 +128,12 @@ impl<'a, F: Frame> DhcpMessage<'a, F> {
     #[inline(always)]
     pub fn xid(&self) -> Option<u32> {
         self.0.read::<4>(BOOTP_AT + bootp::XID.start).map(u32::from_ne_bytes)
+    }
+
+    /// The address that is offered or given to the client.
+    #[inline(always)]
+    pub fn yours(&self) -> Option<Addr> {
+        self.0.read::<4>(BOOTP_AT + bootp::YIADDR.start).map(Addr::v4)
     }
 
     /// The client's hardware address, if it is one of Ethernet.

@@ -95,6 +95,7 @@ pub(super) mod bootp {
     /// Type and length of the hardware address.
     pub const HARDWARE: Range<usize> = 1..3;
     pub const XID: Range<usize> = 4..8;
+    pub const YIADDR: Range<usize> = 16..20;
     pub const CHADDR: Range<usize> = 28..34;
     pub const COOKIE: Range<usize> = 236..240;
     pub const OPTIONS: usize = 240;

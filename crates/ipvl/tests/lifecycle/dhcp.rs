@@ -1,142 +1,128 @@
 //! Do stock DHCP clients in l2 slaves get leases of their own, and keep them?
 
-use crate::common::{SOON, run};
-use ipvl_testbed::{EXT_V4, Lab, Netns, require_root, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+#[path = "dhcp/programs.rs"]
+mod programs;
 
-/// dnsmasq offers one address to all that ask at the same moment; a client that is refused waits 3 s.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What both clients call when they have a lease. They pass the address in different variables.
-const SCRIPT: &str = "#!/bin/sh
-address=${ip:-${new_ip_address:-}}
-case ${1:-$reason} in bound|renew|BOUND|RENEW) ;; *) exit 0 ;; esac
-ip addr replace $address/24 dev $interface
-echo ${1:-$reason} $address >> $(dirname $0)/$interface
-";
+use crate::common::run;
+use ipvl_testbed::{EXT_V4, HOST_V4, Lab, Netns, require_root};
+use programs::{Place, Running, relay, server};
+use std::collections::BTreeSet;
+
+const RANGE: &str = "10.0.0.100,10.0.0.150";
+const OTHER_RANGE: &str = "10.0.0.200,10.0.0.250";
 
 #[test]
 fn stock_clients_that_start_together_get_leases_of_their_own() {
     require_root!();
-    let lab = Lab::new(5);
+    let lab = Lab::new(7);
     let place = Place::new("together");
-    let _server = place.server(&lab.ext, "eth0");
-    (0..5).for_each(|n| drop(lab.add_slave(n, "mode l2", &[])));
-    let clients: Vec<_> = (0..5)
-        .map(|n| match n {
-            3 => place.udhcpc(&lab.slaves[n], n, &["-C"]),
-            4 => place.dhclient(&lab.slaves[n], n),
-            _ => place.udhcpc(&lab.slaves[n], n, &[]),
-        })
-        .collect();
-    let done = wait_until(PATIENCE, || (0..5).all(|n| place.leases(n).len() == 1));
-    let leases: Vec<_> = (0..5).flat_map(|n| place.leases(n)).collect();
-    assert!(done, "{leases:?}");
-    let distinct: BTreeSet<_> = leases.iter().filter_map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!(distinct.len(), 5, "{leases:?}");
+    let _server = server(&lab.ext, RANGE, "--interface=eth0");
+    let clients = start_clients(&lab, &place, "mode l2");
+    expect_distinct(&place.wait_for(7, 1));
     assert!(lab.slaves.iter().all(|slave| lab.pings(slave, &EXT_V4.to_string())));
-    for (n, client) in clients.iter().enumerate().take(4) {
-        client.renew();
-        let [first, second] = &place.wait_for_two(n)[..] else { panic!("one lease each time") };
-        assert_eq!(first.replace("bound", "renew"), *second, "the same address, without starting again");
-    }
+    expect_renewals(&place, &clients[..4]);
 }
 
 #[test]
 fn a_server_may_be_in_a_sibling() {
     require_root!();
-    let lab = Lab::new(2);
-    let place = Place::new("sibling");
-    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
-    lab.add_slave(1, "mode l2", &[]);
-    let _server = place.server(&lab.slaves[0], "ipvl0");
-    let client = place.udhcpc(&lab.slaves[1], 1, &[]);
-    assert!(wait_until(PATIENCE, || place.leases(1).len() == 1), "no lease");
-    assert!(lab.pings(&lab.slaves[1], "10.0.0.10"));
-    client.renew();
-    assert!(place.wait_for_two(1)[1].starts_with("renew"));
-}
-
-/// A directory with the clients' script and what it writes.
-struct Place(PathBuf);
-
-/// A program that is killed in the end.
-struct Running(Child);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("ipvl-dhcp-{name}-{}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a directory");
-        fs::write(directory.join("script"), SCRIPT).expect("a script");
-        fs::write(directory.join("dhclient.conf"), "send host-name \"a-name-that-leaves-no-padding\";\n")
-            .expect("a file");
-        let place = Self(directory);
-        run(&Netns::new("chmod"), &format!("chmod 755 {}", place.file("script")));
-        place
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn server(&self, netns: &Netns, device: &str) -> Running {
-        let options = "--no-daemon --conf-file=/dev/null --no-resolv --port=0 --no-ping --leasefile-ro --pid-file=";
-        let range = "--dhcp-range=10.0.0.100,10.0.0.150,10m";
-        let server = start(netns, &format!("dnsmasq {options} {range} --interface={device}"));
-        let listens = || run(netns, "ss -Hlun sport = :67").contains(":67");
-        assert!(wait_until(SOON, listens), "the server does not listen");
-        server
-    }
-
-    fn udhcpc(&self, netns: &Netns, n: usize, more: &[&str]) -> Running {
-        let (script, more) = (self.file("script"), more.join(" "));
-        start(netns, &format!("udhcpc -f -i ipvl{n} -s {script} -t 20 -T 1 -A 1 {more}"))
-    }
-
-    fn dhclient(&self, netns: &Netns, n: usize) -> Running {
-        let [script, config, leases] = ["script", "dhclient.conf", "dhclient.leases"].map(|name| self.file(name));
-        start(netns, &format!("dhclient -4 -d --no-pid -sf {script} -cf {config} -lf {leases} ipvl{n}"))
-    }
-
-    /// What the client of this slave has got: `bound 10.0.0.113`.
-    fn leases(&self, n: usize) -> Vec<String> {
-        let lines = fs::read_to_string(self.0.join(format!("ipvl{n}"))).unwrap_or_default();
-        lines.lines().map(str::to_owned).collect()
-    }
-
-    fn wait_for_two(&self, n: usize) -> Vec<String> {
-        assert!(wait_until(SOON, || self.leases(n).len() == 2), "{n} has {:?}", self.leases(n));
-        self.leases(n)
+    for options in ["mode l2", "mode l2 guard router"] {
+        let lab = Lab::new(2);
+        let place = Place::new("sibling");
+        lab.add_slave(1, options, &["10.0.0.10/24"]);
+        lab.add_slave(0, "mode l2", &[]);
+        let _server = server(&lab.slaves[1], RANGE, "--interface=ipvl1");
+        let client = place.udhcpc(&lab.slaves[0], 0, "");
+        place.wait_for(1, 1);
+        assert!(lab.pings(&lab.slaves[0], "10.0.0.10"));
+        expect_renewals(&place, &[client]);
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+/// The server sees its host's slaves by their host ends, which have no address.
+#[test]
+fn a_server_may_be_on_the_host_of_slaves_with_host_access() {
+    require_root!();
+    let lab = Lab::new(7);
+    let place = Place::new("host");
+    let _server = server(&lab.host, RANGE, "--interface=eth0 --bridge-interface=eth0,ipvlh*");
+    let clients = start_clients(&lab, &place, "mode l2 host on");
+    expect_distinct(&place.wait_for(7, 1));
+    assert!(lab.slaves.iter().all(|slave| lab.pings(slave, &HOST_V4.to_string())));
+    expect_renewals(&place, &clients[..4]);
+}
+
+/// The relay ends before clients renew, so that they do it by unicast.
+#[test]
+fn a_server_may_be_behind_a_relay() {
+    require_root!();
+    let lab = Lab::new(7);
+    let place = Place::new("relay");
+    let far = Netns::new("far");
+    run(&lab.ext, &format!("ip link add far type veth peer name eth0 netns {}", far.name()));
+    for (netns, device, address) in [(&lab.ext, "far", "10.9.0.1/24"), (&far, "eth0", "10.9.0.2/24")] {
+        run(netns, &format!("ip addr add {address} dev {device}"));
+        run(netns, &format!("ip link set {device} up"));
+    }
+    run(&far, "ip route add default via 10.9.0.1");
+    lab.ext.sysctl("net/ipv4/ip_forward", "1");
+    let _server = server(&far, RANGE, &format!("--interface=eth0 --dhcp-option=3,{EXT_V4}"));
+    let relay = relay(&lab.ext, &EXT_V4.to_string(), "10.9.0.2");
+    let clients = start_clients(&lab, &place, "mode l2");
+    expect_distinct(&place.wait_for(7, 1));
+    assert!(lab.slaves.iter().all(|slave| lab.pings(slave, "10.9.0.2")));
+    drop(relay);
+    expect_renewals(&place, &clients[..4]);
+}
+
+/// A server that has lost its leases, and has other addresses now, refuses what clients ask for.
+#[test]
+fn a_lost_lease_is_replaced() {
+    require_root!();
+    let lab = Lab::new(7);
+    let place = Place::new("lost");
+    let first = server(&lab.ext, RANGE, "--interface=eth0");
+    let mut clients = start_clients(&lab, &place, "mode l2");
+    place.wait_for(7, 1);
+    drop(first);
+    let _second = server(&lab.ext, OTHER_RANGE, "--interface=eth0");
+    clients.drain(4..).for_each(Running::stop);
+    clients.iter().for_each(Running::renew);
+    clients.extend((4..7).map(|n| start_client(&lab, &place, n)));
+    let addresses = place.wait_for(7, 2);
+    expect_distinct(&addresses);
+    assert!(addresses.iter().all(|address| address.starts_with("10.0.0.2")), "{addresses:?}");
+}
+
+/// One client in each slave. The first four are udhcpc, which can be told to renew its lease.
+fn start_clients(lab: &Lab, place: &Place, options: &str) -> Vec<Running> {
+    let slaves = 0..lab.slaves.len();
+    slaves.clone().for_each(|n| drop(lab.add_slave(n, options, &[])));
+    slaves.map(|n| start_client(lab, place, n)).collect()
+}
+
+fn start_client(lab: &Lab, place: &Place, n: usize) -> Running {
+    let netns = &lab.slaves[n];
+    match n {
+        0..=2 => place.udhcpc(netns, n, ""),
+        3 => place.udhcpc(netns, n, "-C"),
+        4 => place.dhclient(netns, n),
+        _ => place.dhcpcd(netns, n),
     }
 }
 
-impl Running {
-    /// Has udhcpc renew its lease.
-    fn renew(&self) {
-        let pid = Pid::from_raw(self.0.id().cast_signed()).expect("a process id");
-        kill_process(pid, Signal::USR1).expect("signal the client");
-    }
+#[track_caller]
+fn expect_distinct(addresses: &[String]) {
+    assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len(), "{addresses:?}");
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Has these clients, those of the first slaves, renew their first leases, and fails unless they get the same again.
+#[track_caller]
+fn expect_renewals(place: &Place, clients: &[Running]) {
+    clients.iter().for_each(Running::renew);
+    place.wait_for(clients.len(), 2);
+    for n in 0..clients.len() {
+        let [first, second] = &place.leases(n)[..] else { panic!("one lease each time: {:?}", place.leases(n)) };
+        assert_eq!(first.replace("bound", "renew"), *second, "the same address, without starting again");
     }
-}
-
-fn start(netns: &Netns, line: &str) -> Running {
-    let mut command = netns.command(line.split_whitespace());
-    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Running(silent.spawn().expect("start a program"))
 }

@@ -92,10 +92,18 @@ pub fn dhcp_request(client: Mac, transaction: u32, options: &[u8], length: usize
     udp(Link::broadcast(client), (Ipv4Addr::UNSPECIFIED, 68), (Ipv4Addr::BROADCAST, 67), &message)
 }
 
-/// A DHCPv4 OFFER for `client`, with further options.
+/// A DHCPv4 OFFER of the address `yours` for `client`, with further options.
 #[must_use]
-pub fn dhcp_offer(link: Link, from: Ipv4Addr, to: Ipv4Addr, client: Mac, transaction: u32, options: &[u8]) -> Vec<u8> {
-    let message = bootp(2, client, transaction, &[&[53, 1, 2], options].concat());
+pub fn dhcp_offer(
+    link: Link,
+    [from, to]: [Ipv4Addr; 2],
+    client: Mac,
+    transaction: u32,
+    yours: Ipv4Addr,
+    options: &[u8],
+) -> Vec<u8> {
+    let mut message = bootp(2, client, transaction, &[&[53, 1, 2], options].concat());
+    message[16..20].copy_from_slice(&yours.octets());
     udp(link, (from, 67), (to, 68), &message)
 }
 
