@@ -109,15 +109,14 @@ impl Agent {
     /// Enters an address that another owns, if that is a slave which yields it.
     fn claim_from_owner(&mut self, host_end: IfIndex, master: IfIndex, addr: Addr, entry: OwnerEntry) -> Result<Claim> {
         let Some(port) = self.ports.get(&master) else { return Ok(Claim::Taken) };
-        let Some(owner) = port.maps.owner(addr)? else { return Ok(Claim::Taken) };
-        if owner.slot == OwnerEntry::HOST || owner.origin() != Origin::Device {
+        let Some(before) = port.maps.owner(addr)? else { return Ok(Claim::Taken) };
+        if before.slot == OwnerEntry::HOST || before.origin() != Origin::Device {
             return Ok(Claim::Taken);
         }
-        let Some(old) = self.registry.in_slot(master, owner.slot) else { return Ok(Claim::Taken) };
-        let (claimant, owner) = (port.maps.slave(entry.slot)?, port.maps.slave(owner.slot)?);
-        let pair = Pair { claimant: host_end, owner: old };
+        let (claimant, owner) = (port.maps.slave(entry.slot)?, port.maps.slave(before.slot)?);
+        let pair = Pair { claimant: host_end, owner: owner.host_end };
         if claimant.may_take_over_from(owner) && !owner.up() && self.is_only_the_claimant_up(pair) {
-            self.hand_over(addr, master, pair, MoveReason::Down)?;
+            self.hand_over(addr, master, pair, (before.slot, entry.slot), MoveReason::Down)?;
             return Ok(Claim::Held);
         }
         self.contests.note(pair, Instant::now());
@@ -131,14 +130,21 @@ impl Agent {
         (is_up(pair.owner), is_up(pair.claimant)) == (Some(false), Some(true))
     }
 
-    /// Gives an address of the owner to the claimant. The caller has the lock.
-    pub fn hand_over(&mut self, addr: Addr, master: IfIndex, pair: Pair, why: MoveReason) -> Result<()> {
-        let slot = |host_end| self.registry.slave(host_end).map(|slave| slave.slot);
-        let (Some(from), Some(to)) = (slot(pair.owner), slot(pair.claimant)) else { return Ok(()) };
+    /// Gives an address of the owner, in slot `from`, to the claimant, in slot `to`. The caller has the lock.
+    pub fn hand_over(
+        &mut self,
+        addr: Addr,
+        master: IfIndex,
+        pair: Pair,
+        (from, to): (Slot, Slot),
+        why: MoveReason,
+    ) -> Result<()> {
         let Some(port) = self.ports.get_mut(&master) else { return Ok(()) };
         port.maps.assign(addr, OwnerEntry::slave(to, Origin::Device).moved(from, why))?;
         self.registry.remove_address(master, from, addr);
-        self.dirty.host_ends.extend([pair.owner, pair.claimant]);
+        self.dirty.host_ends.insert(pair.owner);
+        // Among them the claimant; others contest it with another owner now.
+        self.offer(&BTreeSet::from([addr]));
         log_move(addr, pair, why);
         Ok(())
     }
@@ -187,11 +193,14 @@ impl Agent {
                 continue;
             };
             let Some(port) = self.ports.get(&master) else { continue };
-            for addr in self.registry.addresses(master, slot) {
-                if port.maps.owner(addr)?.is_some_and(|owner| owner.slot != slot) {
-                    self.registry.remove_address(master, slot, addr);
+            let mut moved = self.registry.addresses(master, slot);
+            for addr in moved.clone() {
+                match port.maps.owner(addr)?.is_some_and(|owner| owner.slot != slot) {
+                    true => self.registry.remove_address(master, slot, addr),
+                    false => _ = moved.remove(&addr),
                 }
             }
+            self.offer(&moved);
         }
         Ok(())
     }

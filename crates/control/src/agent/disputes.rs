@@ -20,17 +20,16 @@ use std::time::Instant;
 /// How many addresses are asked for at once.
 const MOST_ADDRESSES: usize = 64;
 
-/// What two slaves contest, as the tables have it now.
-struct Dispute {
+/// Two slaves of which one has addresses of the other on its device, as the tables have them now.
+struct Parties {
     master: IfIndex,
     claimant: (Slot, Slave),
     owner: (Slot, Slave),
-    addrs: BTreeSet<Addr>,
 }
 
-impl Dispute {
+impl Parties {
     /// Whether the owner may lose addresses by not answering.
-    fn is_open(&self) -> bool {
+    fn are_open(&self) -> bool {
         let answers = |slave: Slave| slave.up() && slave.mode() == Mode::L2;
         let (claimant, owner) = (self.claimant.1, self.owner.1);
         answers(claimant) && answers(owner) && claimant.may_take_over_from(owner)
@@ -61,14 +60,19 @@ impl Agent {
         }
     }
 
-    /// Asks the owner if it has reason to.
+    /// Asks the owner if it is time to. A slave may have thousands of addresses of others: they are looked at last.
     fn look(&mut self, pair: Pair) -> Result<()> {
-        let Some(dispute) = self.dispute(pair)? else {
+        let Some(parties) = self.parties(pair)? else {
             self.contests.remove(pair);
             return Ok(());
         };
-        let is_time = dispute.is_open() && self.has_announced(pair, &dispute)? && self.contests.has_room(pair.claimant);
-        if is_time && let Some(inquiry) = self.inquire(pair, dispute)? {
+        if !parties.are_open() || !self.has_announced(pair, &parties)? || !self.contests.has_room(pair.claimant) {
+            return Ok(());
+        }
+        let addrs = self.contested(pair, &parties)?;
+        if addrs.is_empty() {
+            self.contests.remove(pair);
+        } else if let Some(inquiry) = self.inquire(pair, &parties, addrs)? {
             self.contests.begin(pair, inquiry);
         }
         Ok(())
@@ -77,51 +81,57 @@ impl Agent {
     /// Gives the claimant the addresses for which the owner was silent.
     fn judge(&mut self, pair: Pair, silent: Result<BTreeSet<Addr>>) -> Result<()> {
         let _lock = Lock::acquire(LOCK_WAIT)?;
-        let Some(dispute) = self.dispute(pair)? else { return Ok(()) };
-        let spoofed = dispute.spoofed(&self.ports[&dispute.master].maps, self.contests.spoofed(pair))?;
+        let Some(parties) = self.parties(pair)? else { return Ok(()) };
+        let spoofed = parties.spoofed(&self.ports[&parties.master].maps, self.contests.spoofed(pair))?;
         self.contests.settle(pair, spoofed, Instant::now());
-        let silent = silent?;
-        let yielded = silent.intersection(&dispute.addrs).filter(|_| dispute.is_open());
-        for addr in yielded {
-            self.hand_over(*addr, dispute.master, pair, MoveReason::Silent)?;
+        let (silent, contested) = (silent?, self.contested(pair, &parties)?);
+        let slots = (parties.owner.0, parties.claimant.0);
+        for addr in silent.intersection(&contested).filter(|_| parties.are_open()) {
+            self.hand_over(*addr, parties.master, pair, slots, MoveReason::Silent)?;
         }
         Ok(())
     }
 
-    fn dispute(&self, Pair { claimant, owner }: Pair) -> Result<Option<Dispute>> {
+    /// None if one of them is gone, or the claimant has no address of others any more.
+    fn parties(&self, Pair { claimant, owner }: Pair) -> Result<Option<Parties>> {
         let (Some(claimant), Some(owner)) = (self.registry.slave(claimant), self.registry.slave(owner)) else {
             return Ok(None);
         };
-        let same = claimant.master == owner.master;
-        let Some(port) = self.ports.get(&owner.master).filter(|_| same) else { return Ok(None) };
+        let contest = claimant.master == owner.master && !claimant.refused.is_empty();
+        let Some(port) = self.ports.get(&owner.master).filter(|_| contest) else { return Ok(None) };
+        let slave = |slot| port.maps.slave(slot).map(|slave| (slot, slave));
+        let (claimant, owner) = (slave(claimant.slot)?, slave(owner.slot)?);
+        Ok(Some(Parties { master: port.master, claimant, owner }))
+    }
+
+    /// Addresses on the claimant's device that the owner has because they are on its own; not all, if there are many.
+    fn contested(&self, pair: Pair, parties: &Parties) -> Result<BTreeSet<Addr>> {
+        let (maps, wanted) = (&self.ports[&parties.master].maps, (parties.owner.0, Origin::Device));
         let mut addrs = BTreeSet::new();
-        for addr in &claimant.refused {
-            let entry = port.maps.owner(*addr)?;
-            if entry.is_some_and(|entry| (entry.slot, entry.origin()) == (owner.slot, Origin::Device)) {
+        for addr in self.registry.slave(pair.claimant).into_iter().flat_map(|slave| &slave.refused) {
+            if maps.owner(*addr)?.is_some_and(|entry| (entry.slot, entry.origin()) == wanted) {
                 addrs.insert(*addr);
             }
             if addrs.len() == MOST_ADDRESSES {
                 break;
             }
         }
-        let slave = |slot| port.maps.slave(slot).map(|slave| (slot, slave));
-        let (claimant, owner) = (slave(claimant.slot)?, slave(owner.slot)?);
-        Ok((!addrs.is_empty()).then_some(Dispute { master: port.master, claimant, owner, addrs }))
+        Ok(addrs)
     }
 
     /// Whether the claimant has sent something from an address of others since the owner was last asked.
-    fn has_announced(&self, pair: Pair, dispute: &Dispute) -> Result<bool> {
+    fn has_announced(&self, pair: Pair, parties: &Parties) -> Result<bool> {
         let before = self.contests.spoofed(pair);
-        Ok(dispute.spoofed(&self.ports[&dispute.master].maps, before)? > before)
+        Ok(parties.spoofed(&self.ports[&parties.master].maps, before)? > before)
     }
 
     /// Begins to ask both; none if one of them is gone or its netns cannot be entered.
-    fn inquire(&mut self, pair: Pair, dispute: Dispute) -> Result<Option<Inquiry>> {
-        let mac = self.ports[&dispute.master].maps.port()?.mac;
-        let owner = self.station(pair.owner, link_local(mac, dispute.owner.0))?;
-        let claimant = self.station(pair.claimant, link_local(mac, dispute.claimant.0))?;
+    fn inquire(&mut self, pair: Pair, parties: &Parties, addrs: BTreeSet<Addr>) -> Result<Option<Inquiry>> {
+        let mac = self.ports[&parties.master].maps.port()?.mac;
+        let owner = self.station(pair.owner, link_local(mac, parties.owner.0))?;
+        let claimant = self.station(pair.claimant, link_local(mac, parties.claimant.0))?;
         let (Some(owner), Some(claimant)) = (owner, claimant) else { return Ok(None) };
-        Inquiry::start(owner, claimant, dispute.addrs, mac).map(Some)
+        Inquiry::start(owner, claimant, addrs, mac).map(Some)
     }
 
     fn station(&mut self, host_end: IfIndex, link_local: Addr) -> Result<Option<Station>> {

@@ -122,6 +122,26 @@ fn a_slave_that_is_silent_itself_takes_nothing_from_one_that_is() {
     assert!(owns(&lab, 0, "10.0.0.99"));
 }
 
+#[test]
+fn a_third_slave_may_succeed_the_second() {
+    require_root!();
+    let lab = Lab::new(3);
+    lab.add_slave(0, "mode l2 bridge", &["10.0.0.10/24", "10.0.0.99/32"]);
+    for n in 1..3 {
+        lab.add_slave(n, "mode l2 bridge", &[&format!("10.0.0.1{n}/24")]);
+        take(&lab, n, "10.0.0.99/32");
+        soon("a conflict", || contests(&lab, n, "10.0.0.99", 0));
+    }
+    lab.ipvl("addr replace 10.0.0.99 dev ipvl1");
+    soon("both are in conflict with the new owner", || [0, 2].iter().all(|n| contests(&lab, *n, "10.0.0.99", 1)));
+    (0..2).for_each(|n| silence(&lab.slaves[n]));
+    announce_v4(&lab.slaves[0], 0, V4);
+    soon("the one that answers has it", || {
+        announce_v4(&lab.slaves[2], 2, V4);
+        owns(&lab, 2, "10.0.0.99")
+    });
+}
+
 /// Even from an owner that is silent.
 #[test]
 fn a_restricted_sibling_takes_nothing_from_an_owner_that_is_up() {
