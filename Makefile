@@ -23,6 +23,9 @@ build: setup ## build target/release/ipvl, and what engines run
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
+kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12, 6.1 or running)
+	@scripts/kmod
+
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
 
@@ -42,6 +45,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	scripts/check-style
 	scripts/check-words
 	scripts/check-docs
+	scripts/kmod-check --self-test
 
 verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines
 	@vm/verify-kernels
@@ -109,6 +113,6 @@ verify-deb: deb ## install, upgrade and purge the package in clean Debian trees,
 
 clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
-	rm -rf crates/ebpf/target
+	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
