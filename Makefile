@@ -26,6 +26,9 @@ demo: build ## two slaves and a host outside, in namespaces of their own, which 
 kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12, 6.1 or running)
 	@scripts/kmod
 
+kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtual machine (MODE="l2 l3 l3s" FLAG="bridge private vepa": all)
+	@scripts/kmod-demo
+
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
 
@@ -34,6 +37,9 @@ test: setup ## every test, on this machine's kernel (root for the ones with real
 
 parity: setup ## compared with the kernel's own driver, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
 	@scripts/parity
+
+parity-kmod: setup ## the same for our kernel module: beside the kernel's driver, each in a virtual machine (FRAMES=4000 SEED=1 ROWS=)
+	@scripts/parity-kmod
 
 check: setup ## formatting, lints, which crate and file may import which, the style's limits, the words
 	cargo fmt --all --check
@@ -115,4 +121,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-demo test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean

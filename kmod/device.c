@@ -88,7 +88,7 @@ static int slave_open(struct net_device *dev)
 	else
 		dev->flags |= IFF_NOARP;
 	ipvl_slave_tell(s, true);
-	return dev_uc_add(s->master, s->master->dev_addr);
+	return 0;
 }
 
 static int slave_stop(struct net_device *dev)
@@ -98,7 +98,6 @@ static int slave_stop(struct net_device *dev)
 	ipvl_slave_tell(s, false);
 	dev_uc_unsync(s->master, dev);
 	dev_mc_unsync(s->master, dev);
-	dev_uc_del(s->master, s->master->dev_addr);
 	return 0;
 }
 

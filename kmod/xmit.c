@@ -195,12 +195,22 @@ static int answer(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_v
 
 /* ---- routing ---- */
 
+/*
+ * Reads the device that a route must lead to. In l3s it is the master, as with the C driver: without a route the packet passes OUTPUT
+ * all the same, where it may get another destination. In l3 the host's table is obeyed.
+ */
+static int way_out(const struct ipvl_slave *s)
+{
+	return s->mode == IPVLAN_MODE_L3S ? s->master->ifindex : 0;
+}
+
 /* Reads the host's routing table for an IPv4 packet; an error is a negative errno. */
 static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb)
 {
 	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
 	struct flowi4 fl4 = {
 		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(s->master),
+		.flowi4_oif = way_out(s),
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 		.flowi4_mark = skb->mark,
 		.daddr = ip->daddr,
@@ -223,7 +233,7 @@ static struct dst_entry *look_up_v6(const struct ipvl_slave *s, const struct sk_
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)(skb->data + ETH_HLEN);
 	struct flowi6 fl6 = {
 		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(s->master),
-		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : 0,
+		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : way_out(s),
 		.flowi6_flags = FLOWI_FLAG_ANYSRC,
 		.flowi6_mark = skb->mark,
 		.flowi6_proto = ip->nexthdr,
