@@ -36,16 +36,14 @@ static atomic_t *queued(struct ipvl_port *port, struct ipvl_slave *from)
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict)
 {
+	u32 begin = ipvl_flood_begin(port->tables, view, verdict);
 	struct sk_buff *clone;
 
-	if (!ipvl_flood_begins(port->tables, view, verdict)) {
-		count_drop(port, from, IPVL_FLOOD_LIMIT);
+	if (begin == IPVL_FLOOD_NOBODY)
 		return;
-	}
-	if (ipvl_flood_next(port->tables, view, verdict, 0) == IPVL_NOBODY)
-		return;
-	if (atomic_inc_return(queued(port, from)) > WAITING) {
-		atomic_dec(queued(port, from));
+	if (begin == IPVL_FLOOD_TOO_MUCH || atomic_inc_return(queued(port, from)) > WAITING) {
+		if (begin != IPVL_FLOOD_TOO_MUCH)
+			atomic_dec(queued(port, from));
 		count_drop(port, from, IPVL_FLOOD_LIMIT);
 		return;
 	}

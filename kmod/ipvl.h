@@ -52,9 +52,11 @@ struct ipvl_view {
 enum { IPVL_TAGGED = 1, IPVL_GSO = 2, IPVL_TO_US = 4, IPVL_LOOPBACK = 8 };
 
 /* core/src/verdict.rs: the action is the first byte of a verdict, its argument the upper half. */
-enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_HOST, IPVL_ANSWER, IPVL_DROP };
+enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_HOST, IPVL_ANSWER, IPVL_DROP,
+       IPVL_HOST_OUTPUT };
 enum { IPVL_THEN_WIRE, IPVL_THEN_WIRE_AND_HOST, IPVL_THEN_HOST, IPVL_THEN_NOWHERE };
 enum { IPVL_NO_SLAVE = 14, IPVL_NO_ROUTE = 16, IPVL_FLOOD_LIMIT = 22, IPVL_CLONE_FAILED = 23, IPVL_ACTION_FAILED = 25 };
+enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
 #define IPVL_REASONS 32
 #define IPVL_DROPPED(reason) (IPVL_DROP | (u64)(reason) << 32)
 #define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
@@ -88,7 +90,7 @@ u64 ipvl_ingress(struct ipvl_tables *tables, const struct ipvl_view *view);
 int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct ipvl_view *view);
 u64 ipvl_route_refused(const struct ipvl_view *view, int err);
 u32 ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot);
-bool ipvl_flood_begins(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict);
+u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict);
 size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 *out, size_t room);
 bool ipvl_is_told(u64 verdict);
 size_t ipvl_icmp_error(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 mtu,

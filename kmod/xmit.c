@@ -196,21 +196,16 @@ static int answer(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_v
 /* ---- routing ---- */
 
 /*
- * Reads the device that a route must lead to. In l3s it is the master, as with the C driver: without a route the packet passes OUTPUT
- * all the same, where it may get another destination. In l3 the host's table is obeyed.
+ * Reads the host's routing table for an IPv4 packet; an error is a negative errno. `out` is the device that the route must lead to: in
+ * l3s the master, as with the C driver, so that a packet without a route passes OUTPUT all the same, where it may get another
+ * destination. In l3 it is 0, and the host's table is obeyed.
  */
-static int way_out(const struct ipvl_slave *s)
-{
-	return s->mode == IPVLAN_MODE_L3S ? s->master->ifindex : 0;
-}
-
-/* Reads the host's routing table for an IPv4 packet; an error is a negative errno. */
-static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb)
+static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
 {
 	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
 	struct flowi4 fl4 = {
 		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(s->master),
-		.flowi4_oif = way_out(s),
+		.flowi4_oif = out,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 		.flowi4_mark = skb->mark,
 		.daddr = ip->daddr,
@@ -222,18 +217,18 @@ static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_
 	rt = ip_route_output_flow(dev_net(s->master), &fl4, NULL);
 	if (IS_ERR(rt))
 		return ERR_CAST(rt);
-	if (rt->rt_type == RTN_UNICAST || (rt->rt_type == RTN_LOCAL && s->mode == IPVLAN_MODE_L3S))
+	if (rt->rt_type == RTN_UNICAST || (rt->rt_type == RTN_LOCAL && out))
 		return &rt->dst;
 	ip_rt_put(rt);
 	return ERR_PTR(-ENETUNREACH);
 }
 
-static struct dst_entry *look_up_v6(const struct ipvl_slave *s, const struct sk_buff *skb)
+static struct dst_entry *look_up_v6(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
 {
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)(skb->data + ETH_HLEN);
 	struct flowi6 fl6 = {
 		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(s->master),
-		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : way_out(s),
+		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : out,
 		.flowi6_flags = FLOWI_FLAG_ANYSRC,
 		.flowi6_mark = skb->mark,
 		.flowi6_proto = ip->nexthdr,
@@ -278,7 +273,7 @@ static int send_by_host(struct net_device *master, struct sk_buff *skb, struct d
 	return net_xmit_eval(err) ? NET_XMIT_DROP : NET_XMIT_SUCCESS;
 }
 
-static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view)
+static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view, int out)
 {
 	bool v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
 	struct dst_entry *dst;
@@ -290,7 +285,7 @@ static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *vi
 	ipvl_view_frame(view, skb);
 	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
 		skb->mark = 0;
-	dst = v4 ? look_up_v4(s, skb) : look_up_v6(s, skb);
+	dst = v4 ? look_up_v4(s, skb, out) : look_up_v6(s, skb, out);
 	if (IS_ERR(dst))
 		return refuse(s, skb, view, ipvl_route_refused(view, -PTR_ERR(dst)), 0);
 	if (likely(!exceeds(skb, dst, v4)))
@@ -358,12 +353,13 @@ static int act(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view
 		ipvl_flood(s->port, s, skb, view, verdict);
 		return flooded(s, skb, verdict);
 	case IPVL_ROUTE:
-		return route(s, skb, view);
+		return route(s, skb, view, 0);
+	case IPVL_HOST_OUTPUT:
+		return route(s, skb, view, s->master->ifindex);
 	case IPVL_ON_LINK:
 		return on_link(s, skb, view);
 	case IPVL_HOST:
-		/* In l3s the host's stack takes packets as the C driver gives them to it: where its own leave. */
-		return s->mode == IPVLAN_MODE_L3S ? route(s, skb, view) : ipvl_up_host(s->port, skb);
+		return ipvl_up_host(s->port, skb);
 	case IPVL_ANSWER:
 		return answer(s, skb, view);
 	default:

@@ -10,11 +10,18 @@ use ipvl_core::*;
 /// The verdict on what the slave in `slot` sends.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_egress(state: &State, view: &View, slot: u32) -> u64 {
-    word(match fastpath::egress(view, state, Slot(slot)) {
+    let verdict = match fastpath::egress(view, state, Slot(slot)) {
         Some(fast) => fast.verdict,
         None => full_egress(state, view, slot),
-    })
+    };
+    match verdict.action() {
+        Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s => HOST_OUTPUT,
+        _ => word(verdict),
+    }
 }
+
+/// For C alone: in l3s the host's stack takes a slave's packet where it takes its own, as with the C driver: before OUTPUT.
+const HOST_OUTPUT: u64 = 9;
 
 #[inline(never)]
 fn full_egress(state: &State, view: &View, slot: u32) -> Verdict {
@@ -86,21 +93,25 @@ fn next_receiver(state: &State, view: &View, verdict: u64, slot: u32) -> Option<
     })
 }
 
-/// Whether the source of a flood may have its copies made now; it pays for them. Remembers the sender of what goes to the wire.
+/// What a flood comes to: 0 if there is nobody to get a copy, 1 if copies are to be made, 2 if the source has used up its budget. The
+/// sender of what goes to the wire is remembered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_flood_begins(state: &State, view: &View, verdict: u64) -> bool {
-    let Action::Flood(flood) = action(verdict) else { return false };
+pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> u32 {
+    let Action::Flood(flood) = action(verdict) else { return 0 };
     let now = now();
     if flood.reaches_wire() {
         state.sent.remember(digest(view), flood.from, now);
     }
+    let Some(bucket) = state.bucket(flood.from) else { return 0 };
+    if next_receiver(state, view, verdict, 0).is_none() {
+        return 0;
+    }
     let (first, end) = state.range(&flood);
-    let Some(bucket) = state.bucket(flood.from) else { return false };
     let paid = TokenBucket(bucket.load(Relaxed)).take(flood.from, end - first, now);
     if let Some(after) = paid {
         bucket.store(after.0, Relaxed);
     }
-    paid.is_some() || end - first <= 1
+    if paid.is_some() || end - first <= 1 { 1 } else { 2 }
 }
 
 /// Writes the reply to a question that is answered here; its length, or 0 if there is none.
