@@ -46,6 +46,7 @@ parity-kmod: setup ## the same for our kernel module: beside the kernel's driver
 
 check: setup ## formatting, lints, which crate and file may import which, the style's limits, the words
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path crates/kmod/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package ipvl-tests --test parity -- -D warnings
 	scripts/check-dependencies

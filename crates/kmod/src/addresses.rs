@@ -142,7 +142,7 @@ impl Addresses {
 
     /// One device of the host has the address no more.
     pub fn remove_host(&self, addr: Words) {
-        self.change(addr, |owner| owner.saturating_sub(HOST));
+        self.change(addr, |owner| if owner >= HOST { owner - HOST } else { owner });
     }
 
     /// The slave in `slot` has no address at all, or the host none, on any device.
