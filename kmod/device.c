@@ -35,10 +35,11 @@ static int slave_init(struct net_device *dev)
 
 	inherit(dev, s->master);
 	netdev_lockdep_set_classes(dev);
-	s->stats = netdev_alloc_pcpu_stats(struct ipvl_stats);
-	if (!s->stats)
-		return -ENOMEM;
-	if (!ipvl_is_master(s->master))
+	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
+	s->drops = alloc_percpu(struct ipvl_drops);
+	if (!dev->tstats || !s->drops)
+		err = -ENOMEM;
+	else if (!ipvl_is_master(s->master))
 		err = ipvl_port_create(s->master);
 	if (err)
 		goto free;
@@ -54,7 +55,8 @@ static int slave_init(struct net_device *dev)
 put:
 	ipvl_port_put(s->port);
 free:
-	free_percpu(s->stats);
+	free_percpu(s->drops);
+	free_percpu(dev->tstats);
 	return err;
 }
 
@@ -75,7 +77,8 @@ void ipvl_slave_free(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
-	free_percpu(s->stats);
+	free_percpu(s->drops);
+	free_percpu(dev->tstats);
 	netdev_put(s->master, &s->master_tracker);
 }
 
@@ -137,35 +140,6 @@ static void slave_set_rx_mode(struct net_device *dev)
 	dev_mc_sync(s->master, dev);
 }
 
-static void slave_get_stats(struct net_device *dev, struct rtnl_link_stats64 *sum)
-{
-	struct ipvl_slave *s = netdev_priv(dev);
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		const struct ipvl_stats *st = per_cpu_ptr(s->stats, cpu);
-		u64 rx_packets, rx_bytes, multicast, tx_packets, tx_bytes;
-		unsigned int start;
-
-		do {
-			start = u64_stats_fetch_begin(&st->syncp);
-			rx_packets = u64_stats_read(&st->rx_packets);
-			rx_bytes = u64_stats_read(&st->rx_bytes);
-			multicast = u64_stats_read(&st->multicast);
-			tx_packets = u64_stats_read(&st->tx_packets);
-			tx_bytes = u64_stats_read(&st->tx_bytes);
-		} while (u64_stats_fetch_retry(&st->syncp, start));
-		sum->rx_packets += rx_packets;
-		sum->rx_bytes += rx_bytes;
-		sum->multicast += multicast;
-		sum->tx_packets += tx_packets;
-		sum->tx_bytes += tx_bytes;
-		sum->rx_errors += READ_ONCE(st->rx_errors);
-		sum->rx_dropped += READ_ONCE(st->rx_errors);
-		sum->tx_dropped += READ_ONCE(st->tx_dropped);
-	}
-}
-
 static netdev_features_t slave_fix_features(struct net_device *dev, netdev_features_t features)
 {
 	const struct ipvl_slave *s = netdev_priv(dev);
@@ -200,7 +174,7 @@ const struct net_device_ops ipvl_netdev_ops = {
 	.ndo_fix_features	= slave_fix_features,
 	.ndo_change_rx_flags	= slave_change_rx_flags,
 	.ndo_set_rx_mode	= slave_set_rx_mode,
-	.ndo_get_stats64	= slave_get_stats,
+	.ndo_get_stats64	= dev_get_tstats64,
 	.ndo_vlan_rx_add_vid	= slave_add_vid,
 	.ndo_vlan_rx_kill_vid	= slave_kill_vid,
 	.ndo_get_iflink		= slave_get_iflink,
@@ -271,8 +245,8 @@ static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stat
 	memset(data, 0, 2 * IPVL_REASONS * sizeof(*data));
 	for_each_possible_cpu(cpu) {
 		for (i = 0; i < IPVL_REASONS; i++) {
-			data[i] += READ_ONCE(per_cpu_ptr(s->stats, cpu)->drops[i]);
-			data[IPVL_REASONS + i] += READ_ONCE(per_cpu_ptr(s->port->stats, cpu)->drops[i]);
+			data[i] += READ_ONCE(per_cpu_ptr(s->drops, cpu)->of[i]);
+			data[IPVL_REASONS + i] += READ_ONCE(per_cpu_ptr(s->port->drops, cpu)->of[i]);
 		}
 	}
 }

@@ -25,7 +25,7 @@ static struct waiting *waiting(struct sk_buff *skb)
 
 static void count_drop(struct ipvl_port *port, struct ipvl_slave *from, u32 reason)
 {
-	this_cpu_inc((from ? from->stats : port->stats)->drops[reason]);
+	this_cpu_inc((from ? from->drops : port->drops)->of[reason]);
 }
 
 static atomic_t *queued(struct ipvl_port *port, struct ipvl_slave *from)

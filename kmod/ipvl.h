@@ -7,7 +7,6 @@
 #include <linux/if_link.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
-#include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -105,11 +104,9 @@ int ipvl_c_read(const struct ipvl_view *view, u32 offset, u8 *to, u32 len);
 
 /* ---- C's own ---- */
 
-struct ipvl_stats {
-	u64_stats_t rx_packets, rx_bytes, multicast, tx_packets, tx_bytes;
-	struct u64_stats_sync syncp;
-	u32 rx_errors, tx_dropped;
-	u32 drops[IPVL_REASONS];
+/* Drops by reason, of each CPU. */
+struct ipvl_drops {
+	u32 of[IPVL_REASONS];
 };
 
 /* A master with its slaves. Changed under RTNL; tables under the lock. */
@@ -126,7 +123,7 @@ struct ipvl_port {
 	atomic_t queued;		/* of them, from outside */
 	struct work_struct flood;
 	struct work_struct grow;
-	struct ipvl_stats __percpu *stats; /* of what comes from outside */
+	struct ipvl_drops __percpu *drops; /* of what comes from outside */
 	struct rcu_head rcu;
 };
 
@@ -136,7 +133,7 @@ struct ipvl_slave {
 	netdevice_tracker master_tracker;
 	struct ipvl_port *port;
 	struct list_head list;
-	struct ipvl_stats __percpu *stats;
+	struct ipvl_drops __percpu *drops;
 	atomic_t queued;
 	u32 slot;
 	u16 mode, flags;

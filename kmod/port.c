@@ -110,7 +110,7 @@ static struct ipvl_port *port_alloc(struct net_device *dev)
 	skb_queue_head_init(&port->backlog);
 	INIT_WORK(&port->flood, ipvl_flood_work);
 	INIT_WORK(&port->grow, grow_work);
-	port->stats = netdev_alloc_pcpu_stats(struct ipvl_stats);
+	port->drops = alloc_percpu(struct ipvl_drops);
 	port->tables = kvzalloc(ipvl_tables_bytes(), GFP_KERNEL_ACCOUNT);
 	return port;
 }
@@ -120,7 +120,7 @@ static void port_free(struct ipvl_port *port)
 	if (port->tables)
 		ipvl_tables_free(port->tables);
 	kvfree(port->tables);
-	free_percpu(port->stats);
+	free_percpu(port->drops);
 	kfree_rcu(port, rcu);
 }
 
@@ -141,7 +141,7 @@ int ipvl_port_create(struct net_device *dev)
 	port = port_alloc(dev);
 	if (!port)
 		return -ENOMEM;
-	if (!port->stats || !port->tables || tell(port) || grow_slots(port) || grow_addresses(port))
+	if (!port->drops || !port->tables || tell(port) || grow_slots(port) || grow_addresses(port))
 		goto free;
 	list_add_tail_rcu(&port->all, &ipvl_ports);
 	ipvl_host_addresses(port);

@@ -38,33 +38,16 @@ void ipvl_view_packet(struct ipvl_view *view, const struct sk_buff *skb)
 	view->flags = (skb_is_gso(skb) ? IPVL_GSO : 0) | IPVL_TO_US;
 }
 
-/* ---- counting ---- */
-
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast)
 {
-	const struct ipvl_slave *s = netdev_priv(dev);
-	struct ipvl_stats *st = this_cpu_ptr(s->stats);
-
 	if (unlikely(!ok)) {
-		this_cpu_inc(s->stats->rx_errors);
+		DEV_STATS_INC(dev, rx_errors);
+		DEV_STATS_INC(dev, rx_dropped);
 		return;
 	}
-	u64_stats_update_begin(&st->syncp);
-	u64_stats_inc(&st->rx_packets);
-	u64_stats_add(&st->rx_bytes, len);
+	dev_sw_netstats_rx_add(dev, len);
 	if (multicast)
-		u64_stats_inc(&st->multicast);
-	u64_stats_update_end(&st->syncp);
-}
-
-static void count_tx(const struct ipvl_slave *s, unsigned int len)
-{
-	struct ipvl_stats *st = this_cpu_ptr(s->stats);
-
-	u64_stats_update_begin(&st->syncp);
-	u64_stats_inc(&st->tx_packets);
-	u64_stats_add(&st->tx_bytes, len);
-	u64_stats_update_end(&st->syncp);
+		DEV_STATS_INC(dev, multicast);
 }
 
 /* ---- single effects ---- */
@@ -127,7 +110,7 @@ static int refuse(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_v
 	struct in6_addr router;
 	size_t len;
 
-	this_cpu_inc(s->stats->drops[reason]);
+	this_cpu_inc(s->drops->of[reason]);
 	if (ipvl_is_told(verdict)) {
 		router = router_address(s->master, skb);
 		len = ipvl_icmp_error(s->port->tables, view, verdict, mtu, &router, frame, sizeof(frame));
@@ -253,6 +236,16 @@ static bool exceeds(const struct sk_buff *skb, const struct dst_entry *dst, bool
 	return !skb_is_gso(skb) && skb->len - ETH_HLEN > dst_mtu(dst) && !(v4 && !(ip->frag_off & htons(IP_DF)));
 }
 
+/* Acts: cuts off padding, which the host's stack would take for a part of the packet. */
+static int trim(struct sk_buff *skb, bool v4)
+{
+	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)ip;
+	u32 len = v4 ? ntohs(ip->tot_len) : sizeof(*ip6) + ntohs(ip6->payload_len);
+
+	return skb_is_gso(skb) ? 0 : pskb_trim_rcsum(skb, ETH_HLEN + len);
+}
+
 /* Acts: the packet is the host's now, as if the host had made it: OUTPUT and POSTROUTING see it. */
 static int send_by_host(struct net_device *master, struct sk_buff *skb, struct dst_entry *dst, bool v4)
 {
@@ -279,7 +272,7 @@ static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *vi
 	struct dst_entry *dst;
 	u32 mtu;
 
-	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
+	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))) || trim(skb, v4))
 		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
 	skb_reset_mac_header(skb);
 	ipvl_view_frame(view, skb);
@@ -314,7 +307,7 @@ static int on_link(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_
 		neigh = ip_neigh_gw6(s->master, &ipv6_hdr(skb)->daddr);
 	if (!IS_ERR(neigh))
 		return neigh_output(neigh, skb, false);
-	this_cpu_inc(s->stats->drops[IPVL_ACTION_FAILED]);
+	this_cpu_inc(s->drops->of[IPVL_ACTION_FAILED]);
 	kfree_skb(skb);
 	return NET_XMIT_DROP;
 }
@@ -377,7 +370,7 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 
 	/* eth_type_trans, later, reads the header without asking. */
 	if (unlikely(!pskb_may_pull(skb, ETH_HLEN))) {
-		this_cpu_inc(s->stats->tx_dropped);
+		dev_core_stats_tx_dropped_inc(dev);
 		kfree_skb(skb);
 		return NET_XMIT_DROP;
 	}
@@ -386,9 +379,9 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 	verdict = ipvl_egress(s->port->tables, &view, s->slot);
 	ret = act(s, skb, &view, verdict);
 	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN))
-		count_tx(s, len);
+		dev_sw_netstats_tx_add(dev, 1, len);
 	else
-		this_cpu_inc(s->stats->tx_dropped);
+		dev_core_stats_tx_dropped_inc(dev);
 	return ret;
 }
 
@@ -449,7 +442,7 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 		consume_skb(skb);
 		return RX_HANDLER_CONSUMED;
 	case IPVL_DROP:
-		this_cpu_inc(port->stats->drops[IPVL_ARGUMENT(verdict) % IPVL_REASONS]);
+		this_cpu_inc(port->drops->of[IPVL_ARGUMENT(verdict) % IPVL_REASONS]);
 		kfree_skb_reason(skb, ipvl_skb_reason(IPVL_ARGUMENT(verdict)));
 		return RX_HANDLER_CONSUMED;
 	default:
