@@ -42,7 +42,7 @@ static inline void ipvl_flow_dscp(struct flowi4 *fl4, const struct iphdr *ip)
 #endif
 }
 
-/* What the kernel's own list of reasons has for ours. It gives numbers to subsystems of its own only (all kernels so far). */
+/* What the kernel's own list of reasons has for ours. So far, no kernel gives numbers to a module's own reasons. */
 static inline enum skb_drop_reason ipvl_skb_reason(u32 reason)
 {
 	switch (reason) {

@@ -2,8 +2,9 @@
 /*
  * How does one frame reach thousands of slaves?
  *
- * A clone of it waits for a work item, which copies it in chunks. The frame itself goes its own way at once. A source that has used
- * up its budget (core's token bucket), or has too many frames waiting, loses its own copies and nobody else's.
+ * A clone of it waits for a work item, which copies it in chunks. The frame itself goes its own way at once. A source
+ * that has used up its budget (core's token bucket), or has too many frames waiting, loses its own copies and nobody
+ * else's.
  */
 #include "ipvl.h"
 

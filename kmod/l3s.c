@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How does an l3s slave get packets that the host's PREROUTING and INPUT have seen? As with the C driver: the master's l3mdev hook
- * routes the packet as one that the slave has received, and the last hook of INPUT makes it the slave's.
+ * How does an l3s slave get packets that the host's PREROUTING and INPUT have seen? As with the C driver: the master's
+ * l3mdev hook routes the packet as one that the slave has received, and the last hook of INPUT makes it the slave's.
  */
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>

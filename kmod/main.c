@@ -2,8 +2,8 @@
 /*
  * What does loading the module register, and in which order does unloading take it back?
  *
- * The C files read the kernel's structures, act on verdicts and register; what becomes of a frame is decided in Rust (crates/core,
- * by way of crates/kmod). Every function here reads, acts or registers.
+ * The C files read the kernel's structures, act on verdicts and register; what becomes of a frame is decided in Rust
+ * (crates/core, by way of crates/kmod). Every function here reads, acts or registers.
  */
 #include <linux/module.h>
 

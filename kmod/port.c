@@ -72,7 +72,7 @@ int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev)
 	return slot;
 }
 
-/* Acts: moves the addresses to a larger table, if there are many. Readers of the smaller one must finish before the next move. */
+/* Acts: moves the addresses to a larger table, if there are many. Before the next move its readers must finish. */
 static int grow_addresses(struct ipvl_port *port)
 {
 	size_t chains = ipvl_addrs_wanted(port->tables);

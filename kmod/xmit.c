@@ -179,9 +179,9 @@ static int answer(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_v
 /* ---- routing ---- */
 
 /*
- * Reads the host's routing table for an IPv4 packet; an error is a negative errno. `out` is the device that the route must lead to: in
- * l3s the master, as with the C driver, so that a packet without a route passes OUTPUT all the same, where it may get another
- * destination. In l3 it is 0, and the host's table is obeyed.
+ * Reads the host's routing table for an IPv4 packet; an error is a negative errno. `out` is the device that the route
+ * must lead to: in l3s the master, as with the C driver, so that a packet without a route passes OUTPUT all the same,
+ * where it may get another destination. In l3 it is 0, and the host's table is obeyed.
  */
 static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
 {

@@ -1,8 +1,9 @@
-//! Which slave owns an address, or does the host? A hash table of chains that grows, which readers search without waiting.
+//! Which slave owns an address, or does the host? A hash table of chains that grows, which readers search without
+//! waiting.
 //!
-//! An entry's address never changes; its owner is one word. Each entry has two links, one for the table of now and one for the
-//! next larger table: so all entries are linked anew while readers still follow the old links. C lets a grace period pass
-//! between two growths.
+//! An entry's address never changes; its owner is one word. Each entry has two links, one for the table of now and one
+//! for the next larger table: so all entries are linked anew while readers still follow the old links. C lets a grace
+//! period pass between two growths.
 
 use crate::memory::{Rcu, RcuHead, RcuObject, boxed, free, trailing};
 use core::ptr;
@@ -205,8 +206,8 @@ impl Addresses {
         (count > chains).then(|| (count as usize * 2).next_power_of_two())
     }
 
-    /// Moves all entries to a table with so many chains. `new` is zeroed memory of [`Buckets::bytes`]. No reader may be left
-    /// that was there before the last growth.
+    /// Moves all entries to a table with so many chains. `new` is zeroed memory of [`Buckets::bytes`]. No reader may be
+    /// left that was there before the last growth.
     pub fn grow(&self, new: &mut Buckets, chains: usize, seed: u64) {
         let old = self.buckets.get();
         if old.is_none() {

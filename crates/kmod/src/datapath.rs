@@ -20,7 +20,8 @@ pub extern "C" fn ipvl_egress(state: &State, view: &View, slot: u32) -> u64 {
     }
 }
 
-/// For C alone: in l3s the host's stack takes a slave's packet where it takes its own, as with the C driver: before OUTPUT.
+/// For C alone: in l3s the host's stack takes a slave's packet where it takes its own, as with the C driver: before
+/// OUTPUT.
 const HOST_OUTPUT: u64 = 9;
 
 #[inline(never)]
@@ -93,8 +94,8 @@ fn next_receiver(state: &State, view: &View, verdict: u64, slot: u32) -> Option<
     })
 }
 
-/// What a flood comes to: 0 if there is nobody to get a copy, 1 if copies are to be made, 2 if the source has used up its budget. The
-/// sender of what goes to the wire is remembered.
+/// What a flood comes to: 0 if there is nobody to get a copy, 1 if copies are to be made, 2 if the source has used up
+/// its budget. The sender of what goes to the wire is remembered.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> u32 {
     let Action::Flood(flood) = action(verdict) else { return 0 };
@@ -136,8 +137,8 @@ pub extern "C" fn ipvl_is_told(verdict: u64) -> bool {
     matches!(action(verdict), Action::Drop(reason) if reason.has_icmp_error())
 }
 
-/// Writes the ICMP error about a dropped packet; its length, or 0 if there is none. `router` is the host's address (IPv4:
-/// mapped).
+/// Writes the ICMP error about a dropped packet; its length, or 0 if there is none. `router` is the host's address
+/// (IPv4: mapped).
 ///
 /// # Safety
 /// `room` bytes are at `out`.

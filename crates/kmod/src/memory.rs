@@ -1,7 +1,7 @@
 //! How does Rust hold kernel memory that readers may still look at (RCU)?
 //!
-//! A reader runs between C's `rcu_read_lock` and `rcu_read_unlock`, as every packet does. A writer holds the port's lock. What a
-//! writer takes out of the tables is freed when all readers of that moment have finished.
+//! A reader runs between C's `rcu_read_lock` and `rcu_read_unlock`, as every packet does. A writer holds the port's
+//! lock. What a writer takes out of the tables is freed when all readers of that moment have finished.
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};

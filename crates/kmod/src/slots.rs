@@ -84,8 +84,8 @@ impl Slots {
         self.used.store(old.map_or(0, Self::used), Relaxed);
     }
 
-    /// Gives `dev` the first free slot from `cursor` on, so that a slot is not used again at once. The slot that stands for the
-    /// wire is never given.
+    /// Gives `dev` the first free slot from `cursor` on, so that a slot is not used again at once. The slot that stands
+    /// for the wire is never given.
     pub fn take(&self, cursor: u32, dev: *mut c_void) -> Option<Slot> {
         let free = |slot: &u32| *slot != WIRE.0 && self.get(Slot(*slot)).is_some_and(Entry::is_free);
         let slot = (cursor..self.len).find(free).or_else(|| (0..cursor.min(self.len)).find(free))?;

@@ -1,6 +1,7 @@
 //! Do the tables know what they were told, however they grow, and do readers see an old or a new state meanwhile?
 //!
-//! The modules are compiled for this machine, with memory that is never given back: so no reader's grace period is needed.
+//! The modules are compiled for this machine, with memory that is never given back: so no reader's grace period is
+//! needed.
 
 #![allow(missing_docs, dead_code, reason = "parts of a library that exports functions to C alone")]
 
