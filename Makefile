@@ -23,6 +23,15 @@ build: setup ## build target/release/ipvl, and what engines run
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
+kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12, 6.1 or running)
+	@scripts/kmod
+
+kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtual machine (MODE="l2 l3 l3s" FLAG="bridge private vepa": all)
+	@scripts/kmod-demo
+
+kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
+	@scripts/kmod-torture
+
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
 
@@ -32,8 +41,12 @@ test: setup ## every test, on this machine's kernel (root for the ones with real
 parity: setup ## compared with the kernel's own driver, in a virtual machine: every scenario, then FRAMES=100000 random frames from SEED
 	@scripts/parity
 
+parity-kmod: setup ## the same for our kernel module: beside the kernel's driver, each in a virtual machine (FRAMES=4000 SEED=1 ROWS=)
+	@scripts/parity-kmod
+
 check: setup ## formatting, lints, which crate and file may import which, the style's limits, the words
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path crates/kmod/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package ipvl-tests --test parity -- -D warnings
 	scripts/check-dependencies
@@ -42,6 +55,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	scripts/check-style
 	scripts/check-words
 	scripts/check-docs
+	scripts/kmod-check --self-test
 
 verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines
 	@vm/verify-kernels
@@ -112,6 +126,6 @@ verify-deb: deb ## install, upgrade and purge the package in clean Debian trees,
 
 clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
-	rm -rf crates/ebpf/target
+	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm test parity check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean

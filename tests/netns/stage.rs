@@ -68,11 +68,11 @@ impl Stage {
             lab.slaves[place].sysctl(&format!("net/ipv6/conf/{name}/keep_addr_on_down"), "1");
         }
         let slaves = (0..PLACES).map(|place| lab.slaves[place].port(&device(place))).collect();
-        let pairs = if driver == Driver::Kernel { 0 } else { PLACES };
+        let pairs = if driver.is_by_ip() { 0 } else { PLACES };
         let ends = (0..pairs).map(|place| lab.host.port(&format!("ipvlh{place}"))).collect();
         let (master, rest) = (lab.host.port("eth0"), lab.rest());
         let stack = PROTOCOLS.map(|protocol| PacketSocket::open_stack(&lab.host, protocol)).into();
-        let (wire, port) = (lab.wire(), (driver != Driver::Kernel).then(|| find_port(&lab)));
+        let (wire, port) = (lab.wire(), (!driver.is_by_ip()).then(|| find_port(&lab)));
         let (roles, declared, joined) = (vec![String::new(); PLACES], BTreeSet::new(), BTreeSet::new());
         let guarded = BTreeSet::new();
         Self { port, wire, stack, slaves, ends, master, rest, roles, declared, guarded, joined, greedy: None, lab }

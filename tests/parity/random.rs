@@ -29,35 +29,87 @@ const ENOUGH: usize = 20;
 
 /// Sends `frames` frames with both drivers, compares, and prints what was not the same.
 pub fn judge(frames: usize, seed: u64) -> Tally {
-    let start = Instant::now();
-    println!("random: {frames} frames, SEED={seed}");
-    rules_name_rows();
-    let mut source = Source::new(seed);
     let mut players = thread::scope(|scope| {
         let players = [Driver::Kernel, Driver::Veth].map(|driver| scope.spawn(move || player(driver)));
         players.map(|player| player.join().expect("a stage"))
     });
     let mut score = Score::default();
+    each_batch(frames, seed, |world, batch| {
+        let [kernel, ipvl] = &mut players;
+        let Batch::Shots(shots) = batch else {
+            thread::scope(|scope| [kernel, ipvl].map(|player| drop(scope.spawn(|| player.play(world)))));
+            return true;
+        };
+        let (theirs, ours) = thread::scope(|scope| {
+            let theirs = scope.spawn(|| kernel.record(shots));
+            let ours = ipvl.record(shots);
+            (theirs.join().expect("the kernel's driver's records"), ours)
+        });
+        score.judge_all(world, shots, theirs, ours);
+        score.unexplained < ENOUGH
+    });
+    score.report()
+}
+
+/// Sends the same frames with the driver that `ip` makes slaves of, and returns which stations saw each.
+pub fn record(driver: Driver, frames: usize, seed: u64) -> Vec<Record> {
+    let (mut player, mut records) = (player(driver), Vec::new());
+    each_batch(frames, seed, |world, batch| {
+        match batch {
+            Batch::World => player.play(world),
+            Batch::Shots(shots) => records.extend(player.record(shots)),
+        }
+        true
+    });
+    records
+}
+
+/// Compares such records of the kernel's driver with those of our module, of which each slave has the default guard.
+pub fn compare(frames: usize, seed: u64, theirs: Vec<Record>, ours: Vec<Record>) -> Tally {
+    let mut score = Score::default();
+    let mut pairs = theirs.into_iter().zip(ours);
+    each_batch(frames, seed, |world, batch| {
+        if let Batch::Shots(shots) = batch {
+            let (theirs, ours) = pairs.by_ref().take(shots.len()).unzip();
+            score.judge_all(&guarded(world), shots, theirs, ours);
+        }
+        true
+    });
+    score.report()
+}
+
+/// The same world, but no slave has `guard off`.
+fn guarded(world: &World) -> World {
+    let mut world = world.clone();
+    world.members.iter_mut().for_each(|member| member.words.retain(|word| word != "off"));
+    world
+}
+
+/// What comes next: another world, or frames in the last one.
+enum Batch<'a> {
+    World,
+    Shots(&'a [Shot]),
+}
+
+/// The worlds and frames of a seed, in turn, until there were so many frames or `player` has had enough.
+fn each_batch(frames: usize, seed: u64, mut player: impl FnMut(&World, Batch) -> bool) {
+    let start = Instant::now();
+    println!("random: {frames} frames, SEED={seed}");
+    rules_name_rows();
+    let mut source = Source::new(seed);
     let mut sent = 0;
-    while sent < frames && score.unexplained < ENOUGH {
+    while sent < frames {
         let world = source.pick(&uniform_world());
-        thread::scope(|scope| players.iter_mut().for_each(|player| drop(scope.spawn(|| player.play(&world)))));
+        player(&world, Batch::World);
         for _ in 0..FRAMES_IN_A_WORLD / FRAMES_AT_ONCE {
             let shots = source.shots(&world);
-            let [kernel, ipvl] = &mut players;
-            let (theirs, ours) = thread::scope(|scope| {
-                let theirs = scope.spawn(|| kernel.record(&shots));
-                let ours = ipvl.record(&shots);
-                (theirs.join().expect("the kernel's driver's records"), ours)
-            });
-            for ((shot, theirs), ours) in shots.iter().zip(theirs).zip(ours) {
-                score.judge(&world, shot, theirs, ours);
+            if !player(&world, Batch::Shots(&shots)) {
+                return;
             }
             sent += shots.len();
         }
         println!("random: {sent} frames, {} s", start.elapsed().as_secs());
     }
-    score.report()
 }
 
 fn player(driver: Driver) -> Recorder {
@@ -124,6 +176,12 @@ struct Score {
 }
 
 impl Score {
+    fn judge_all(&mut self, world: &World, shots: &[Shot], theirs: Vec<Record>, ours: Vec<Record>) {
+        for ((shot, theirs), ours) in shots.iter().zip(theirs).zip(ours) {
+            self.judge(world, shot, theirs, ours);
+        }
+    }
+
     fn judge(&mut self, world: &World, (from, frame): &(Option<Slot>, Vec<u8>), kernel: Record, ipvl: Record) {
         if kernel == ipvl {
             self.same += 1;

@@ -65,6 +65,17 @@ impl Record {
     }
 }
 
+impl Record {
+    /// What its display says.
+    pub fn parse(text: &str) -> Self {
+        let one = |word: &str| match word.split_once('*') {
+            Some((name, count)) => (observer(name), count.parse().expect("a number")),
+            None => (observer(word), 1),
+        };
+        Self(text.split_whitespace().filter(|word| *word != "nobody").map(one).collect())
+    }
+}
+
 /// `a b*2 host`, or `nobody`.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

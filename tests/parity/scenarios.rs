@@ -18,7 +18,7 @@ use std::time::Instant;
 const DRIVERS: [Driver; 4] = [Driver::Kernel, Driver::Veth, Driver::Clsact, Driver::Netkit];
 
 /// What one driver made of the cases that it can play, by their place in the corpus.
-type Records = BTreeMap<usize, Record>;
+pub type Records = BTreeMap<usize, Record>;
 
 /// Plays all, compares, and prints a line for each scenario.
 pub fn judge() -> Tally {
@@ -44,12 +44,12 @@ pub fn judge() -> Tally {
     })
 }
 
-fn scenario(case: &Case) -> &str {
+pub fn scenario(case: &Case) -> &str {
     case.title.split(" [").next().unwrap_or_default()
 }
 
 /// Plays what this driver can.
-fn play(driver: Driver, cases: &[Case]) -> Records {
+pub fn play(driver: Driver, cases: &[Case]) -> Records {
     let start = Instant::now();
     let mut worlds: BTreeMap<&World, Vec<usize>> = BTreeMap::new();
     for (number, case) in cases.iter().enumerate().filter(|(_, case)| can_play(driver, &case.world)) {
@@ -70,7 +70,7 @@ fn play(driver: Driver, cases: &[Case]) -> Records {
 }
 
 /// The kernel's driver knows one mode and one flag for all.
-fn can_play(driver: Driver, world: &World) -> bool {
+pub fn can_play(driver: Driver, world: &World) -> bool {
     let of = |member: &ipvl_tests::world::Member| (member.options().mode, member.options().flag);
     let mut kinds = world.members.iter().filter(|member| member.state().up).map(of);
     let first = kinds.next();

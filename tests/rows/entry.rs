@@ -10,6 +10,7 @@
 //! then = "host: {ipvl} link add link s0 name s1 type ipvlan"
 //! kernel.says = "s1@eth0"              # judged for this driver alone; without a word before it, for all
 //! ipvl.fails = "the master is itself a slave"
+//! module.says = "s1@eth0"              # of our module, where it is unlike the kernel's driver
 //! netkit.says = "s1@eth0"              # of ipvl's slaves that are netkit, where they are unlike others
 //! ```
 //!
@@ -43,6 +44,7 @@ pub struct Entry {
     lacks: Option<String>,
     fails: Option<String>,
     kernel: Option<Expected>,
+    module: Option<Expected>,
     ipvl: Option<Expected>,
     netkit: Option<Expected>,
 }
@@ -72,13 +74,16 @@ pub enum Driver {
     /// The same with slaves that are netkit.
     Netkit,
     Kernel,
+    /// Our module in its place.
+    Module,
 }
 
 impl Driver {
-    /// By the environment: `DRIVER=kernel` or `netkit`, or else ipvl.
+    /// By the environment: `DRIVER=kernel`, `module` or `netkit`, or else ipvl.
     pub fn chosen() -> Self {
         match std::env::var("DRIVER").as_deref() {
             Ok("kernel") => Self::Kernel,
+            Ok("module") => Self::Module,
             Ok("netkit") => Self::Netkit,
             _ => Self::Ipvl,
         }
@@ -86,7 +91,7 @@ impl Driver {
 
     /// Whether ipvl makes them.
     pub fn is_ours(self) -> bool {
-        self != Self::Kernel
+        !matches!(self, Self::Kernel | Self::Module)
     }
 
     /// What `{ipvl}` stands for.
@@ -94,7 +99,7 @@ impl Driver {
         match self {
             Self::Ipvl => format!("env IPVL_BACKEND=veth {}", ipvl_path().display()),
             Self::Netkit => format!("env IPVL_BACKEND=netkit {}", ipvl_path().display()),
-            Self::Kernel => "ip".to_owned(),
+            Self::Kernel | Self::Module => "ip".to_owned(),
         }
     }
 }
@@ -106,6 +111,7 @@ impl Entry {
             Driver::Ipvl => &self.ipvl,
             Driver::Netkit => self.netkit.as_ref().map_or(&self.ipvl, |_| &self.netkit),
             Driver::Kernel => &self.kernel,
+            Driver::Module => self.module.as_ref().map_or(&self.kernel, |_| &self.module),
         };
         let Expected { says, lacks, fails } = own.clone().unwrap_or_default();
         let all = Expected {

@@ -62,7 +62,7 @@ impl Stage {
     /// Runs a line that must succeed.
     fn prepare(&self, line: &str) -> Result<(), Output> {
         let (line, ours) = rest_after("ipvl only ", line);
-        if ours && self.driver == Driver::Kernel {
+        if ours && !self.driver.is_ours() {
             return Ok(());
         }
         let (line, patient) = rest_after("soon ", line);
@@ -85,8 +85,8 @@ impl Stage {
         match (name, self.driver) {
             ("host", _) | ("at s0" | "at s1", Driver::Ipvl | Driver::Netkit) => &self.lab.host,
             ("ext", _) => &self.lab.ext,
-            ("ns0", _) | ("at s0", Driver::Kernel) => &self.lab.slaves[0],
-            ("ns1", _) | ("at s1", Driver::Kernel) => &self.lab.slaves[1],
+            ("ns0", _) | ("at s0", Driver::Kernel | Driver::Module) => &self.lab.slaves[0],
+            ("ns1", _) | ("at s1", Driver::Kernel | Driver::Module) => &self.lab.slaves[1],
             _ => panic!("\"{name}\" is no place: host, ext, ns0, ns1, at s0, at s1"),
         }
     }

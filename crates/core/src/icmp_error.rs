@@ -91,6 +91,13 @@ enum Cause {
     Prohibit,
 }
 
+impl Reason {
+    /// Whether the sender of a packet that is dropped so can get an ICMP error.
+    pub fn has_icmp_error(self) -> bool {
+        cause(self).is_some()
+    }
+}
+
 /// The cause that is reported to the sender of a dropped packet; `None` if a router would report nothing either, or if the
 /// packet was not dropped by routing.
 #[inline(always)]

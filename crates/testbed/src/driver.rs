@@ -1,10 +1,11 @@
-//! Which driver makes the slaves of a lab? ipvl, or the kernel's own driver, with the same words for both.
+//! Which driver makes the slaves of a lab? ipvl, the kernel's own driver, or our module in its place, with the same words for all.
 
 use std::path::PathBuf;
 
 use crate::pcap::profile_directory;
 
-/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `clsact` for ipvl without tcx;
+/// Set to `kernel` to have tests judge the kernel's own driver, on a kernel that has it; to `module` for ours, if that is loaded
+/// instead; to `clsact` for ipvl without tcx;
 /// to `veth` or `netkit` for slaves of that kind.
 const CHOICE: &str = "DRIVER";
 /// Words that only ipvl knows; each has a value.
@@ -21,8 +22,10 @@ pub enum Driver {
     Clsact,
     /// The ipvl under test, with netkit slaves, on a kernel that has netkit.
     Netkit,
-    /// `ipvlan.ko`, by way of `ip`.
+    /// The kernel's `ipvlan.ko`, by way of `ip`.
     Kernel,
+    /// Our `ipvlan.ko`, by way of `ip`.
+    Module,
 }
 
 impl Driver {
@@ -34,11 +37,14 @@ impl Driver {
     pub fn chosen() -> Self {
         match std::env::var(CHOICE).as_deref() {
             Ok("kernel") => Self::Kernel,
+            Ok("module") => Self::Module,
             Ok("veth") => Self::Veth,
             Ok("clsact") => Self::Clsact,
             Ok("netkit") => Self::Netkit,
             Ok("ipvl") | Err(_) => Self::Ipvl,
-            Ok(other) => panic!("{CHOICE}={other}: say \"kernel\", \"veth\", \"clsact\", \"netkit\" or \"ipvl\""),
+            Ok(other) => {
+                panic!("{CHOICE}={other}: say \"kernel\", \"module\", \"veth\", \"clsact\", \"netkit\" or \"ipvl\"")
+            }
         }
     }
 
@@ -48,16 +54,22 @@ impl Driver {
         let binary = ipvl_path();
         let ours = binary.to_str().expect("a path in UTF-8");
         let words = match self {
-            Self::Kernel => [vec!["ip"], understood(words)],
+            Self::Kernel | Self::Module => [vec!["ip"], understood(words)],
             _ => [[self.environment(), &[ours]].concat(), words.split_whitespace().collect()],
         };
         words.concat().into_iter().map(str::to_owned).collect()
     }
 
+    /// Whether its slaves are made by `ip`: single devices, which are changed where they are.
+    #[must_use]
+    pub fn is_by_ip(self) -> bool {
+        matches!(self, Self::Kernel | Self::Module)
+    }
+
     /// What has ipvl do so.
     fn environment(self) -> &'static [&'static str] {
         match self {
-            Self::Ipvl | Self::Kernel => &[],
+            Self::Ipvl | Self::Kernel | Self::Module => &[],
             Self::Veth => &["env", "IPVL_BACKEND=veth"],
             Self::Clsact => &["env", "IPVL_BACKEND=veth", "IPVL_HOOK=clsact"],
             Self::Netkit => &["env", "IPVL_BACKEND=netkit"],

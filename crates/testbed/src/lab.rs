@@ -78,7 +78,7 @@ impl Lab {
     /// Changes the slave in namespace `n`: "up type ipvlan mode l3 private". `ip` must be where the slave is.
     #[track_caller]
     pub fn set_slave(&self, n: usize, words: &str) {
-        let netns = if self.driver == Driver::Kernel { &self.slaves[n] } else { &self.host };
+        let netns = if self.driver.is_by_ip() { &self.slaves[n] } else { &self.host };
         netns.run(self.driver.command(&format!("link set ipvl{n} {words}")));
     }
 

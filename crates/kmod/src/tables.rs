@@ -1,0 +1,97 @@
+//! What does one port know? `Tables` for what core asks.
+
+use crate::addresses::Addresses;
+use crate::memory::{Rcu, RcuHead, RcuObject, now};
+use crate::sent::Sent;
+use crate::slots::Slots;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+use ipvl_core::*;
+
+/// `struct ipvl_tables` in C, which reads the first field. All zero: nothing is known, and every packet is the host's.
+#[repr(C)]
+pub struct State {
+    pub slots: Rcu<Slots>,
+    pub port: Rcu<Port>,
+    pub addresses: Addresses,
+    /// The slot to try first for the next new slave.
+    pub cursor: AtomicU32,
+    /// The token bucket of what comes from outside.
+    pub wire_bucket: AtomicU64,
+    pub sent: Sent,
+}
+
+/// The master, as readers see it. It is never changed, only exchanged.
+#[repr(C)]
+pub struct Port {
+    rcu: RcuHead,
+    entry: PortEntry,
+}
+
+// SAFETY: it is repr(C), begins with its head, and has only numbers.
+unsafe impl RcuObject for Port {}
+
+impl Port {
+    /// A port with this entry.
+    pub fn new(entry: PortEntry) -> Self {
+        Self { rcu: RcuHead::NEW, entry }
+    }
+}
+
+impl State {
+    /// The token bucket of a source.
+    pub fn bucket(&self, source: Slot) -> Option<&AtomicU64> {
+        if source == WIRE { Some(&self.wire_bucket) } else { self.slots.get()?.get(source).map(|entry| &entry.bucket) }
+    }
+
+    /// The slots that a flood looks at: the first, and one past the last.
+    #[inline(always)]
+    pub fn range(&self, flood: &Flood) -> (u32, u32) {
+        let slots = self.slots.get().map_or(0, Slots::used);
+        flood.slots(&PortEntry { slots, ..self.port() })
+    }
+}
+
+impl Tables for State {
+    #[inline(always)]
+    fn port(&self) -> PortEntry {
+        self.port_ref().copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn port_ref(&self) -> Option<&PortEntry> {
+        self.port.get().map(|port| &port.entry)
+    }
+
+    #[inline(always)]
+    fn slave(&self, slot: Slot) -> Slave {
+        match self.slots.get().and_then(|slots| slots.get(slot)) {
+            Some(entry) => entry.slave(),
+            None => Slave::VACANT,
+        }
+    }
+
+    #[inline(always)]
+    fn owner(&self, addr: Addr) -> Owner {
+        self.owner_of(addr.into())
+    }
+
+    #[inline(always)]
+    fn owner_of(&self, addr: Words) -> Owner {
+        self.addresses.owner(addr)
+    }
+
+    /// Membership is asked of each slave's own list, see `ipvl_flood_next`.
+    #[inline(always)]
+    fn members(&self, _: Group) -> Option<&Members> {
+        None
+    }
+
+    fn sender_of(&self, digest: u64) -> Option<Slot> {
+        self.sent.sender(digest, now())
+    }
+
+    #[inline(always)]
+    fn asker_of(&self, _: u32) -> Option<Asker> {
+        None
+    }
+}

@@ -1,0 +1,77 @@
+//! What does an sk_buff say? `Frame` for the part of it that C shows.
+
+use core::ffi::c_void;
+use core::slice;
+use ipvl_core::Frame;
+
+/// `struct ipvl_view` in C.
+#[repr(C)]
+pub struct View {
+    head: *const u8,
+    linear: u32,
+    len: u32,
+    skb: *const c_void,
+    vlan: u16,
+    flags: u16,
+}
+
+const TAGGED: u16 = 1;
+const GSO: u16 = 2;
+const TO_US: u16 = 4;
+const LOOPBACK: u16 = 8;
+
+unsafe extern "C" {
+    /// Copies bytes that may lie in pages (`skb_copy_bits`); 0 if all are there.
+    fn ipvl_c_read(view: *const View, offset: u32, to: *mut u8, len: u32) -> i32;
+}
+
+impl View {
+    #[cold]
+    #[inline(never)]
+    fn paged(&self, offset: usize, to: &mut [u8]) -> bool {
+        // SAFETY: C made the view of a live skb and checks the offset against its length.
+        unsafe { ipvl_c_read(self, offset as u32, to.as_mut_ptr(), to.len() as u32) == 0 }
+    }
+}
+
+impl Frame for View {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset + N <= self.linear as usize {
+            // SAFETY: C says that `linear` bytes lie at `head`.
+            return unsafe { slice::from_raw_parts(self.head.add(offset), N) }.try_into().ok();
+        }
+        let mut bytes = [0; N];
+        (offset + N <= self.len() && self.paged(offset, &mut bytes)).then_some(bytes)
+    }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn vlan(&self) -> Option<u16> {
+        (self.flags & TAGGED != 0).then_some(self.vlan)
+    }
+
+    #[inline(always)]
+    fn is_gso(&self) -> bool {
+        self.flags & GSO != 0
+    }
+
+    #[inline(always)]
+    fn is_to_us(&self) -> bool {
+        self.flags & TO_US != 0
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        self.flags & LOOPBACK != 0
+    }
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* In what do the kernels differ that the module is built for? All of it is here. */
+#ifndef IPVL_COMPAT_H
+#define IPVL_COMPAT_H
+
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <linux/version.h>
+#include <net/inet_dscp.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/rtnetlink.h>
+
+#define KERNEL_FROM(a, b) (LINUX_VERSION_CODE >= KERNEL_VERSION(a, b, 0))
+
+/* 6.12: lockless transmission is no feature any more */
+static inline void ipvl_set_lltx(struct net_device *dev)
+{
+#if KERNEL_FROM(6, 12)
+	dev->lltx = true;
+#else
+	dev->features |= NETIF_F_LLTX;
+#endif
+}
+
+/* 6.13: a DSCP has a type of its own */
+static inline int ipvl_route_input(struct sk_buff *skb, const struct iphdr *ip, struct net_device *dev)
+{
+#if KERNEL_FROM(6, 13)
+	return ip_route_input_noref(skb, ip->daddr, ip->saddr, inet_dsfield_to_dscp(ip->tos), dev);
+#else
+	return ip_route_input_noref(skb, ip->daddr, ip->saddr, ip->tos, dev);
+#endif
+}
+
+static inline void ipvl_flow_dscp(struct flowi4 *fl4, const struct iphdr *ip)
+{
+#if KERNEL_FROM(6, 18)
+	fl4->flowi4_dscp = inet_dsfield_to_dscp(ip->tos);
+#else
+	fl4->flowi4_tos = ip->tos & INET_DSCP_MASK;
+#endif
+}
+
+/* What the kernel's own list of reasons has for ours. So far, no kernel gives numbers to a module's own reasons. */
+static inline enum skb_drop_reason ipvl_skb_reason(u32 reason)
+{
+	switch (reason) {
+	case 0: /* truncated */
+		return SKB_DROP_REASON_PKT_TOO_SMALL;
+	case 1: /* malformed */
+		return SKB_DROP_REASON_IP_INHDR;
+	case 7: /* not-ip */
+		return SKB_DROP_REASON_UNHANDLED_PROTO;
+	case 11: /* slave-down */
+	case 14: /* no-slave */
+		return SKB_DROP_REASON_DEV_READY;
+	case 16: /* no-route */
+	case 17: /* blackhole */
+	case 18: /* unreachable */
+	case 19: /* prohibit */
+		return SKB_DROP_REASON_IP_OUTNOROUTES;
+	case 20: /* too-big */
+		return SKB_DROP_REASON_PKT_TOO_BIG;
+	case 22: /* flood-limit */
+		return SKB_DROP_REASON_FULL_RING;
+	case 23: /* clone-failed */
+		return SKB_DROP_REASON_NOMEM;
+	default:
+		return SKB_DROP_REASON_NOT_SPECIFIED;
+	}
+}
+
+/* 6.15: the arguments of newlink are a structure */
+int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+		  struct netlink_ext_ack *extack);
+
+#if KERNEL_FROM(6, 15)
+static inline int ipvl_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
+			       struct netlink_ext_ack *extack)
+{
+	return ipvl_link_new(rtnl_newlink_link_net(params), dev, params->tb, params->data, extack);
+}
+#else
+#define ipvl_newlink ipvl_link_new
+#endif
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How does one frame reach thousands of slaves?
+ *
+ * A clone of it waits for a work item, which copies it in chunks. The frame itself goes its own way at once. A source
+ * that has used up its budget (core's token bucket), or has too many frames waiting, loses its own copies and nobody
+ * else's.
+ */
+#include "ipvl.h"
+
+#define CHUNK 64
+#define WAITING 1000
+
+/* What is remembered of a frame that waits. */
+struct waiting {
+	u64 verdict;
+	struct ipvl_slave *from; /* NULL for the wire */
+	netdevice_tracker tracker;
+};
+
+static struct waiting *waiting(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct waiting) > sizeof(skb->cb));
+	return (struct waiting *)skb->cb;
+}
+
+static void count_drop(struct ipvl_port *port, struct ipvl_slave *from, u32 reason)
+{
+	this_cpu_inc((from ? from->drops : port->drops)->of[reason]);
+}
+
+static atomic_t *queued(struct ipvl_port *port, struct ipvl_slave *from)
+{
+	return from ? &from->queued : &port->queued;
+}
+
+void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
+		u64 verdict)
+{
+	u32 begin = ipvl_flood_begin(port->tables, view, verdict);
+	struct sk_buff *clone;
+
+	if (begin == IPVL_FLOOD_NOBODY)
+		return;
+	if (begin == IPVL_FLOOD_TOO_MUCH || atomic_inc_return(queued(port, from)) > WAITING) {
+		if (begin != IPVL_FLOOD_TOO_MUCH)
+			atomic_dec(queued(port, from));
+		count_drop(port, from, IPVL_FLOOD_LIMIT);
+		return;
+	}
+	clone = skb_clone(skb, GFP_ATOMIC);
+	if (!clone) {
+		atomic_dec(queued(port, from));
+		count_drop(port, from, IPVL_CLONE_FAILED);
+		return;
+	}
+	waiting(clone)->verdict = verdict;
+	waiting(clone)->from = from;
+	if (from)
+		netdev_hold(from->dev, &waiting(clone)->tracker, GFP_ATOMIC);
+	skb_queue_tail(&port->backlog, clone);
+	schedule_work(&port->flood);
+}
+
+/* Acts: one slave gets a copy. */
+static void copy_to(struct net_device *to, struct sk_buff *skb, bool from_slave)
+{
+	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
+	unsigned int len = skb->len + (from_slave ? 0 : ETH_HLEN);
+	bool ok;
+
+	if (!copy) {
+		ipvl_count_rx(to, len, false, true);
+		return;
+	}
+	if (from_slave) {
+		ok = dev_forward_skb(to, copy) == NET_RX_SUCCESS;
+	} else {
+		skb_scrub_packet(copy, true);
+		copy->dev = to;
+		copy->pkt_type = is_broadcast_ether_addr(eth_hdr(copy)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
+		ok = netif_rx(copy) == NET_RX_SUCCESS;
+	}
+	ipvl_count_rx(to, len, ok, true);
+}
+
+/* Acts: a chunk of the slaves that get copies; the next slot. */
+static u32 copy_chunk(struct ipvl_port *port, struct sk_buff *skb, u64 verdict, u32 slot, bool from_slave)
+{
+	struct net_device *to;
+	struct ipvl_view view;
+	int n;
+
+	ipvl_view_frame(&view, skb);
+	for (n = 0; n < CHUNK; n++) {
+		slot = ipvl_flood_next(port->tables, &view, verdict, slot);
+		if (slot == IPVL_NOBODY)
+			break;
+		to = ipvl_dev_in(port, slot++);
+		if (to)
+			copy_to(to, skb, from_slave);
+	}
+	return slot;
+}
+
+static void release(struct ipvl_port *port, struct sk_buff *skb)
+{
+	struct waiting *w = waiting(skb);
+
+	atomic_dec(queued(port, w->from));
+	if (w->from)
+		netdev_put(w->from->dev, &w->tracker);
+	consume_skb(skb);
+}
+
+void ipvl_flood_work(struct work_struct *work)
+{
+	struct ipvl_port *port = container_of(work, struct ipvl_port, flood);
+	struct sk_buff *skb;
+	u32 slot;
+
+	while ((skb = skb_dequeue(&port->backlog))) {
+		for (slot = 0; slot != IPVL_NOBODY; cond_resched()) {
+			local_bh_disable();
+			rcu_read_lock();
+			slot = copy_chunk(port, skb, waiting(skb)->verdict, slot, waiting(skb)->from);
+			rcu_read_unlock();
+			local_bh_enable();
+		}
+		release(port, skb);
+	}
+}
+
+void ipvl_flood_purge(struct ipvl_port *port)
+{
+	struct sk_buff *skb;
+
+	while ((skb = skb_dequeue(&port->backlog)))
+		release(port, skb);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What do the C files share with each other, and with Rust (crates/kmod)? */
+#ifndef IPVL_H
+#define IPVL_H
+
+#include <linux/etherdevice.h>
+#include <linux/if_link.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/workqueue.h>
+#include <net/ipv6.h>
+#include <net/net_namespace.h>
+
+#include "compat.h"
+
+/* ---- as Rust has it ---- */
+
+struct ipvl_slot {
+	struct net_device *dev;
+	u64 word;
+	void *groups;
+	u64 bucket;
+};
+
+struct ipvl_slots {
+	struct rcu_head rcu;
+	u32 len;
+	u32 used;
+	struct ipvl_slot at[];
+};
+
+struct ipvl_groups {
+	struct rcu_head rcu;
+	u64 len;
+	u64 macs[];
+};
+
+/* The rest of it is Rust's alone. */
+struct ipvl_tables {
+	struct ipvl_slots __rcu *slots;
+};
+
+/* A frame, or a packet, that Rust reads. */
+struct ipvl_view {
+	const u8 *head;
+	u32 linear, len;
+	const struct sk_buff *skb;
+	u16 vlan, flags;
+};
+
+enum { IPVL_TAGGED = 1, IPVL_GSO = 2, IPVL_TO_US = 4, IPVL_LOOPBACK = 8 };
+
+/* core/src/verdict.rs: the action is the first byte of a verdict, its argument the upper half. */
+enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_HOST, IPVL_ANSWER, IPVL_DROP,
+       IPVL_HOST_OUTPUT };
+enum { IPVL_THEN_WIRE, IPVL_THEN_WIRE_AND_HOST, IPVL_THEN_HOST, IPVL_THEN_NOWHERE };
+enum { IPVL_NO_SLAVE = 14, IPVL_NO_ROUTE = 16, IPVL_FLOOD_LIMIT = 22, IPVL_CLONE_FAILED = 23, IPVL_ACTION_FAILED = 25 };
+enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
+#define IPVL_REASONS 32
+#define IPVL_DROPPED(reason) (IPVL_DROP | (u64)(reason) << 32)
+#define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
+#define IPVL_THEN(verdict) ((verdict) >> 8 & 0xf)
+
+/* Stands for the host where Rust wants a slot. */
+#define IPVL_SLOT_HOST U32_MAX
+#define IPVL_NOBODY U32_MAX
+/* Room for every frame that Rust writes: an ICMPv6 error is the longest. */
+#define IPVL_REPLY 128
+
+size_t ipvl_tables_bytes(void);
+void ipvl_tables_free(struct ipvl_tables *tables);
+int ipvl_port_set(struct ipvl_tables *tables, u32 master, u32 mtu, const u8 *mac);
+size_t ipvl_slots_wanted(struct ipvl_tables *tables);
+size_t ipvl_slots_bytes(size_t len);
+void ipvl_slots_grow(struct ipvl_tables *tables, void *memory, size_t len);
+int ipvl_slot_take(struct ipvl_tables *tables, struct net_device *dev);
+void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u16 mode, u16 flags, bool up);
+void ipvl_slot_join(struct ipvl_tables *tables, u32 slot, struct ipvl_groups *groups);
+void ipvl_slot_free(struct ipvl_tables *tables, u32 slot);
+int ipvl_addr_add(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
+void ipvl_addr_del(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
+bool ipvl_addr_is_owned(struct ipvl_tables *tables, const struct in6_addr *addr);
+void ipvl_addrs_forget_host(struct ipvl_tables *tables);
+size_t ipvl_addrs_wanted(struct ipvl_tables *tables);
+size_t ipvl_addrs_bytes(size_t chains);
+void ipvl_addrs_grow(struct ipvl_tables *tables, void *memory, size_t chains, u64 seed);
+u64 ipvl_egress(struct ipvl_tables *tables, const struct ipvl_view *view, u32 slot);
+u64 ipvl_ingress(struct ipvl_tables *tables, const struct ipvl_view *view);
+int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct ipvl_view *view);
+u64 ipvl_route_refused(const struct ipvl_view *view, int err);
+u32 ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot);
+u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict);
+size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 *out, size_t room);
+bool ipvl_is_told(u64 verdict);
+size_t ipvl_icmp_error(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 mtu,
+		       const struct in6_addr *router, u8 *out, size_t room);
+bool ipvl_reason_name(u32 number, char *out, size_t room);
+
+/* What Rust calls (glue.c). */
+void *ipvl_c_alloc(size_t size);
+void ipvl_c_free(void *memory);
+u64 ipvl_c_now(void);
+int ipvl_c_read(const struct ipvl_view *view, u32 offset, u8 *to, u32 len);
+
+/* ---- C's own ---- */
+
+/* Drops by reason, of each CPU. */
+struct ipvl_drops {
+	u32 of[IPVL_REASONS];
+};
+
+/* A master with its slaves. Changed under RTNL; tables under the lock. */
+struct ipvl_port {
+	struct net_device *dev;
+	struct ipvl_tables *tables;
+	spinlock_t lock;
+	possible_net_t net;
+	struct list_head slaves;
+	struct list_head all;		/* in ipvl_ports, for readers (RCU) */
+	u32 count;			/* slaves that have a slot */
+	u32 l3s;			/* of them, in mode l3s */
+	struct sk_buff_head backlog;	/* frames to be copied to slaves */
+	atomic_t queued;		/* of them, from outside */
+	struct work_struct flood;
+	struct work_struct grow;
+	struct ipvl_drops __percpu *drops; /* of what comes from outside */
+	struct rcu_head rcu;
+};
+
+struct ipvl_slave {
+	struct net_device *dev;
+	struct net_device *master;
+	netdevice_tracker master_tracker;
+	struct ipvl_port *port;
+	struct list_head list;
+	struct ipvl_drops __percpu *drops;
+	atomic_t queued;
+	u32 slot;
+	u16 mode, flags;
+	bool l3s;			/* counted in the port's l3s */
+	u32 msg_enable;
+};
+
+extern struct list_head ipvl_ports;
+extern const struct net_device_ops ipvl_netdev_ops;
+extern const struct header_ops ipvl_header_ops;
+extern const struct ethtool_ops ipvl_ethtool_ops;
+extern struct rtnl_link_ops ipvl_link_ops;
+extern struct notifier_block ipvl_device_nb;
+
+static inline bool ipvl_is_slave(const struct net_device *dev)
+{
+	return dev->netdev_ops == &ipvl_netdev_ops;
+}
+
+/* The device in a slot, for readers. */
+static inline struct net_device *ipvl_dev_in(const struct ipvl_port *port, u32 slot)
+{
+	const struct ipvl_slots *slots = rcu_dereference_check(port->tables->slots, rcu_read_lock_bh_held());
+
+	return likely(slot < slots->len) ? READ_ONCE(slots->at[slot].dev) : NULL;
+}
+
+/* link.c */
+int ipvl_link_register(void);
+void ipvl_link_unregister(void);
+/* port.c */
+struct ipvl_port *ipvl_port_of(const struct net_device *dev);
+bool ipvl_is_master(const struct net_device *dev);
+int ipvl_port_create(struct net_device *dev);
+void ipvl_port_put(struct ipvl_port *port);
+int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev);
+void ipvl_slave_tell(struct ipvl_slave *s, bool up);
+/* device.c */
+void ipvl_slave_free(struct net_device *dev);
+/* address.c */
+int ipvl_address_init(void);
+void ipvl_address_exit(void);
+void ipvl_host_addresses(struct ipvl_port *port);
+/* xmit.c */
+netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev);
+rx_handler_result_t ipvl_receive(struct sk_buff **pskb);
+void ipvl_view_frame(struct ipvl_view *view, const struct sk_buff *skb);
+void ipvl_view_packet(struct ipvl_view *view, const struct sk_buff *skb);
+void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast);
+int ipvl_up_host(struct ipvl_port *port, struct sk_buff *skb);
+/* flood.c */
+void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
+		u64 verdict);
+void ipvl_flood_work(struct work_struct *work);
+void ipvl_flood_purge(struct ipvl_port *port);
+/* l3s.c */
+int ipvl_l3s_init(void);
+void ipvl_l3s_exit(void);
+int ipvl_l3s_get(struct ipvl_port *port);
+void ipvl_l3s_put(struct ipvl_port *port);
+void ipvl_l3s_migrate(struct ipvl_port *port, struct net *from, struct net *to);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What does rtnetlink ask of the kind "ipvlan"? Attributes, errors and dumps are those of the kernel's own driver. */
+
+#include "ipvl.h"
+
+/* Reads: whether the attributes have values that there are. */
+static int validate(struct nlattr *tb[], struct nlattr *data[], struct netlink_ext_ack *extack)
+{
+	if (data && data[IFLA_IPVLAN_MODE] && nla_get_u16(data[IFLA_IPVLAN_MODE]) >= IPVLAN_MODE_MAX)
+		return -EINVAL;
+	if (data && data[IFLA_IPVLAN_FLAGS]) {
+		u16 flags = nla_get_u16(data[IFLA_IPVLAN_FLAGS]);
+
+		if (flags & ~(IPVLAN_F_PRIVATE | IPVLAN_F_VEPA))
+			return -EINVAL;
+		if (flags == (IPVLAN_F_PRIVATE | IPVLAN_F_VEPA))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Acts: counts the slave as one in l3s, or no longer. */
+static int count_l3s(struct ipvl_slave *s, bool l3s)
+{
+	int err = 0;
+
+	if (l3s == s->l3s)
+		return 0;
+	if (l3s)
+		err = ipvl_l3s_get(s->port);
+	else
+		ipvl_l3s_put(s->port);
+	if (!err)
+		s->l3s = l3s;
+	return err;
+}
+
+/* Acts: gives one slave another mode and other flags. Nothing has changed if it fails. */
+static int set_options(struct ipvl_slave *s, u16 mode, u16 flags, struct netlink_ext_ack *extack)
+{
+	struct net_device *dev = s->dev;
+	bool arp = mode == IPVLAN_MODE_L2;
+	int err;
+
+	err = count_l3s(s, mode == IPVLAN_MODE_L3S);
+	if (err)
+		return err;
+	if (arp != (s->mode == IPVLAN_MODE_L2))
+		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
+	if (err) {
+		count_l3s(s, s->mode == IPVLAN_MODE_L3S);
+		return err;
+	}
+	s->mode = mode;
+	s->flags = flags;
+	ipvl_slave_tell(s, netif_running(dev));
+	return 0;
+}
+
+static int changelink(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+		      struct netlink_ext_ack *extack)
+{
+	struct ipvl_slave *s = netdev_priv(dev);
+	u16 mode = s->mode, flags = s->flags;
+
+	if (!data)
+		return 0;
+	if (!ns_capable(dev_net(s->master)->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	if (data[IFLA_IPVLAN_MODE])
+		mode = nla_get_u16(data[IFLA_IPVLAN_MODE]);
+	if (data[IFLA_IPVLAN_FLAGS])
+		flags = nla_get_u16(data[IFLA_IPVLAN_FLAGS]);
+	return set_options(s, mode, flags, extack);
+}
+
+/* Reads: the master for a new slave. A slave stands for its own master. */
+static struct net_device *find_master(struct net *net, struct nlattr *tb[])
+{
+	struct net_device *master;
+
+	if (!tb[IFLA_LINK])
+		return ERR_PTR(-EINVAL);
+	master = __dev_get_by_index(net, nla_get_u32(tb[IFLA_LINK]));
+	if (!master)
+		return ERR_PTR(-ENODEV);
+	if (!ipvl_is_slave(master))
+		return master;
+	master = ((struct ipvl_slave *)netdev_priv(master))->master;
+	return ns_capable(dev_net(master)->user_ns, CAP_NET_ADMIN) ? master : ERR_PTR(-EPERM);
+}
+
+/* Acts: what is known of a slave before its device is registered. */
+static void prepare(struct ipvl_slave *s, struct net_device *dev, struct net_device *master, struct nlattr *tb[],
+		    struct nlattr *data[])
+{
+	s->dev = dev;
+	s->master = master;
+	s->mode = data && data[IFLA_IPVLAN_MODE] ? nla_get_u16(data[IFLA_IPVLAN_MODE]) : IPVLAN_MODE_L3;
+	s->flags = data && data[IFLA_IPVLAN_FLAGS] ? nla_get_u16(data[IFLA_IPVLAN_FLAGS]) : 0;
+	INIT_LIST_HEAD(&s->list);
+	if (!tb[IFLA_MTU])
+		dev->mtu = master->mtu;
+	eth_hw_addr_set(dev, master->dev_addr);
+	dev->priv_flags |= IFF_NO_RX_HANDLER;
+}
+
+int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+		  struct netlink_ext_ack *extack)
+{
+	struct net_device *master = find_master(net, tb);
+	struct ipvl_slave *s = netdev_priv(dev);
+	int err;
+
+	if (IS_ERR(master))
+		return PTR_ERR(master);
+	prepare(s, dev, master, tb, data);
+	err = register_netdevice(dev); /* device.c gives it a port and a slot */
+	if (err)
+		return err;
+	err = netdev_upper_dev_link(master, dev, extack);
+	if (err)
+		goto unregister;
+	err = count_l3s(s, s->mode == IPVLAN_MODE_L3S);
+	if (err)
+		goto unlink;
+	ipvl_slave_tell(s, false);
+	list_add_tail(&s->list, &s->port->slaves);
+	netif_stacked_transfer_operstate(master, dev);
+	return 0;
+
+unlink:
+	netdev_upper_dev_unlink(master, dev);
+unregister:
+	unregister_netdevice(dev);
+	return err;
+}
+
+static void dellink(struct net_device *dev, struct list_head *head)
+{
+	struct ipvl_slave *s = netdev_priv(dev);
+
+	list_del_init(&s->list);
+	unregister_netdevice_queue(dev, head);
+	netdev_upper_dev_unlink(s->master, dev);
+}
+
+static void setup(struct net_device *dev)
+{
+	ether_setup(dev);
+	dev->max_mtu = ETH_MAX_MTU;
+	dev->priv_flags &= ~(IFF_XMIT_DST_RELEASE | IFF_TX_SKB_SHARING);
+	dev->priv_flags |= IFF_UNICAST_FLT | IFF_NO_QUEUE;
+	dev->netdev_ops = &ipvl_netdev_ops;
+	dev->header_ops = &ipvl_header_ops;
+	dev->ethtool_ops = &ipvl_ethtool_ops;
+	dev->priv_destructor = ipvl_slave_free;
+	dev->needs_free_netdev = true;
+}
+
+static size_t get_size(const struct net_device *dev)
+{
+	return nla_total_size(2) + nla_total_size(2);
+}
+
+static int fill_info(struct sk_buff *skb, const struct net_device *dev)
+{
+	const struct ipvl_slave *s = netdev_priv(dev);
+
+	if (nla_put_u16(skb, IFLA_IPVLAN_MODE, s->mode) || nla_put_u16(skb, IFLA_IPVLAN_FLAGS, s->flags))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static struct net *get_link_net(const struct net_device *dev)
+{
+	return dev_net(((struct ipvl_slave *)netdev_priv(dev))->master);
+}
+
+static const struct nla_policy policy[IFLA_IPVLAN_MAX + 1] = {
+	[IFLA_IPVLAN_MODE] = { .type = NLA_U16 },
+	[IFLA_IPVLAN_FLAGS] = { .type = NLA_U16 },
+};
+
+struct rtnl_link_ops ipvl_link_ops = {
+	.kind		= "ipvlan",
+	.priv_size	= sizeof(struct ipvl_slave),
+	.setup		= setup,
+	.validate	= validate,
+	.newlink	= ipvl_newlink,
+	.changelink	= changelink,
+	.dellink	= dellink,
+	.policy		= policy,
+	.maxtype	= IFLA_IPVLAN_MAX,
+	.get_size	= get_size,
+	.fill_info	= fill_info,
+	.get_link_net	= get_link_net,
+};
+
+int ipvl_link_register(void)
+{
+	return rtnl_link_register(&ipvl_link_ops);
+}
+
+void ipvl_link_unregister(void)
+{
+	rtnl_link_unregister(&ipvl_link_ops);
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What does a master have to do with its slaves? The port's life, and what the master's notifications mean for them. */
+#include <linux/if_arp.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "ipvl.h"
+
+LIST_HEAD(ipvl_ports);
+
+bool ipvl_is_master(const struct net_device *dev)
+{
+	return rcu_access_pointer(dev->rx_handler) == ipvl_receive;
+}
+
+struct ipvl_port *ipvl_port_of(const struct net_device *dev)
+{
+	return rtnl_dereference(dev->rx_handler_data);
+}
+
+/* Acts: tells the tables of the master. */
+static int tell(struct ipvl_port *port)
+{
+	int err;
+
+	spin_lock_bh(&port->lock);
+	err = ipvl_port_set(port->tables, port->dev->ifindex, port->dev->mtu, port->dev->dev_addr);
+	spin_unlock_bh(&port->lock);
+	return err;
+}
+
+/* Acts: tells the tables of a slave. */
+void ipvl_slave_tell(struct ipvl_slave *s, bool up)
+{
+	spin_lock_bh(&s->port->lock);
+	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->mode, s->flags, up && (s->master->flags & IFF_UP));
+	spin_unlock_bh(&s->port->lock);
+}
+
+/* Acts: makes room for one slave more. */
+static int grow_slots(struct ipvl_port *port)
+{
+	size_t len = ipvl_slots_wanted(port->tables);
+	void *memory;
+
+	if (!len)
+		return -ENOSPC;
+	memory = kvzalloc(ipvl_slots_bytes(len), GFP_KERNEL_ACCOUNT);
+	if (!memory)
+		return -ENOMEM;
+	spin_lock_bh(&port->lock);
+	ipvl_slots_grow(port->tables, memory, len);
+	spin_unlock_bh(&port->lock);
+	return 0;
+}
+
+int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev)
+{
+	int slot, err;
+
+	for (;;) {
+		spin_lock_bh(&port->lock);
+		slot = ipvl_slot_take(port->tables, dev);
+		spin_unlock_bh(&port->lock);
+		if (slot >= 0)
+			break;
+		err = grow_slots(port);
+		if (err)
+			return err;
+	}
+	port->count++;
+	return slot;
+}
+
+/* Acts: moves the addresses to a larger table, if there are many. Before the next move its readers must finish. */
+static int grow_addresses(struct ipvl_port *port)
+{
+	size_t chains = ipvl_addrs_wanted(port->tables);
+	void *memory;
+
+	if (!chains)
+		return 0;
+	memory = kvzalloc(ipvl_addrs_bytes(chains), GFP_KERNEL_ACCOUNT);
+	if (!memory)
+		return -ENOMEM;
+	spin_lock_bh(&port->lock);
+	ipvl_addrs_grow(port->tables, memory, chains, get_random_u64());
+	spin_unlock_bh(&port->lock);
+	return 0;
+}
+
+static void grow_work(struct work_struct *work)
+{
+	grow_addresses(container_of(work, struct ipvl_port, grow));
+	synchronize_rcu();
+}
+
+/* Acts: makes an empty port. */
+static struct ipvl_port *port_alloc(struct net_device *dev)
+{
+	struct ipvl_port *port = kzalloc(sizeof(*port), GFP_KERNEL_ACCOUNT);
+
+	if (!port)
+		return NULL;
+	port->dev = dev;
+	write_pnet(&port->net, dev_net(dev));
+	spin_lock_init(&port->lock);
+	INIT_LIST_HEAD(&port->slaves);
+	INIT_LIST_HEAD(&port->all);
+	skb_queue_head_init(&port->backlog);
+	INIT_WORK(&port->flood, ipvl_flood_work);
+	INIT_WORK(&port->grow, grow_work);
+	port->drops = alloc_percpu(struct ipvl_drops);
+	port->tables = kvzalloc(ipvl_tables_bytes(), GFP_KERNEL_ACCOUNT);
+	return port;
+}
+
+static void port_free(struct ipvl_port *port)
+{
+	if (port->tables)
+		ipvl_tables_free(port->tables);
+	kvfree(port->tables);
+	free_percpu(port->drops);
+	kfree_rcu(port, rcu);
+}
+
+/* Registers a port for a master, with the addresses that the host has. */
+int ipvl_port_create(struct net_device *dev)
+{
+	struct ipvl_port *port;
+	int err = -ENOMEM;
+
+	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK) {
+		netdev_err(dev, "Master is either lo or non-ether device\n");
+		return -EINVAL;
+	}
+	if (netif_is_macvlan_port(dev)) {
+		netdev_err(dev, "Master is a macvlan port.\n");
+		return -EBUSY;
+	}
+	port = port_alloc(dev);
+	if (!port)
+		return -ENOMEM;
+	if (!port->drops || !port->tables || tell(port) || grow_slots(port) || grow_addresses(port))
+		goto free;
+	list_add_tail_rcu(&port->all, &ipvl_ports);
+	ipvl_host_addresses(port);
+	err = netdev_rx_handler_register(dev, ipvl_receive, port);
+	if (!err)
+		return 0;
+	list_del_rcu(&port->all);
+	synchronize_rcu();
+	cancel_work_sync(&port->grow);
+free:
+	port_free(port);
+	return err;
+}
+
+/* Frees the port with its last slave. No packet is in it when rx_handler_unregister returns, and no notifier. */
+void ipvl_port_put(struct ipvl_port *port)
+{
+	if (port->count)
+		return;
+	list_del_rcu(&port->all);
+	netdev_rx_handler_unregister(port->dev);
+	cancel_work_sync(&port->flood);
+	cancel_work_sync(&port->grow);
+	ipvl_flood_purge(port);
+	port_free(port);
+}
+
+/* ---- the master's notifications ---- */
+
+/* Acts: the master has another netns now. */
+static void moved(struct ipvl_port *port)
+{
+	struct net *from = read_pnet(&port->net), *to = dev_net(port->dev);
+
+	if (net_eq(from, to))
+		return;
+	ipvl_l3s_migrate(port, from, to);
+	write_pnet(&port->net, to);
+	spin_lock_bh(&port->lock);
+	ipvl_addrs_forget_host(port->tables);
+	spin_unlock_bh(&port->lock);
+	ipvl_host_addresses(port);
+}
+
+static void remove_slaves(struct ipvl_port *port)
+{
+	struct ipvl_slave *s, *next;
+	LIST_HEAD(gone);
+
+	list_for_each_entry_safe(s, next, &port->slaves, list)
+		s->dev->rtnl_link_ops->dellink(s->dev, &gone);
+	unregister_netdevice_many(&gone);
+}
+
+/* Acts: what happens to the master happens to one slave. */
+static int follow(struct ipvl_slave *s, unsigned long event, struct netdev_notifier_info *info)
+{
+	struct net_device *dev = s->dev, *master = s->master;
+
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		netif_stacked_transfer_operstate(master, dev);
+		ipvl_slave_tell(s, netif_running(dev));
+		return 0;
+	case NETDEV_FEAT_CHANGE:
+		netif_inherit_tso_max(dev, master);
+		dev->needed_headroom = master->needed_headroom;
+		dev->needed_tailroom = master->needed_tailroom;
+		netdev_update_features(dev);
+		return 0;
+	case NETDEV_CHANGEMTU:
+		return dev->mtu > master->mtu ? dev_set_mtu(dev, master->mtu) : 0;
+	case NETDEV_PRE_CHANGEADDR:
+		return dev_pre_changeaddr_notify(dev, ((struct netdev_notifier_pre_changeaddr_info *)info)->dev_addr,
+						 info->extack);
+	case NETDEV_CHANGEADDR:
+		eth_hw_addr_set(dev, master->dev_addr);
+		call_netdevice_notifiers(NETDEV_CHANGEADDR, dev);
+		return 0;
+	case NETDEV_NOTIFY_PEERS:
+	case NETDEV_BONDING_FAILOVER:
+	case NETDEV_RESEND_IGMP:
+		call_netdevice_notifiers(event, dev);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int on_device(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	struct ipvl_port *port;
+	struct ipvl_slave *s;
+	int err;
+
+	if (!ipvl_is_master(dev))
+		return NOTIFY_DONE;
+	port = ipvl_port_of(dev);
+	switch (event) {
+	case NETDEV_PRE_TYPE_CHANGE:
+		return NOTIFY_BAD;
+	case NETDEV_REGISTER:
+		moved(port);
+		fallthrough;
+	case NETDEV_CHANGEMTU:
+	case NETDEV_CHANGEADDR:
+		if (tell(port))
+			netdev_err(dev, "no memory: slaves still use the old MAC address and MTU\n");
+		break;
+	case NETDEV_UNREGISTER:
+		if (dev->reg_state == NETREG_UNREGISTERING)
+			remove_slaves(port);
+		return NOTIFY_DONE;
+	}
+	list_for_each_entry(s, &port->slaves, list) {
+		err = follow(s, event, ptr);
+		if (err && event == NETDEV_PRE_CHANGEADDR)
+			return notifier_from_errno(err);
+	}
+	return NOTIFY_DONE;
+}
+
+struct notifier_block ipvl_device_nb = { .notifier_call = on_device };

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How is a verdict carried out, on what a slave sends and on what the master receives? */
+#include <linux/if_vlan.h>
+#include <linux/inetdevice.h>
+#include <net/addrconf.h>
+#include <net/dst.h>
+#include <net/ip6_route.h>
+#include <net/l3mdev.h>
+#include <net/neighbour.h>
+
+#include "ipvl.h"
+
+/* Reads a frame; its data may begin behind the Ethernet header. */
+void ipvl_view_frame(struct ipvl_view *view, const struct sk_buff *skb)
+{
+	u32 pulled = skb->data - skb_mac_header(skb);
+
+	view->head = skb_mac_header(skb);
+	view->linear = skb_headlen(skb) + pulled;
+	view->len = skb->len + pulled;
+	view->skb = skb;
+	view->vlan = skb_vlan_tag_get_id(skb);
+	view->flags = (skb_vlan_tag_present(skb) ? IPVL_TAGGED : 0) | (skb_is_gso(skb) ? IPVL_GSO : 0) |
+		      (skb->pkt_type == PACKET_HOST ? IPVL_TO_US : 0) |
+		      (skb->pkt_type == PACKET_LOOPBACK ? IPVL_LOOPBACK : 0);
+}
+
+/* Reads an IP packet in the host's stack. */
+void ipvl_view_packet(struct ipvl_view *view, const struct sk_buff *skb)
+{
+	u32 before = skb_network_offset(skb);
+
+	view->head = skb_network_header(skb);
+	view->linear = skb_headlen(skb) - before;
+	view->len = skb->len - before;
+	view->skb = skb;
+	view->vlan = 0;
+	view->flags = (skb_is_gso(skb) ? IPVL_GSO : 0) | IPVL_TO_US;
+}
+
+void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast)
+{
+	if (unlikely(!ok)) {
+		DEV_STATS_INC(dev, rx_errors);
+		DEV_STATS_INC(dev, rx_dropped);
+		return;
+	}
+	dev_sw_netstats_rx_add(dev, len);
+	if (multicast)
+		DEV_STATS_INC(dev, multicast);
+}
+
+/* ---- single effects ---- */
+
+/* Acts: a frame of our own making is received by a device. */
+static bool inject(struct net_device *dev, const u8 *frame, size_t len)
+{
+	struct sk_buff *skb = netdev_alloc_skb_ip_align(dev, IPVL_REPLY);
+
+	if (!skb)
+		return false;
+	skb_put_data(skb, frame, len);
+	skb->protocol = eth_type_trans(skb, dev);
+	return netif_rx(skb) == NET_RX_SUCCESS;
+}
+
+/* Acts: a frame of our own making leaves by the master. */
+static bool emit(struct net_device *master, const u8 *frame, size_t len)
+{
+	struct sk_buff *skb = alloc_skb(LL_MAX_HEADER + IPVL_REPLY, GFP_ATOMIC);
+
+	if (!skb)
+		return false;
+	skb_reserve(skb, LL_MAX_HEADER);
+	skb_put_data(skb, frame, len);
+	skb_reset_mac_header(skb);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	skb->dev = master;
+	return dev_queue_xmit(skb) == NET_XMIT_SUCCESS;
+}
+
+/* Reads the address that the host's ICMP errors to a slave come from. */
+static struct in6_addr router_address(struct net_device *master, const struct sk_buff *skb)
+{
+	struct in6_addr addr = in6addr_any;
+	struct inet6_dev *in6 = __in6_dev_get(master);
+	const struct inet6_ifaddr *ifa;
+
+	if (eth_hdr(skb)->h_proto == htons(ETH_P_IP)) {
+		ipv6_addr_set_v4mapped(inet_select_addr(master, 0, RT_SCOPE_UNIVERSE), &addr);
+		return addr;
+	}
+	if (!in6)
+		return addr;
+	read_lock_bh(&in6->lock);
+	list_for_each_entry(ifa, &in6->addr_list, if_list) {
+		addr = ifa->addr;
+		if (!(ipv6_addr_type(&addr) & IPV6_ADDR_LINKLOCAL))
+			break;
+	}
+	read_unlock_bh(&in6->lock);
+	return addr;
+}
+
+/* Acts: drops what a slave has sent, counts the reason, and tells the slave what a router would. */
+static int refuse(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view, u64 verdict, u32 mtu)
+{
+	u32 reason = IPVL_ARGUMENT(verdict) % IPVL_REASONS;
+	u8 frame[IPVL_REPLY];
+	struct in6_addr router;
+	size_t len;
+
+	this_cpu_inc(s->drops->of[reason]);
+	if (ipvl_is_told(verdict)) {
+		router = router_address(s->master, skb);
+		len = ipvl_icmp_error(s->port->tables, view, verdict, mtu, &router, frame, sizeof(frame));
+		if (len)
+			inject(s->dev, frame, len);
+	}
+	kfree_skb_reason(skb, ipvl_skb_reason(reason));
+	return NET_XMIT_DROP;
+}
+
+/* Acts: up the host's stack, past our own rx_handler, which knows such frames by their type. */
+int ipvl_up_host(struct ipvl_port *port, struct sk_buff *skb)
+{
+	if (__dev_forward_skb(port->dev, skb))
+		return NET_XMIT_DROP;
+	skb->pkt_type = PACKET_LOOPBACK;
+	return netif_rx(skb) == NET_RX_SUCCESS ? NET_XMIT_SUCCESS : NET_XMIT_DROP;
+}
+
+/* Acts: leaves the slave's netns, whose marks mean nothing here. */
+static void cross(struct sk_buff *skb, struct net_device *to)
+{
+	if (!net_eq(dev_net(skb->dev), dev_net(to)))
+		skb_scrub_packet(skb, true);
+	skb->dev = to;
+}
+
+static int to_wire(struct ipvl_slave *s, struct sk_buff *skb)
+{
+	cross(skb, s->master);
+	return dev_queue_xmit(skb);
+}
+
+static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view, u32 slot)
+{
+	struct net_device *to = ipvl_dev_in(s->port, slot);
+	unsigned int len = skb->len;
+	bool ok;
+
+	if (unlikely(!to))
+		return refuse(s, skb, view, IPVL_DROPPED(IPVL_NO_SLAVE), 0);
+	if (unlikely(!ether_addr_equal_64bits(eth_hdr(skb)->h_dest, to->dev_addr)) &&
+	    !is_multicast_ether_addr(eth_hdr(skb)->h_dest)) {
+		if (skb_ensure_writable(skb, ETH_HLEN))
+			return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
+		skb_reset_mac_header(skb);
+		ether_addr_copy(eth_hdr(skb)->h_dest, to->dev_addr);
+	}
+	skb->pkt_type = PACKET_HOST;
+	ok = dev_forward_skb(to, skb) == NET_RX_SUCCESS;
+	ipvl_count_rx(to, len, ok, false);
+	return NET_XMIT_SUCCESS;
+}
+
+static int answer(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view)
+{
+	u8 frame[IPVL_REPLY];
+	size_t len = ipvl_answer(s->port->tables, view, frame, sizeof(frame));
+
+	if (!len || !inject(s->dev, frame, len))
+		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
+	consume_skb(skb);
+	return NET_XMIT_SUCCESS;
+}
+
+/* ---- routing ---- */
+
+/*
+ * Reads the host's routing table for an IPv4 packet; an error is a negative errno. `out` is the device that the route
+ * must lead to: in l3s the master, as with the C driver, so that a packet without a route passes OUTPUT all the same,
+ * where it may get another destination. In l3 it is 0, and the host's table is obeyed.
+ */
+static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
+{
+	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
+	struct flowi4 fl4 = {
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(s->master),
+		.flowi4_oif = out,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+		.flowi4_mark = skb->mark,
+		.daddr = ip->daddr,
+		.saddr = ip->saddr,
+	};
+	struct rtable *rt;
+
+	ipvl_flow_dscp(&fl4, ip);
+	rt = ip_route_output_flow(dev_net(s->master), &fl4, NULL);
+	if (IS_ERR(rt))
+		return ERR_CAST(rt);
+	if (rt->rt_type == RTN_UNICAST || (rt->rt_type == RTN_LOCAL && out))
+		return &rt->dst;
+	ip_rt_put(rt);
+	return ERR_PTR(-ENETUNREACH);
+}
+
+static struct dst_entry *look_up_v6(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
+{
+	const struct ipv6hdr *ip = (const struct ipv6hdr *)(skb->data + ETH_HLEN);
+	struct flowi6 fl6 = {
+		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(s->master),
+		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : out,
+		.flowi6_flags = FLOWI_FLAG_ANYSRC,
+		.flowi6_mark = skb->mark,
+		.flowi6_proto = ip->nexthdr,
+		.flowlabel = ip6_flowinfo(ip),
+		.daddr = ip->daddr,
+		.saddr = ip->saddr,
+	};
+	struct dst_entry *dst = ip6_route_output(dev_net(s->master), NULL, &fl6);
+	int err = dst->error;
+
+	if (!err)
+		return dst;
+	dst_release(dst);
+	return ERR_PTR(err);
+}
+
+/* Reads whether a packet exceeds its route's MTU and may not be fragmented. */
+static bool exceeds(const struct sk_buff *skb, const struct dst_entry *dst, bool v4)
+{
+	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
+
+	return !skb_is_gso(skb) && skb->len - ETH_HLEN > dst_mtu(dst) && !(v4 && !(ip->frag_off & htons(IP_DF)));
+}
+
+/* Acts: cuts off padding, which the host's stack would take for a part of the packet. */
+static int trim(struct sk_buff *skb, bool v4)
+{
+	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)ip;
+	u32 len = v4 ? ntohs(ip->tot_len) : sizeof(*ip6) + ntohs(ip6->payload_len);
+
+	return skb_is_gso(skb) ? 0 : pskb_trim_rcsum(skb, ETH_HLEN + len);
+}
+
+/* Acts: the packet is the host's now, as if the host had made it: OUTPUT and POSTROUTING see it. */
+static int send_by_host(struct net_device *master, struct sk_buff *skb, struct dst_entry *dst, bool v4)
+{
+	struct net *net = dev_net(master);
+	int err;
+
+	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), net));
+	skb->dev = master;
+	skb_pull(skb, ETH_HLEN);
+	skb_unset_mac_header(skb);
+	skb_reset_network_header(skb);
+	skb_dst_set(skb, dst);
+	memset(skb->cb, 0, sizeof(skb->cb));
+	if (v4)
+		err = ip_local_out(net, NULL, skb);
+	else
+		err = ip6_local_out(net, NULL, skb);
+	return net_xmit_eval(err) ? NET_XMIT_DROP : NET_XMIT_SUCCESS;
+}
+
+static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view, int out)
+{
+	bool v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
+	struct dst_entry *dst;
+	u32 mtu;
+
+	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))) || trim(skb, v4))
+		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
+	skb_reset_mac_header(skb);
+	ipvl_view_frame(view, skb);
+	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
+		skb->mark = 0;
+	dst = v4 ? look_up_v4(s, skb, out) : look_up_v6(s, skb, out);
+	if (IS_ERR(dst))
+		return refuse(s, skb, view, ipvl_route_refused(view, -PTR_ERR(dst)), 0);
+	if (likely(!exceeds(skb, dst, v4)))
+		return send_by_host(s->master, skb, dst, v4);
+	mtu = dst_mtu(dst);
+	dst_release(dst);
+	return refuse(s, skb, view, ipvl_route_refused(view, EMSGSIZE), mtu);
+}
+
+/* Acts: out of the master, to the packet's destination as a neighbour. */
+static int on_link(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view)
+{
+	bool v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
+	struct neighbour *neigh;
+
+	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
+		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
+	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), dev_net(s->master)));
+	skb->dev = s->master;
+	skb->protocol = v4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	skb_pull(skb, ETH_HLEN);
+	skb_reset_network_header(skb);
+	if (v4)
+		neigh = ip_neigh_gw4(s->master, ip_hdr(skb)->daddr);
+	else
+		neigh = ip_neigh_gw6(s->master, &ipv6_hdr(skb)->daddr);
+	if (!IS_ERR(neigh))
+		return neigh_output(neigh, skb, false);
+	this_cpu_inc(s->drops->of[IPVL_ACTION_FAILED]);
+	kfree_skb(skb);
+	return NET_XMIT_DROP;
+}
+
+/* ---- verdicts ---- */
+
+/* Acts: where a flooded frame itself goes, behind its copies. */
+static int flooded(struct ipvl_slave *s, struct sk_buff *skb, u64 verdict)
+{
+	struct sk_buff *copy;
+
+	switch (IPVL_THEN(verdict)) {
+	case IPVL_THEN_WIRE_AND_HOST:
+		copy = skb_clone(skb, GFP_ATOMIC);
+		if (copy)
+			ipvl_up_host(s->port, copy);
+		fallthrough;
+	case IPVL_THEN_WIRE:
+		return to_wire(s, skb);
+	case IPVL_THEN_HOST:
+		return ipvl_up_host(s->port, skb);
+	default:
+		consume_skb(skb);
+		return NET_XMIT_SUCCESS;
+	}
+}
+
+static int act(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view, u64 verdict)
+{
+	switch (verdict & 0xff) {
+	case IPVL_DELIVER:
+		return to_sibling(s, skb, view, IPVL_ARGUMENT(verdict));
+	case IPVL_WIRE:
+		return to_wire(s, skb);
+	case IPVL_FLOOD:
+		ipvl_flood(s->port, s, skb, view, verdict);
+		return flooded(s, skb, verdict);
+	case IPVL_ROUTE:
+		return route(s, skb, view, 0);
+	case IPVL_HOST_OUTPUT:
+		return route(s, skb, view, s->master->ifindex);
+	case IPVL_ON_LINK:
+		return on_link(s, skb, view);
+	case IPVL_HOST:
+		return ipvl_up_host(s->port, skb);
+	case IPVL_ANSWER:
+		return answer(s, skb, view);
+	default:
+		return refuse(s, skb, view, verdict, 0);
+	}
+}
+
+netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct ipvl_slave *s = netdev_priv(dev);
+	unsigned int len = skb->len;
+	struct ipvl_view view;
+	u64 verdict;
+	int ret;
+
+	/* eth_type_trans, later, reads the header without asking. */
+	if (unlikely(!pskb_may_pull(skb, ETH_HLEN))) {
+		dev_core_stats_tx_dropped_inc(dev);
+		kfree_skb(skb);
+		return NET_XMIT_DROP;
+	}
+	skb_reset_mac_header(skb);
+	ipvl_view_frame(&view, skb);
+	verdict = ipvl_egress(s->port->tables, &view, s->slot);
+	ret = act(s, skb, &view, verdict);
+	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN))
+		dev_sw_netstats_tx_add(dev, 1, len);
+	else
+		dev_core_stats_tx_dropped_inc(dev);
+	return ret;
+}
+
+/* Acts: a frame from outside becomes the slave's. */
+static rx_handler_result_t to_slave(struct ipvl_port *port, struct sk_buff **pskb, u32 slot)
+{
+	struct net_device *to = ipvl_dev_in(port, slot);
+	struct sk_buff *skb;
+
+	if (!to)
+		return RX_HANDLER_PASS;
+	skb = skb_share_check(*pskb, GFP_ATOMIC);
+	if (!skb)
+		return RX_HANDLER_CONSUMED;
+	*pskb = skb;
+	ipvl_count_rx(to, skb->len + ETH_HLEN, true, false);
+	skb->dev = to;
+	return RX_HANDLER_ANOTHER;
+}
+
+/* Acts: the host's own stack gets it, with the type that its address says. */
+static rx_handler_result_t to_host(struct sk_buff *skb)
+{
+	if (skb->pkt_type != PACKET_LOOPBACK || skb_dst(skb))
+		return RX_HANDLER_PASS;
+	if (is_broadcast_ether_addr(eth_hdr(skb)->h_dest))
+		skb->pkt_type = PACKET_BROADCAST;
+	else if (is_multicast_ether_addr(eth_hdr(skb)->h_dest))
+		skb->pkt_type = PACKET_MULTICAST;
+	else
+		skb->pkt_type = PACKET_HOST;
+	return RX_HANDLER_PASS;
+}
+
+rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
+{
+	struct sk_buff *skb = *pskb;
+	struct ipvl_port *port = rcu_dereference(skb->dev->rx_handler_data);
+	u8 frame[IPVL_REPLY];
+	struct ipvl_view view;
+	u64 verdict;
+	size_t len;
+
+	if (!port)
+		return RX_HANDLER_PASS;
+	ipvl_view_frame(&view, skb);
+	verdict = ipvl_ingress(port->tables, &view);
+	switch (verdict & 0xff) {
+	case IPVL_DELIVER:
+		return to_slave(port, pskb, IPVL_ARGUMENT(verdict));
+	case IPVL_FLOOD:
+		ipvl_flood(port, NULL, skb, &view, verdict);
+		return RX_HANDLER_PASS;
+	case IPVL_ANSWER:
+		len = ipvl_answer(port->tables, &view, frame, sizeof(frame));
+		if (len)
+			emit(port->dev, frame, len);
+		consume_skb(skb);
+		return RX_HANDLER_CONSUMED;
+	case IPVL_DROP:
+		this_cpu_inc(port->drops->of[IPVL_ARGUMENT(verdict) % IPVL_REASONS]);
+		kfree_skb_reason(skb, ipvl_skb_reason(IPVL_ARGUMENT(verdict)));
+		return RX_HANDLER_CONSUMED;
+	default:
+		return to_host(skb);
+	}
+}
