@@ -14,6 +14,8 @@ mod dirty;
 mod events;
 mod gone;
 mod groups;
+mod join_counter;
+mod joins;
 mod log;
 mod master;
 mod mcast_query;
@@ -134,6 +136,7 @@ impl Agent {
         self.answer(&mut failures);
         let some = self.dirty.next_slaves(Instant::now());
         self.sync_slaves(&some);
+        self.close_joins();
         Ok(())
     }
 

@@ -2,18 +2,20 @@
 //! types of keys and values, and shares maps only by files of bpffs.
 #![allow(unsafe_code)]
 
-use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, raw};
+use super::bpf::{InfoAttr, address, bpf, bpf_fd, bpf_mut, failed, padded, raw};
 use crate::error::{Result, io_error};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
+const BPF_MAP_CREATE: i32 = 0;
 const BPF_MAP_LOOKUP_ELEM: i32 = 1;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_MAP_DELETE_ELEM: i32 = 3;
 const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_OBJ_PIN: i32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
@@ -39,6 +41,33 @@ impl MapShape {
     /// The shape of a map with these flags (`BPF_F_*`).
     pub fn new(kind: u32, key: u32, value: u32, entries: u32, flags: u32) -> Self {
         Self { kind, key, value, entries, grows: flags & BPF_F_NO_PREALLOC != 0 }
+    }
+}
+
+/// Makes a map; of maps, if there is one that they are like.
+pub fn new_map(name: &str, shape: MapShape, like: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    let MapShape { kind, key, value, entries, grows } = shape;
+    let (flags, inner) = (if grows { BPF_F_NO_PREALLOC } else { 0 }, like.map_or(0, |map| raw(&map)));
+    let attr = NewAttr { kind, key, value, entries, flags, inner, node: 0, name: padded(name) };
+    bpf_fd(BPF_MAP_CREATE, &attr).map_err(failed("make", format!("the bpf map {name}")))
+}
+
+/// Writes an entry of a map with keys and values of these lengths.
+pub fn set_entry(
+    map: impl AsFd,
+    key: &(impl IntoBytes + Immutable),
+    value: &(impl IntoBytes + Immutable),
+) -> Result<()> {
+    let (mut key, mut value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    entry(BPF_MAP_UPDATE_ELEM, &map, &mut key, &mut value).map_err(failed("write", "a bpf map".to_owned()))
+}
+
+/// Removes an entry, if it is there.
+pub fn remove_entry(map: impl AsFd, key: &(impl IntoBytes + Immutable)) -> Result<()> {
+    let mut key = key.as_bytes().to_vec();
+    match entry(BPF_MAP_DELETE_ELEM, &map, &mut key, &mut []).map_err(failed("write", "a bpf map".to_owned())) {
+        Err(error) if error.is_gone() => Ok(()),
+        other => other,
     }
 }
 
@@ -116,7 +145,21 @@ fn entry(command: i32, map: &impl AsFd, key: &mut [u8], value: &mut [u8]) -> io:
     unsafe { bpf_mut(command, &mut attr) }.map(drop)
 }
 
-/// `union bpf_attr`, as the commands about entries read it.
+/// `union bpf_attr`, as `BPF_MAP_CREATE` reads it.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct NewAttr {
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+    inner: u32,
+    node: u32,
+    name: [u8; 16],
+}
+
+/// The same as the commands about entries read it.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct EntryAttr {

@@ -7,5 +7,5 @@ mod maps;
 
 pub use abi::Abi;
 pub use caches::{AddrCache, SlotCache};
-pub use groups::Reports;
+pub use groups::{Joins, Reports};
 pub use maps::{Claim, PortMaps, SINGLE};

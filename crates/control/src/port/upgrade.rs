@@ -37,7 +37,7 @@ pub struct Upgraded {
 }
 
 /// Maps that may start empty: what is in them is true for a moment only.
-const TRANSIENT: [&str; 4] = ["NEXTHOPS", "SENT", "REPORTS", "XIDS"];
+const TRANSIENT: [&str; 5] = ["NEXTHOPS", "SENT", "REPORTS", "XIDS", "JOINS"];
 /// The tables of this version and of later ones can be taken over.
 const OLDEST: u32 = 4;
 const PORT: &str = "PORT";

@@ -24,6 +24,7 @@ mod host_source;
 mod hostile;
 mod howto;
 mod ipvtap;
+mod joining;
 mod link_local;
 mod live;
 mod master;
