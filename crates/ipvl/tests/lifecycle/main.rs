@@ -6,6 +6,7 @@ mod announcing;
 mod apply;
 mod attaching;
 mod capabilities;
+mod command_faults;
 mod common;
 mod conflicts;
 mod crowd;
