@@ -16,6 +16,7 @@ mod examining;
 mod explaining;
 mod faults;
 mod flags;
+mod flapping;
 mod guard;
 mod guest;
 mod guest_addresses;
