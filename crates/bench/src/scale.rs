@@ -52,6 +52,7 @@ struct Notes<'a> {
 
 impl Notes<'_> {
     fn add(&mut self, what: &str, number: f64) {
+        eprintln!("{}: {what}: {number:.2}", self.count);
         self.results.add(["ipvl", what, &self.count.to_string(), ""], number);
     }
 }

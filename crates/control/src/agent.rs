@@ -18,6 +18,8 @@ mod events;
 mod gone;
 mod groups;
 mod inquiry;
+mod join_counter;
+mod joins;
 mod log;
 mod master;
 mod mcast_query;
@@ -142,6 +144,7 @@ impl Agent {
         let some = self.dirty.next_slaves(Instant::now());
         self.sync_slaves(&some);
         self.judge_contests();
+        self.close_joins();
         Ok(())
     }
 

@@ -135,6 +135,18 @@ impl Error {
         self.errno() == Some(libc::EEXIST)
     }
 
+    /// Whether the kernel has refused a call of a library's: what the call was about may be as it should be.
+    pub(crate) fn is_of_kernel(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error.is::<io::Error>() {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// Whether a queue is full, which may pass.
     pub fn is_full(&self) -> bool {
         self.errno() == Some(libc::EAGAIN)

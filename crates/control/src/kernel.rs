@@ -3,9 +3,11 @@
 pub mod bpf;
 pub mod bpf_map;
 mod claims;
+pub(crate) mod event_counter;
 pub mod fib;
 pub(crate) mod filters;
 pub mod finder;
+mod instructions;
 pub mod lock;
 pub(crate) mod multicast;
 pub mod netlink;

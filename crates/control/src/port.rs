@@ -272,8 +272,13 @@ impl Port {
         if let Some(program) = &self.master_rx {
             self.hook.attach(netlink, self.master, program, MASTER_RX)?;
         }
-        host::write_addresses(&mut self.maps, self.master, &HostAddresses::read(netlink)?, &mut Vec::new())?;
-        Ok(self)
+        let addresses = HostAddresses::read(netlink);
+        let written = addresses
+            .and_then(|addresses| host::write_addresses(&mut self.maps, self.master, &addresses, &mut Vec::new()));
+        if let (Err(_), Some(program)) = (&written, &self.master_rx) {
+            let _ = self.hook.detach(netlink, self.master, program);
+        }
+        written.map(|_| self)
     }
 
     /// Finds the program on a master that is back, or attaches it again if `is_known`; whether the master runs it now.

@@ -39,7 +39,8 @@ impl Flood {
             FloodTo::Reflected(sender) => reflected(sender),
         };
         let group = self.group(frame);
-        let exempt = if group.is_some() { Slave::ALL_GROUPS } else { Slave::UP };
+        let everybody = group.is_none() || tables.is_joining();
+        let exempt = if everybody { Slave::UP } else { Slave::ALL_GROUPS };
         let members = group.and_then(|group| tables.members(group));
         FloodFilter { mask, want, from: self.from.0, exempt, members }
     }
@@ -119,8 +120,8 @@ mod tests {
 
     const GROUP: [u8; 6] = [0x01, 0x00, 0x5e, 0x01, 0x02, 0x03];
 
-    /// Tables in which one group has members.
-    struct Joined(Members);
+    /// Tables in which one group has members; whether slaves may have joined more.
+    struct Joined(Members, bool);
 
     impl Tables for Joined {
         fn port(&self) -> PortEntry {
@@ -137,6 +138,9 @@ mod tests {
         }
         fn members(&self, group: Group) -> Option<&Members> {
             (group == Group::from(Mac(GROUP))).then_some(&self.0)
+        }
+        fn is_joining(&self) -> bool {
+            self.1
         }
         fn sender_of(&self, _: u64) -> Option<Slot> {
             None
@@ -159,7 +163,7 @@ mod tests {
 
     /// Whether a frame to `mac` reaches the slave in slot 1, while slot 2 has joined [`GROUP`].
     fn reaches_at(mac: [u8; 6], to_whom: FloodTo, slave: Slave) -> bool {
-        let mut tables = Joined(Members::NOBODY);
+        let mut tables = Joined(Members::NOBODY, false);
         tables.0.set(Slot(2), true);
         let flood = Flood { from: Slot(7), to: to_whom, then: FloodThen::Nowhere };
         flood.filter(&&to(mac)[..], &tables).admits(Slot(1), slave)
@@ -188,13 +192,22 @@ mod tests {
     fn a_group_is_for_who_has_joined_it() {
         let joined = slave(Mode::L2, Flag::Bridge, true);
         let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
-        let mut tables = Joined(Members::NOBODY);
+        let mut tables = Joined(Members::NOBODY, false);
         tables.0.set(Slot(1), true);
         let to_group = to(GROUP);
         let filter = flood.filter(&&to_group[..], &tables);
         assert!(filter.admits(Slot(1), joined) && !filter.admits(Slot(2), joined));
         let elsewhere = to([0x33, 0x33, 0, 1, 0, 3]);
         assert!(!flood.filter(&&elsewhere[..], &tables).admits(Slot(1), joined));
+    }
+
+    #[test]
+    fn while_joins_are_not_known_all_may_have_joined() {
+        let (up, down) = (slave(Mode::L2, Flag::Bridge, true), slave(Mode::L2, Flag::Bridge, false));
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
+        let (to_group, tables) = (to(GROUP), Joined(Members::NOBODY, true));
+        let filter = flood.filter(&&to_group[..], &tables);
+        assert!(filter.admits(Slot(1), up) && !filter.admits(Slot(1), down));
     }
 
     #[test]
@@ -219,7 +232,7 @@ mod tests {
     #[test]
     fn a_sender_hears_nothing_of_itself() {
         let flood = Flood { from: Slot(1), to: FloodTo::All, then: FloodThen::Nowhere };
-        let tables = Joined(Members::NOBODY);
+        let tables = Joined(Members::NOBODY, false);
         assert!(!flood.filter(&&to([0xff; 6])[..], &tables).admits(Slot(1), slave(Mode::L2, Flag::Bridge, true)));
     }
 

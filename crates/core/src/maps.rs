@@ -7,6 +7,7 @@
 mod addr_cache;
 mod asked;
 mod counters;
+mod joins;
 mod nexthop_cache;
 mod slot_cache;
 mod watch;
@@ -14,6 +15,7 @@ mod watch;
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
 pub use asked::Asked;
 pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
+pub use joins::{JOINED, JOINS_LEN, SEEN};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};
 pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};
 pub use watch::{FlowCount, FlowKey, MAX_FLOWS, MAX_SNAP, PacketTold, WATCHERS, Watch};

@@ -29,6 +29,9 @@ pub trait Tables {
     /// The slaves that have joined `group`; `None` if none has.
     fn members(&self, group: Group) -> Option<&Members>;
 
+    /// Whether slaves may have joined groups that [`Tables::members`] does not know of yet.
+    fn is_joining(&self) -> bool;
+
     /// The slave that sent the broadcast with this [digest](crate::digest()) a moment ago.
     fn sender_of(&self, digest: u64) -> Option<Slot>;
 
@@ -64,6 +67,10 @@ impl<T: Tables + ?Sized> Tables for &T {
 
     fn members(&self, group: Group) -> Option<&Members> {
         (**self).members(group)
+    }
+
+    fn is_joining(&self) -> bool {
+        (**self).is_joining()
     }
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {

@@ -37,7 +37,7 @@ pub fn slave_xmit(context: TcContext) -> i32 {
             None => routed_egress(&skb),
         },
         None => {
-            let verdict = egress(&skb);
+            let verdict = skb.launder_verdict(egress(&skb));
             dhcp::prepare(&skb, verdict);
             act_on_egress(&skb, verdict)
         }
@@ -52,7 +52,8 @@ pub fn master_rx(context: TcContext) -> i32 {
     match fastpath::ingress(&skb, &Maps) {
         Some(fast) => PacketCtx { skb: &skb, source: WIRE }.act_fast(fast).unwrap_or(ctx::HOST),
         None => {
-            let verdict = unless_redirect(&skb, ingress(&skb));
+            let verdict = skb.launder_verdict(ingress(&skb));
+            let verdict = skb.launder_verdict(unless_redirect(&skb, verdict));
             dhcp::prepare(&skb, verdict);
             act_on_ingress(&skb, verdict)
         }

@@ -1,4 +1,4 @@
-//! Where is a port's state? In sixteen maps, which `Maps` reads and writes and which answer for `Tables`; those for watchers
+//! Where is a port's state? In seventeen maps, which `Maps` reads and writes and which answer for `Tables`; those for watchers
 //! are in `watch`.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -6,7 +6,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, MAX_REASONS, NEXTHOPS_LEN, NexthopKey,
+    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, MAX_REASONS, NEXTHOPS_LEN, NexthopKey, SEEN,
     SLOT_CACHE_LEN, Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;
@@ -38,6 +38,8 @@ static ADDR_CACHE: Array<AddrCacheEntry> = Array::with_max_entries(1 << ADDR_CAC
 static PREFIXES: LpmTrie<Addr, OwnerEntry> = LpmTrie::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 #[map]
 static GROUPS: HashMap<Group, Members> = HashMap::with_max_entries(MAX_GROUPS, BPF_F_NO_PREALLOC);
+#[map]
+static JOINS: Array<u64> = Array::with_max_entries(JOINS_LEN, 0);
 #[map]
 static REPORTS: RingBuf = RingBuf::with_byte_size(REPORTS_BYTES, 0);
 #[map]
@@ -106,6 +108,12 @@ impl Tables for Maps {
     fn members(&self, group: Group) -> Option<&Members> {
         // SAFETY: entries are never changed in place, only replaced.
         unsafe { GROUPS.get(&group) }
+    }
+
+    #[inline(always)]
+    fn is_joining(&self) -> bool {
+        let (Some(joined), Some(seen)) = (JOINS.get(JOINED), JOINS.get(SEEN)) else { return false };
+        joined != seen
     }
 
     #[inline(always)]

@@ -132,6 +132,12 @@ impl Skb {
         word
     }
 
+    /// The same for a verdict: a function that takes one is checked once, and not for each way to a verdict.
+    #[inline(always)]
+    pub fn launder_verdict(&self, verdict: Verdict) -> Verdict {
+        Verdict::from_words(self.launder(verdict.words()))
+    }
+
     /// Stores two words for a later step.
     #[inline(always)]
     pub fn store_scratch(&self, words: [u32; 2]) {

@@ -18,6 +18,7 @@ use crate::port::groups::{Lists, Master, is_master_in_sync, sync_master};
 use crate::port::host_end::is_tap;
 use ipvl_core::{Addr, IfIndex, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// A slave has at most so many groups in the table, which all slaves share; one that joins more receives all groups.
 const MOST_GROUPS: usize = 1024;
@@ -49,9 +50,14 @@ pub fn reception(slave: &LinkInfo, place: Place, entry: Slave, declared: bool) -
 impl Agent {
     /// Reads what the sources report, and notes which slaves may have joined or left a group.
     pub fn take_mcast_events(&mut self) -> Result<()> {
-        for _ in 0..EVENTS_A_TURN {
+        if let Some(joins) = &mut self.mcast.joins {
+            joins.begin_to_read(Instant::now());
+        }
+        let mut read = 0;
+        while read < EVENTS_A_TURN {
             let Some(events) = self.mcast.kernel.as_mut() else { break };
             let Some(Event { nsid, what }) = events.next()? else { break };
+            read += 1;
             match what {
                 What::Groups(ifindex) => self.dirty.groups.extend(self.registry.at(Place { netns: nsid, ifindex })),
                 What::Overrun => self.dirty.groups.extend(self.registry.host_ends()),
@@ -64,11 +70,19 @@ impl Agent {
             }
         }
         self.sweep();
+        if let Some(joins) = self.mcast.joins.as_mut().filter(|_| read == EVENTS_A_TURN) {
+            joins.stop_reading();
+        }
+        if read > 0 {
+            self.count_joins();
+        }
         Ok(())
     }
 
-    /// Subscribes to the IGMP and MLD reports that the programs of a port see, where the kernel does not report joins.
-    pub fn listen_to_reports(&mut self) {
+    /// Has joins counted, and subscribes to the IGMP and MLD reports that the programs of a port see, where the kernel does not
+    /// report joins.
+    pub fn listen_to_joins(&mut self) {
+        self.count_joins();
         if !self.mcast.reports {
             return;
         }

@@ -36,6 +36,7 @@ pub fn log_failure(task: Task, error: &Error) {
         Task::Slave(link) | Task::Room(link) | Task::Groups(link) | Task::Master(link) | Task::MasterGroups(link) => {
             log_link_error(link, error)
         }
+        Task::Joins => log_error("joins of multicast groups", error),
         Task::HostAddresses => log_error("the host's addresses", error),
         Task::Arrivals => log_error("a new link", error),
     }

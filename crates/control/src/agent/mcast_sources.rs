@@ -1,5 +1,6 @@
 //! From where does the agent learn that a slave may have joined or left a multicast group?
 
+use super::join_counter::JoinCounter;
 use crate::error::Result;
 use crate::kernel::netlink::Events;
 use ipvl_core::IfIndex;
@@ -16,6 +17,8 @@ const PER_SWEEP: usize = 256;
 pub struct McastSources {
     /// The kernel's own events (Linux 6.14).
     pub kernel: Option<Events>,
+    /// What counts joins at their very moment; none where the kernel does not report them, or does not allow that.
+    pub joins: Option<JoinCounter>,
     /// Whether our programs report the IGMP and MLD reports that they see.
     pub reports: bool,
     /// Reading every slave now and then.
@@ -37,7 +40,8 @@ impl McastSources {
         let kernel = if choice.as_deref() == Some("reports") { None } else { Events::open_groups()? };
         let reports = kernel.is_none() && choice.as_deref() != Some("kernel");
         let sweep = choice.is_none().then(|| Sweep::after(IfIndex::NONE));
-        Ok(Self { kernel, reports, sweep })
+        let joins = kernel.as_ref().and_then(|events| JoinCounter::attach(events).ok());
+        Ok(Self { kernel, joins, reports, sweep })
     }
 
     /// The slaves to read again now, out of all `host_ends`, which are in order; none while no sweep is due.

@@ -22,6 +22,8 @@ pub enum Task {
     Master(IfIndex),
     /// To have this master receive the groups of its slaves.
     MasterGroups(IfIndex),
+    /// To see joins that were counted.
+    Joins,
     /// To write the host's addresses.
     HostAddresses,
     /// To look whether links that arrived are departed masters.

@@ -111,7 +111,7 @@ impl Agent {
         if !self.ports.contains_key(&described.master) {
             let Some(port) = Port::find(&self.netlink, described.master)? else { return Ok(None) };
             self.ports.insert(described.master, port);
-            self.listen_to_reports();
+            self.listen_to_joins();
         }
         let port = &self.ports[&described.master];
         let entered = port.maps.slot_of(link.ifindex)? == Some(described.slot);

@@ -117,7 +117,8 @@ impl Agent {
     /// How long the agent may wait for events, no longer than `most`.
     pub fn patience(&self, most: Duration) -> Duration {
         let now = Instant::now();
-        let due = [self.dirty.left(now), self.retries.left(now), self.contests.left(now)];
+        let joins = self.mcast.joins.as_ref().and_then(|joins| joins.left(now));
+        let due = [self.dirty.left(now), self.retries.left(now), self.contests.left(now), joins];
         due.into_iter().flatten().min().map_or(most, |due| due.min(most))
     }
 
@@ -152,6 +153,7 @@ impl Agent {
                 Task::Groups(host_end) => _ = self.dirty.groups.insert(host_end),
                 Task::Master(master) => _ = self.dirty.masters.insert(master),
                 Task::MasterGroups(master) => self.sync_master_groups(master),
+                Task::Joins => self.count_joins(),
                 Task::HostAddresses => self.dirty.host_addresses = true,
                 // Every turn looks at them.
                 Task::Arrivals => {}

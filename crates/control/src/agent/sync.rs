@@ -113,7 +113,7 @@ impl Agent {
         for port in self.ports.values().filter(|port| port.is_departed()) {
             self.departed.add(port.master);
         }
-        self.listen_to_reports();
+        self.listen_to_joins();
         for port in self.ports.values_mut() {
             if let Err(error) = sync_master_groups(&self.netlink, &mut port.maps, port.master) {
                 log_link_error(port.master, &error);

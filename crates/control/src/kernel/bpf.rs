@@ -43,7 +43,10 @@ pub struct ProgInfo {
     pub map_ids: Vec<u32>,
 }
 
-const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+/// A program that a socket runs on what is sent to it.
+pub const SOCKET_FILTER: u32 = 1;
+/// A program for a TC hook.
+pub const SCHED_CLS: u32 = 3;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
 const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_PROG_LOAD: i32 = 5;
@@ -185,15 +188,12 @@ pub fn prog_info(program: impl AsFd) -> Result<ProgInfo> {
     Ok(ProgInfo { id: info.id, name, tag: info.tag, map_ids })
 }
 
-/// Loads a program for a TC hook from its instructions.
-pub fn prog_load(instructions: &[[u8; 8]]) -> Result<OwnedFd> {
+/// Loads a program of this kind from its instructions.
+pub fn prog_load(kind: u32, instructions: &[[u8; 8]]) -> Result<OwnedFd> {
     let license = c"GPL".to_bytes_with_nul();
     let (insns, license) = (instructions.as_ptr().addr() as u64, license.as_ptr().addr() as u64);
-    let kind = BPF_PROG_TYPE_SCHED_CLS;
     let attr = LoadAttr { kind, count: instructions.len() as u32, insns, license, ..LoadAttr::new_zeroed() };
-    let fd = bpf(BPF_PROG_LOAD, &attr).map_err(failed("load", "a bpf program".to_owned()))?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    bpf_fd(BPF_PROG_LOAD, &attr).map_err(failed("load", "a bpf program".to_owned()))
 }
 
 /// Runs a program for a TC hook on a frame, which it may change; its return value.
@@ -324,7 +324,12 @@ struct RawProgInfo {
 }
 
 fn fd_by_id(command: i32, id: u32) -> io::Result<OwnedFd> {
-    let fd = bpf(command, &IdAttr { id, next: 0, flags: 0 })?;
+    bpf_fd(command, &IdAttr { id, next: 0, flags: 0 })
+}
+
+/// A command of which the result is a descriptor.
+pub(super) fn bpf_fd(command: i32, attr: &(impl IntoBytes + Immutable)) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attr)?;
     // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

@@ -2,14 +2,14 @@
 //! types of keys and values, and shares maps only by files of bpffs.
 #![allow(unsafe_code)]
 
-use super::bpf::{InfoAttr, address, bpf, bpf_mut, failed, padded, raw};
+use super::bpf::{InfoAttr, address, bpf, bpf_fd, bpf_mut, failed, padded, raw};
 use crate::error::{Result, io_error};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
@@ -23,8 +23,8 @@ const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 /// What a loader asks for and a kernel reports alike. Others, such as `BPF_F_RDONLY_PROG`, are not used.
 const BPF_F_NO_PREALLOC: u32 = 1;
 const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
-/// `enum bpf_map_type`.
-const ARRAY_OF_MAPS: u32 = 12;
+/// A map of which the values are maps (`enum bpf_map_type`).
+pub const ARRAY_OF_MAPS: u32 = 12;
 
 /// What two maps must have in common so that one can stand for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,54 +48,37 @@ impl MapShape {
     }
 }
 
-/// Makes a map.
-pub fn new_map(name: &str, shape: MapShape) -> Result<OwnedFd> {
-    create(name, shape, None)
-}
-
-/// Makes an array of so many maps, each made like `inner` and none there yet.
-pub fn new_array_of_maps(name: &str, inner: impl AsFd, entries: u32) -> Result<OwnedFd> {
-    let word = size_of::<u32>() as u32;
-    create(name, MapShape { kind: ARRAY_OF_MAPS, key: word, value: word, entries, grows: false }, Some(raw(&inner)))
-}
-
-/// Puts a map into an array of maps; the array keeps it.
-pub fn set_inner(outer: impl AsFd, index: u32, inner: impl AsFd) -> Result<()> {
-    let (mut key, mut value) = (index.to_ne_bytes(), raw(&inner).to_ne_bytes());
-    entry(BPF_MAP_UPDATE_ELEM, &outer, &mut key, &mut value).map_err(failed("write", "an array of bpf maps".to_owned()))
-}
-
-/// Takes a map out of an array of maps, if there is one.
-pub fn remove_inner(outer: impl AsFd, index: u32) -> Result<()> {
-    let key = index.to_ne_bytes();
-    let key = key.as_ptr().addr() as u64;
-    let attr = EntryAttr { map: raw(&outer), reserved: 0, key, value: 0, flags: 0 };
-    match bpf(BPF_MAP_DELETE_ELEM, &attr) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        other => other.map(drop).map_err(failed("write", "an array of bpf maps".to_owned())),
-    }
-}
-
-/// Writes the value of the key 0 of an array.
-pub fn set_first_value(map: impl AsFd, value: &[u8]) -> Result<()> {
-    let (mut key, mut value) = (0_u32.to_ne_bytes(), value.to_vec());
-    entry(BPF_MAP_UPDATE_ELEM, &map, &mut key, &mut value).map_err(failed("write", "a bpf map".to_owned()))
-}
-
-/// Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
-fn create(name: &str, shape: MapShape, inner: Option<u32>) -> Result<OwnedFd> {
+/// Makes a map; of maps, if there is one that they are like.
+pub fn new_map(name: &str, shape: MapShape, like: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
     let MapShape { kind, key, value, entries, grows } = shape;
-    let flags = if grows { BPF_F_NO_PREALLOC } else { 0 };
-    let inner = inner.unwrap_or(0);
-    let attr = MapAttr { kind, key, value, entries, flags, inner, node: 0, name: padded(name) };
-    let make = || bpf(BPF_MAP_CREATE, &attr);
+    let (flags, inner) = (if grows { BPF_F_NO_PREALLOC } else { 0 }, like.map_or(0, |map| raw(&map)));
+    let attr = NewAttr { kind, key, value, entries, flags, inner, node: 0, name: padded(name) };
+    let make = || bpf_fd(BPF_MAP_CREATE, &attr);
     let made = make().or_else(|error| match error.raw_os_error() {
+        // Before Linux 5.11 maps are locked memory, of which a process may have 64 KiB unless it asks for more.
         Some(libc::EPERM) if setrlimit(Resource::Memlock, UNLIMITED).is_ok() => make(),
         _ => Err(error),
     });
-    let fd = made.map_err(failed("make", format!("the bpf map {name}")))?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nothing else uses it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    made.map_err(failed("make", format!("the bpf map {name}")))
+}
+
+/// Writes an entry of a map with keys and values of these lengths.
+pub fn set_entry(
+    map: impl AsFd,
+    key: &(impl IntoBytes + Immutable),
+    value: &(impl IntoBytes + Immutable),
+) -> Result<()> {
+    let (mut key, mut value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    entry(BPF_MAP_UPDATE_ELEM, &map, &mut key, &mut value).map_err(failed("write", "a bpf map".to_owned()))
+}
+
+/// Removes an entry, if it is there.
+pub fn remove_entry(map: impl AsFd, key: &(impl IntoBytes + Immutable)) -> Result<()> {
+    let mut key = key.as_bytes().to_vec();
+    match entry(BPF_MAP_DELETE_ELEM, &map, &mut key, &mut []).map_err(failed("write", "a bpf map".to_owned())) {
+        Err(error) if error.is_gone() => Ok(()),
+        other => other,
+    }
 }
 
 /// The name and the shape of a map.
@@ -175,7 +158,7 @@ fn entry(command: i32, map: &impl AsFd, key: &mut [u8], value: &mut [u8]) -> io:
 /// `union bpf_attr`, as `BPF_MAP_CREATE` reads it.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
-struct MapAttr {
+struct NewAttr {
     kind: u32,
     key: u32,
     value: u32,

@@ -107,7 +107,7 @@ fn oldest() -> Result<OwnedFd> {
     if let Some(map) = find()? {
         return Ok(map);
     }
-    let made = new_map(MAP, SHAPE)?;
+    let made = new_map(MAP, SHAPE, None)?;
     Ok(find()?.unwrap_or(made))
 }
 
@@ -153,7 +153,7 @@ mod tests {
         }
         let id = |map: &OwnedFd| bpf::map_id(map).expect("a map");
         let here = map().expect("the map");
-        let late = new_map(MAP, SHAPE).expect("root");
+        let late = new_map(MAP, SHAPE, None).expect("root");
         assert!(id(&late) > id(here));
         assert_eq!(id(&oldest().expect("the map")), id(here));
     }

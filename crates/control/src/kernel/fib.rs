@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::kernel::bpf;
+use crate::kernel::instructions::{FP, Instruction, add, call, copy, exit, instruction, set};
 use ipvl_core::{Addr, IfIndex, RouteAnswer, RouteLookup};
 
 /// What the kernel answered.
@@ -34,7 +35,7 @@ const HEADER: usize = 14;
 pub fn look_up(key: &RouteLookup, input: IfIndex) -> Result<FibAnswer> {
     let mut frame = [0; HEADER + PARAMS];
     frame[HEADER..].copy_from_slice(&params(key, input));
-    let code = bpf::prog_test_run(bpf::prog_load(&program())?, &mut frame)?;
+    let code = bpf::prog_test_run(bpf::prog_load(bpf::SCHED_CLS, &program())?, &mut frame)?;
     let answer = &frame[HEADER..];
     let word = |at: usize| u32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
     Ok(FibAnswer {
@@ -92,7 +93,7 @@ fn next_hop(answer: &[u8]) -> Addr {
 }
 
 /// Copies the parameters from the frame to the stack, calls `bpf_fib_lookup`, and copies them back.
-fn program() -> [[u8; 8]; 23] {
+fn program() -> [Instruction; 23] {
     const SKB_STORE_BYTES: i32 = 9;
     const SKB_LOAD_BYTES: i32 = 26;
     const FIB_LOOKUP: i32 = 69;
@@ -120,32 +121,6 @@ fn program() -> [[u8; 8]; 23] {
         set(5, 0),
         call(SKB_STORE_BYTES),
         copy(0, 7),
-        instruction(0x95, 0, 0, 0),
+        exit(),
     ]
-}
-
-/// The register that points to the end of the stack.
-const FP: u8 = 10;
-
-/// Register `to` becomes a copy of register `from`.
-fn copy(to: u8, from: u8) -> [u8; 8] {
-    instruction(0xbf, from << 4 | to, 0, 0)
-}
-
-fn set(register: u8, number: i32) -> [u8; 8] {
-    instruction(0xb7, register, 0, number)
-}
-
-fn add(register: u8, number: i32) -> [u8; 8] {
-    instruction(0x07, register, 0, number)
-}
-
-fn call(helper: i32) -> [u8; 8] {
-    instruction(0x85, 0, 0, helper)
-}
-
-/// `struct bpf_insn`.
-fn instruction(code: u8, registers: u8, offset: i16, number: i32) -> [u8; 8] {
-    let ([o, p], [a, b, c, d]) = (offset.to_ne_bytes(), number.to_ne_bytes());
-    [code, registers, o, p, a, b, c, d]
 }

@@ -58,6 +58,16 @@ fn attach_filter(socket: BorrowedFd<'_>, filter: &mut [libc::sock_filter]) -> io
         .map(drop)
 }
 
+/// Has a socket run a program on each message that is queued there.
+pub(crate) fn attach_program(socket: impl AsFd, program: impl AsFd) -> io::Result<()> {
+    const SO_ATTACH_BPF: i32 = 50;
+    let program = program.as_fd().as_raw_fd();
+    let (socket, pointer) = (socket.as_fd().as_raw_fd(), (&raw const program).cast());
+    let length = size_of_val(&program) as u32;
+    // SAFETY: `program` lives past the call, with this length.
+    retry(|| unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, SO_ATTACH_BPF, pointer, length) } as isize).map(drop)
+}
+
 fn step(code: u32, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
     libc::sock_filter { code: code as u16, jt, jf, k }
 }

@@ -85,12 +85,12 @@ impl Hook {
 
     /// The program of that name at the ingress of a device, and the hook by which it is attached.
     pub fn find(netlink: &Netlink, ifindex: IfIndex, name: &str) -> Result<Option<(Self, OwnedFd)>> {
-        for id in bpf::prog_query(ifindex, AttachType::TcxIngress).unwrap_or_default() {
+        for id in unless_unknown(bpf::prog_query(ifindex, AttachType::TcxIngress))? {
             if let Some(program) = named(id, name)? {
                 return Ok(Some((Self::Tcx, program)));
             }
         }
-        let filters = netlink.bpf_filters(FilterPoint::Device(ifindex)).unwrap_or_default();
+        let filters = unless_unknown(netlink.bpf_filters(FilterPoint::Device(ifindex)))?;
         for filter in filters.into_iter().filter(|filter| filter.priority == PRIORITY) {
             if let Some(program) = named(filter.prog_id, name)? {
                 return Ok(Some((Self::Clsact, program)));
@@ -126,13 +126,20 @@ pub(crate) fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// The program with this id, if it has that name and still exists. Without CAP_SYS_ADMIN it cannot be opened: that is an
-/// error, lest the program be taken for absent.
+/// What a kernel without the hook has there: nothing.
+fn unless_unknown<T>(found: Result<Vec<T>>) -> Result<Vec<T>> {
+    match found {
+        Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The program with this id, if it has that name and still exists. One that cannot be opened, as without CAP_SYS_ADMIN, is an
+/// error, lest the program be taken for absent and a second port be made beside it.
 fn named(id: u32, name: &str) -> Result<Option<OwnedFd>> {
-    let program = match bpf::prog_fd_by_id(id) {
-        Err(error) if error.errno() == Some(libc::EPERM) => return Err(error),
-        Err(_) => return Ok(None),
-        Ok(program) => program,
-    };
-    Ok(bpf::prog_info(&program).is_ok_and(|info| info.name == name).then_some(program))
+    match bpf::prog_fd_by_id(id) {
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+        Ok(program) => Ok((bpf::prog_info(&program)?.name == name).then_some(program)),
+    }
 }

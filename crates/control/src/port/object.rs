@@ -17,7 +17,7 @@ pub const SLAVE_XMIT: &str = "slave_xmit";
 pub const MASTER_RX: &str = "master_rx";
 
 /// The maps that control reads or writes.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "PORT",
     "ROUTER",
     "SLAVES",
@@ -27,6 +27,7 @@ const NAMES: [&str; 12] = [
     "ADDR_CACHE",
     "PREFIXES",
     "GROUPS",
+    "JOINS",
     "STATS",
     "DROPS",
     "BUCKETS",

@@ -67,7 +67,7 @@ pub fn of_master(netlink: &Netlink, master: IfIndex) -> Result<MasterPrograms> {
         Err(error @ Error::Refused { .. }) => return Ok(MasterPrograms::Foreign(error)),
         Err(error) => return Err(error),
     };
-    let found = match slave_xmit(entry.slave_xmit) {
+    let found = match slave_xmit(entry.slave_xmit)? {
         None => slave_xmit_of_host_ends(netlink, master, &map_ids)?,
         found => found,
     };
@@ -98,7 +98,7 @@ pub fn own_version(map_ids: &[u32], ifindex: IfIndex) -> Result<PortEntry> {
 pub fn port_entry(map_ids: &[u32], ifindex: IfIndex) -> Result<PortEntry> {
     match PortMaps::port_by_ids(map_ids) {
         // There is no map of that name, or it has another size.
-        Err(Error::Ebpf { .. }) => Err(foreign(ifindex, Refusal::ForeignProgram)),
+        Err(error @ Error::Ebpf { .. }) if !error.is_of_kernel() => Err(foreign(ifindex, Refusal::ForeignProgram)),
         other => other,
     }
 }
@@ -128,8 +128,11 @@ pub fn host_ends_of(netlink: &Netlink, master: IfIndex) -> Result<Vec<LinkInfo>>
 }
 
 /// The program with this id and its maps; none if it is another program now.
-fn slave_xmit(id: u32) -> Option<(OwnedFd, Vec<u32>)> {
-    let program = bpf::prog_fd_by_id(id).ok()?;
-    let info = bpf::prog_info(&program).ok()?;
-    (info.name == SLAVE_XMIT).then_some((program, info.map_ids))
+fn slave_xmit(id: u32) -> Result<Option<(OwnedFd, Vec<u32>)>> {
+    let program = match bpf::prog_fd_by_id(id) {
+        Err(error) if error.is_gone() => return Ok(None),
+        other => other?,
+    };
+    let info = bpf::prog_info(&program)?;
+    Ok((info.name == SLAVE_XMIT).then_some((program, info.map_ids)))
 }

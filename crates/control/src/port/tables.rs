@@ -8,5 +8,5 @@ mod maps;
 pub use abi::Abi;
 pub(crate) use abi::{open_by_ids, removed, take, typed};
 pub use caches::{AddrCache, SlotCache};
-pub use groups::Reports;
+pub use groups::{Joins, Reports};
 pub use maps::{Claim, PortMaps, SINGLE};

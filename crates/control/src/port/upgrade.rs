@@ -37,11 +37,12 @@ pub struct Upgraded {
 }
 
 /// Maps that may start empty: what is in them is true for a moment only.
-const TRANSIENT: [&str; 11] = [
+const TRANSIENT: [&str; 12] = [
     "NEXTHOPS",
     "SENT",
     "REPORTS",
     "XIDS",
+    "JOINS",
     "WATCHES",
     "WATCH_TOLD",
     "WATCH_LOST",

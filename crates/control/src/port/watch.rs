@@ -1,10 +1,10 @@
 //! Which maps do those that watch a port bring, and where do its programs find them?
 
 use crate::error::Result;
-use crate::kernel::bpf_map::{MapShape, new_array_of_maps, new_map};
+use crate::kernel::bpf_map::{ARRAY_OF_MAPS, MapShape, new_map};
 use ipvl_core::maps::{FlowCount, FlowKey, MAX_FLOWS, WATCHERS};
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// The array of ring buffers.
 pub const RINGS: &str = "WATCH_RINGS";
@@ -23,6 +23,11 @@ pub const FLOW_TABLE: MapShape = MapShape {
 
 /// The arrays of these maps, which a loader cannot make: it knows nothing of the maps in them.
 pub fn arrays() -> Result<BTreeMap<String, OwnedFd>> {
-    let array = |name: &str, inner| Ok((name.to_owned(), new_array_of_maps(name, new_map("inner", inner)?, WATCHERS)?));
+    let word = size_of::<u32>() as u32;
+    let shape = MapShape { kind: ARRAY_OF_MAPS, key: word, value: word, entries: WATCHERS, grows: false };
+    let array = |name: &str, inner| {
+        let like = new_map("inner", inner, None)?;
+        Ok((name.to_owned(), new_map(name, shape, Some(like.as_fd()))?))
+    };
     [array(RINGS, RING), array(FLOWS, FLOW_TABLE)].into_iter().collect()
 }

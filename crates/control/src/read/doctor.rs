@@ -7,7 +7,7 @@ mod place;
 mod slave;
 
 use crate::error::{Result, refused};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Events, Netlink};
 use crate::kernel::sysctl;
 use crate::model::{AddressEntry, AddressStatus, Backend, Finding, Link};
 use crate::port::hook::Hook;
@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client::{self, Health};
 use finding::{bad, good, limited};
 use ipvl_core::IfIndex;
+use ipvl_core::maps::JOINS_LEN;
 use std::collections::BTreeSet;
 
 const BACKLOG: &str = "net/core/netdev_max_backlog";
@@ -42,7 +43,7 @@ pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
 
 /// The findings about this kernel and the agent.
 pub fn kernel_findings() -> Vec<Finding> {
-    vec![programs(), hook(), backend(), jit(), forwarding(), backlog(), agent()]
+    vec![programs(), hook(), backend(), jit(), joins(), forwarding(), backlog(), agent()]
 }
 
 /// The findings about slaves and their masters.
@@ -98,6 +99,16 @@ fn jit() -> Finding {
     match sysctl::get(BPF_JIT).as_deref() {
         Some("0") => limited("jit", "programs are interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1"),
         _ => good("jit", "programs run as machine code"),
+    }
+}
+
+fn joins() -> Finding {
+    match Events::open_groups().and_then(|events| events.map(|events| events.count_joins(JOINS_LEN)).transpose()) {
+        Ok(Some(_)) => good("joins", "a slave gets a multicast group from the moment it has joined it"),
+        Ok(None) => {
+            limited("joins", "a slave gets a multicast group up to a second after it has joined it", "Linux 6.14")
+        }
+        Err(error) => limited("joins", &error.to_string(), "run this as root"),
     }
 }
 

@@ -156,6 +156,7 @@ fn joined(flood: Flood, frame: &impl Frame, tables: &Trace<'_>) -> String {
     match flood.group(frame).filter(|_| flood.to != FloodTo::Nobody) {
         Some(group) => {
             tables.members(group);
+            tables.is_joining();
             format!(" and have joined {}", group.mac)
         }
         None => String::new(),
@@ -185,6 +186,7 @@ impl Snapshot {
             prefixes: maps.prefixes()?.into_iter().map(|(addr, len, entry)| (addr, len as u8, owner(entry))).collect(),
             groups: maps.groups()?.into_iter().collect(),
             sent: BTreeMap::new(),
+            joining: maps.are_joins_unseen()?,
             asked: BTreeMap::new(),
         })
     }

@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub prefixes: Vec<(Addr, u8, Owner)>,
     /// The members of multicast groups.
     pub groups: BTreeMap<Group, Members>,
+    /// Whether slaves may have joined more groups.
+    pub joining: bool,
     /// The senders of recent broadcasts, by the frame's digest.
     pub sent: BTreeMap<u64, Slot>,
     /// The slaves that wait for a DHCP reply, by transaction id.
@@ -44,6 +46,10 @@ impl Tables for Snapshot {
 
     fn members(&self, group: Group) -> Option<&Members> {
         self.groups.get(&group)
+    }
+
+    fn is_joining(&self) -> bool {
+        self.joining
     }
 
     fn sender_of(&self, digest: u64) -> Option<Slot> {

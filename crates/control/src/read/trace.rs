@@ -96,6 +96,16 @@ impl Tables for Trace<'_> {
         members
     }
 
+    fn is_joining(&self) -> bool {
+        let joining = self.snapshot.is_joining();
+        if joining {
+            self.note(
+                "has a slave joined more groups? the agent has yet to read which: all slaves get a copy".to_owned(),
+            );
+        }
+        joining
+    }
+
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         let sender = self.snapshot.sender_of(digest);
         let answer = sender.map_or("no slave".to_owned(), |slot| self.name(slot));

@@ -4,7 +4,7 @@
 
 use crate::error::{Result, ebpf, refused};
 use crate::kernel::bpf;
-use crate::kernel::bpf_map::{new_map, remove_inner, set_first_value, set_inner};
+use crate::kernel::bpf_map::{new_map, remove_entry, set_entry};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::Port;
 use crate::port::tables::{Abi, open_by_ids, removed, take, typed};
@@ -14,7 +14,7 @@ use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::PortEntry;
 use ipvl_core::maps::{FlowCount, FlowKey, PacketTold, WATCHERS, Watch};
 use rustix::time::{ClockId, clock_gettime};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 use zerocopy::FromBytes;
 
@@ -52,8 +52,8 @@ impl Watcher {
         let index = free(&watches)?.ok_or_else(|| refused("watch", master, Refusal::Watched))?;
         let arrays = [take(&mut maps, RINGS)?, take(&mut maps, FLOWS)?];
         let own = |array: &MapData, name, shape| {
-            let map = new_map(name, shape)?;
-            set_inner(array.fd(), index, &map)?;
+            let map = new_map(name, shape, None)?;
+            set_entry(array.fd(), &index, &map.as_raw_fd())?;
             MapData::from_fd(map).map_err(ebpf("open", "a map"))
         };
         let mut watcher = Self {
@@ -78,7 +78,7 @@ impl Watcher {
     pub fn renew(&mut self) -> Result<()> {
         self.say()?;
         // An upgrade of the programs sets their variables to zero.
-        set_first_value(self.variables.fd(), &1_u64.to_ne_bytes())?;
+        set_entry(self.variables.fd(), &0_u32, &1_u64)?;
         if !self.port.maps.port()?.has(PortEntry::WATCHED) {
             let _lock = Lock::acquire(LOCK_WAIT)?;
             self.announce()?;
@@ -131,7 +131,7 @@ impl Watcher {
 
     /// Tells the programs that somebody watches. The caller has the lock.
     fn announce(&mut self) -> Result<()> {
-        set_first_value(self.variables.fd(), &1_u64.to_ne_bytes())?;
+        set_entry(self.variables.fd(), &0_u32, &1_u64)?;
         self.port.maps.change_port(|port| port.flags |= PortEntry::WATCHED)
     }
 
@@ -151,7 +151,7 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         // The programs do the same by themselves, a little later.
         let _ = self.write(Watch::default());
-        let _ = self.arrays.iter().try_for_each(|array| remove_inner(array.fd(), self.index));
+        let _ = self.arrays.iter().try_for_each(|array| remove_entry(array.fd(), &self.index));
     }
 }
 

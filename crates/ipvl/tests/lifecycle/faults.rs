@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -15,6 +16,8 @@ use crate::common::{SOON, agent, run};
 /// More than an agent makes for one change of addresses.
 const MAP_CALLS: u32 = 60;
 const REQUESTS: u32 = 16;
+/// As many as for one change of groups.
+const GROUP_MAP_CALLS: u32 = 24;
 
 #[test]
 fn a_map_operation_that_fails_is_done_again() {
@@ -26,11 +29,16 @@ fn a_request_that_fails_is_made_again() {
     each_fails("sendto", "ENOBUFS", REQUESTS);
 }
 
+#[test]
+fn a_group_is_received_whatever_fails_once() {
+    each_fails_in_joins("bpf", "ENOMEM", GROUP_MAP_CALLS);
+    each_fails_in_joins("ioctl", "ENOBUFS", 2);
+}
+
 /// Fails unless the table agrees with a slave's device after each change of its addresses during which the n-th call fails.
 fn each_fails(call: &str, error: &str, most: u32) {
     require_root!();
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
-        eprintln!("SKIPPED: there is no strace; make setup installs it");
+    if !has_strace() {
         return;
     }
     let lab = Lab::new(1);
@@ -63,6 +71,49 @@ fn each_fails(call: &str, error: &str, most: u32) {
     }
     let _ = fs::remove_file(&log);
     // The agent makes few calls for the last of them.
+    assert!(injected > most as usize / 2, "only {injected} calls failed");
+}
+
+/// Whether there is strace; says so if not.
+pub fn has_strace() -> bool {
+    let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        eprintln!("SKIPPED: there is no strace; make setup installs it");
+    }
+    found
+}
+
+/// Fails unless the table agrees with the groups that a slave has joined after each change during which the n-th call fails.
+fn each_fails_in_joins(call: &str, error: &str, most: u32) {
+    require_root!();
+    if !has_strace() {
+        return;
+    }
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let socket = lab.slaves[0].within(|| UdpSocket::bind("0.0.0.0:5000").expect("bind"));
+    let (addr, group) = (Ipv4Addr::new(10, 0, 0, 10), |which: u32| Ipv4Addr::new(239, 1, 2, which as u8));
+    let log = std::env::temp_dir().join(format!("ipvl-{}-joins-{call}", std::process::id()));
+    let mut injected = 0;
+    for n in 1..=most {
+        let mut strace = attach(agent(&lab.host), call, &format!("inject={call}:error={error}:when={n}"), &log);
+        let (old, new) = (n % 2, 1 - n % 2);
+        socket.join_multicast_v4(&group(new), &addr).expect("join");
+        // It is in no group at first.
+        let _ = socket.leave_multicast_v4(&group(old), &addr);
+        let (mut shown, mut master) = (String::new(), String::new());
+        let right = wait_until(SOON, || {
+            shown = lab.ipvl("-d link show ipvl0");
+            master = run(&lab.host, "ip maddr show dev eth0");
+            let has = |text: &str, which: u32| text.contains(&format!("01:00:5e:01:02:0{which}"));
+            [&shown, &master].iter().all(|text| has(text, new) && !has(text, old))
+        });
+        strace.kill().expect("end strace");
+        strace.wait().expect("strace");
+        injected += fs::read_to_string(&log).expect("what strace saw").matches("(INJECTED)").count();
+        assert!(right, "{call} number {n} failed once: {shown} {master}");
+    }
+    let _ = fs::remove_file(&log);
     assert!(injected > most as usize / 2, "only {injected} calls failed");
 }
 

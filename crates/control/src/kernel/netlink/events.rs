@@ -8,6 +8,7 @@ use super::uapi::*;
 use super::wire::{Reply, replies};
 use super::{address, link, nsid, route, tc};
 use crate::error::{Error, Result, io_error};
+use crate::kernel::event_counter::EventCounter;
 use crate::kernel::netns;
 use crate::kernel::sys;
 use crate::place::NsId;
@@ -88,6 +89,11 @@ impl Events {
             Ok(socket) => Self::subscribed(socket).map(Some),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Counts joins in arrays of this length from now on, each at the moment when it happens.
+    pub fn count_joins(&self, array_len: u32) -> Result<EventCounter> {
+        EventCounter::attach(&self.socket, RTM_NEWMULTICAST, array_len)
     }
 
     fn subscribed(socket: Socket) -> Result<Self> {

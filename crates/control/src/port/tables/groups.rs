@@ -2,10 +2,11 @@
 
 use super::abi::{Abi, found, open_by_ids, removed, take, typed};
 use crate::error::{Result, ebpf};
-use aya::maps::{HashMap, Map, MapData, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
+use ipvl_core::maps::{JOINED, SEEN};
 use ipvl_core::{Group, Mac, Members, Slot};
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The map `GROUPS`.
 pub(super) struct Groups(HashMap<MapData, Abi<Group>, Abi<Members>>);
@@ -37,6 +38,49 @@ impl Groups {
             false => self.0.insert(key, Abi(*members), 0),
         };
         done.map_err(ebpf("write", "the map GROUPS"))
+    }
+}
+
+/// The map `JOINS`, see [`ipvl_core::maps::JOINED`].
+pub struct Joins {
+    counts: Array<MapData, u64>,
+    fd: OwnedFd,
+    /// The map's id.
+    pub id: u32,
+}
+
+impl Joins {
+    /// From the map itself.
+    pub(super) fn from_data(data: MapData) -> Result<Self> {
+        let fd = data.fd().as_fd().try_clone_to_owned().map_err(ebpf("keep", "the map JOINS"))?;
+        let id = data.info().map_err(ebpf("describe", "the map JOINS"))?.id();
+        Ok(Self { counts: typed("JOINS", Map::Array(data))?, fd, id })
+    }
+
+    /// How many joins there were.
+    pub fn joined(&self) -> Result<u64> {
+        self.count(JOINED)
+    }
+
+    /// Whether there were some since the groups of all slaves were read.
+    pub fn are_unseen(&self) -> Result<bool> {
+        Ok(self.joined()? != self.count(SEEN)?)
+    }
+
+    /// The groups of all slaves are in the table, except those that were joined since `joined` was read. The agent alone
+    /// writes this, and needs no lock for it.
+    pub fn set_seen(&mut self, joined: u64) -> Result<()> {
+        self.counts.set(SEEN, joined, 0).map_err(ebpf("write", "the map JOINS"))
+    }
+
+    fn count(&self, at: u32) -> Result<u64> {
+        self.counts.get(&at, 0).map_err(ebpf("read", "the map JOINS"))
+    }
+}
+
+impl AsFd for Joins {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::abi::{Abi, found, is_full, open_by_ids, removed, take, typed};
 use super::caches::{AddrCache, SlotCache};
-use super::groups::Groups;
+use super::groups::{Groups, Joins};
 use crate::error::{Result, ebpf};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
@@ -41,6 +41,8 @@ pub struct PortMaps {
     addr_cache: AddrCache,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
     groups: Groups,
+    /// The counts of joins; none with programs of an older build.
+    pub joins: Option<Joins>,
     stats: PerCpuArray<MapData, Abi<Counters>>,
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
@@ -61,6 +63,7 @@ impl PortMaps {
 
     /// The maps under their names in the eBPF programs.
     pub fn from_named(mut named: BTreeMap<String, MapData>) -> Result<Self> {
+        let joins = named.remove("JOINS").map(Joins::from_data).transpose()?;
         let mut take = |name| take(&mut named, name);
         let addrs = take("ADDRS")?;
         let most_addresses = addrs.info().map_err(ebpf("describe", "the map ADDRS"))?.max_entries() as usize;
@@ -75,6 +78,7 @@ impl PortMaps {
             addr_cache: AddrCache::from_data(take("ADDR_CACHE")?)?,
             prefixes: typed("PREFIXES", Map::LpmTrie(take("PREFIXES")?))?,
             groups: Groups::from_data(take("GROUPS")?)?,
+            joins,
             stats: typed("STATS", Map::PerCpuArray(take("STATS")?))?,
             drops: typed("DROPS", Map::PerCpuHashMap(take("DROPS")?))?,
             buckets: typed("BUCKETS", Map::Array(take("BUCKETS")?))?,
@@ -298,6 +302,11 @@ impl PortMaps {
     /// Writes them. A group without members that the master does not receive for the slaves' sake has no entry.
     pub fn set_members(&mut self, mac: Mac, members: &Members) -> Result<()> {
         self.groups.set_members(mac, members)
+    }
+
+    /// Whether slaves may have joined groups that are not in the table yet.
+    pub fn are_joins_unseen(&self) -> Result<bool> {
+        self.joins.as_ref().map_or(Ok(false), Joins::are_unseen)
     }
 
     /// The groups of a port of which only one program is left, from the ids of its maps.
