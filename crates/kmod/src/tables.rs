@@ -86,6 +86,12 @@ impl Tables for State {
         None
     }
 
+    /// A slave's own list has a group before the join returns.
+    #[inline(always)]
+    fn is_joining(&self) -> bool {
+        false
+    }
+
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         self.sent.sender(digest, now())
     }

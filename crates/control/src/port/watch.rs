@@ -10,6 +10,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 pub const RINGS: &str = "WATCH_RINGS";
 /// The array of tables of flows.
 pub const FLOWS: &str = "WATCH_FLOWS";
+/// A ring buffer has whole pages; in bytes.
+const LARGEST_PAGE: u32 = 1 << 16;
+
 /// A ring buffer of 1 MiB.
 pub const RING: MapShape = MapShape { kind: 27, key: 0, value: 0, entries: 1 << 20, grows: false };
 /// A table of flows, with a count for each CPU, which forgets those that were silent longest.
@@ -25,9 +28,10 @@ pub const FLOW_TABLE: MapShape = MapShape {
 pub fn arrays() -> Result<BTreeMap<String, OwnedFd>> {
     let word = size_of::<u32>() as u32;
     let shape = MapShape { kind: ARRAY_OF_MAPS, key: word, value: word, entries: WATCHERS, grows: false };
-    let array = |name: &str, inner| {
-        let like = new_map("inner", inner, None)?;
+    // How many entries they have does not matter, and a large map takes long to make.
+    let array = |name: &str, inner, entries| {
+        let like = new_map("inner", MapShape { entries, ..inner }, None)?;
         Ok((name.to_owned(), new_map(name, shape, Some(like.as_fd()))?))
     };
-    [array(RINGS, RING), array(FLOWS, FLOW_TABLE)].into_iter().collect()
+    [array(RINGS, RING, LARGEST_PAGE), array(FLOWS, FLOW_TABLE, 1)].into_iter().collect()
 }
