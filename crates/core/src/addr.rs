@@ -76,6 +76,12 @@ impl Addr {
         (self.0[..12] == Self::UNSPECIFIED_4.0[..12]).then_some([a, b, c, d])
     }
 
+    /// How long it is, in bits of its own family: the length of the prefix that is this address alone.
+    #[inline(always)]
+    pub fn full_len(self) -> u8 {
+        if self.as_v4().is_some() { 32 } else { 128 }
+    }
+
     /// Whether it is one of the two unspecified addresses, which a host without an address uses as its source.
     #[inline(always)]
     pub fn is_unspecified(self) -> bool {

@@ -14,7 +14,6 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
-use core::ptr::null_mut;
 use core::sync::atomic::AtomicU64;
 use ipvl_core::maps::{FlowCount, FlowKey, MAX_SNAP, PacketTold, WATCHERS, Watch};
 use ipvl_core::{Action, Owner, Slot, Tables, Verdict, WIRE};
@@ -84,8 +83,8 @@ fn outcome(skb: &Skb, action: i32) -> Verdict {
     if action == ICMP_ERROR { failure(skb).0.into() } else { skb.load_verdict() }
 }
 
-/// Whether a frame from the wire is none of any slave's business. If it goes up the host's stack, or
-/// is dropped, the verdict names no slave.
+/// Whether a frame from the wire concerns no slave. If it goes up the host's stack or is dropped, the verdict names none, and
+/// the owner of its destination is the slave.
 #[inline(always)]
 fn concerns_nobody(key: &mut FlowKey, verdict: Verdict) -> bool {
     if key.from != WIRE || !matches!(verdict.action(), Action::Host | Action::Drop(_)) {
@@ -195,7 +194,6 @@ impl MapOfMaps {
     #[inline(always)]
     fn inner(&self, index: u32) -> *mut c_void {
         // SAFETY: a map with such keys.
-        let map = unsafe { bpf_map_lookup_elem(self.0.get().cast(), (&raw const index).cast()) };
-        if map.is_null() { null_mut() } else { map }
+        unsafe { bpf_map_lookup_elem(self.0.get().cast(), (&raw const index).cast()) }
     }
 }

@@ -155,9 +155,19 @@ impl Graph {
         numbered.filter(move |(_, node)| node.master == master && node.role != Role::Host)
     }
 
+    /// Those of them in one of its [`Graph::places`].
+    pub fn slaves_in<'a>(&'a self, master: &'a str, place: Option<&'a str>) -> impl Iterator<Item = (usize, &'a Node)> {
+        self.slaves(master).filter(move |(_, node)| node.netns.as_deref() == place)
+    }
+
     /// The host as this master's slaves see it.
     pub fn host(&self, master: &str) -> Option<(usize, &Node)> {
         self.nodes.iter().enumerate().find(|(_, node)| node.master == master && node.role == Role::Host)
+    }
+
+    /// The answers that say that a node is reached.
+    pub fn reached(&self) -> impl Iterator<Item = &Answer> {
+        self.answers.iter().filter(|answer| answer.way != Way::Not)
     }
 
     /// The answers about what this node sends.
@@ -167,7 +177,7 @@ impl Graph {
 }
 
 fn host(port: &PortReport) -> Node {
-    let bits = |addr: &Addr| (*addr, if addr.as_v4().is_some() { 32 } else { 128 });
+    let alone = |addr: &Addr| (*addr, addr.full_len());
     Node {
         name: "host".to_owned(),
         device: port.name.clone(),
@@ -177,7 +187,7 @@ fn host(port: &PortReport) -> Node {
         options: None,
         up: true,
         degraded: Vec::new(),
-        addresses: port.own_addresses.iter().map(bits).collect(),
+        addresses: port.own_addresses.iter().map(alone).collect(),
     }
 }
 

@@ -161,7 +161,7 @@ pub fn token(mac: Mac, slot: Slot) -> Addr {
 /// The addresses that the slave answers for: usable ones on its device, and of a tap device the declared ones, which its
 /// guest has.
 fn announced_addrs(desired: &DesiredSlave, observed: &ObservedSlave, addrs: &BTreeSet<Addr>) -> BTreeSet<Addr> {
-    let single = |(addr, len): &&Prefix| observed.tap && *len == full_len(*addr);
+    let single = |(addr, len): &&Prefix| observed.tap && *len == addr.full_len();
     let declared = desired.declared.iter().filter(single).map(|(addr, _)| *addr);
     addrs.intersection(&observed.settled).copied().chain(declared).collect()
 }
@@ -171,7 +171,7 @@ fn announced_addrs(desired: &DesiredSlave, observed: &ObservedSlave, addrs: &BTr
 fn routed_prefixes(desired: &DesiredSlave, observed: &ObservedSlave, addrs: &BTreeSet<Addr>) -> BTreeSet<Prefix> {
     let elsewhere = addrs.iter().filter(|addr| !observed.local && !addr.is_link_local());
     let declared = desired.declared.iter().copied().filter(|_| observed.tap || !observed.local);
-    elsewhere.map(|addr| (*addr, full_len(*addr))).chain(declared).collect()
+    elsewhere.map(|addr| (*addr, addr.full_len())).chain(declared).collect()
 }
 
 /// Of a tap device only the VRF: its user decides whether it is up, and MAC address and MTU are those of the slave.
@@ -216,10 +216,6 @@ fn device(desired: &DesiredSlave, observed: &ObservedSlave) -> DeviceChange {
 pub fn eui64(mac: Mac) -> Addr {
     let [a, b, c, d, e, f] = mac.0;
     Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
-}
-
-fn full_len(addr: Addr) -> u8 {
-    if addr.as_v4().is_some() { 32 } else { 128 }
 }
 
 #[cfg(test)]

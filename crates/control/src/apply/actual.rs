@@ -1,6 +1,6 @@
 //! Which slaves, masters and namespaces exist that files may be about? Read from the kernel; nothing is changed.
 
-use super::desired::{DesiredState, full_len};
+use super::desired::DesiredState;
 use crate::error::Result;
 use crate::kernel::finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
@@ -134,7 +134,7 @@ fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result
 impl ActualLink {
     /// Whether it owns this prefix by an address on its device, or by a declaration.
     pub(super) fn has(&self, addr: Addr, len: u8) -> bool {
-        let on_device = len == full_len(addr) && self.addresses.iter().any(|(other, _)| *other == addr);
+        let on_device = len == addr.full_len() && self.addresses.iter().any(|(other, _)| *other == addr);
         on_device || self.declared.contains(&(addr, len))
     }
 }

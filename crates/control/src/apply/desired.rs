@@ -48,7 +48,7 @@ impl DesiredLink {
 
     /// The single addresses that it would own.
     fn single_addresses(&self) -> impl Iterator<Item = Addr> {
-        let declared = self.declared.iter().flatten().filter(|(addr, len)| *len == full_len(*addr));
+        let declared = self.declared.iter().flatten().filter(|(addr, len)| *len == addr.full_len());
         self.addresses.iter().flatten().chain(declared).map(|(addr, _)| *addr)
     }
 }
@@ -135,7 +135,7 @@ fn with_guarded(
 ) -> Option<BTreeSet<(Addr, u8)>> {
     match addresses {
         Some(addresses) if guard == Guard::Declared => {
-            let single = addresses.iter().map(|(addr, _)| (*addr, full_len(*addr)));
+            let single = addresses.iter().map(|(addr, _)| (*addr, addr.full_len()));
             Some(single.chain(declared.into_iter().flatten()).collect())
         }
         _ => declared,
@@ -178,11 +178,6 @@ fn check_addresses(links: &[DesiredLink]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-/// The length of a single address, in bits of its own family.
-pub(crate) fn full_len(addr: Addr) -> u8 {
-    if addr.as_v4().is_some() { 32 } else { 128 }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
-use super::desired::{DesiredLink, DesiredState, OWNER, full_len};
+use super::desired::{DesiredLink, DesiredState, OWNER};
 use crate::model::{Change, Kind, NetnsRef};
 use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +197,7 @@ fn check_addresses(desired: &DesiredState, actual: &ActualState, plan: &Plan) ->
 impl DesiredLink {
     /// The prefixes that it would own, each with the key that says so.
     fn claims(&self) -> impl Iterator<Item = (&'static str, Addr, u8)> {
-        let addresses = self.addresses.iter().flatten().map(|(addr, _)| ("addresses", *addr, full_len(*addr)));
+        let addresses = self.addresses.iter().flatten().map(|(addr, _)| ("addresses", *addr, addr.full_len()));
         addresses.chain(self.declared.iter().flatten().map(|(addr, len)| ("declared", *addr, *len)))
     }
 }
@@ -231,7 +231,7 @@ impl Step {
             Self::Delete(_) => true,
             Self::Change(difference) => {
                 let from_device =
-                    difference.addresses.remove.iter().any(|(gone, _)| *gone == addr && len == full_len(addr));
+                    difference.addresses.remove.iter().any(|(gone, _)| *gone == addr && len == addr.full_len());
                 (from_device || difference.declared.remove.contains(&(addr, len))) && difference.was.has(addr, len)
             }
             Self::Make(_) => false,

@@ -57,10 +57,9 @@ impl Attachment {
         let owner = || self.owner.escape_default().to_string();
         check_owner(&self.owner).map_err(|refusal| refused("attach", owner(), refusal))?;
         for (addr, prefix_len) in self.addresses.iter().copied() {
-            let most = if addr.as_v4().is_some() { 32 } else { 128 };
             let is_edge = edges_of(addr, prefix_len).contains(&addr);
             let is_unfit = is_edge || addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
-            if prefix_len > most || is_unfit {
+            if prefix_len > addr.full_len() || is_unfit {
                 return Err(refused("attach", owner(), Refusal::UnfitAddress { addr, prefix_len }));
             }
         }

@@ -4,11 +4,14 @@
 use crate::error::{Result, io_error};
 use crate::place::NsId;
 use ipvl_core::IfIndex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 const SO_NETNS_COOKIE: i32 = 71;
 
@@ -27,6 +30,21 @@ pub(crate) fn receive_with_nsid(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io
     }
     // SAFETY: the kernel has filled `control` and set its length; neither has moved since.
     Ok((length as usize, unsafe { nsid_of(&header) }))
+}
+
+/// Waits until one of `sources` can be read, no longer than `limit`; false if the other end of the pipe `reader` is closed.
+pub(crate) fn wait_for<'a>(
+    sources: impl IntoIterator<Item = BorrowedFd<'a>>,
+    reader: BorrowedFd<'_>,
+    limit: Duration,
+) -> io::Result<bool> {
+    let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
+    let mut polled = vec![PollFd::from_borrowed_fd(reader, PollFlags::empty())];
+    polled.extend(sources.into_iter().map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
+    match poll(&mut polled, Some(&limit)) {
+        Ok(_) | Err(Errno::INTR) => Ok(polled[0].revents().is_empty()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Filters a subscription: of messages about routes, only deletions of routes of `protocol` pass.

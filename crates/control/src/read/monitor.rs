@@ -14,6 +14,7 @@ use super::table::{Table, addresses_on};
 use crate::error::{Result, io_error};
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
+use crate::kernel::sys;
 use crate::model::MonitorEvent;
 use crate::place::{NsId, Place};
 use crate::port::Port;
@@ -23,9 +24,8 @@ use crate::slave::routes::PROTOCOL;
 use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
 use pace::Pace;
 use reported::{ReportedTable, ReportedTables};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 use watched::{Watched, differences};
 
@@ -94,7 +94,11 @@ impl Monitor {
                     event.into_iter().for_each(|event| self.queue.push_front(event));
                     self.read_maps()?;
                 }
-                _ if !self.wait(left, reader.as_fd())? => return Ok(None),
+                _ if !sys::wait_for([self.events.as_fd()], reader.as_fd(), left)
+                    .map_err(io_error("wait for", "events"))? =>
+                {
+                    return Ok(None);
+                }
                 _ => {}
             }
         }
@@ -107,17 +111,6 @@ impl Monitor {
             self.received += 1;
         }
         Ok(())
-    }
-
-    /// Waits for events, no longer than `limit`. Returns false if `reader` is closed.
-    fn wait(&self, limit: std::time::Duration, reader: BorrowedFd<'_>) -> Result<bool> {
-        let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-        let events = PollFd::from_borrowed_fd(self.events.as_fd(), PollFlags::IN);
-        let mut polled = [events, PollFd::from_borrowed_fd(reader, PollFlags::empty())];
-        match poll(&mut polled, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(polled[1].revents().is_empty()),
-            Err(error) => Err(io_error("wait for", "events")(error.into())),
-        }
     }
 
     /// Reports what an event says.

@@ -4,13 +4,13 @@ use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
 use super::watcher::{Watcher, now};
 use crate::error::{Result, io_error, refused};
 use crate::kernel::netlink::Netlink;
+use crate::kernel::sys;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use ipvl_core::maps::{FlowCount, FlowKey, PacketTold, Watch};
 use ipvl_core::{Action, Addr, Reason, Slot, Verdict, WIRE};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,8 +101,6 @@ struct Watched {
     names: BTreeMap<Slot, String>,
     /// Flows that were reported, with the number of packets that were.
     reported: HashMap<FlowKey, u64>,
-    lost: u64,
-    snap: u32,
 }
 
 impl Watching {
@@ -126,7 +124,7 @@ impl Watching {
                 drops: interest.drops.into(),
             };
             let watcher = Watcher::open(port, want, &master)?;
-            ports.push(Watched { master, watcher, names, reported: HashMap::new(), lost: 0, snap: interest.snap });
+            ports.push(Watched { master, watcher, names, reported: HashMap::new() });
         }
         match (&interest.slave, ports.is_empty()) {
             (Some(slave), true) => Err(refused("watch", slave.clone(), Refusal::NoSlave)),
@@ -143,7 +141,8 @@ impl Watching {
     /// is closed.
     pub fn next(&mut self, reader: impl AsFd) -> Result<Option<Vec<Seen>>> {
         let left = SECOND.saturating_sub(self.renewed.elapsed());
-        if !self.wait(left, reader.as_fd())? {
+        let told = self.ports.iter().map(|port| port.watcher.as_fd());
+        if !sys::wait_for(told, reader.as_fd(), left).map_err(io_error("wait for", "packets"))? {
             return Ok(None);
         }
         let mut seen = Vec::new();
@@ -158,16 +157,6 @@ impl Watching {
         }
         Ok(Some(seen))
     }
-
-    fn wait(&self, limit: Duration, reader: BorrowedFd<'_>) -> Result<bool> {
-        let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-        let mut polled = vec![PollFd::from_borrowed_fd(reader, PollFlags::empty())];
-        polled.extend(self.ports.iter().map(|port| PollFd::new(&port.watcher, PollFlags::IN)));
-        match poll(&mut polled, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(polled[0].revents().is_empty()),
-            Err(error) => Err(io_error("wait for", "packets")(error.into())),
-        }
-    }
 }
 
 impl Watched {
@@ -177,7 +166,7 @@ impl Watched {
         self.watcher.take_packets(|head, bytes| told.push((head, bytes.to_vec())));
         self.learn_names(netlink, told.iter().map(|(head, _)| &head.key))?;
         for (head, bytes) in told {
-            seen.push(if self.snap > 0 { self.packet(&head, bytes) } else { self.first_of_flow(&head) });
+            seen.push(if self.watcher.wants_packets() { self.packet(&head, bytes) } else { self.first_of_flow(&head) });
         }
         Ok(())
     }
@@ -192,12 +181,11 @@ impl Watched {
     /// Renews the watch, and reports what has been added to flows since.
     fn renew(&mut self, netlink: &Netlink, seen: &mut Vec<Seen>) -> Result<()> {
         self.watcher.renew()?;
-        let lost = self.watcher.lost()?;
-        if lost > self.lost {
-            seen.push(Seen::Lost(lost - self.lost));
-            self.lost = lost;
+        let lost = self.watcher.take_lost()?;
+        if lost > 0 {
+            seen.push(Seen::Lost(lost));
         }
-        if self.snap > 0 {
+        if self.watcher.wants_packets() {
             return Ok(());
         }
         let flows = self.watcher.flows()?;

@@ -30,6 +30,7 @@ pub struct Watcher {
     port: Port,
     watches: Array<MapData, Abi<Watch>>,
     lost: PerCpuArray<MapData, u64>,
+    /// How many were lost when that was last asked.
     lost_before: u64,
     variables: MapData,
     arrays: [MapData; 2],
@@ -77,8 +78,6 @@ impl Watcher {
     /// To be called each second.
     pub fn renew(&mut self) -> Result<()> {
         self.say()?;
-        // An upgrade of the programs sets their variables to zero.
-        set_entry(self.variables.fd(), &0_u32, &1_u64)?;
         if !self.port.maps.port()?.has(PortEntry::WATCHED) {
             let _lock = Lock::acquire(LOCK_WAIT)?;
             self.announce()?;
@@ -110,9 +109,15 @@ impl Watcher {
         removed(self.flows.remove(&Abi(*key))).map_err(ebpf("write", "the table of flows"))
     }
 
-    /// How many packets, or beginnings of flows, were not told because the ring buffer was full.
-    pub fn lost(&self) -> Result<u64> {
-        Ok(self.all_lost()?.saturating_sub(self.lost_before))
+    /// How many packets, or beginnings of flows, were not told since this was last asked, because the ring buffer was full.
+    pub fn take_lost(&mut self) -> Result<u64> {
+        let all = self.all_lost()?;
+        Ok(all.saturating_sub(std::mem::replace(&mut self.lost_before, all)))
+    }
+
+    /// Whether it is told packets, and not flows.
+    pub fn wants_packets(&self) -> bool {
+        self.want.snap > 0
     }
 
     /// The port.
@@ -120,18 +125,19 @@ impl Watcher {
         &self.port
     }
 
+    /// Says what is wanted, and that somebody watches: an upgrade sets the programs' variables to zero.
     fn say(&mut self) -> Result<()> {
         let until = now() + PATIENCE.as_nanos() as u64;
-        self.write(Watch { until, ..self.want })
+        self.write(Watch { until, ..self.want })?;
+        set_entry(self.variables.fd(), &0_u32, &1_u64)
     }
 
     fn write(&mut self, watch: Watch) -> Result<()> {
         self.watches.set(self.index, Abi(watch), 0).map_err(ebpf("write", "the map WATCHES"))
     }
 
-    /// Tells the programs that somebody watches. The caller has the lock.
+    /// Keeps packets off the fast path, which tells nobody. The caller has the lock.
     fn announce(&mut self) -> Result<()> {
-        set_entry(self.variables.fd(), &0_u32, &1_u64)?;
         self.port.maps.change_port(|port| port.flags |= PortEntry::WATCHED)
     }
 

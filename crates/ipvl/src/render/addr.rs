@@ -113,12 +113,9 @@ fn painted(entry: &AddressEntry, style: Style) -> String {
     style.paint(color, &prefix(entry.addr, entry.prefix_len))
 }
 
-fn prefix(addr: Addr, prefix_len: u8) -> String {
-    let whole = if addr.as_v4().is_some() { 32 } else { 128 };
-    match prefix_len {
-        len if len == whole => addr.to_string(),
-        len => format!("{addr}/{len}"),
-    }
+/// An address alone has no length behind it.
+pub fn prefix(addr: Addr, prefix_len: u8) -> String {
+    if prefix_len == addr.full_len() { addr.to_string() } else { format!("{addr}/{prefix_len}") }
 }
 
 #[cfg(test)]

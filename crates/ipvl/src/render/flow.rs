@@ -3,13 +3,11 @@
 use super::time::{clock, short};
 use super::{Style, explain};
 use ipvl_control::{Passage, Seen};
+use ipvl_core::wire::ethertype::{ARP, IPV4, IPV6};
 use ipvl_core::{Addr, Verdict};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-const ARP: u16 = 0x0806;
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 /// IANA's numbers and names, as far as they are common (Assigned Internet Protocol Numbers).
@@ -29,13 +27,13 @@ const PROTOCOLS: [(u8, &str); 13] = [
     (132, "sctp"),
 ];
 
-/// A line, or an object, for what was seen; empty if it does not match.
+/// A line, or an object, for what was seen.
 pub fn seen(seen: &Seen, style: Style) -> String {
     style.print(|| vec![format!("{}\n", text(seen))], || in_json(seen))
 }
 
 /// What becomes of it, for people: the verdict, and why it is dropped.
-pub fn verdict(passage: &Passage) -> String {
+fn verdict(passage: &Passage) -> String {
     let verdict = Verdict::from(passage.action);
     match explain::reason(verdict) {
         Some(reason) => format!("drop {reason}"),

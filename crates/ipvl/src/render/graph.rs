@@ -10,6 +10,7 @@ pub use html::html;
 pub use mermaid::mermaid;
 pub use tree::graph;
 
+use super::addr::prefix;
 use super::options;
 use crate::graph::{Answer, Graph, Node, Role};
 use serde_json::{Value, json};
@@ -54,11 +55,12 @@ fn words(node: &Node) -> String {
 }
 
 fn addresses(node: &Node) -> Vec<String> {
-    let text = |(addr, len): &(ipvl_core::Addr, u8)| {
-        let whole = if addr.as_v4().is_some() { 32 } else { 128 };
-        if *len == whole { addr.to_string() } else { format!("{addr}/{len}") }
-    };
-    node.addresses.iter().map(text).collect()
+    node.addresses.iter().map(|(addr, len)| prefix(*addr, *len)).collect()
+}
+
+/// The title of a namespace in a drawing; none is the master's own.
+fn title(place: Option<&str>) -> String {
+    place.map_or_else(|| "the master's netns".to_owned(), |name| format!("netns {name}"))
 }
 
 /// The lines of a node in a drawing: its name, its options without their defaults, its addresses.

@@ -10,34 +10,24 @@ use ipvl_control::Passage;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Prints flows until the reader is gone, or enough were printed.
 pub fn flows(filter: &Filter, style: Style) -> Result<(), Failure> {
-    let mut watching = open(filter, 0)?;
-    let mut left = filter.count.unwrap_or(u64::MAX);
-    while let Some(all) = watching.next(io::stdout())? {
-        for seen in all.iter().filter(|seen| wanted(filter, seen)) {
-            if !print(&render::seen(seen, style))? {
-                return Ok(());
-            }
-            left -= u64::from(!matches!(seen, Seen::Lost(_)));
-            if left == 0 {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
+    watch(filter, 0, || Ok(Sink::Lines(style)))
 }
 
 /// Prints packets, or writes them to files.
 pub fn capture(capture: &Capture, style: Style) -> Result<(), Failure> {
-    let mut watching = open(&capture.filter, capture.snap)?;
-    let mut sink = Sink::open(capture, style)?;
-    let mut left = capture.filter.count.unwrap_or(u64::MAX);
+    watch(&capture.filter, capture.snap, || Sink::open(capture, style))
+}
+
+fn watch(filter: &Filter, snap: u32, sink: impl FnOnce() -> Result<Sink, Failure>) -> Result<(), Failure> {
+    let (mut watching, mut sink) = (open(filter, snap)?, sink()?);
+    let mut left = filter.count.unwrap_or(u64::MAX);
     while let Some(all) = watching.next(io::stdout())? {
-        for seen in all.iter().filter(|seen| wanted(&capture.filter, seen)) {
+        for seen in all.iter().filter(|seen| wanted(filter, seen)) {
             if !sink.write(seen)? {
                 return Ok(());
             }
@@ -95,8 +85,8 @@ impl Sink {
     fn open(capture: &Capture, style: Style) -> Result<Self, Failure> {
         let Some(name) = &capture.write else { return Ok(Self::Lines(style)) };
         let name = (name != "-").then(|| PathBuf::from(name));
-        let out = create(name.as_ref(), 0, capture)?;
         let limit = capture.megabytes.map_or(u64::MAX, |megabytes| u64::from(megabytes) * 1_000_000);
+        let out = create(name.as_deref(), capture.megabytes.map(|_| 0))?;
         let (most, snap) = (capture.files.unwrap_or(u32::MAX), capture.snap);
         let mut files = Files { name, snap, limit, most, number: 0, out, written: 0, interfaces: HashMap::new() };
         files.put(&pcapng::section_header())?;
@@ -152,7 +142,7 @@ impl Files {
     fn next_file(&mut self) -> Result<(), Failure> {
         self.out.flush()?;
         self.number = (self.number + 1) % self.most;
-        self.out = create_numbered(self.name.as_ref(), self.number)?;
+        self.out = create(self.name.as_deref(), Some(self.number))?;
         self.written = 0;
         self.interfaces.clear();
         self.put(&pcapng::section_header()).map(drop)
@@ -167,29 +157,13 @@ impl Files {
     }
 }
 
-fn create(name: Option<&PathBuf>, number: u32, capture: &Capture) -> Result<BufWriter<Box<dyn Write>>, Failure> {
-    match capture.megabytes {
-        Some(_) => create_numbered(name, number),
-        None => create_file(name.cloned()),
+/// The file of this name, or standard output. Of several files, the names are `FILE0`, `FILE1`, ..., as tcpdump gives them.
+fn create(name: Option<&Path>, number: Option<u32>) -> Result<BufWriter<Box<dyn Write>>, Failure> {
+    let Some(name) = name else { return Ok(BufWriter::new(Box::new(io::stdout()))) };
+    let mut path = name.as_os_str().to_owned();
+    number.iter().for_each(|number| path.push(number.to_string()));
+    match File::create(&path) {
+        Ok(file) => Ok(BufWriter::new(Box::new(file))),
+        Err(source) => Err(Failure::Unwritten { name: path.display().to_string(), source }),
     }
-}
-
-/// `FILE0`, `FILE1`, ..., as tcpdump names them.
-fn create_numbered(name: Option<&PathBuf>, number: u32) -> Result<BufWriter<Box<dyn Write>>, Failure> {
-    create_file(name.map(|name| {
-        let mut name = name.clone().into_os_string();
-        name.push(number.to_string());
-        name.into()
-    }))
-}
-
-fn create_file(name: Option<PathBuf>) -> Result<BufWriter<Box<dyn Write>>, Failure> {
-    let out: Box<dyn Write> = match name {
-        None => Box::new(io::stdout()),
-        Some(path) => match File::create(&path) {
-            Ok(file) => Box::new(file),
-            Err(source) => return Err(Failure::Unwritten { name: path.display().to_string(), source }),
-        },
-    };
-    Ok(BufWriter::new(out))
 }

@@ -1,6 +1,6 @@
 //! How is the graph told to Graphviz? `ipvl graph --dot | dot -Tsvg`.
 
-use super::label;
+use super::{label, title};
 use crate::graph::{Graph, Node, Way};
 use crate::render::harmless::harmless;
 
@@ -14,9 +14,8 @@ pub fn dot(graph: &Graph) -> String {
             text += &format!("  n{number} -> m{at} [dir=none];\n");
         }
         for (place_number, place) in graph.places(master).into_iter().enumerate() {
-            let name = place.map_or_else(|| "the master's netns".to_owned(), |name| format!("netns {name}"));
-            text += &format!("  subgraph cluster_{at}_{place_number} {{\n    label={};\n", quoted(&[name]));
-            for (number, slave) in graph.slaves(master).filter(|(_, slave)| slave.netns.as_deref() == place) {
+            text += &format!("  subgraph cluster_{at}_{place_number} {{\n    label={};\n", quoted(&[title(place)]));
+            for (number, slave) in graph.slaves_in(master, place) {
                 text += &node(number, slave, "    ");
             }
             text += "  }\n";
@@ -33,8 +32,7 @@ fn node(number: usize, node: &Node, indent: &str) -> String {
 }
 
 fn edges(graph: &Graph) -> String {
-    let reached = graph.answers.iter().filter(|answer| answer.way != Way::Not);
-    let edge = reached.map(|answer| {
+    let edge = graph.reached().map(|answer| {
         let style = if answer.way == Way::Direct { "solid" } else { "dashed" };
         let (from, to, way) = (answer.from, answer.to, answer.way.word());
         format!("  n{from} -> n{to} [style={style}, tooltip=\"{way}\", constraint=false, color=\"#2a7\"];\n")

@@ -1,6 +1,6 @@
 //! How is the graph told to Mermaid, which forges and wikis draw?
 
-use super::label;
+use super::{label, title};
 use crate::graph::{Graph, Node, Way};
 use crate::render::harmless::harmless;
 
@@ -14,18 +14,17 @@ pub fn mermaid(graph: &Graph) -> String {
             text += &format!("  n{number} --- m{at}\n");
         }
         for (place_number, place) in graph.places(master).into_iter().enumerate() {
-            let name = place.map_or_else(|| "the master's netns".to_owned(), |name| format!("netns {name}"));
-            text += &format!("  subgraph p{at}_{place_number}[{}]\n", quoted(&[name]));
-            for (number, slave) in graph.slaves(master).filter(|(_, slave)| slave.netns.as_deref() == place) {
+            text += &format!("  subgraph p{at}_{place_number}[{}]\n", quoted(&[title(place)]));
+            for (number, slave) in graph.slaves_in(master, place) {
                 text += &node(number, slave, "    ");
             }
             text += "  end\n";
         }
         text += &graph.slaves(master).map(|(number, _)| format!("  m{at} --- n{number}\n")).collect::<String>();
     }
-    let reached = graph.answers.iter().filter(|answer| answer.way != Way::Not);
     let arrow = |way| if way == Way::Direct { "-->" } else { "-.->" };
-    text + &reached
+    text + &graph
+        .reached()
         .map(|answer| format!("  n{} {} n{}\n", answer.from, arrow(answer.way), answer.to))
         .collect::<String>()
 }

@@ -24,7 +24,7 @@ fn tree(graph: &Graph, master: &str, style: Style) -> String {
         let (branch, stem) = if number + 1 == places.len() { ("└─", "  ") } else { ("├─", "│ ") };
         let place_name = place.map_or_else(|| "in the master's netns".to_owned(), |name| format!("netns {name}"));
         text += &format!("{branch} {place_name}\n");
-        let slaves: Vec<_> = graph.slaves(master).filter(|(_, node)| node.netns.as_deref() == *place).collect();
+        let slaves: Vec<_> = graph.slaves_in(master, *place).collect();
         for (at, (node_number, node)) in slaves.iter().enumerate() {
             let (branch, below) = if at + 1 == slaves.len() { ("└─", "  ") } else { ("├─", "│ ") };
             text += &format!("{stem} {branch} {}\n", slave(node, style));
