@@ -152,18 +152,18 @@ static netdev_features_t slave_fix_features(struct net_device *dev, netdev_featu
 
 static int slave_add_vid(struct net_device *dev, __be16 proto, u16 vid)
 {
-	return vlan_vid_add(((struct ipvl_slave *)netdev_priv(dev))->master, proto, vid);
+	return vlan_vid_add(ipvl_slave_of(dev)->master, proto, vid);
 }
 
 static int slave_kill_vid(struct net_device *dev, __be16 proto, u16 vid)
 {
-	vlan_vid_del(((struct ipvl_slave *)netdev_priv(dev))->master, proto, vid);
+	vlan_vid_del(ipvl_slave_of(dev)->master, proto, vid);
 	return 0;
 }
 
 static int slave_get_iflink(const struct net_device *dev)
 {
-	return READ_ONCE(((struct ipvl_slave *)netdev_priv(dev))->master->ifindex);
+	return READ_ONCE(ipvl_slave_of(dev)->master->ifindex);
 }
 
 const struct net_device_ops ipvl_netdev_ops = {
@@ -199,7 +199,7 @@ const struct header_ops ipvl_header_ops = {
 
 static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *cmd)
 {
-	return __ethtool_get_link_ksettings(((struct ipvl_slave *)netdev_priv(dev))->master, cmd);
+	return __ethtool_get_link_ksettings(ipvl_slave_of(dev)->master, cmd);
 }
 
 static void get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
@@ -210,12 +210,12 @@ static void get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
 
 static u32 get_msglevel(struct net_device *dev)
 {
-	return ((struct ipvl_slave *)netdev_priv(dev))->msg_enable;
+	return ipvl_slave_of(dev)->msg_enable;
 }
 
 static void set_msglevel(struct net_device *dev, u32 value)
 {
-	((struct ipvl_slave *)netdev_priv(dev))->msg_enable = value;
+	ipvl_slave_of(dev)->msg_enable = value;
 }
 
 /* Drops by reason: of the slave's own frames, then of the frames that the master received, for all slaves. */

@@ -141,6 +141,12 @@ struct ipvl_slave {
 	u32 msg_enable;
 };
 
+/* Reads what belongs to a slave's device. */
+static inline struct ipvl_slave *ipvl_slave_of(const struct net_device *dev)
+{
+	return netdev_priv(dev);
+}
+
 extern struct list_head ipvl_ports;
 extern const struct net_device_ops ipvl_netdev_ops;
 extern const struct header_ops ipvl_header_ops;

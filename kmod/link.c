@@ -86,7 +86,7 @@ static struct net_device *find_master(struct net *net, struct nlattr *tb[])
 		return ERR_PTR(-ENODEV);
 	if (!ipvl_is_slave(master))
 		return master;
-	master = ((struct ipvl_slave *)netdev_priv(master))->master;
+	master = ipvl_slave_of(master)->master;
 	return ns_capable(dev_net(master)->user_ns, CAP_NET_ADMIN) ? master : ERR_PTR(-EPERM);
 }
 
@@ -174,7 +174,7 @@ static int fill_info(struct sk_buff *skb, const struct net_device *dev)
 
 static struct net *get_link_net(const struct net_device *dev)
 {
-	return dev_net(((struct ipvl_slave *)netdev_priv(dev))->master);
+	return dev_net(ipvl_slave_of(dev)->master);
 }
 
 static const struct nla_policy policy[IFLA_IPVLAN_MAX + 1] = {
