@@ -61,17 +61,20 @@ impl Agent {
         for master in masters {
             let sources = Sources::read(&self.netlink, master)?;
             for (host_end, route) in self.registry.routes_of(master) {
-                let info = present.get(&(host_end, route));
-                let (_, (addr, _)) = route;
-                if info.is_some_and(|info| info.prefsrc == sources.toward(&self.netlink, addr)) {
-                    continue;
+                let info = present.get(&(host_end, route)).copied();
+                if !info.map(|info| self.correct_source(info, &sources)).transpose()?.unwrap_or(false) {
+                    self.registry.remove_route(host_end, &route);
+                    self.dirty.host_ends.insert(host_end);
                 }
-                info.map(|info| self.netlink.delete_route(info)).transpose()?;
-                self.registry.remove_route(host_end, &route);
-                self.dirty.host_ends.insert(host_end);
             }
         }
         Ok(())
+    }
+
+    /// Gives a route the source address that it must have; false if the route is gone.
+    fn correct_source(&self, info: RouteInfo, sources: &Sources) -> Result<bool> {
+        let prefsrc = sources.toward(&self.netlink, info.dst);
+        Ok(info.prefsrc == prefsrc || self.netlink.change_route(&RouteInfo { prefsrc, ..info })?)
     }
 }
 

@@ -173,8 +173,12 @@ fn routes_are_found_again_by_their_protocol() {
         }
         assert_eq!(netlink.routes_of_protocol(77).unwrap(), [route, route_6]);
         assert_eq!(netlink.routes_of_protocol(78).unwrap(), []);
+        let without_source = RouteInfo { prefsrc: None, ..route };
+        assert!(netlink.change_route(&without_source).unwrap());
+        assert_eq!(netlink.routes_of_protocol(77).unwrap(), [without_source, route_6]);
         assert!(netlink.delete_route(&route).unwrap());
         assert!(!netlink.delete_route(&route).unwrap());
+        assert!(!netlink.change_route(&route).unwrap());
         assert_eq!(netlink.routes_of_protocol(77).unwrap(), [route_6]);
     });
 }
