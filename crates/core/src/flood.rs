@@ -39,7 +39,7 @@ impl Flood {
             FloodTo::Reflected(sender) => reflected(sender),
         };
         let group = self.group(frame);
-        let everybody = group.is_none() || tables.is_joining();
+        let everybody = group.is_none_or(|group| !group.is_of_reports() && tables.is_joining());
         let exempt = if everybody { Slave::UP } else { Slave::ALL_GROUPS };
         let members = group.and_then(|group| tables.members(group));
         FloodFilter { mask, want, from: self.from.0, exempt, members }
@@ -208,6 +208,18 @@ mod tests {
         let (to_group, tables) = (to(GROUP), Joined(Members::NOBODY, true));
         let filter = flood.filter(&&to_group[..], &tables);
         assert!(filter.admits(Slot(1), up) && !filter.admits(Slot(1), down));
+    }
+
+    #[test]
+    fn a_join_does_not_bring_its_own_report_to_all() {
+        let flood = Flood { from: WIRE, to: FloodTo::All, then: FloodThen::Host };
+        let (reports, mut tables) = (to([0x33, 0x33, 0, 0, 0, 0x16]), Joined(Members::NOBODY, true));
+        let up = slave(Mode::L2, Flag::Bridge, true);
+        assert!(!flood.filter(&&reports[..], &tables).admits(Slot(1), up));
+        tables.1 = false;
+        assert!(!flood.filter(&&reports[..], &tables).admits(Slot(1), up));
+        let router = up.with_state(State { all_groups: true, ..up.state() });
+        assert!(flood.filter(&&reports[..], &tables).admits(Slot(1), router));
     }
 
     #[test]

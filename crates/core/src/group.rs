@@ -36,6 +36,13 @@ impl Group {
         };
         (!received_by_all).then_some(Self::from(mac))
     }
+
+    /// Whether it is the group of membership reports (`ff02::16`, RFC 3810, 5.2.14). Each join sends some, and a listener asks
+    /// again for what it has missed.
+    #[inline(always)]
+    pub fn is_of_reports(self) -> bool {
+        self.mac.0 == [0x33, 0x33, 0, 0, 0, 0x16]
+    }
 }
 
 /// The members of a group: the value of the map `GROUPS`, with one bit for each slot. A group without an entry has none.
