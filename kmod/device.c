@@ -87,7 +87,7 @@ static int slave_open(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
-	if (s->mode == IPVLAN_MODE_L2)
+	if (IPVL_MODE(s->options) == IPVLAN_MODE_L2)
 		dev->flags &= ~IFF_NOARP;
 	else
 		dev->flags |= IFF_NOARP;
@@ -238,18 +238,22 @@ static void get_strings(struct net_device *dev, u32 set, u8 *data)
 	}
 }
 
-static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
+void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data)
 {
-	struct ipvl_slave *s = netdev_priv(dev);
 	int cpu, i;
 
-	memset(data, 0, 2 * IPVL_REASONS * sizeof(*data));
-	for_each_possible_cpu(cpu) {
-		for (i = 0; i < IPVL_REASONS; i++) {
-			data[i] += READ_ONCE(per_cpu_ptr(s->drops, cpu)->of[i]);
-			data[IPVL_REASONS + i] += READ_ONCE(per_cpu_ptr(s->port->drops, cpu)->of[i]);
-		}
-	}
+	memset(data, 0, IPVL_REASONS * sizeof(*data));
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < IPVL_REASONS; i++)
+			data[i] += READ_ONCE(per_cpu_ptr(drops, cpu)->of[i]);
+}
+
+static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
+{
+	const struct ipvl_slave *s = netdev_priv(dev);
+
+	ipvl_read_drops(s->drops, data);
+	ipvl_read_drops(s->port->drops, data + IPVL_REASONS);
 }
 
 const struct ethtool_ops ipvl_ethtool_ops = {

@@ -61,6 +61,23 @@ enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
 #define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
 #define IPVL_THEN(verdict) ((verdict) >> 8 & 0xf)
 
+/* What a netlink message says of a slave, and what Rust says to that. */
+struct ipvl_request {
+	u32 mode, flags;	/* IPVL_NOT_GIVEN if they are not in it */
+	u32 value, selector;	/* of options */
+};
+
+struct ipvl_answer {
+	int err;
+	const char *text;	/* for the extack, or NULL */
+};
+
+/* An attribute of ours: options as core has them in a word, without mode and flag. */
+#define IFLA_IPVLAN_OPTIONS 32
+#define IPVL_NOT_GIVEN U32_MAX
+/* core/src/options.rs: the mode is the lowest two bits of a slave's options, and has the numbers of IPVLAN_MODE_*. */
+#define IPVL_MODE(options) ((u16)((options) & 3))
+
 /* Stands for the host where Rust wants a slot. */
 #define IPVL_SLOT_HOST U32_MAX
 #define IPVL_NOBODY U32_MAX
@@ -74,7 +91,7 @@ size_t ipvl_slots_wanted(struct ipvl_tables *tables);
 size_t ipvl_slots_bytes(size_t len);
 void ipvl_slots_grow(struct ipvl_tables *tables, void *memory, size_t len);
 int ipvl_slot_take(struct ipvl_tables *tables, struct net_device *dev);
-void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u16 mode, u16 flags, bool up);
+void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u32 options, bool up);
 void ipvl_slot_join(struct ipvl_tables *tables, u32 slot, struct ipvl_groups *groups);
 void ipvl_slot_free(struct ipvl_tables *tables, u32 slot);
 int ipvl_addr_add(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
@@ -94,6 +111,11 @@ size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 
 bool ipvl_is_told(u64 verdict);
 size_t ipvl_icmp_error(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 mtu,
 		       const struct in6_addr *router, u8 *out, size_t room);
+struct ipvl_answer ipvl_options_check(const struct ipvl_request *request);
+u32 ipvl_options_default(void);
+u32 ipvl_options_changed(u32 options, const struct ipvl_request *request);
+u16 ipvl_options_flags(u32 options);
+u32 ipvl_options_ours(void);
 bool ipvl_reason_name(u32 number, char *out, size_t room);
 
 /* What Rust calls (glue.c). */
@@ -136,7 +158,7 @@ struct ipvl_slave {
 	struct ipvl_drops __percpu *drops;
 	atomic_t queued;
 	u32 slot;
-	u16 mode, flags;
+	u32 options;			/* core's, see IPVL_MODE */
 	bool l3s;			/* counted in the port's l3s */
 	u32 msg_enable;
 };
@@ -179,6 +201,7 @@ int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev);
 void ipvl_slave_tell(struct ipvl_slave *s, bool up);
 /* device.c */
 void ipvl_slave_free(struct net_device *dev);
+void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data);
 /* address.c */
 int ipvl_address_init(void);
 void ipvl_address_exit(void);

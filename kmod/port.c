@@ -33,7 +33,7 @@ static int tell(struct ipvl_port *port)
 void ipvl_slave_tell(struct ipvl_slave *s, bool up)
 {
 	spin_lock_bh(&s->port->lock);
-	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->mode, s->flags, up && (s->master->flags & IFF_UP));
+	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->options, up && (s->master->flags & IFF_UP));
 	spin_unlock_bh(&s->port->lock);
 }
 

@@ -69,25 +69,12 @@ pub extern "C" fn ipvl_slot_take(state: &State, dev: *mut c_void) -> i32 {
     slot.0 as i32
 }
 
-/// The properties of the slave in a slot: `IPVLAN_MODE_*`, `IPVLAN_F_*`, and whether frames for it are delivered.
+/// The properties of the slave in a slot: its options, as `options` makes them, and whether frames for it are delivered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slot_set(state: &State, slot: u32, ifindex: u32, mode: u16, flags: u16, up: bool) {
-    const PRIVATE: u16 = 1;
-    const VEPA: u16 = 2;
-    let mode = match mode {
-        0 => Mode::L2,
-        1 => Mode::L3,
-        _ => Mode::L3s,
-    };
-    let flag = match flags {
-        flags if flags & PRIVATE != 0 => Flag::Private,
-        flags if flags & VEPA != 0 => Flag::Vepa,
-        _ => Flag::Bridge,
-    };
-    // As in the C driver, l3s slaves reach each other directly.
-    let options = Options { mode, flag, siblings: Siblings::Direct, ..Options::DEFAULT };
+pub extern "C" fn ipvl_slot_set(state: &State, slot: u32, ifindex: u32, options: u32, up: bool) {
     if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
-        entry.set(Slave::new(IfIndex(ifindex), options, ipvl_core::State { up, ..Default::default() }));
+        let state = ipvl_core::State { up, ..Default::default() };
+        entry.set(Slave::new(IfIndex(ifindex), Options::of(options), state));
     }
 }
 
