@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What does rtnetlink ask of the kind "ipvlan"? Attributes, errors and dumps are those of the kernel's own driver. */
 
+#include <linux/module.h>
+
 #include "ipvl.h"
 
 /* Reads what a message says of a slave. */
@@ -25,27 +27,8 @@ static struct ipvl_request read_request(struct nlattr *data[])
 static int validate(struct nlattr *tb[], struct nlattr *data[], struct netlink_ext_ack *extack)
 {
 	const struct ipvl_request request = read_request(data);
-	const struct ipvl_answer answer = ipvl_options_check(&request);
 
-	if (extack && answer.text)
-		extack->_msg = answer.text;
-	return answer.err;
-}
-
-/* Acts: counts the slave as one in l3s, or no longer. */
-static int count_l3s(struct ipvl_slave *s, bool l3s)
-{
-	int err = 0;
-
-	if (l3s == s->l3s)
-		return 0;
-	if (l3s)
-		err = ipvl_l3s_get(s->port);
-	else
-		ipvl_l3s_put(s->port);
-	if (!err)
-		s->l3s = l3s;
-	return err;
+	return ipvl_tell(ipvl_options_check(&request), extack);
 }
 
 /* Acts: gives one slave other options. Nothing has changed if it fails. */
@@ -56,13 +39,13 @@ static int set_options(struct ipvl_slave *s, u32 options, struct netlink_ext_ack
 	bool arp = mode == IPVLAN_MODE_L2;
 	int err;
 
-	err = count_l3s(s, mode == IPVLAN_MODE_L3S);
+	err = ipvl_l3s_set(s, mode == IPVLAN_MODE_L3S);
 	if (err)
 		return err;
 	if (arp != (before == IPVLAN_MODE_L2))
 		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
 	if (err) {
-		count_l3s(s, before == IPVLAN_MODE_L3S);
+		ipvl_l3s_set(s, before == IPVLAN_MODE_L3S);
 		return err;
 	}
 	s->options = options;
@@ -107,6 +90,7 @@ static void prepare(struct ipvl_slave *s, struct net_device *dev, struct net_dev
 
 	s->dev = dev;
 	s->master = master;
+	s->features = ~0ULL;
 	s->options = ipvl_options_changed(ipvl_options_default(), &request);
 	INIT_LIST_HEAD(&s->list);
 	if (!tb[IFLA_MTU])
@@ -131,7 +115,7 @@ int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], 
 	err = netdev_upper_dev_link(master, dev, extack);
 	if (err)
 		goto unregister;
-	err = count_l3s(s, IPVL_MODE(s->options) == IPVLAN_MODE_L3S);
+	err = ipvl_l3s_set(s, IPVL_MODE(s->options) == IPVLAN_MODE_L3S);
 	if (err)
 		goto unlink;
 	ipvl_slave_tell(s, false);
@@ -145,8 +129,11 @@ unregister:
 	unregister_netdevice(dev);
 	return err;
 }
+EXPORT_SYMBOL_GPL(ipvl_link_new);
 
-static void dellink(struct net_device *dev, struct list_head *head)
+IPVL_NEWLINK(newlink, ipvl_link_new)
+
+void ipvl_link_delete(struct net_device *dev, struct list_head *head)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
@@ -154,19 +141,20 @@ static void dellink(struct net_device *dev, struct list_head *head)
 	unregister_netdevice_queue(dev, head);
 	netdev_upper_dev_unlink(s->master, dev);
 }
+EXPORT_SYMBOL_GPL(ipvl_link_delete);
 
-static void setup(struct net_device *dev)
+void ipvl_link_setup(struct net_device *dev)
 {
 	ether_setup(dev);
 	dev->max_mtu = ETH_MAX_MTU;
 	dev->priv_flags &= ~(IFF_XMIT_DST_RELEASE | IFF_TX_SKB_SHARING);
 	dev->priv_flags |= IFF_UNICAST_FLT | IFF_NO_QUEUE;
 	dev->netdev_ops = &ipvl_netdev_ops;
-	dev->header_ops = &ipvl_header_ops;
 	dev->ethtool_ops = &ipvl_ethtool_ops;
 	dev->priv_destructor = ipvl_slave_free;
 	dev->needs_free_netdev = true;
 }
+EXPORT_SYMBOL_GPL(ipvl_link_setup);
 
 static size_t get_size(const struct net_device *dev)
 {
@@ -213,29 +201,26 @@ static const struct nla_policy policy[IFLA_IPVLAN_OPTIONS + 1] = {
 	[IFLA_IPVLAN_OPTIONS] = NLA_POLICY_BITFIELD32(U32_MAX),
 };
 
+/* Registers a kind of slaves that says how it differs. */
+int ipvl_link_register(struct rtnl_link_ops *ops)
+{
+	ops->validate = validate;
+	ops->changelink = changelink;
+	ops->policy = policy;
+	ops->maxtype = IFLA_IPVLAN_OPTIONS;
+	ops->get_size = get_size;
+	ops->fill_info = fill_info;
+	ops->get_xstats_size = get_xstats_size;
+	ops->fill_xstats = fill_xstats;
+	ops->get_link_net = get_link_net;
+	return rtnl_link_register(ops);
+}
+EXPORT_SYMBOL_GPL(ipvl_link_register);
+
 struct rtnl_link_ops ipvl_link_ops = {
 	.kind		= "ipvlan",
 	.priv_size	= sizeof(struct ipvl_slave),
-	.setup		= setup,
-	.validate	= validate,
-	.newlink	= ipvl_newlink,
-	.changelink	= changelink,
-	.dellink	= dellink,
-	.policy		= policy,
-	.maxtype	= IFLA_IPVLAN_OPTIONS,
-	.get_size	= get_size,
-	.fill_info	= fill_info,
-	.get_xstats_size = get_xstats_size,
-	.fill_xstats	= fill_xstats,
-	.get_link_net	= get_link_net,
+	.setup		= ipvl_link_setup,
+	.newlink	= newlink,
+	.dellink	= ipvl_link_delete,
 };
-
-int ipvl_link_register(void)
-{
-	return rtnl_link_register(&ipvl_link_ops);
-}
-
-void ipvl_link_unregister(void)
-{
-	rtnl_link_unregister(&ipvl_link_ops);
-}

@@ -94,10 +94,13 @@ fn next_receiver(state: &State, view: &View, verdict: u64, slot: u32) -> Option<
     })
 }
 
+/// How many of a source's frames may wait to be copied.
+const WAITING: u32 = 1000;
+
 /// What a flood comes to: 0 if there is nobody to get a copy, 1 if copies are to be made, 2 if the source has used up
-/// its budget. The sender of what goes to the wire is remembered.
+/// its budget, or has too many frames `waiting`. The sender of what goes to the wire is remembered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> u32 {
+pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64, waiting: u32) -> u32 {
     let Action::Flood(flood) = action(verdict) else { return 0 };
     let now = now();
     if flood.reaches_wire() {
@@ -112,7 +115,7 @@ pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> 
     if let Some(after) = paid {
         bucket.store(after.0, Relaxed);
     }
-    if paid.is_some() || end - first <= 1 { 1 } else { 2 }
+    if (paid.is_some() || end - first <= 1) && waiting < WAITING { 1 } else { 2 }
 }
 
 /// Writes the reply to a question that is answered here; its length, or 0 if there is none.

@@ -26,6 +26,16 @@ pub struct Answer {
     text: *const c_char,
 }
 
+impl Answer {
+    /// It can be done.
+    pub const YES: Self = Self { errno: 0, text: core::ptr::null() };
+
+    /// It cannot, and why.
+    pub fn no(errno: i32, text: &'static CStr) -> Self {
+        Self { errno: -errno, text: text.as_ptr() }
+    }
+}
+
 const NOT_GIVEN: u32 = u32::MAX;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
@@ -51,8 +61,9 @@ fn ours() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_options_check(request: &Request) -> Answer {
     match request.problem() {
-        None => Answer { errno: 0, text: core::ptr::null() },
-        Some((errno, text)) => Answer { errno: -errno, text: text.map_or(core::ptr::null(), CStr::as_ptr) },
+        None => Answer::YES,
+        Some((errno, None)) => Answer { errno: -errno, ..Answer::YES },
+        Some((errno, Some(text))) => Answer::no(errno, text),
     }
 }
 
