@@ -15,14 +15,18 @@ pub extern "C" fn ipvl_egress(state: &State, view: &View, slot: u32) -> u64 {
         None => full_egress(state, view, slot),
     };
     match verdict.action() {
-        Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s => HOST_OUTPUT,
+        Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s && !is_for_slave(state, view) => HOST_OUTPUT,
         _ => word(verdict),
     }
 }
 
 /// For C alone: in l3s the host's stack takes a slave's packet where it takes its own, as with the C driver: before
-/// OUTPUT.
+/// OUTPUT. One for a sibling that is to be met there it takes as one that the master received: before PREROUTING.
 const HOST_OUTPUT: u64 = 9;
+
+fn is_for_slave(state: &State, view: &View) -> bool {
+    destination(view).is_some_and(|dst| matches!(state.owner(dst), Owner::Slave(_)))
+}
 
 #[inline(never)]
 fn full_egress(state: &State, view: &View, slot: u32) -> Verdict {

@@ -138,9 +138,6 @@ fn unsupported(options: Options) -> Option<&'static CStr> {
     if options.dhcp == Dhcp::On {
         return Some(c"dhcp on: the kernel module does not help DHCP clients");
     }
-    if options.siblings == Siblings::Host {
-        return Some(c"siblings host: slaves of the kernel module reach each other directly");
-    }
     None
 }
 
