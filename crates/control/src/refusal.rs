@@ -107,6 +107,16 @@ pub enum Refusal {
     ForeignProgram,
     /// The kernel needs this module to make such a master.
     NoModule(&'static str),
+    /// Our kernel module is not loaded, and a slave of it was requested.
+    NoOwnModule,
+    /// Several slaves of our kernel module, in several network namespaces, have that name.
+    AmbiguousInside,
+    /// It is a slave of the kernel's own driver.
+    OfKernelDriver,
+    /// It is a slave of our kernel module, for which this is not possible.
+    OfModule,
+    /// An engine or a file asked for a slave of our kernel module, which has no place for an owner.
+    ModuleHasNoOwner,
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
     /// The kernel has no netkit, which was requested.
@@ -122,13 +132,14 @@ impl Refusal {
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
             Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
-            Self::Ambiguous => libc::ENOTUNIQ,
+            Self::Ambiguous | Self::AmbiguousInside => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
             Self::NoTun => libc::ENODEV,
+            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleHasNoOwner => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
@@ -159,6 +170,15 @@ impl Refusal {
     }
 }
 
+const NO_OWN_MODULE: &str = "ipvl's kernel module is not loaded (the kernel's own driver is another); load it, or use backend \
+    veth or netkit";
+const AMBIGUOUS_INSIDE: &str = "slaves in several network namespaces have that name; give it another first: \
+    `ip -n NETNS link set NAME name NEW`";
+const OF_KERNEL_DRIVER: &str = "it is a slave of the kernel's own ipvlan driver, which `ip link` changes";
+const OF_MODULE: &str = "it is a slave of the kernel module, which `ipvl link`, `ipvl addr show`, `ipvl stats` and `ipvl doctor` \
+    know; for all else use `ip`, `tcpdump` and `ethtool -S`, or make the slave with backend veth or netkit";
+const MODULE_HAS_NO_OWNER: &str = "a slave of the kernel module has no place for the name of its owner; use backend veth or \
+    netkit";
 const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
     (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
@@ -208,6 +228,11 @@ impl fmt::Display for Refusal {
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
+            Self::NoOwnModule => f.write_str(NO_OWN_MODULE),
+            Self::AmbiguousInside => f.write_str(AMBIGUOUS_INSIDE),
+            Self::OfKernelDriver => f.write_str(OF_KERNEL_DRIVER),
+            Self::OfModule => f.write_str(OF_MODULE),
+            Self::ModuleHasNoOwner => f.write_str(MODULE_HAS_NO_OWNER),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => {
                 f.write_str("no master was given, and there is no default route with a link to use; give a master")
