@@ -29,6 +29,12 @@ kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12
 kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtual machine (MODE="l2 l3 l3s" FLAG="bridge private vepa": all)
 	@scripts/kmod-demo
 
+kmod-options: setup ## what our module makes of the options that its netlink attribute sets, in a virtual machine
+	@scripts/kmod-options
+
+kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virtual machine
+	@scripts/kmod-tap
+
 kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
 	@scripts/kmod-torture
 
@@ -128,4 +134,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-options kmod-tap kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which addresses do slaves and the host have? The kernel's notifiers say so, before and after. */
 #include <linux/inetdevice.h>
+#include <linux/module.h>
 #include <net/addrconf.h>
 
 #include "ipvl.h"
+
+static unsigned int address_quota = 4096;
+module_param(address_quota, uint, 0644);
+MODULE_PARM_DESC(address_quota, "How many addresses the slaves of one netns may have on a master");
 
 /* Reads: an IPv4 address as the tables have it. */
 static struct in6_addr mapped(__be32 v4)
@@ -14,45 +19,49 @@ static struct in6_addr mapped(__be32 v4)
 	return addr;
 }
 
-/* Acts: an owner has an address, or has it no more. */
-static void learn(struct ipvl_port *port, const struct in6_addr *addr, u32 slot, bool has)
+/* Reads: what having an address means to the tables. */
+static struct ipvl_claim claim(const struct net_device *dev)
 {
-	int err = 0;
-
-	spin_lock_bh(&port->lock);
-	if (has)
-		err = ipvl_addr_add(port->tables, addr, slot);
-	else
-		ipvl_addr_del(port->tables, addr, slot);
-	spin_unlock_bh(&port->lock);
-	if (err)
-		net_warn_ratelimited("ipvlan: %s: %pI6c gets no packets (%d)\n", netdev_name(port->dev), addr, err);
-	if (has && ipvl_addrs_wanted(port->tables))
-		schedule_work(&port->grow);
+	return (struct ipvl_claim){
+		.slot = ipvl_is_slave(dev) ? ipvl_slave_of(dev)->slot : IPVL_SLOT_HOST,
+		.netns = dev_net(dev)->ns.inum,
+		.quota = READ_ONCE(address_quota),
+	};
 }
 
-/* Acts: a device of the host has an address. The host of a port is the netns of its master. */
-static void learn_host(const struct net_device *dev, const struct in6_addr *addr, bool has)
+/* Acts: a device has an address, or has it no more. */
+static void learn(struct ipvl_port *port, const struct net_device *dev, const struct in6_addr *addr, bool has)
+{
+	const struct ipvl_claim claimed = claim(dev);
+	int err;
+
+	if (!has) {
+		ipvl_addr_del(port->tables, addr, claimed.slot);
+		return;
+	}
+	err = ipvl_addr_add(port->tables, addr, &claimed);
+	if (err > 0)
+		schedule_work(&port->grow);
+	if (err < 0)
+		net_warn_ratelimited("ipvlan: %s: %pI6c gets no packets (%d)\n", netdev_name(port->dev), addr, err);
+}
+
+/* Acts: a slave tells its port; a device of the host all ports whose master is in its netns. */
+static int on_address(struct net_device *dev, unsigned long event, const struct in6_addr *addr)
 {
 	struct ipvl_port *port;
 
+	if (event != NETDEV_UP && event != NETDEV_DOWN)
+		return NOTIFY_DONE;
+	if (ipvl_is_slave(dev)) {
+		learn(ipvl_slave_of(dev)->port, dev, addr, event == NETDEV_UP);
+		return NOTIFY_OK;
+	}
 	rcu_read_lock();
 	list_for_each_entry_rcu(port, &ipvl_ports, all)
 		if (net_eq(read_pnet(&port->net), dev_net(dev)))
-			learn(port, addr, IPVL_SLOT_HOST, has);
+			learn(port, dev, addr, event == NETDEV_UP);
 	rcu_read_unlock();
-}
-
-static int on_address(struct net_device *dev, unsigned long event, const struct in6_addr *addr)
-{
-	const struct ipvl_slave *s = netdev_priv(dev);
-
-	if (event != NETDEV_UP && event != NETDEV_DOWN)
-		return NOTIFY_DONE;
-	if (ipvl_is_slave(dev))
-		learn(s->port, addr, s->slot, event == NETDEV_UP);
-	else
-		learn_host(dev, addr, event == NETDEV_UP);
 	return NOTIFY_OK;
 }
 
@@ -71,22 +80,19 @@ static int on_inet6(struct notifier_block *nb, unsigned long event, void *ptr)
 	return on_address(ifa->idev->dev, event, &ifa->addr);
 }
 
-/* Reads: whether a slave may have an address that nobody has. */
+/* Reads: whether a slave may have an address. */
 static int on_question(struct net_device *dev, unsigned long event, const struct in6_addr *addr,
 		       struct netlink_ext_ack *extack)
 {
-	const struct ipvl_slave *s = netdev_priv(dev);
-	bool owned;
+	const struct ipvl_claim claimed = claim(dev);
+	struct ipvl_answer answer;
 
-	if (!ipvl_is_slave(dev) || event != NETDEV_UP)
+	if (claimed.slot == IPVL_SLOT_HOST || event != NETDEV_UP)
 		return NOTIFY_DONE;
 	rcu_read_lock();
-	owned = ipvl_addr_is_owned(s->port->tables, addr);
+	answer = ipvl_addr_check(ipvl_slave_of(dev)->port->tables, addr, &claimed);
 	rcu_read_unlock();
-	if (!owned)
-		return NOTIFY_OK;
-	NL_SET_ERR_MSG(extack, "Address already assigned to an ipvlan device");
-	return notifier_from_errno(-EADDRINUSE);
+	return answer.err ? notifier_from_errno(ipvl_tell(answer, extack)) : NOTIFY_OK;
 }
 
 static int on_inet_question(struct notifier_block *nb, unsigned long event, void *ptr)
@@ -104,7 +110,7 @@ static int on_inet6_question(struct notifier_block *nb, unsigned long event, voi
 	return on_question(info->i6vi_dev->dev, event, &info->i6vi_addr, info->extack);
 }
 
-/* Reads the addresses that one device has. */
+/* Reads the addresses that one device of the host has. */
 static void read_device(struct ipvl_port *port, struct net_device *dev)
 {
 	struct in_device *in = __in_dev_get_rtnl(dev);
@@ -116,15 +122,15 @@ static void read_device(struct ipvl_port *port, struct net_device *dev)
 	if (in) {
 		in_dev_for_each_ifa_rtnl(ifa, in) {
 			addr = mapped(ifa->ifa_local);
-			learn(port, &addr, IPVL_SLOT_HOST, true);
+			learn(port, dev, &addr, true);
 		}
 	}
-	if (!in6)
-		return;
-	read_lock_bh(&in6->lock);
-	list_for_each_entry(ifa6, &in6->addr_list, if_list)
-		learn(port, &ifa6->addr, IPVL_SLOT_HOST, true);
-	read_unlock_bh(&in6->lock);
+	if (in6) {
+		read_lock_bh(&in6->lock);
+		list_for_each_entry(ifa6, &in6->addr_list, if_list)
+			learn(port, dev, &ifa6->addr, true);
+		read_unlock_bh(&in6->lock);
+	}
 }
 
 /* Reads the addresses that the host has already. A slave that is still in its netns has addresses of its own. */
@@ -132,7 +138,6 @@ void ipvl_host_addresses(struct ipvl_port *port)
 {
 	struct net_device *dev;
 
-	ASSERT_RTNL();
 	for_each_netdev(read_pnet(&port->net), dev)
 		if (!ipvl_is_slave(dev))
 			read_device(port, dev);
@@ -143,13 +148,12 @@ static struct notifier_block inet6_nb = { .notifier_call = on_inet6 };
 static struct notifier_block inet_question_nb = { .notifier_call = on_inet_question };
 static struct notifier_block inet6_question_nb = { .notifier_call = on_inet6_question };
 
-int ipvl_address_init(void)
+void ipvl_address_init(void)
 {
 	register_inetaddr_notifier(&inet_nb);
 	register_inet6addr_notifier(&inet6_nb);
 	register_inetaddr_validator_notifier(&inet_question_nb);
 	register_inet6addr_validator_notifier(&inet6_question_nb);
-	return 0;
 }
 
 void ipvl_address_exit(void)

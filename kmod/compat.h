@@ -45,44 +45,43 @@ static inline void ipvl_flow_dscp(struct flowi4 *fl4, const struct iphdr *ip)
 /* What the kernel's own list of reasons has for ours. So far, no kernel gives numbers to a module's own reasons. */
 static inline enum skb_drop_reason ipvl_skb_reason(u32 reason)
 {
-	switch (reason) {
-	case 0: /* truncated */
-		return SKB_DROP_REASON_PKT_TOO_SMALL;
-	case 1: /* malformed */
-		return SKB_DROP_REASON_IP_INHDR;
-	case 7: /* not-ip */
-		return SKB_DROP_REASON_UNHANDLED_PROTO;
-	case 11: /* slave-down */
-	case 14: /* no-slave */
-		return SKB_DROP_REASON_DEV_READY;
-	case 16: /* no-route */
-	case 17: /* blackhole */
-	case 18: /* unreachable */
-	case 19: /* prohibit */
-		return SKB_DROP_REASON_IP_OUTNOROUTES;
-	case 20: /* too-big */
-		return SKB_DROP_REASON_PKT_TOO_BIG;
-	case 22: /* flood-limit */
-		return SKB_DROP_REASON_FULL_RING;
-	case 23: /* clone-failed */
-		return SKB_DROP_REASON_NOMEM;
-	default:
-		return SKB_DROP_REASON_NOT_SPECIFIED;
-	}
+	static const enum skb_drop_reason nearest[32] = {
+		[0 /* truncated */] = SKB_DROP_REASON_PKT_TOO_SMALL,
+		[1 /* malformed */] = SKB_DROP_REASON_IP_INHDR,
+		[7 /* not-ip */] = SKB_DROP_REASON_UNHANDLED_PROTO,
+		[11 /* slave-down */] = SKB_DROP_REASON_DEV_READY,
+		[14 /* no-slave */] = SKB_DROP_REASON_DEV_READY,
+		[16 ... 19 /* no-route, blackhole, unreachable, prohibit */] = SKB_DROP_REASON_IP_OUTNOROUTES,
+		[20 /* too-big */] = SKB_DROP_REASON_PKT_TOO_BIG,
+		[22 /* flood-limit */] = SKB_DROP_REASON_FULL_RING,
+		[23 /* clone-failed */] = SKB_DROP_REASON_NOMEM,
+	};
+
+	return nearest[reason % 32] ?: SKB_DROP_REASON_NOT_SPECIFIED;
 }
 
 /* 6.15: the arguments of newlink are a structure */
-int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
-		  struct netlink_ext_ack *extack);
-
 #if KERNEL_FROM(6, 15)
-static inline int ipvl_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
-			       struct netlink_ext_ack *extack)
-{
-	return ipvl_link_new(rtnl_newlink_link_net(params), dev, params->tb, params->data, extack);
-}
+#define IPVL_NEWLINK(name, function)									\
+	static int name(struct net_device *dev, struct rtnl_newlink_params *params,			\
+			struct netlink_ext_ack *extack)							\
+	{												\
+		return function(rtnl_newlink_link_net(params), dev, params->tb, params->data, extack);	\
+	}
 #else
-#define ipvl_newlink ipvl_link_new
+#define IPVL_NEWLINK(name, function)									\
+	static int name(struct net *net, struct net_device *dev, struct nlattr *tb[],			\
+			struct nlattr *data[], struct netlink_ext_ack *extack)				\
+	{												\
+		return function(net, dev, tb, data, extack);						\
+	}
+#endif
+
+/* 6.2: a class looks at its devices, and does not change them */
+#if KERNEL_FROM(6, 2)
+#define IPVL_CLASS_NAMESPACE(name, node) const void *name(const struct device *node)
+#else
+#define IPVL_CLASS_NAMESPACE(name, node) const void *name(struct device *node)
 #endif
 
 #endif

@@ -32,20 +32,20 @@ static void inherit(struct net_device *dev, const struct net_device *master)
 static int slave_init(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
-	int err = 0;
+	int err;
 
 	inherit(dev, s->master);
 	netdev_lockdep_set_classes(dev);
 	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
 	s->drops = alloc_percpu(struct ipvl_drops);
-	if (!dev->tstats || !s->drops)
-		err = -ENOMEM;
-	else if (!ipvl_is_master(s->master))
+	err = dev->tstats && s->drops ? 0 : -ENOMEM;
+	if (!err && !ipvl_is_master(s->master))
 		err = ipvl_port_create(s->master);
 	if (err)
 		goto free;
 	s->port = ipvl_port_of(s->master);
-	err = ipvl_slot_give(s->port, dev);
+	s->port->count++;
+	err = ipvl_slot_take(s->port->tables, dev);
 	if (err < 0)
 		goto put;
 	s->slot = err;
@@ -65,12 +65,8 @@ static void slave_uninit(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
-	if (s->l3s)
-		ipvl_l3s_put(s->port);
-	spin_lock_bh(&s->port->lock);
+	ipvl_l3s_set(s, false);
 	ipvl_slot_free(s->port->tables, s->slot);
-	spin_unlock_bh(&s->port->lock);
-	s->port->count--;
 	ipvl_port_put(s->port);
 }
 
@@ -87,7 +83,7 @@ static int slave_open(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
-	if (s->mode == IPVLAN_MODE_L2)
+	if (IPVL_MODE(s->options) == IPVLAN_MODE_L2)
 		dev->flags &= ~IFF_NOARP;
 	else
 		dev->flags |= IFF_NOARP;
@@ -132,11 +128,8 @@ static struct ipvl_groups *joined(struct net_device *dev)
 static void slave_set_rx_mode(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
-	struct ipvl_groups *groups = joined(dev);
 
-	spin_lock_bh(&s->port->lock);
-	ipvl_slot_join(s->port->tables, s->slot, groups);
-	spin_unlock_bh(&s->port->lock);
+	ipvl_slot_join(s->port->tables, s->slot, joined(dev));
 	dev_uc_sync(s->master, dev);
 	dev_mc_sync(s->master, dev);
 }
@@ -147,6 +140,7 @@ static netdev_features_t slave_fix_features(struct net_device *dev, netdev_featu
 
 	features |= NETIF_F_ALL_FOR_ALL;
 	features = netdev_increment_features(s->master->features, features, features);
+	features &= s->features | ~FEATURES;
 	return (features | ALWAYS_ON) & (FEATURES | ALWAYS_ON);
 }
 
@@ -179,22 +173,6 @@ const struct net_device_ops ipvl_netdev_ops = {
 	.ndo_vlan_rx_add_vid	= slave_add_vid,
 	.ndo_vlan_rx_kill_vid	= slave_kill_vid,
 	.ndo_get_iflink		= slave_get_iflink,
-};
-
-static int hard_header(struct sk_buff *skb, struct net_device *dev, unsigned short type, const void *daddr,
-		       const void *saddr, unsigned int len)
-{
-	const struct ipvl_slave *s = netdev_priv(dev);
-
-	return dev_hard_header(skb, s->master, type, daddr, saddr ?: s->master->dev_addr, len);
-}
-
-const struct header_ops ipvl_header_ops = {
-	.create		= hard_header,
-	.parse		= eth_header_parse,
-	.cache		= eth_header_cache,
-	.cache_update	= eth_header_cache_update,
-	.parse_protocol	= eth_header_parse_protocol,
 };
 
 static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *cmd)
@@ -238,18 +216,22 @@ static void get_strings(struct net_device *dev, u32 set, u8 *data)
 	}
 }
 
-static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
+void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data)
 {
-	struct ipvl_slave *s = netdev_priv(dev);
 	int cpu, i;
 
-	memset(data, 0, 2 * IPVL_REASONS * sizeof(*data));
-	for_each_possible_cpu(cpu) {
-		for (i = 0; i < IPVL_REASONS; i++) {
-			data[i] += READ_ONCE(per_cpu_ptr(s->drops, cpu)->of[i]);
-			data[IPVL_REASONS + i] += READ_ONCE(per_cpu_ptr(s->port->drops, cpu)->of[i]);
-		}
-	}
+	memset(data, 0, IPVL_REASONS * sizeof(*data));
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < IPVL_REASONS; i++)
+			data[i] += READ_ONCE(per_cpu_ptr(drops, cpu)->of[i]);
+}
+
+static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
+{
+	const struct ipvl_slave *s = netdev_priv(dev);
+
+	ipvl_read_drops(s->drops, data);
+	ipvl_read_drops(s->port->drops, data + IPVL_REASONS);
 }
 
 const struct ethtool_ops ipvl_ethtool_ops = {

@@ -9,7 +9,6 @@
 #include "ipvl.h"
 
 #define CHUNK 64
-#define WAITING 1000
 
 /* What is remembered of a frame that waits. */
 struct waiting {
@@ -24,11 +23,6 @@ static struct waiting *waiting(struct sk_buff *skb)
 	return (struct waiting *)skb->cb;
 }
 
-static void count_drop(struct ipvl_port *port, struct ipvl_slave *from, u32 reason)
-{
-	this_cpu_inc((from ? from->drops : port->drops)->of[reason]);
-}
-
 static atomic_t *queued(struct ipvl_port *port, struct ipvl_slave *from)
 {
 	return from ? &from->queued : &port->queued;
@@ -37,23 +31,17 @@ static atomic_t *queued(struct ipvl_port *port, struct ipvl_slave *from)
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict)
 {
-	u32 begin = ipvl_flood_begin(port->tables, view, verdict);
-	struct sk_buff *clone;
+	u32 begin = ipvl_flood_begin(port->tables, view, verdict, atomic_read(queued(port, from)));
+	struct sk_buff *clone = begin == IPVL_FLOOD_BEGINS ? skb_clone(skb, GFP_ATOMIC) : NULL;
 
 	if (begin == IPVL_FLOOD_NOBODY)
 		return;
-	if (begin == IPVL_FLOOD_TOO_MUCH || atomic_inc_return(queued(port, from)) > WAITING) {
-		if (begin != IPVL_FLOOD_TOO_MUCH)
-			atomic_dec(queued(port, from));
-		count_drop(port, from, IPVL_FLOOD_LIMIT);
-		return;
-	}
-	clone = skb_clone(skb, GFP_ATOMIC);
 	if (!clone) {
-		atomic_dec(queued(port, from));
-		count_drop(port, from, IPVL_CLONE_FAILED);
+		ipvl_count_drop(from ? from->drops : port->drops,
+				begin == IPVL_FLOOD_BEGINS ? IPVL_CLONE_FAILED : IPVL_FLOOD_LIMIT);
 		return;
 	}
+	atomic_inc(queued(port, from));
 	waiting(clone)->verdict = verdict;
 	waiting(clone)->from = from;
 	if (from)
@@ -67,50 +55,36 @@ static void copy_to(struct net_device *to, struct sk_buff *skb, bool from_slave)
 {
 	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
 	unsigned int len = skb->len + (from_slave ? 0 : ETH_HLEN);
-	bool ok;
+	bool ok = false;
 
-	if (!copy) {
-		ipvl_count_rx(to, len, false, true);
-		return;
-	}
-	if (from_slave) {
+	if (copy && from_slave) {
 		ok = dev_forward_skb(to, copy) == NET_RX_SUCCESS;
-	} else {
+	} else if (copy) {
 		skb_scrub_packet(copy, true);
 		copy->dev = to;
-		copy->pkt_type = is_broadcast_ether_addr(eth_hdr(copy)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
+		copy->pkt_type = ipvl_pkt_type(copy);
 		ok = netif_rx(copy) == NET_RX_SUCCESS;
 	}
 	ipvl_count_rx(to, len, ok, true);
 }
 
 /* Acts: a chunk of the slaves that get copies; the next slot. */
-static u32 copy_chunk(struct ipvl_port *port, struct sk_buff *skb, u64 verdict, u32 slot, bool from_slave)
+static u32 copy_chunk(struct ipvl_port *port, struct sk_buff *skb, u32 slot)
 {
 	struct net_device *to;
 	struct ipvl_view view;
 	int n;
 
-	ipvl_view_frame(&view, skb);
+	ipvl_view(&view, skb, skb_mac_header(skb));
 	for (n = 0; n < CHUNK; n++) {
-		slot = ipvl_flood_next(port->tables, &view, verdict, slot);
+		slot = ipvl_flood_next(port->tables, &view, waiting(skb)->verdict, slot);
 		if (slot == IPVL_NOBODY)
 			break;
 		to = ipvl_dev_in(port, slot++);
 		if (to)
-			copy_to(to, skb, from_slave);
+			copy_to(to, skb, waiting(skb)->from);
 	}
 	return slot;
-}
-
-static void release(struct ipvl_port *port, struct sk_buff *skb)
-{
-	struct waiting *w = waiting(skb);
-
-	atomic_dec(queued(port, w->from));
-	if (w->from)
-		netdev_put(w->from->dev, &w->tracker);
-	consume_skb(skb);
 }
 
 void ipvl_flood_work(struct work_struct *work)
@@ -123,18 +97,13 @@ void ipvl_flood_work(struct work_struct *work)
 		for (slot = 0; slot != IPVL_NOBODY; cond_resched()) {
 			local_bh_disable();
 			rcu_read_lock();
-			slot = copy_chunk(port, skb, waiting(skb)->verdict, slot, waiting(skb)->from);
+			slot = copy_chunk(port, skb, slot);
 			rcu_read_unlock();
 			local_bh_enable();
 		}
-		release(port, skb);
+		atomic_dec(queued(port, waiting(skb)->from));
+		if (waiting(skb)->from)
+			netdev_put(waiting(skb)->from->dev, &waiting(skb)->tracker);
+		consume_skb(skb);
 	}
-}
-
-void ipvl_flood_purge(struct ipvl_port *port)
-{
-	struct sk_buff *skb;
-
-	while ((skb = skb_dequeue(&port->backlog)))
-		release(port, skb);
 }

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What does Rust call? Memory, time, and the bytes of a frame that lie in pages. */
+/* What does Rust call? Memory, time, the port's lock, and the bytes of a frame that lie in pages. */
 #include <linux/slab.h>
 
 #include "ipvl.h"
 
-void *ipvl_c_alloc(size_t size)
+void *ipvl_c_alloc(size_t size, bool may_wait)
 {
-	return kzalloc(size, GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
+	return may_wait ? kvzalloc(size, GFP_KERNEL_ACCOUNT) : kzalloc(size, GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
 }
 
-/* What Rust frees begins with a head. */
-struct ipvl_memory {
-	struct rcu_head rcu;
-};
-
-void ipvl_c_free(void *memory)
+void ipvl_c_free(struct ipvl_memory *memory)
 {
-	struct ipvl_memory *object = memory;
-
-	kvfree_rcu(object, rcu);
+	kvfree_rcu(memory, rcu);
 }
 
 u64 ipvl_c_now(void)
 {
 	return ktime_get_ns();
+}
+
+void ipvl_c_lock(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void ipvl_c_unlock(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
 }
 
 int ipvl_c_read(const struct ipvl_view *view, u32 offset, u8 *to, u32 len)

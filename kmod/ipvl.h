@@ -20,6 +20,7 @@ struct ipvl_slot {
 	u64 word;
 	void *groups;
 	u64 bucket;
+	u32 netns, addresses;
 };
 
 struct ipvl_slots {
@@ -37,6 +38,7 @@ struct ipvl_groups {
 
 /* The rest of it is Rust's alone. */
 struct ipvl_tables {
+	struct rcu_head rcu;
 	struct ipvl_slots __rcu *slots;
 };
 
@@ -54,12 +56,33 @@ enum { IPVL_TAGGED = 1, IPVL_GSO = 2, IPVL_TO_US = 4, IPVL_LOOPBACK = 8 };
 enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_HOST, IPVL_ANSWER, IPVL_DROP,
        IPVL_HOST_OUTPUT };
 enum { IPVL_THEN_WIRE, IPVL_THEN_WIRE_AND_HOST, IPVL_THEN_HOST, IPVL_THEN_NOWHERE };
-enum { IPVL_NO_SLAVE = 14, IPVL_NO_ROUTE = 16, IPVL_FLOOD_LIMIT = 22, IPVL_CLONE_FAILED = 23, IPVL_ACTION_FAILED = 25 };
+enum { IPVL_NO_SLAVE = 14, IPVL_FLOOD_LIMIT = 22, IPVL_CLONE_FAILED = 23, IPVL_ACTION_FAILED = 25 };
 enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
 #define IPVL_REASONS 32
-#define IPVL_DROPPED(reason) (IPVL_DROP | (u64)(reason) << 32)
 #define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
 #define IPVL_THEN(verdict) ((verdict) >> 8 & 0xf)
+
+/* What a netlink message says of a slave, and what Rust says to that. */
+struct ipvl_request {
+	u32 mode, flags;	/* IPVL_NOT_GIVEN if they are not in it */
+	u32 value, selector;	/* of options */
+};
+
+struct ipvl_answer {
+	int err;
+	const char *text;	/* for the extack, or NULL */
+};
+
+/* A device has an address: the slave in a slot, or the host. */
+struct ipvl_claim {
+	u32 slot, netns, quota;
+};
+
+/* An attribute of ours: options as core has them in a word, without mode and flag. */
+#define IFLA_IPVLAN_OPTIONS 32
+#define IPVL_NOT_GIVEN U32_MAX
+/* core/src/options.rs: the mode is the lowest two bits of a slave's options, and has the numbers of IPVLAN_MODE_*. */
+#define IPVL_MODE(options) ((u16)((options) & 3))
 
 /* Stands for the host where Rust wants a slot. */
 #define IPVL_SLOT_HOST U32_MAX
@@ -67,38 +90,45 @@ enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
 /* Room for every frame that Rust writes: an ICMPv6 error is the longest. */
 #define IPVL_REPLY 128
 
-size_t ipvl_tables_bytes(void);
+struct ipvl_tables *ipvl_tables_new(spinlock_t *lock);
 void ipvl_tables_free(struct ipvl_tables *tables);
 int ipvl_port_set(struct ipvl_tables *tables, u32 master, u32 mtu, const u8 *mac);
-size_t ipvl_slots_wanted(struct ipvl_tables *tables);
-size_t ipvl_slots_bytes(size_t len);
-void ipvl_slots_grow(struct ipvl_tables *tables, void *memory, size_t len);
 int ipvl_slot_take(struct ipvl_tables *tables, struct net_device *dev);
-void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u16 mode, u16 flags, bool up);
+void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u32 options, bool up);
 void ipvl_slot_join(struct ipvl_tables *tables, u32 slot, struct ipvl_groups *groups);
 void ipvl_slot_free(struct ipvl_tables *tables, u32 slot);
-int ipvl_addr_add(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
+int ipvl_addr_add(struct ipvl_tables *tables, const struct in6_addr *addr, const struct ipvl_claim *claim);
 void ipvl_addr_del(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
-bool ipvl_addr_is_owned(struct ipvl_tables *tables, const struct in6_addr *addr);
+struct ipvl_answer ipvl_addr_check(struct ipvl_tables *tables, const struct in6_addr *addr,
+				   const struct ipvl_claim *claim);
 void ipvl_addrs_forget_host(struct ipvl_tables *tables);
-size_t ipvl_addrs_wanted(struct ipvl_tables *tables);
-size_t ipvl_addrs_bytes(size_t chains);
-void ipvl_addrs_grow(struct ipvl_tables *tables, void *memory, size_t chains, u64 seed);
+int ipvl_addrs_grow(struct ipvl_tables *tables, u64 seed);
 u64 ipvl_egress(struct ipvl_tables *tables, const struct ipvl_view *view, u32 slot);
 u64 ipvl_ingress(struct ipvl_tables *tables, const struct ipvl_view *view);
 int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct ipvl_view *view);
 u64 ipvl_route_refused(const struct ipvl_view *view, int err);
 u32 ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot);
-u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict);
+u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 waiting);
 size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 *out, size_t room);
 bool ipvl_is_told(u64 verdict);
 size_t ipvl_icmp_error(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 mtu,
 		       const struct in6_addr *router, u8 *out, size_t room);
+struct ipvl_answer ipvl_options_check(const struct ipvl_request *request);
+u32 ipvl_options_default(void);
+u32 ipvl_options_changed(u32 options, const struct ipvl_request *request);
+u16 ipvl_options_flags(u32 options);
+u32 ipvl_options_ours(void);
 bool ipvl_reason_name(u32 number, char *out, size_t room);
 
-/* What Rust calls (glue.c). */
-void *ipvl_c_alloc(size_t size);
-void ipvl_c_free(void *memory);
+/* What Rust calls (glue.c). What it frees begins with a head. */
+struct ipvl_memory {
+	struct rcu_head rcu;
+};
+
+void *ipvl_c_alloc(size_t size, bool may_wait);
+void ipvl_c_free(struct ipvl_memory *memory);
+void ipvl_c_lock(spinlock_t *lock);
+void ipvl_c_unlock(spinlock_t *lock);
 u64 ipvl_c_now(void);
 int ipvl_c_read(const struct ipvl_view *view, u32 offset, u8 *to, u32 len);
 
@@ -117,14 +147,13 @@ struct ipvl_port {
 	possible_net_t net;
 	struct list_head slaves;
 	struct list_head all;		/* in ipvl_ports, for readers (RCU) */
-	u32 count;			/* slaves that have a slot */
+	u32 count;			/* slaves that have a slot, or are about to */
 	u32 l3s;			/* of them, in mode l3s */
 	struct sk_buff_head backlog;	/* frames to be copied to slaves */
 	atomic_t queued;		/* of them, from outside */
 	struct work_struct flood;
 	struct work_struct grow;
 	struct ipvl_drops __percpu *drops; /* of what comes from outside */
-	struct rcu_head rcu;
 };
 
 struct ipvl_slave {
@@ -136,9 +165,10 @@ struct ipvl_slave {
 	struct ipvl_drops __percpu *drops;
 	atomic_t queued;
 	u32 slot;
-	u16 mode, flags;
+	u32 options;			/* core's, see IPVL_MODE */
 	bool l3s;			/* counted in the port's l3s */
 	u32 msg_enable;
+	netdev_features_t features;	/* of those it may have: a monitor knows */
 };
 
 /* Reads what belongs to a slave's device. */
@@ -149,7 +179,6 @@ static inline struct ipvl_slave *ipvl_slave_of(const struct net_device *dev)
 
 extern struct list_head ipvl_ports;
 extern const struct net_device_ops ipvl_netdev_ops;
-extern const struct header_ops ipvl_header_ops;
 extern const struct ethtool_ops ipvl_ethtool_ops;
 extern struct rtnl_link_ops ipvl_link_ops;
 extern struct notifier_block ipvl_device_nb;
@@ -167,39 +196,57 @@ static inline struct net_device *ipvl_dev_in(const struct ipvl_port *port, u32 s
 	return likely(slot < slots->len) ? READ_ONCE(slots->at[slot].dev) : NULL;
 }
 
-/* link.c */
-int ipvl_link_register(void);
-void ipvl_link_unregister(void);
+/* Acts: the text of an answer becomes the message's. */
+static inline int ipvl_tell(struct ipvl_answer answer, struct netlink_ext_ack *extack)
+{
+	if (extack && answer.text)
+		extack->_msg = answer.text;
+	return answer.err;
+}
+
+/* Reads: the type that a frame's address says. */
+static inline u8 ipvl_pkt_type(const struct sk_buff *skb)
+{
+	if (!is_multicast_ether_addr(eth_hdr(skb)->h_dest))
+		return PACKET_HOST;
+	return is_broadcast_ether_addr(eth_hdr(skb)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
+}
+
+static inline void ipvl_count_drop(struct ipvl_drops __percpu *drops, u32 reason)
+{
+	this_cpu_inc(drops->of[reason % IPVL_REASONS]);
+}
+
+/* link.c; ipvtap.c uses it as well */
+int ipvl_link_register(struct rtnl_link_ops *ops);
+void ipvl_link_setup(struct net_device *dev);
+int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+		  struct netlink_ext_ack *extack);
+void ipvl_link_delete(struct net_device *dev, struct list_head *head);
 /* port.c */
 struct ipvl_port *ipvl_port_of(const struct net_device *dev);
 bool ipvl_is_master(const struct net_device *dev);
 int ipvl_port_create(struct net_device *dev);
 void ipvl_port_put(struct ipvl_port *port);
-int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev);
 void ipvl_slave_tell(struct ipvl_slave *s, bool up);
 /* device.c */
 void ipvl_slave_free(struct net_device *dev);
+void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data);
 /* address.c */
-int ipvl_address_init(void);
+void ipvl_address_init(void);
 void ipvl_address_exit(void);
 void ipvl_host_addresses(struct ipvl_port *port);
 /* xmit.c */
 netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev);
 rx_handler_result_t ipvl_receive(struct sk_buff **pskb);
-void ipvl_view_frame(struct ipvl_view *view, const struct sk_buff *skb);
-void ipvl_view_packet(struct ipvl_view *view, const struct sk_buff *skb);
+void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head);
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast);
-int ipvl_up_host(struct ipvl_port *port, struct sk_buff *skb);
 /* flood.c */
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict);
 void ipvl_flood_work(struct work_struct *work);
-void ipvl_flood_purge(struct ipvl_port *port);
 /* l3s.c */
-int ipvl_l3s_init(void);
-void ipvl_l3s_exit(void);
-int ipvl_l3s_get(struct ipvl_port *port);
-void ipvl_l3s_put(struct ipvl_port *port);
-void ipvl_l3s_migrate(struct ipvl_port *port, struct net *from, struct net *to);
+int ipvl_l3s_set(struct ipvl_slave *s, bool l3s);
+void ipvl_l3s_move(struct ipvl_port *port, struct net *to);
 
 #endif

@@ -8,29 +8,19 @@
 #include <linux/netfilter_ipv6.h>
 #include <net/ip6_route.h>
 #include <net/l3mdev.h>
-#include <net/netns/generic.h>
 
 #include "ipvl.h"
-
-static unsigned int net_id __read_mostly;
-
-struct l3s_net {
-	unsigned int ports;
-};
 
 /* Reads: the slave that a packet of the master is for. */
 static struct net_device *receiver(const struct net_device *master, const struct sk_buff *skb)
 {
-	struct ipvl_port *port;
+	struct ipvl_port *port = master && ipvl_is_master(master) ? rcu_dereference(master->rx_handler_data) : NULL;
 	struct ipvl_view view;
 	int slot;
 
-	if (!master || !ipvl_is_master(master))
-		return NULL;
-	port = rcu_dereference(master->rx_handler_data);
 	if (!port)
 		return NULL;
-	ipvl_view_packet(&view, skb);
+	ipvl_view(&view, skb, skb_network_header(skb));
 	slot = ipvl_l3s_receiver(port->tables, &view);
 	return slot < 0 ? NULL : ipvl_dev_in(port, slot);
 }
@@ -56,11 +46,9 @@ static struct sk_buff *l3_rcv(struct net_device *master, struct sk_buff *skb, u1
 {
 	struct net_device *dev = receiver(master, skb);
 
-	if (!dev)
-		return skb;
-	if (proto == AF_INET)
+	if (dev && proto == AF_INET)
 		ipvl_route_input(skb, ip_hdr(skb), dev);
-	else if (proto == AF_INET6)
+	else if (dev && proto == AF_INET6)
 		route_v6(dev, skb);
 	return skb;
 }
@@ -82,88 +70,49 @@ static unsigned int on_local_in(void *priv, struct sk_buff *skb, const struct nf
 	return NF_ACCEPT;
 }
 
+/* Each port with l3s slaves registers them in its netns. A second hook finds that the packet is no master's any more. */
 static const struct nf_hook_ops hooks[] = {
 	{ .hook = on_local_in, .pf = NFPROTO_IPV4, .hooknum = NF_INET_LOCAL_IN, .priority = INT_MAX },
 	{ .hook = on_local_in, .pf = NFPROTO_IPV6, .hooknum = NF_INET_LOCAL_IN, .priority = INT_MAX },
 };
 
-/* Registers the hooks of a netns with its first port that has l3s slaves. */
-static int hooks_get(struct net *net)
+/* Registers or unregisters. The operations stay: a packet under way may still call them, and they find no slave. */
+static int set_hooks(struct ipvl_port *port, bool on)
 {
-	struct l3s_net *own = net_generic(net, net_id);
-	int err = 0;
+	struct net *net = read_pnet(&port->net);
+	int err = on ? nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks)) : 0;
 
-	if (!own->ports)
-		err = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
-	if (!err)
-		own->ports++;
+	if (on && !err) {
+		port->dev->l3mdev_ops = &l3mdev_ops;
+		port->dev->priv_flags |= IFF_L3MDEV_RX_HANDLER;
+	} else if (!on && port->dev->priv_flags & IFF_L3MDEV_RX_HANDLER) {
+		port->dev->priv_flags &= ~IFF_L3MDEV_RX_HANDLER;
+		nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+	}
 	return err;
 }
 
-static void hooks_put(struct net *net)
+int ipvl_l3s_set(struct ipvl_slave *s, bool l3s)
 {
-	struct l3s_net *own = net_generic(net, net_id);
-
-	if (!own->ports || --own->ports)
-		return;
-	nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
-}
-
-int ipvl_l3s_get(struct ipvl_port *port)
-{
+	struct ipvl_port *port = s->port;
 	int err = 0;
 
-	if (!port->l3s)
-		err = hooks_get(read_pnet(&port->net));
+	if (l3s == s->l3s)
+		return 0;
+	if (port->l3s == !l3s)
+		err = set_hooks(port, l3s);
 	if (err)
 		return err;
-	if (!port->l3s++) {
-		port->dev->l3mdev_ops = &l3mdev_ops;
-		port->dev->priv_flags |= IFF_L3MDEV_RX_HANDLER;
-	}
+	port->l3s += l3s ? 1 : -1;
+	s->l3s = l3s;
 	return 0;
 }
 
-/* The operations stay: a packet that is under way may still call them, and they find no slave. */
-void ipvl_l3s_put(struct ipvl_port *port)
+void ipvl_l3s_move(struct ipvl_port *port, struct net *to)
 {
-	if (--port->l3s)
-		return;
-	port->dev->priv_flags &= ~IFF_L3MDEV_RX_HANDLER;
-	hooks_put(read_pnet(&port->net));
-}
-
-void ipvl_l3s_migrate(struct ipvl_port *port, struct net *from, struct net *to)
-{
-	if (!port->l3s)
-		return;
-	if (hooks_get(to))
+	if (port->l3s)
+		set_hooks(port, false);
+	write_pnet(&port->net, to);
+	if (port->l3s && set_hooks(port, true))
 		netdev_err(port->dev, "no hooks in the new namespace: l3s slaves get no packets\n");
-	hooks_put(from);
-}
-
-static void __net_exit l3s_net_exit(struct net *net)
-{
-	struct l3s_net *own = net_generic(net, net_id);
-
-	if (WARN_ON_ONCE(own->ports)) {
-		own->ports = 0;
-		nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
-	}
-}
-
-static struct pernet_operations l3s_net_ops = {
-	.exit = l3s_net_exit,
-	.id = &net_id,
-	.size = sizeof(struct l3s_net),
-};
-
-int ipvl_l3s_init(void)
-{
-	return register_pernet_subsys(&l3s_net_ops);
-}
-
-void ipvl_l3s_exit(void)
-{
-	unregister_pernet_subsys(&l3s_net_ops);
 }

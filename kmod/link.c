@@ -1,58 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What does rtnetlink ask of the kind "ipvlan"? Attributes, errors and dumps are those of the kernel's own driver. */
 
+#include <linux/module.h>
+
 #include "ipvl.h"
 
-/* Reads: whether the attributes have values that there are. */
+/* Reads what a message says of a slave. */
+static struct ipvl_request read_request(struct nlattr *data[])
+{
+	struct ipvl_request request = { .mode = IPVL_NOT_GIVEN, .flags = IPVL_NOT_GIVEN };
+	struct nla_bitfield32 options;
+
+	if (data && data[IFLA_IPVLAN_MODE])
+		request.mode = nla_get_u16(data[IFLA_IPVLAN_MODE]);
+	if (data && data[IFLA_IPVLAN_FLAGS])
+		request.flags = nla_get_u16(data[IFLA_IPVLAN_FLAGS]);
+	if (data && data[IFLA_IPVLAN_OPTIONS]) {
+		options = nla_get_bitfield32(data[IFLA_IPVLAN_OPTIONS]);
+		request.value = options.value;
+		request.selector = options.selector;
+	}
+	return request;
+}
+
+/* Reads: whether what a message says can be done. New slaves and changes pass here. */
 static int validate(struct nlattr *tb[], struct nlattr *data[], struct netlink_ext_ack *extack)
 {
-	if (data && data[IFLA_IPVLAN_MODE] && nla_get_u16(data[IFLA_IPVLAN_MODE]) >= IPVLAN_MODE_MAX)
-		return -EINVAL;
-	if (data && data[IFLA_IPVLAN_FLAGS]) {
-		u16 flags = nla_get_u16(data[IFLA_IPVLAN_FLAGS]);
+	const struct ipvl_request request = read_request(data);
 
-		if (flags & ~(IPVLAN_F_PRIVATE | IPVLAN_F_VEPA))
-			return -EINVAL;
-		if (flags == (IPVLAN_F_PRIVATE | IPVLAN_F_VEPA))
-			return -EINVAL;
-	}
-	return 0;
+	return ipvl_tell(ipvl_options_check(&request), extack);
 }
 
-/* Acts: counts the slave as one in l3s, or no longer. */
-static int count_l3s(struct ipvl_slave *s, bool l3s)
+/* Acts: gives one slave other options. Nothing has changed if it fails. */
+static int set_options(struct ipvl_slave *s, u32 options, struct netlink_ext_ack *extack)
 {
-	int err = 0;
-
-	if (l3s == s->l3s)
-		return 0;
-	if (l3s)
-		err = ipvl_l3s_get(s->port);
-	else
-		ipvl_l3s_put(s->port);
-	if (!err)
-		s->l3s = l3s;
-	return err;
-}
-
-/* Acts: gives one slave another mode and other flags. Nothing has changed if it fails. */
-static int set_options(struct ipvl_slave *s, u16 mode, u16 flags, struct netlink_ext_ack *extack)
-{
+	u16 mode = IPVL_MODE(options), before = IPVL_MODE(s->options);
 	struct net_device *dev = s->dev;
 	bool arp = mode == IPVLAN_MODE_L2;
 	int err;
 
-	err = count_l3s(s, mode == IPVLAN_MODE_L3S);
+	err = ipvl_l3s_set(s, mode == IPVLAN_MODE_L3S);
 	if (err)
 		return err;
-	if (arp != (s->mode == IPVLAN_MODE_L2))
+	if (arp != (before == IPVLAN_MODE_L2))
 		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
 	if (err) {
-		count_l3s(s, s->mode == IPVLAN_MODE_L3S);
+		ipvl_l3s_set(s, before == IPVLAN_MODE_L3S);
 		return err;
 	}
-	s->mode = mode;
-	s->flags = flags;
+	s->options = options;
 	ipvl_slave_tell(s, netif_running(dev));
 	return 0;
 }
@@ -60,18 +56,14 @@ static int set_options(struct ipvl_slave *s, u16 mode, u16 flags, struct netlink
 static int changelink(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
 		      struct netlink_ext_ack *extack)
 {
+	const struct ipvl_request request = read_request(data);
 	struct ipvl_slave *s = netdev_priv(dev);
-	u16 mode = s->mode, flags = s->flags;
 
 	if (!data)
 		return 0;
 	if (!ns_capable(dev_net(s->master)->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
-	if (data[IFLA_IPVLAN_MODE])
-		mode = nla_get_u16(data[IFLA_IPVLAN_MODE]);
-	if (data[IFLA_IPVLAN_FLAGS])
-		flags = nla_get_u16(data[IFLA_IPVLAN_FLAGS]);
-	return set_options(s, mode, flags, extack);
+	return set_options(s, ipvl_options_changed(s->options, &request), extack);
 }
 
 /* Reads: the master for a new slave. A slave stands for its own master. */
@@ -94,10 +86,12 @@ static struct net_device *find_master(struct net *net, struct nlattr *tb[])
 static void prepare(struct ipvl_slave *s, struct net_device *dev, struct net_device *master, struct nlattr *tb[],
 		    struct nlattr *data[])
 {
+	const struct ipvl_request request = read_request(data);
+
 	s->dev = dev;
 	s->master = master;
-	s->mode = data && data[IFLA_IPVLAN_MODE] ? nla_get_u16(data[IFLA_IPVLAN_MODE]) : IPVLAN_MODE_L3;
-	s->flags = data && data[IFLA_IPVLAN_FLAGS] ? nla_get_u16(data[IFLA_IPVLAN_FLAGS]) : 0;
+	s->features = ~0ULL;
+	s->options = ipvl_options_changed(ipvl_options_default(), &request);
 	INIT_LIST_HEAD(&s->list);
 	if (!tb[IFLA_MTU])
 		dev->mtu = master->mtu;
@@ -121,7 +115,7 @@ int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], 
 	err = netdev_upper_dev_link(master, dev, extack);
 	if (err)
 		goto unregister;
-	err = count_l3s(s, s->mode == IPVLAN_MODE_L3S);
+	err = ipvl_l3s_set(s, IPVL_MODE(s->options) == IPVLAN_MODE_L3S);
 	if (err)
 		goto unlink;
 	ipvl_slave_tell(s, false);
@@ -135,8 +129,11 @@ unregister:
 	unregister_netdevice(dev);
 	return err;
 }
+EXPORT_SYMBOL_GPL(ipvl_link_new);
 
-static void dellink(struct net_device *dev, struct list_head *head)
+IPVL_NEWLINK(newlink, ipvl_link_new)
+
+void ipvl_link_delete(struct net_device *dev, struct list_head *head)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
@@ -144,31 +141,52 @@ static void dellink(struct net_device *dev, struct list_head *head)
 	unregister_netdevice_queue(dev, head);
 	netdev_upper_dev_unlink(s->master, dev);
 }
+EXPORT_SYMBOL_GPL(ipvl_link_delete);
 
-static void setup(struct net_device *dev)
+void ipvl_link_setup(struct net_device *dev)
 {
 	ether_setup(dev);
 	dev->max_mtu = ETH_MAX_MTU;
 	dev->priv_flags &= ~(IFF_XMIT_DST_RELEASE | IFF_TX_SKB_SHARING);
 	dev->priv_flags |= IFF_UNICAST_FLT | IFF_NO_QUEUE;
 	dev->netdev_ops = &ipvl_netdev_ops;
-	dev->header_ops = &ipvl_header_ops;
 	dev->ethtool_ops = &ipvl_ethtool_ops;
 	dev->priv_destructor = ipvl_slave_free;
 	dev->needs_free_netdev = true;
 }
+EXPORT_SYMBOL_GPL(ipvl_link_setup);
 
 static size_t get_size(const struct net_device *dev)
 {
-	return nla_total_size(2) + nla_total_size(2);
+	return nla_total_size(2) + nla_total_size(2) + nla_total_size(sizeof(struct nla_bitfield32));
 }
 
 static int fill_info(struct sk_buff *skb, const struct net_device *dev)
 {
 	const struct ipvl_slave *s = netdev_priv(dev);
 
-	if (nla_put_u16(skb, IFLA_IPVLAN_MODE, s->mode) || nla_put_u16(skb, IFLA_IPVLAN_FLAGS, s->flags))
+	if (nla_put_u16(skb, IFLA_IPVLAN_MODE, IPVL_MODE(s->options)) ||
+	    nla_put_u16(skb, IFLA_IPVLAN_FLAGS, ipvl_options_flags(s->options)) ||
+	    nla_put_bitfield32(skb, IFLA_IPVLAN_OPTIONS, s->options & ipvl_options_ours(), ipvl_options_ours()))
 		return -EMSGSIZE;
+	return 0;
+}
+
+static size_t get_xstats_size(const struct net_device *dev)
+{
+	return nla_total_size(IPVL_REASONS * sizeof(u64));
+}
+
+/* The drops of the slave's own frames, by reason. */
+static int fill_xstats(struct sk_buff *skb, const struct net_device *dev)
+{
+	struct nlattr *drops = nla_reserve(skb, IFLA_INFO_XSTATS, IPVL_REASONS * sizeof(u64));
+	u64 data[IPVL_REASONS];
+
+	if (!drops)
+		return -EMSGSIZE;
+	ipvl_read_drops(ipvl_slave_of(dev)->drops, data);
+	memcpy(nla_data(drops), data, sizeof(data));
 	return 0;
 }
 
@@ -177,32 +195,32 @@ static struct net *get_link_net(const struct net_device *dev)
 	return dev_net(ipvl_slave_of(dev)->master);
 }
 
-static const struct nla_policy policy[IFLA_IPVLAN_MAX + 1] = {
+static const struct nla_policy policy[IFLA_IPVLAN_OPTIONS + 1] = {
 	[IFLA_IPVLAN_MODE] = { .type = NLA_U16 },
 	[IFLA_IPVLAN_FLAGS] = { .type = NLA_U16 },
+	[IFLA_IPVLAN_OPTIONS] = NLA_POLICY_BITFIELD32(U32_MAX),
 };
+
+/* Registers a kind of slaves that says how it differs. */
+int ipvl_link_register(struct rtnl_link_ops *ops)
+{
+	ops->validate = validate;
+	ops->changelink = changelink;
+	ops->policy = policy;
+	ops->maxtype = IFLA_IPVLAN_OPTIONS;
+	ops->get_size = get_size;
+	ops->fill_info = fill_info;
+	ops->get_xstats_size = get_xstats_size;
+	ops->fill_xstats = fill_xstats;
+	ops->get_link_net = get_link_net;
+	return rtnl_link_register(ops);
+}
+EXPORT_SYMBOL_GPL(ipvl_link_register);
 
 struct rtnl_link_ops ipvl_link_ops = {
 	.kind		= "ipvlan",
 	.priv_size	= sizeof(struct ipvl_slave),
-	.setup		= setup,
-	.validate	= validate,
-	.newlink	= ipvl_newlink,
-	.changelink	= changelink,
-	.dellink	= dellink,
-	.policy		= policy,
-	.maxtype	= IFLA_IPVLAN_MAX,
-	.get_size	= get_size,
-	.fill_info	= fill_info,
-	.get_link_net	= get_link_net,
+	.setup		= ipvl_link_setup,
+	.newlink	= newlink,
+	.dellink	= ipvl_link_delete,
 };
-
-int ipvl_link_register(void)
-{
-	return rtnl_link_register(&ipvl_link_ops);
-}
-
-void ipvl_link_unregister(void)
-{
-	rtnl_link_unregister(&ipvl_link_ops);
-}

@@ -11,37 +11,24 @@
 
 static int __init ipvl_init(void)
 {
-	int err;
+	int err = register_netdevice_notifier(&ipvl_device_nb);
 
-	err = ipvl_l3s_init();
 	if (err)
 		return err;
-	err = register_netdevice_notifier(&ipvl_device_nb);
-	if (err)
-		goto l3s;
-	err = ipvl_address_init();
-	if (err)
-		goto device;
-	err = ipvl_link_register();
-	if (err)
-		goto address;
-	return 0;
-
-address:
+	ipvl_address_init();
+	err = ipvl_link_register(&ipvl_link_ops);
+	if (!err)
+		return 0;
 	ipvl_address_exit();
-device:
 	unregister_netdevice_notifier(&ipvl_device_nb);
-l3s:
-	ipvl_l3s_exit();
 	return err;
 }
 
 static void __exit ipvl_exit(void)
 {
-	ipvl_link_unregister();
+	rtnl_link_unregister(&ipvl_link_ops);
 	ipvl_address_exit();
 	unregister_netdevice_notifier(&ipvl_device_nb);
-	ipvl_l3s_exit();
 	rcu_barrier();
 }
 

@@ -21,77 +21,19 @@ struct ipvl_port *ipvl_port_of(const struct net_device *dev)
 /* Acts: tells the tables of the master. */
 static int tell(struct ipvl_port *port)
 {
-	int err;
-
-	spin_lock_bh(&port->lock);
-	err = ipvl_port_set(port->tables, port->dev->ifindex, port->dev->mtu, port->dev->dev_addr);
-	spin_unlock_bh(&port->lock);
-	return err;
+	return ipvl_port_set(port->tables, port->dev->ifindex, port->dev->mtu, port->dev->dev_addr);
 }
 
 /* Acts: tells the tables of a slave. */
 void ipvl_slave_tell(struct ipvl_slave *s, bool up)
 {
-	spin_lock_bh(&s->port->lock);
-	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->mode, s->flags, up && (s->master->flags & IFF_UP));
-	spin_unlock_bh(&s->port->lock);
+	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->options, up && (s->master->flags & IFF_UP));
 }
 
-/* Acts: makes room for one slave more. */
-static int grow_slots(struct ipvl_port *port)
-{
-	size_t len = ipvl_slots_wanted(port->tables);
-	void *memory;
-
-	if (!len)
-		return -ENOSPC;
-	memory = kvzalloc(ipvl_slots_bytes(len), GFP_KERNEL_ACCOUNT);
-	if (!memory)
-		return -ENOMEM;
-	spin_lock_bh(&port->lock);
-	ipvl_slots_grow(port->tables, memory, len);
-	spin_unlock_bh(&port->lock);
-	return 0;
-}
-
-int ipvl_slot_give(struct ipvl_port *port, struct net_device *dev)
-{
-	int slot, err;
-
-	for (;;) {
-		spin_lock_bh(&port->lock);
-		slot = ipvl_slot_take(port->tables, dev);
-		spin_unlock_bh(&port->lock);
-		if (slot >= 0)
-			break;
-		err = grow_slots(port);
-		if (err)
-			return err;
-	}
-	port->count++;
-	return slot;
-}
-
-/* Acts: moves the addresses to a larger table, if there are many. Before the next move its readers must finish. */
-static int grow_addresses(struct ipvl_port *port)
-{
-	size_t chains = ipvl_addrs_wanted(port->tables);
-	void *memory;
-
-	if (!chains)
-		return 0;
-	memory = kvzalloc(ipvl_addrs_bytes(chains), GFP_KERNEL_ACCOUNT);
-	if (!memory)
-		return -ENOMEM;
-	spin_lock_bh(&port->lock);
-	ipvl_addrs_grow(port->tables, memory, chains, get_random_u64());
-	spin_unlock_bh(&port->lock);
-	return 0;
-}
-
+/* Acts: addresses move to a larger table. Before the next move its readers must finish. */
 static void grow_work(struct work_struct *work)
 {
-	grow_addresses(container_of(work, struct ipvl_port, grow));
+	ipvl_addrs_grow(container_of(work, struct ipvl_port, grow)->tables, get_random_u64());
 	synchronize_rcu();
 }
 
@@ -111,17 +53,20 @@ static struct ipvl_port *port_alloc(struct net_device *dev)
 	INIT_WORK(&port->flood, ipvl_flood_work);
 	INIT_WORK(&port->grow, grow_work);
 	port->drops = alloc_percpu(struct ipvl_drops);
-	port->tables = kvzalloc(ipvl_tables_bytes(), GFP_KERNEL_ACCOUNT);
+	port->tables = ipvl_tables_new(&port->lock);
 	return port;
 }
 
+/* Frees the port. No packet is in it when rx_handler_unregister returns, and no notifier. */
 static void port_free(struct ipvl_port *port)
 {
-	if (port->tables)
-		ipvl_tables_free(port->tables);
-	kvfree(port->tables);
+	list_del_rcu(&port->all);
+	synchronize_rcu();
+	flush_work(&port->flood); /* what waits finds no slaves any more */
+	cancel_work_sync(&port->grow);
+	ipvl_tables_free(port->tables);
 	free_percpu(port->drops);
-	kfree_rcu(port, rcu);
+	kfree(port);
 }
 
 /* Registers a port for a master, with the addresses that the host has. */
@@ -141,31 +86,22 @@ int ipvl_port_create(struct net_device *dev)
 	port = port_alloc(dev);
 	if (!port)
 		return -ENOMEM;
-	if (!port->drops || !port->tables || tell(port) || grow_slots(port) || grow_addresses(port))
-		goto free;
-	list_add_tail_rcu(&port->all, &ipvl_ports);
-	ipvl_host_addresses(port);
-	err = netdev_rx_handler_register(dev, ipvl_receive, port);
-	if (!err)
-		return 0;
-	list_del_rcu(&port->all);
-	synchronize_rcu();
-	cancel_work_sync(&port->grow);
-free:
-	port_free(port);
+	if (port->drops && port->tables && !tell(port) && !ipvl_addrs_grow(port->tables, get_random_u64())) {
+		list_add_tail_rcu(&port->all, &ipvl_ports);
+		ipvl_host_addresses(port);
+		err = netdev_rx_handler_register(dev, ipvl_receive, port);
+	}
+	if (err)
+		port_free(port);
 	return err;
 }
 
-/* Frees the port with its last slave. No packet is in it when rx_handler_unregister returns, and no notifier. */
+/* Acts: the port has one slave less. The last takes it along. */
 void ipvl_port_put(struct ipvl_port *port)
 {
-	if (port->count)
+	if (--port->count)
 		return;
-	list_del_rcu(&port->all);
 	netdev_rx_handler_unregister(port->dev);
-	cancel_work_sync(&port->flood);
-	cancel_work_sync(&port->grow);
-	ipvl_flood_purge(port);
 	port_free(port);
 }
 
@@ -174,15 +110,10 @@ void ipvl_port_put(struct ipvl_port *port)
 /* Acts: the master has another netns now. */
 static void moved(struct ipvl_port *port)
 {
-	struct net *from = read_pnet(&port->net), *to = dev_net(port->dev);
-
-	if (net_eq(from, to))
+	if (net_eq(read_pnet(&port->net), dev_net(port->dev)))
 		return;
-	ipvl_l3s_migrate(port, from, to);
-	write_pnet(&port->net, to);
-	spin_lock_bh(&port->lock);
+	ipvl_l3s_move(port, dev_net(port->dev));
 	ipvl_addrs_forget_host(port->tables);
-	spin_unlock_bh(&port->lock);
 	ipvl_host_addresses(port);
 }
 

@@ -10,32 +10,19 @@
 
 #include "ipvl.h"
 
-/* Reads a frame; its data may begin behind the Ethernet header. */
-void ipvl_view_frame(struct ipvl_view *view, const struct sk_buff *skb)
+/* Reads a frame, or a packet, that begins at `head`; its data may begin elsewhere. */
+void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head)
 {
-	u32 pulled = skb->data - skb_mac_header(skb);
+	u32 before = skb->data - head;
 
-	view->head = skb_mac_header(skb);
-	view->linear = skb_headlen(skb) + pulled;
-	view->len = skb->len + pulled;
+	view->head = head;
+	view->linear = skb_headlen(skb) + before;
+	view->len = skb->len + before;
 	view->skb = skb;
 	view->vlan = skb_vlan_tag_get_id(skb);
 	view->flags = (skb_vlan_tag_present(skb) ? IPVL_TAGGED : 0) | (skb_is_gso(skb) ? IPVL_GSO : 0) |
 		      (skb->pkt_type == PACKET_HOST ? IPVL_TO_US : 0) |
 		      (skb->pkt_type == PACKET_LOOPBACK ? IPVL_LOOPBACK : 0);
-}
-
-/* Reads an IP packet in the host's stack. */
-void ipvl_view_packet(struct ipvl_view *view, const struct sk_buff *skb)
-{
-	u32 before = skb_network_offset(skb);
-
-	view->head = skb_network_header(skb);
-	view->linear = skb_headlen(skb) - before;
-	view->len = skb->len - before;
-	view->skb = skb;
-	view->vlan = 0;
-	view->flags = (skb_is_gso(skb) ? IPVL_GSO : 0) | IPVL_TO_US;
 }
 
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast)
@@ -52,31 +39,29 @@ void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multi
 
 /* ---- single effects ---- */
 
-/* Acts: a frame of our own making is received by a device. */
-static bool inject(struct net_device *dev, const u8 *frame, size_t len)
+/* Acts: a frame of our own making, of which Rust wrote so many bytes, is received by a slave or leaves by the master. */
+static bool send_own(struct sk_buff *skb, size_t len, bool received)
 {
-	struct sk_buff *skb = netdev_alloc_skb_ip_align(dev, IPVL_REPLY);
-
-	if (!skb)
+	if (!len) {
+		kfree_skb(skb);
 		return false;
-	skb_put_data(skb, frame, len);
-	skb->protocol = eth_type_trans(skb, dev);
-	return netif_rx(skb) == NET_RX_SUCCESS;
+	}
+	skb_put(skb, len);
+	skb_reset_mac_header(skb);
+	if (received) {
+		skb->protocol = eth_type_trans(skb, skb->dev);
+		return netif_rx(skb) == NET_RX_SUCCESS;
+	}
+	skb->protocol = eth_hdr(skb)->h_proto;
+	return dev_queue_xmit(skb) == NET_XMIT_SUCCESS;
 }
 
-/* Acts: a frame of our own making leaves by the master. */
-static bool emit(struct net_device *master, const u8 *frame, size_t len)
+/* Acts: a question is answered here. */
+static bool answer(struct ipvl_port *port, const struct ipvl_view *view, struct net_device *to, bool received)
 {
-	struct sk_buff *skb = alloc_skb(LL_MAX_HEADER + IPVL_REPLY, GFP_ATOMIC);
+	struct sk_buff *skb = netdev_alloc_skb_ip_align(to, IPVL_REPLY);
 
-	if (!skb)
-		return false;
-	skb_reserve(skb, LL_MAX_HEADER);
-	skb_put_data(skb, frame, len);
-	skb_reset_mac_header(skb);
-	skb->protocol = eth_hdr(skb)->h_proto;
-	skb->dev = master;
-	return dev_queue_xmit(skb) == NET_XMIT_SUCCESS;
+	return skb && send_own(skb, ipvl_answer(port->tables, view, skb->data, IPVL_REPLY), received);
 }
 
 /* Reads the address that the host's ICMP errors to a slave come from. */
@@ -102,27 +87,32 @@ static struct in6_addr router_address(struct net_device *master, const struct sk
 	return addr;
 }
 
-/* Acts: drops what a slave has sent, counts the reason, and tells the slave what a router would. */
-static int refuse(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view, u64 verdict, u32 mtu)
+/* Acts: drops what a slave has sent, and counts why. */
+static int drop(struct ipvl_slave *s, struct sk_buff *skb, u32 reason)
 {
-	u32 reason = IPVL_ARGUMENT(verdict) % IPVL_REASONS;
-	u8 frame[IPVL_REPLY];
-	struct in6_addr router;
-	size_t len;
-
-	this_cpu_inc(s->drops->of[reason]);
-	if (ipvl_is_told(verdict)) {
-		router = router_address(s->master, skb);
-		len = ipvl_icmp_error(s->port->tables, view, verdict, mtu, &router, frame, sizeof(frame));
-		if (len)
-			inject(s->dev, frame, len);
-	}
+	ipvl_count_drop(s->drops, reason);
 	kfree_skb_reason(skb, ipvl_skb_reason(reason));
 	return NET_XMIT_DROP;
 }
 
+/* Acts: the same, and tells the slave what a router would. */
+static int refuse(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view, u64 verdict, u32 mtu)
+{
+	struct in6_addr router;
+	struct sk_buff *error;
+
+	if (ipvl_is_told(verdict)) {
+		router = router_address(s->master, skb);
+		error = netdev_alloc_skb_ip_align(s->dev, IPVL_REPLY);
+		if (error)
+			send_own(error, ipvl_icmp_error(s->port->tables, view, verdict, mtu, &router, error->data,
+							IPVL_REPLY), true);
+	}
+	return drop(s, skb, IPVL_ARGUMENT(verdict));
+}
+
 /* Acts: up the host's stack, past our own rx_handler, which knows such frames by their type. */
-int ipvl_up_host(struct ipvl_port *port, struct sk_buff *skb)
+static int up_host(struct ipvl_port *port, struct sk_buff *skb)
 {
 	if (__dev_forward_skb(port->dev, skb))
 		return NET_XMIT_DROP;
@@ -130,49 +120,33 @@ int ipvl_up_host(struct ipvl_port *port, struct sk_buff *skb)
 	return netif_rx(skb) == NET_RX_SUCCESS ? NET_XMIT_SUCCESS : NET_XMIT_DROP;
 }
 
-/* Acts: leaves the slave's netns, whose marks mean nothing here. */
-static void cross(struct sk_buff *skb, struct net_device *to)
-{
-	if (!net_eq(dev_net(skb->dev), dev_net(to)))
-		skb_scrub_packet(skb, true);
-	skb->dev = to;
-}
-
+/* Acts: out of the master; the marks of another netns mean nothing there. */
 static int to_wire(struct ipvl_slave *s, struct sk_buff *skb)
 {
-	cross(skb, s->master);
+	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
+		skb_scrub_packet(skb, true);
+	skb->dev = s->master;
 	return dev_queue_xmit(skb);
 }
 
-static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view, u32 slot)
+static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, u32 slot)
 {
 	struct net_device *to = ipvl_dev_in(s->port, slot);
 	unsigned int len = skb->len;
 	bool ok;
 
 	if (unlikely(!to))
-		return refuse(s, skb, view, IPVL_DROPPED(IPVL_NO_SLAVE), 0);
+		return drop(s, skb, IPVL_NO_SLAVE);
 	if (unlikely(!ether_addr_equal_64bits(eth_hdr(skb)->h_dest, to->dev_addr)) &&
 	    !is_multicast_ether_addr(eth_hdr(skb)->h_dest)) {
 		if (skb_ensure_writable(skb, ETH_HLEN))
-			return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
+			return drop(s, skb, IPVL_ACTION_FAILED);
 		skb_reset_mac_header(skb);
 		ether_addr_copy(eth_hdr(skb)->h_dest, to->dev_addr);
 	}
 	skb->pkt_type = PACKET_HOST;
 	ok = dev_forward_skb(to, skb) == NET_RX_SUCCESS;
 	ipvl_count_rx(to, len, ok, false);
-	return NET_XMIT_SUCCESS;
-}
-
-static int answer(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view)
-{
-	u8 frame[IPVL_REPLY];
-	size_t len = ipvl_answer(s->port->tables, view, frame, sizeof(frame));
-
-	if (!len || !inject(s->dev, frame, len))
-		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
-	consume_skb(skb);
 	return NET_XMIT_SUCCESS;
 }
 
@@ -246,70 +220,75 @@ static int trim(struct sk_buff *skb, bool v4)
 	return skb_is_gso(skb) ? 0 : pskb_trim_rcsum(skb, ETH_HLEN + len);
 }
 
+/* Acts: out of the slave's netns, to where the host's stack has packets of its own. */
+static void to_host_stack(struct sk_buff *skb, struct net_device *master)
+{
+	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), dev_net(master)));
+	skb->dev = master;
+	skb_pull(skb, ETH_HLEN);
+	skb_reset_network_header(skb);
+}
+
 /* Acts: the packet is the host's now, as if the host had made it: OUTPUT and POSTROUTING see it. */
 static int send_by_host(struct net_device *master, struct sk_buff *skb, struct dst_entry *dst, bool v4)
 {
 	struct net *net = dev_net(master);
 	int err;
 
-	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), net));
-	skb->dev = master;
-	skb_pull(skb, ETH_HLEN);
+	to_host_stack(skb, master);
 	skb_unset_mac_header(skb);
-	skb_reset_network_header(skb);
 	skb_dst_set(skb, dst);
 	memset(skb->cb, 0, sizeof(skb->cb));
-	if (v4)
-		err = ip_local_out(net, NULL, skb);
-	else
-		err = ip6_local_out(net, NULL, skb);
+	err = v4 ? ip_local_out(net, NULL, skb) : ip6_local_out(net, NULL, skb);
 	return net_xmit_eval(err) ? NET_XMIT_DROP : NET_XMIT_SUCCESS;
+}
+
+/* Acts: makes the IP header readable in one piece; false if it is not there. */
+static bool pull_ip(struct sk_buff *skb, bool *v4)
+{
+	*v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
+	if (!pskb_may_pull(skb, ETH_HLEN + (*v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
+		return false;
+	skb_reset_mac_header(skb);
+	return true;
 }
 
 static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view, int out)
 {
-	bool v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
 	struct dst_entry *dst;
-	u32 mtu;
+	int err = EMSGSIZE;
+	u32 mtu = 0;
+	bool v4;
 
-	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))) || trim(skb, v4))
-		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
-	skb_reset_mac_header(skb);
-	ipvl_view_frame(view, skb);
+	if (!pull_ip(skb, &v4) || trim(skb, v4))
+		return drop(s, skb, IPVL_ACTION_FAILED);
+	ipvl_view(view, skb, skb_mac_header(skb));
 	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
 		skb->mark = 0;
 	dst = v4 ? look_up_v4(s, skb, out) : look_up_v6(s, skb, out);
-	if (IS_ERR(dst))
-		return refuse(s, skb, view, ipvl_route_refused(view, -PTR_ERR(dst)), 0);
-	if (likely(!exceeds(skb, dst, v4)))
-		return send_by_host(s->master, skb, dst, v4);
-	mtu = dst_mtu(dst);
-	dst_release(dst);
-	return refuse(s, skb, view, ipvl_route_refused(view, EMSGSIZE), mtu);
+	if (IS_ERR(dst)) {
+		err = -PTR_ERR(dst);
+	} else {
+		if (likely(!exceeds(skb, dst, v4)))
+			return send_by_host(s->master, skb, dst, v4);
+		mtu = dst_mtu(dst);
+		dst_release(dst);
+	}
+	return refuse(s, skb, view, ipvl_route_refused(view, err), mtu);
 }
 
 /* Acts: out of the master, to the packet's destination as a neighbour. */
-static int on_link(struct ipvl_slave *s, struct sk_buff *skb, const struct ipvl_view *view)
+static int on_link(struct ipvl_slave *s, struct sk_buff *skb)
 {
-	bool v4 = eth_hdr(skb)->h_proto == htons(ETH_P_IP);
 	struct neighbour *neigh;
+	bool v4;
 
-	if (!pskb_may_pull(skb, ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
-		return refuse(s, skb, view, IPVL_DROPPED(IPVL_ACTION_FAILED), 0);
-	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), dev_net(s->master)));
-	skb->dev = s->master;
-	skb->protocol = v4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
-	skb_pull(skb, ETH_HLEN);
-	skb_reset_network_header(skb);
-	if (v4)
-		neigh = ip_neigh_gw4(s->master, ip_hdr(skb)->daddr);
-	else
-		neigh = ip_neigh_gw6(s->master, &ipv6_hdr(skb)->daddr);
-	if (!IS_ERR(neigh))
-		return neigh_output(neigh, skb, false);
-	this_cpu_inc(s->drops->of[IPVL_ACTION_FAILED]);
-	kfree_skb(skb);
-	return NET_XMIT_DROP;
+	if (!pull_ip(skb, &v4))
+		return drop(s, skb, IPVL_ACTION_FAILED);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	to_host_stack(skb, s->master);
+	neigh = v4 ? ip_neigh_gw4(s->master, ip_hdr(skb)->daddr) : ip_neigh_gw6(s->master, &ipv6_hdr(skb)->daddr);
+	return IS_ERR(neigh) ? drop(s, skb, IPVL_ACTION_FAILED) : neigh_output(neigh, skb, false);
 }
 
 /* ---- verdicts ---- */
@@ -323,12 +302,12 @@ static int flooded(struct ipvl_slave *s, struct sk_buff *skb, u64 verdict)
 	case IPVL_THEN_WIRE_AND_HOST:
 		copy = skb_clone(skb, GFP_ATOMIC);
 		if (copy)
-			ipvl_up_host(s->port, copy);
+			up_host(s->port, copy);
 		fallthrough;
 	case IPVL_THEN_WIRE:
 		return to_wire(s, skb);
 	case IPVL_THEN_HOST:
-		return ipvl_up_host(s->port, skb);
+		return up_host(s->port, skb);
 	default:
 		consume_skb(skb);
 		return NET_XMIT_SUCCESS;
@@ -339,7 +318,7 @@ static int act(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view
 {
 	switch (verdict & 0xff) {
 	case IPVL_DELIVER:
-		return to_sibling(s, skb, view, IPVL_ARGUMENT(verdict));
+		return to_sibling(s, skb, IPVL_ARGUMENT(verdict));
 	case IPVL_WIRE:
 		return to_wire(s, skb);
 	case IPVL_FLOOD:
@@ -350,11 +329,14 @@ static int act(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view
 	case IPVL_HOST_OUTPUT:
 		return route(s, skb, view, s->master->ifindex);
 	case IPVL_ON_LINK:
-		return on_link(s, skb, view);
+		return on_link(s, skb);
 	case IPVL_HOST:
-		return ipvl_up_host(s->port, skb);
+		return up_host(s->port, skb);
 	case IPVL_ANSWER:
-		return answer(s, skb, view);
+		if (!answer(s->port, view, s->dev, true))
+			return drop(s, skb, IPVL_ACTION_FAILED);
+		consume_skb(skb);
+		return NET_XMIT_SUCCESS;
 	default:
 		return refuse(s, skb, view, verdict, 0);
 	}
@@ -375,7 +357,7 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NET_XMIT_DROP;
 	}
 	skb_reset_mac_header(skb);
-	ipvl_view_frame(&view, skb);
+	ipvl_view(&view, skb, skb_mac_header(skb));
 	verdict = ipvl_egress(s->port->tables, &view, s->slot);
 	ret = act(s, skb, &view, verdict);
 	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN))
@@ -405,14 +387,8 @@ static rx_handler_result_t to_slave(struct ipvl_port *port, struct sk_buff **psk
 /* Acts: the host's own stack gets it, with the type that its address says. */
 static rx_handler_result_t to_host(struct sk_buff *skb)
 {
-	if (skb->pkt_type != PACKET_LOOPBACK || skb_dst(skb))
-		return RX_HANDLER_PASS;
-	if (is_broadcast_ether_addr(eth_hdr(skb)->h_dest))
-		skb->pkt_type = PACKET_BROADCAST;
-	else if (is_multicast_ether_addr(eth_hdr(skb)->h_dest))
-		skb->pkt_type = PACKET_MULTICAST;
-	else
-		skb->pkt_type = PACKET_HOST;
+	if (skb->pkt_type == PACKET_LOOPBACK && !skb_dst(skb))
+		skb->pkt_type = ipvl_pkt_type(skb);
 	return RX_HANDLER_PASS;
 }
 
@@ -420,14 +396,12 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 {
 	struct sk_buff *skb = *pskb;
 	struct ipvl_port *port = rcu_dereference(skb->dev->rx_handler_data);
-	u8 frame[IPVL_REPLY];
 	struct ipvl_view view;
 	u64 verdict;
-	size_t len;
 
 	if (!port)
 		return RX_HANDLER_PASS;
-	ipvl_view_frame(&view, skb);
+	ipvl_view(&view, skb, skb_mac_header(skb));
 	verdict = ipvl_ingress(port->tables, &view);
 	switch (verdict & 0xff) {
 	case IPVL_DELIVER:
@@ -436,13 +410,11 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 		ipvl_flood(port, NULL, skb, &view, verdict);
 		return RX_HANDLER_PASS;
 	case IPVL_ANSWER:
-		len = ipvl_answer(port->tables, &view, frame, sizeof(frame));
-		if (len)
-			emit(port->dev, frame, len);
+		answer(port, &view, port->dev, false);
 		consume_skb(skb);
 		return RX_HANDLER_CONSUMED;
 	case IPVL_DROP:
-		this_cpu_inc(port->drops->of[IPVL_ARGUMENT(verdict) % IPVL_REASONS]);
+		ipvl_count_drop(port->drops, IPVL_ARGUMENT(verdict));
 		kfree_skb_reason(skb, ipvl_skb_reason(IPVL_ARGUMENT(verdict)));
 		return RX_HANDLER_CONSUMED;
 	default:

@@ -151,12 +151,12 @@ macro_rules! options {
             }
 
             /// The options in the map's word.
-            pub(crate) const fn bits(self) -> u32 {
+            pub const fn bits(self) -> u32 {
                 0 $(| self.$field.bits())+
             }
 
             /// The options that the map's word has.
-            pub(crate) const fn of(bits: u32) -> Self {
+            pub const fn of(bits: u32) -> Self {
                 Self { $($field: $Type::of(bits)),+ }
             }
         }

@@ -119,12 +119,12 @@ impl Addresses {
         ((half ^ half >> 32 ^ high).wrapping_mul(PHI) >> 32) as u32
     }
 
-    /// The slave in `slot` has the address.
-    pub fn add(&self, addr: Words, slot: Slot) -> Result<(), Refused> {
+    /// The slave in `slot` has the address; true if it had it not before.
+    pub fn add(&self, addr: Words, slot: Slot) -> Result<bool, Refused> {
         let owner = u64::from(slot.0) + 1;
         match self.find(addr) {
-            None => self.insert(addr, owner),
-            Some(entry) if entry.owner.load(Relaxed) as u32 == owner as u32 => Ok(()),
+            None => self.insert(addr, owner).map(|()| true),
+            Some(entry) if entry.owner.load(Relaxed) as u32 == owner as u32 => Ok(false),
             Some(_) => Err(Refused::InUse),
         }
     }
@@ -136,9 +136,11 @@ impl Addresses {
         Ok(())
     }
 
-    /// The slave in `slot` has the address no more.
-    pub fn remove(&self, addr: Words, slot: Slot) {
-        self.change(addr, |owner| if owner as u32 == slot.0 + 1 { owner & !(HOST - 1) } else { owner });
+    /// The slave in `slot` has the address no more; false if it had it not.
+    pub fn remove(&self, addr: Words, slot: Slot) -> bool {
+        let had = self.owner(addr) == Owner::Slave(slot);
+        self.change(addr, |owner| if had { owner & !(HOST - 1) } else { owner });
+        had
     }
 
     /// One device of the host has the address no more.
@@ -197,6 +199,11 @@ impl Addresses {
         link_in(buckets, self.hash(addr), unsafe { entry.as_ref() });
         self.count.store(self.count.load(Relaxed) + 1, Relaxed);
         Ok(())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.count.load(Relaxed)
     }
 
     /// How many chains the table should have, if it has too few.

@@ -1,9 +1,8 @@
-//! How do the tables change? C calls these with the port's lock held, but for the sizes.
-//!
-//! Memory that may be large is allocated by C before it takes the lock, for as much as `..._wanted` says.
+//! How do the tables change? C calls these under RTNL, or for addresses from a notifier; each takes the port's lock.
 
 use crate::addresses::{Buckets, Refused};
-use crate::memory::{boxed, free};
+use crate::memory::{Lock, alloc_large, boxed, free};
+use crate::options::Answer;
 use crate::slots::{Groups, Slots};
 use crate::tables::{Port, State};
 use core::ffi::c_void;
@@ -14,22 +13,32 @@ use ipvl_core::*;
 const ENOMEM: i32 = 12;
 const ENOSPC: i32 = 28;
 const EADDRINUSE: i32 = 98;
+const EDQUOT: i32 = 122;
 
-/// Bytes of a port's tables.
+/// Tables that know nothing; null without memory.
+///
+/// # Safety
+/// `lock` is a `spinlock_t` that lives as long as the tables.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_tables_bytes() -> usize {
-    size_of::<State>()
+pub unsafe extern "C" fn ipvl_tables_new(lock: *mut c_void) -> *mut State {
+    let Some(mut state) = alloc_large::<State>(size_of::<State>()) else { return ptr::null_mut() };
+    // SAFETY: just made, and all zero is a state; the lock is the caller's promise.
+    unsafe { state.as_mut().guarded_by(Lock::new(lock)) };
+    state.as_ptr()
 }
 
-/// Frees what tables hold, but not the tables themselves: the port is gone, and no packet can find it.
+/// Frees tables, and what they hold: the port is gone, and no new packet can find it.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_tables_free(state: &State) {
-    state.addresses.free();
-    for slot in 0..state.slots.get().map_or(0, Slots::used) {
-        ipvl_slot_free(state, slot);
+pub extern "C" fn ipvl_tables_free(state: *mut State) {
+    // SAFETY: null, or from `ipvl_tables_new`.
+    let Some(tables) = (unsafe { state.as_ref() }) else { return };
+    tables.addresses.free();
+    for slot in 0..tables.slots.get().map_or(0, Slots::used) {
+        ipvl_slot_free(tables, slot);
     }
-    state.slots.replace(ptr::null_mut());
-    state.port.replace(ptr::null_mut());
+    tables.slots.replace(ptr::null_mut());
+    tables.port.replace(ptr::null_mut());
+    free(state);
 }
 
 /// The master's ifindex, MTU and MAC address; 0 or -ENOMEM, and then all stays as it was.
@@ -37,63 +46,48 @@ pub extern "C" fn ipvl_tables_free(state: &State) {
 pub extern "C" fn ipvl_port_set(state: &State, master: u32, mtu: u32, mac: &[u8; 6]) -> i32 {
     let entry = PortEntry { master: IfIndex(master), mtu, mac: Mac(*mac), ..PortEntry::default() };
     let Some(port) = boxed(Port::new(entry)) else { return -ENOMEM };
+    let _held = state.lock();
     state.port.replace(port.as_ptr());
     0
 }
 
-/// How many slots to make room for, when all are taken; 0 if there can be no more.
-#[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slots_wanted(state: &State) -> usize {
-    Slots::wanted(state.slots.get()).unwrap_or(0)
-}
-
-/// Bytes of so many slots.
-#[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slots_bytes(len: usize) -> usize {
-    Slots::bytes(len)
-}
-
-/// Exchanges the slots for a larger array in `memory`, which is zeroed.
-#[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slots_grow(state: &State, memory: &mut Slots, len: usize) {
-    memory.fill(len, state.slots.get());
-    state.slots.replace(ptr::from_mut(memory));
-}
-
-/// A slot for a new slave, or -ENOSPC: make room first.
+/// A slot for a new slave; -ENOSPC or -ENOMEM without one. Under RTNL, so only one grows the slots.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_slot_take(state: &State, dev: *mut c_void) -> i32 {
-    let taken = state.slots.get().and_then(|slots| slots.take(state.cursor.load(Relaxed), dev));
-    let Some(slot) = taken else { return -ENOSPC };
-    state.cursor.store(slot.0 + 1, Relaxed);
-    slot.0 as i32
+    loop {
+        if let Some(slot) = take(state, dev) {
+            return slot.0 as i32;
+        }
+        let Some(len) = Slots::wanted(state.slots.get()) else { return -ENOSPC };
+        let Some(mut memory) = alloc_large::<Slots>(Slots::bytes(len)) else { return -ENOMEM };
+        let _held = state.lock();
+        // SAFETY: zeroed memory for so many slots, which nobody else has.
+        unsafe { memory.as_mut() }.fill(len, state.slots.get());
+        state.slots.replace(memory.as_ptr());
+    }
 }
 
-/// The properties of the slave in a slot: `IPVLAN_MODE_*`, `IPVLAN_F_*`, and whether frames for it are delivered.
+fn take(state: &State, dev: *mut c_void) -> Option<Slot> {
+    let _held = state.lock();
+    let slot = state.slots.get()?.take(state.cursor.load(Relaxed), dev)?;
+    state.cursor.store(slot.0 + 1, Relaxed);
+    Some(slot)
+}
+
+/// The properties of the slave in a slot: its options, as `options` makes them, and whether frames for it are delivered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slot_set(state: &State, slot: u32, ifindex: u32, mode: u16, flags: u16, up: bool) {
-    const PRIVATE: u16 = 1;
-    const VEPA: u16 = 2;
-    let mode = match mode {
-        0 => Mode::L2,
-        1 => Mode::L3,
-        _ => Mode::L3s,
-    };
-    let flag = match flags {
-        flags if flags & PRIVATE != 0 => Flag::Private,
-        flags if flags & VEPA != 0 => Flag::Vepa,
-        _ => Flag::Bridge,
-    };
-    // As in the C driver, l3s slaves reach each other directly.
-    let options = Options { mode, flag, siblings: Siblings::Direct, ..Options::DEFAULT };
+pub extern "C" fn ipvl_slot_set(state: &State, slot: u32, ifindex: u32, options: u32, up: bool) {
+    let _held = state.lock();
     if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
-        entry.set(Slave::new(IfIndex(ifindex), options, ipvl_core::State { up, ..Default::default() }));
+        let state = ipvl_core::State { up, ..Default::default() };
+        entry.set(Slave::new(IfIndex(ifindex), Options::of(options), state));
     }
 }
 
 /// What the slave in a slot has joined; null for all groups.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_slot_join(state: &State, slot: u32, groups: *mut Groups) {
+    let _held = state.lock();
     match state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
         Some(entry) => entry.join(groups),
         None => free(groups),
@@ -103,24 +97,61 @@ pub extern "C" fn ipvl_slot_join(state: &State, slot: u32, groups: *mut Groups) 
 /// Makes a slot vacant.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_slot_free(state: &State, slot: u32) {
+    let _held = state.lock();
     state.addresses.forget(Some(Slot(slot)));
     if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
         entry.clear();
     }
 }
 
+/// `struct ipvl_claim` in C: a device has an address, and in which netns.
+#[repr(C)]
+pub struct Claim {
+    /// The slave's, or [`HOST`].
+    slot: u32,
+    netns: u32,
+    /// How many addresses the slaves of a netns may have.
+    quota: u32,
+}
+
 /// Stands for the host where C passes a slot.
 const HOST: u32 = u32::MAX;
 
-/// The slave in `slot`, or the host, has this address (IPv4: mapped); 0, -EADDRINUSE or -ENOMEM.
+impl Claim {
+    /// Whether the slave's netns has all addresses that it may have.
+    fn exceeds(&self, state: &State) -> bool {
+        let in_netns = || state.slots.get().map_or(0, |slots| slots.addresses_in(self.netns));
+        state.addresses.count() >= self.quota && in_netns() >= self.quota
+    }
+
+    fn add(&self, state: &State, addr: Words) -> Result<(), i32> {
+        let refused = |refused| match refused {
+            Refused::InUse => -EADDRINUSE,
+            Refused::NoMemory => -ENOMEM,
+        };
+        if self.slot == HOST {
+            return state.addresses.add_host(addr).map_err(refused);
+        }
+        if state.addresses.owner(addr) == Owner::Nobody && self.exceeds(state) {
+            return Err(-EDQUOT);
+        }
+        if state.addresses.add(addr, Slot(self.slot)).map_err(refused)?
+            && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(self.slot)))
+        {
+            entry.gains(self.netns);
+        }
+        Ok(())
+    }
+}
+
+/// A device has this address (IPv4: mapped); 0, or 1 if [`ipvl_addrs_grow`] should be called soon, or -EADDRINUSE,
+/// -EDQUOT or -ENOMEM: then it gets no packets for it.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_addr_add(state: &State, addr: &[u8; 16], slot: u32) -> i32 {
-    let addr = Addr(*addr).into();
-    let added = if slot == HOST { state.addresses.add_host(addr) } else { state.addresses.add(addr, Slot(slot)) };
-    match added {
-        Ok(()) => 0,
-        Err(Refused::InUse) => -EADDRINUSE,
-        Err(Refused::NoMemory) => -ENOMEM,
+pub extern "C" fn ipvl_addr_add(state: &State, addr: &[u8; 16], claim: &Claim) -> i32 {
+    let _held = state.lock();
+    match claim.add(state, Addr(*addr).into()) {
+        Ok(()) => i32::from(state.addresses.wanted().is_some()),
+        Err(errno) => errno,
     }
 }
 
@@ -128,35 +159,46 @@ pub extern "C" fn ipvl_addr_add(state: &State, addr: &[u8; 16], slot: u32) -> i3
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_addr_del(state: &State, addr: &[u8; 16], slot: u32) {
     let addr = Addr(*addr).into();
-    if slot == HOST { state.addresses.remove_host(addr) } else { state.addresses.remove(addr, Slot(slot)) }
+    let _held = state.lock();
+    if slot == HOST {
+        state.addresses.remove_host(addr);
+    } else if state.addresses.remove(addr, Slot(slot))
+        && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot)))
+    {
+        entry.loses();
+    }
 }
 
-/// Whether a slave or the host has this address.
+/// Whether a slave may be given this address. Called by a reader.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_addr_is_owned(state: &State, addr: &[u8; 16]) -> bool {
-    state.owner(Addr(*addr)) != Owner::Nobody
+pub extern "C" fn ipvl_addr_check(state: &State, addr: &[u8; 16], claim: &Claim) -> Answer {
+    if state.owner(Addr(*addr)) != Owner::Nobody {
+        return Answer::no(EADDRINUSE, c"Address already assigned to an ipvlan device");
+    }
+    if claim.exceeds(state) {
+        return Answer::no(
+            EDQUOT,
+            c"the slaves of this namespace have all addresses that they may (parameter address_quota)",
+        );
+    }
+    Answer::YES
 }
 
 /// The host has left, with all its addresses.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_addrs_forget_host(state: &State) {
+    let _held = state.lock();
     state.addresses.forget(None);
 }
 
-/// How many chains the table of addresses should have, if it has too few; else 0.
+/// Moves the addresses to a larger table, if there are many; 0 or -ENOMEM. Only one may do so at a time, and a grace period
+/// must pass before the next time.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_addrs_wanted(state: &State) -> usize {
-    state.addresses.wanted().unwrap_or(0)
-}
-
-/// Bytes of so many chains.
-#[unsafe(no_mangle)]
-pub extern "C" fn ipvl_addrs_bytes(chains: usize) -> usize {
-    Buckets::bytes(chains)
-}
-
-/// Moves all addresses to so many chains in `memory`, which is zeroed. C then waits for a grace period.
-#[unsafe(no_mangle)]
-pub extern "C" fn ipvl_addrs_grow(state: &State, memory: &mut Buckets, chains: usize, seed: u64) {
-    state.addresses.grow(memory, chains, seed);
+pub extern "C" fn ipvl_addrs_grow(state: &State, seed: u64) -> i32 {
+    let Some(chains) = state.addresses.wanted() else { return 0 };
+    let Some(mut memory) = alloc_large::<Buckets>(Buckets::bytes(chains)) else { return -ENOMEM };
+    let _held = state.lock();
+    // SAFETY: zeroed memory for so many chains, which nobody else has.
+    state.addresses.grow(unsafe { memory.as_mut() }, chains, seed);
+    0
 }

@@ -15,14 +15,18 @@ pub extern "C" fn ipvl_egress(state: &State, view: &View, slot: u32) -> u64 {
         None => full_egress(state, view, slot),
     };
     match verdict.action() {
-        Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s => HOST_OUTPUT,
+        Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s && !is_for_slave(state, view) => HOST_OUTPUT,
         _ => word(verdict),
     }
 }
 
 /// For C alone: in l3s the host's stack takes a slave's packet where it takes its own, as with the C driver: before
-/// OUTPUT.
+/// OUTPUT. One for a sibling that is to be met there it takes as one that the master received: before PREROUTING.
 const HOST_OUTPUT: u64 = 9;
+
+fn is_for_slave(state: &State, view: &View) -> bool {
+    destination(view).is_some_and(|dst| matches!(state.owner(dst), Owner::Slave(_)))
+}
 
 #[inline(never)]
 fn full_egress(state: &State, view: &View, slot: u32) -> Verdict {
@@ -94,10 +98,13 @@ fn next_receiver(state: &State, view: &View, verdict: u64, slot: u32) -> Option<
     })
 }
 
+/// How many of a source's frames may wait to be copied.
+const WAITING: u32 = 1000;
+
 /// What a flood comes to: 0 if there is nobody to get a copy, 1 if copies are to be made, 2 if the source has used up
-/// its budget. The sender of what goes to the wire is remembered.
+/// its budget, or has too many frames `waiting`. The sender of what goes to the wire is remembered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> u32 {
+pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64, waiting: u32) -> u32 {
     let Action::Flood(flood) = action(verdict) else { return 0 };
     let now = now();
     if flood.reaches_wire() {
@@ -112,7 +119,7 @@ pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64) -> 
     if let Some(after) = paid {
         bucket.store(after.0, Relaxed);
     }
-    if paid.is_some() || end - first <= 1 { 1 } else { 2 }
+    if (paid.is_some() || end - first <= 1) && waiting < WAITING { 1 } else { 2 }
 }
 
 /// Writes the reply to a question that is answered here; its length, or 0 if there is none.

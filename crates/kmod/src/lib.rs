@@ -4,13 +4,14 @@
 //! `memory` and `view` declare, and can panic nowhere: `ipvl_c_bug` must not be linked, which `scripts/kmod-check`
 //! checks.
 //!
-//! Modules, from the top: `datapath`, `changes`, `words`; `tables`; `addresses`, `slots`, `sent`; `view`, `memory`.
+//! Modules, from the top: `datapath`, `changes`, `options`, `words`; `tables`; `addresses`, `slots`, `sent`; `view`, `memory`.
 #![no_std]
 
 mod addresses;
 mod changes;
 mod datapath;
 mod memory;
+mod options;
 mod sent;
 mod slots;
 mod tables;

@@ -9,12 +9,16 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 unsafe extern "C" {
-    /// Zeroed memory, without waiting for any; null if there is none (`GFP_ATOMIC`).
-    safe fn ipvl_c_alloc(size: usize) -> *mut c_void;
+    /// Zeroed memory, or null: without waiting for any (`GFP_ATOMIC`), or with, and then of any size (`kvzalloc`).
+    safe fn ipvl_c_alloc(size: usize, may_wait: bool) -> *mut c_void;
     /// Frees memory that begins with an [`RcuHead`], after a grace period (`kvfree_rcu`).
     fn ipvl_c_free(memory: *mut c_void);
     /// `CLOCK_MONOTONIC` in nanoseconds.
     safe fn ipvl_c_now() -> u64;
+    /// Takes a `spinlock_t`, with bottom halves off.
+    fn ipvl_c_lock(lock: *mut c_void);
+    /// Gives it back.
+    fn ipvl_c_unlock(lock: *mut c_void);
 }
 
 /// The kernel's `struct rcu_head`.
@@ -57,14 +61,44 @@ impl<T: RcuObject> Rcu<T> {
     }
 }
 
-/// Zeroed memory for a `T`.
-pub fn alloc<T: RcuObject>() -> Option<NonNull<T>> {
-    NonNull::new(ipvl_c_alloc(size_of::<T>()).cast())
+/// A port's lock, which C has made.
+pub struct Lock(*mut c_void);
+
+/// The lock is held until this is dropped.
+pub struct Held<'a>(&'a Lock);
+
+impl Lock {
+    /// The lock at this address.
+    ///
+    /// # Safety
+    /// It is a `spinlock_t` that lives as long as what is made of it.
+    pub unsafe fn new(lock: *mut c_void) -> Self {
+        Self(lock)
+    }
+
+    /// Waits for the lock.
+    pub fn hold(&self) -> Held<'_> {
+        // SAFETY: `new`'s promise.
+        unsafe { ipvl_c_lock(self.0) };
+        Held(self)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `new`'s promise, and it is held.
+        unsafe { ipvl_c_unlock(self.0.0) };
+    }
+}
+
+/// Zeroed memory of so many bytes, at least a `T`'s; may wait, so without the lock.
+pub fn alloc_large<T: RcuObject>(bytes: usize) -> Option<NonNull<T>> {
+    NonNull::new(ipvl_c_alloc(bytes.max(size_of::<T>()), true).cast())
 }
 
 /// A `T` with this value.
 pub fn boxed<T: RcuObject>(value: T) -> Option<NonNull<T>> {
-    let memory = alloc::<T>()?;
+    let memory = NonNull::<T>::new(ipvl_c_alloc(size_of::<T>(), false).cast())?;
     // SAFETY: memory of a T's size, which nobody else has.
     unsafe { memory.write(value) };
     Some(memory)

@@ -18,6 +18,10 @@ pub struct Entry {
     groups: Rcu<Groups>,
     /// Its token bucket for floods.
     pub bucket: AtomicU64,
+    /// The number of its netns, as of its last new address.
+    netns: AtomicU32,
+    /// How many addresses it has.
+    addresses: AtomicU32,
 }
 
 /// `struct ipvl_slots` in C; the entries follow.
@@ -79,9 +83,17 @@ impl Slots {
                 new.word.store(old.word.load(Relaxed), Relaxed);
                 new.groups.publish(old.groups.raw());
                 new.bucket.store(old.bucket.load(Relaxed), Relaxed);
+                new.netns.store(old.netns.load(Relaxed), Relaxed);
+                new.addresses.store(old.addresses.load(Relaxed), Relaxed);
             }
         }
         self.used.store(old.map_or(0, Self::used), Relaxed);
+    }
+
+    /// How many addresses the slaves in a netns have.
+    pub fn addresses_in(&self, netns: u32) -> u32 {
+        let entries = (0..self.used()).filter_map(|slot| self.get(Slot(slot)));
+        entries.filter(|entry| entry.netns.load(Relaxed) == netns).map(|entry| entry.addresses.load(Relaxed)).sum()
     }
 
     /// Gives `dev` the first free slot from `cursor` on, so that a slot is not used again at once. The slot that stands
@@ -118,6 +130,18 @@ impl Entry {
         self.dev.store(ptr::null_mut(), Release);
         self.groups.replace(ptr::null_mut());
         self.bucket.store(0, Relaxed);
+        self.addresses.store(0, Relaxed);
+    }
+
+    /// It has one address more, in this netns.
+    pub fn gains(&self, netns: u32) {
+        self.netns.store(netns, Relaxed);
+        self.addresses.store(self.addresses.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// It has one address less.
+    pub fn loses(&self) {
+        self.addresses.store(self.addresses.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
     /// Exchanges what it has joined.

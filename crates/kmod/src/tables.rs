@@ -1,15 +1,16 @@
 //! What does one port know? `Tables` for what core asks.
 
 use crate::addresses::Addresses;
-use crate::memory::{Rcu, RcuHead, RcuObject, now};
+use crate::memory::{Held, Lock, Rcu, RcuHead, RcuObject, now};
 use crate::sent::Sent;
 use crate::slots::Slots;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use ipvl_core::*;
 
-/// `struct ipvl_tables` in C, which reads the first field. All zero: nothing is known, and every packet is the host's.
+/// `struct ipvl_tables` in C, which reads the slots. All zero: nothing is known, and every packet is the host's.
 #[repr(C)]
 pub struct State {
+    rcu: RcuHead,
     pub slots: Rcu<Slots>,
     pub port: Rcu<Port>,
     pub addresses: Addresses,
@@ -18,7 +19,11 @@ pub struct State {
     /// The token bucket of what comes from outside.
     pub wire_bucket: AtomicU64,
     pub sent: Sent,
+    lock: Lock,
 }
+
+// SAFETY: it is repr(C), begins with its head, and has only numbers and pointers.
+unsafe impl RcuObject for State {}
 
 /// The master, as readers see it. It is never changed, only exchanged.
 #[repr(C)]
@@ -38,6 +43,16 @@ impl Port {
 }
 
 impl State {
+    /// Gives tables that know nothing their lock.
+    pub fn guarded_by(&mut self, lock: Lock) {
+        self.lock = lock;
+    }
+
+    /// Waits until no other writer changes the tables.
+    pub fn lock(&self) -> Held<'_> {
+        self.lock.hold()
+    }
+
     /// The token bucket of a source.
     pub fn bucket(&self, source: Slot) -> Option<&AtomicU64> {
         if source == WIRE { Some(&self.wire_bucket) } else { self.slots.get()?.get(source).map(|entry| &entry.bucket) }

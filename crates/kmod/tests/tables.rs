@@ -27,7 +27,7 @@ use std::{ptr, thread};
 static FREED: AtomicUsize = AtomicUsize::new(0);
 
 #[unsafe(no_mangle)]
-extern "C" fn ipvl_c_alloc(size: usize) -> *mut c_void {
+extern "C" fn ipvl_c_alloc(size: usize, _may_wait: bool) -> *mut c_void {
     let layout = Layout::from_size_align(size, 16).expect("a size");
     // SAFETY: nothing asks for no bytes.
     unsafe { alloc_zeroed(layout) }.cast()
@@ -37,6 +37,12 @@ extern "C" fn ipvl_c_alloc(size: usize) -> *mut c_void {
 extern "C" fn ipvl_c_free(_: *mut c_void) {
     FREED.fetch_add(1, Ordering::Relaxed);
 }
+
+#[unsafe(no_mangle)]
+extern "C" fn ipvl_c_lock(_: *mut c_void) {}
+
+#[unsafe(no_mangle)]
+extern "C" fn ipvl_c_unlock(_: *mut c_void) {}
 
 #[unsafe(no_mangle)]
 extern "C" fn ipvl_c_now() -> u64 {
@@ -51,7 +57,7 @@ fn empty() -> Addresses {
 /// What C does when a table has become too small.
 fn grow(table: &Addresses) {
     if let Some(chains) = table.wanted() {
-        let memory = ipvl_c_alloc(Buckets::bytes(chains)).cast::<Buckets>();
+        let memory = ipvl_c_alloc(Buckets::bytes(chains), true).cast::<Buckets>();
         // SAFETY: zeroed memory of the size that was asked for.
         table.grow(unsafe { &mut *memory }, chains, 0x1234_5678_9abc_def1);
     }
@@ -82,11 +88,11 @@ fn a_table_of_addresses_knows_what_a_map_knows() {
         match random(&mut state) % 8 {
             0..4 => {
                 let free = *known == (None, 0) || known.0 == Some(slot);
-                assert_eq!(table.add(address(key), Slot(slot)).is_ok(), free);
+                assert_eq!(table.add(address(key), Slot(slot)).ok(), free.then_some(known.0.is_none()));
                 known.0 = if free { Some(slot) } else { known.0 };
             }
             4 | 5 => {
-                table.remove(address(key), Slot(slot));
+                assert_eq!(table.remove(address(key), Slot(slot)), known.0 == Some(slot));
                 known.0 = known.0.filter(|owner| *owner != slot);
             }
             6 => {
@@ -147,7 +153,7 @@ fn slots_are_given_in_turn_and_never_the_wires() {
                 break slot;
             }
             let len = Slots::wanted(slots).expect("room");
-            let memory = ipvl_c_alloc(Slots::bytes(len)).cast::<Slots>();
+            let memory = ipvl_c_alloc(Slots::bytes(len), true).cast::<Slots>();
             // SAFETY: zeroed memory of the size that was asked for.
             let new = unsafe { &mut *memory };
             new.fill(len, slots);
@@ -158,6 +164,11 @@ fn slots_are_given_in_turn_and_never_the_wires() {
     }
     let slots = slots.expect("slots");
     slots.get(Slot(3)).expect("an entry").clear();
+    for (slot, netns) in [(1, 7), (1, 7), (2, 8), (4, 7)] {
+        slots.get(Slot(slot)).expect("an entry").gains(netns);
+    }
+    slots.get(Slot(4)).expect("an entry").loses();
+    assert_eq!([7, 8, 9].map(|netns| slots.addresses_in(netns)), [2, 1, 0], "as many as its slaves have");
     assert_eq!(slots.take(cursor, dev), Some(Slot(6000)), "a slot is not used again at once");
     assert!(slots.get(Slot(5)).is_some_and(|entry| entry.hears(Mac([1, 0, 0x5e, 1, 2, 3]))), "all groups at first");
 }
