@@ -75,7 +75,7 @@ struct ipvl_answer {
 
 /* A device has an address: the slave in a slot, or the host. */
 struct ipvl_claim {
-	u32 slot, netns, quota;
+	u32 slot, netns;
 };
 
 /* An attribute of ours: options as core has them in a word, without mode and flag. */
