@@ -1,0 +1,26 @@
+//! Does the driver of `type ipvlan` survive messages that nobody means to send, and memory that runs out?
+//!
+//! `random SECONDS SEED` sends random messages; `memory` lets each allocation of each change fail in turn, and prints which
+//! answers the kernel gave. Run by `make kmod-messages` in a virtual machine, whose kernel's log is read afterwards.
+
+#[path = "messages/memory.rs"]
+mod memory;
+#[path = "messages/random.rs"]
+mod random;
+#[path = "messages/wire.rs"]
+mod wire;
+#[path = "messages/world.rs"]
+mod world;
+
+fn main() {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["random", seconds, seed] => random::run(number(seconds), number(seed)),
+        ["memory"] => memory::run(),
+        _ => panic!("messages random SECONDS SEED | messages memory"),
+    }
+}
+
+fn number(word: &str) -> u64 {
+    word.parse().unwrap_or_else(|_| panic!("{word} is not a number"))
+}
