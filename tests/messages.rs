@@ -1,7 +1,7 @@
 //! Does the driver of `type ipvlan` survive messages that nobody means to send, and memory that runs out?
 //!
 //! `random SECONDS SEED` sends random messages; `memory` lets each allocation of each change fail in turn, and prints which
-//! answers the kernel gave. Run by `make kmod-messages` in a virtual machine, whose kernel's log is read afterwards.
+//! answers the kernel gave. Run by `make kmod-messages` in a virtual machine; then its kernel's log is read.
 
 #[path = "messages/memory.rs"]
 mod memory;
@@ -16,8 +16,9 @@ fn main() {
     let words: Vec<_> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["random", seconds, seed] => random::run(number(seconds), number(seed)),
-        ["memory"] => memory::run(),
-        _ => panic!("messages random SECONDS SEED | messages memory"),
+        ["memory"] => memory::run(""),
+        ["memory", wanted] => memory::run(wanted),
+        _ => panic!("messages random SECONDS SEED | messages memory [CHANGE]"),
     }
 }
 

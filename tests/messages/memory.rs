@@ -28,10 +28,10 @@ struct Change {
 /// How the kernel answered when an allocation failed, and how often.
 type Answers = BTreeMap<Option<i32>, u32>;
 
-/// Lets all of them fail, and prints a line for each change.
-pub fn run() {
+/// Lets all of them fail, and prints a line for each change that has `wanted` in its name.
+pub fn run(wanted: &str) {
     let (world, failing) = (World::new(), Failing::new());
-    for change in changes() {
+    for change in changes().into_iter().filter(|change| change.name.contains(wanted)) {
         let answers = exhaust(&world, &failing, &change);
         let said: Vec<_> =
             answers.keys().map(|answer| answer.map_or("-".to_owned(), |errno| errno.to_string())).collect();
@@ -57,6 +57,9 @@ fn exhaust(world: &World, failing: &Failing, change: &Change) -> Answers {
             return answers;
         }
         *answers.entry(answer).or_default() += 1;
+        if nth.is_multiple_of(20) {
+            eprintln!("{}: allocation {nth}", change.name);
+        }
     }
     panic!("{}: still fails after {MOST} allocations", change.name);
 }

@@ -1,4 +1,4 @@
-//! Where are the messages sent? In three namespaces, with masters of all kinds, whose numbers are known.
+//! Where are the messages sent? In three namespaces, with masters of all kinds under known numbers.
 
 use crate::wire::Door;
 use ipvl_testbed::Netns;
