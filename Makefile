@@ -38,6 +38,12 @@ kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virt
 kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
 	@scripts/kmod-torture
 
+kmod-debug: ## a kernel that watches (KASAN, lockdep, kmemleak, failing memory), for KERNEL=debug; it takes 20 to 60 minutes once
+	@vm/build-debug
+
+kmod-messages: setup ## random netlink messages, and memory that runs out, on that kernel (SECONDS_OF_IT=60 SEED=1)
+	@scripts/kmod-messages
+
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
 
@@ -134,4 +140,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-options kmod-tap kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
