@@ -23,8 +23,11 @@ build: setup ## build target/release/ipvl, and what engines run
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
-kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12, 6.1 or running)
-	@scripts/kmod
+kmod: setup ## the driver itself as a kernel module, for the kernel that runs here: docs/driver.md (KERNEL=6.1, 6.12: for vm/run)
+	@KERNEL=$${KERNEL:-running} scripts/kmod
+
+kmod-install: setup ## the module to where modprobe finds it before the kernel's own driver (root; DESTDIR, KERNEL)
+	@DESTDIR=$(DESTDIR) scripts/kmod-install
 
 kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtual machine (MODE="l2 l3 l3s" FLAG="bridge private vepa": all)
 	@scripts/kmod-demo
@@ -121,6 +124,9 @@ docker-plugin: build ## Docker's managed plugin, which Swarm needs, in target/do
 deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions
 	@scripts/deb
 
+deb-dkms: setup ## the kernel module as a package for DKMS, in target/deb; its Rust part is compiled
+	@scripts/deb dkms
+
 verify-deb: deb ## install, upgrade and purge the package in clean Debian trees, with systemd, networkd and NetworkManager (network, once; root)
 	@ENGINE=deb engines/verify
 
@@ -128,4 +134,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
