@@ -75,6 +75,9 @@ verify-engines: build ## real engines with real containers, on small Debian mach
 verify-cases: build ## scripts of people's troubles, each of which exits with 0 if this build does not have it (CASES=folder; root)
 	@scripts/cases $(CASES)
 
+verify-dkms: deb-dkms ## install, upgrade and remove the module's package on a clean Debian 12, and let stock ip load it (network, once; root)
+	@scripts/verify-dkms
+
 verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernetes' schemas (PyPI, once)
 	@deploy/kubernetes/check
 
@@ -92,6 +95,10 @@ bench-metrics: build ## how long a scrape of SLAVES=1000 slaves takes, and how m
 bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
 	cargo build --release --package ipvl-bench
 	@scripts/bench
+
+bench-kmod: build ## how fast the kernel module is beside the kernel's own driver, by instruction count: docs/performance.md
+	cargo build --release --package ipvl-bench
+	@scripts/bench-kmod
 
 budget: build ## what a verdict costs, in instructions, beside what crates/bench/budget.toml allows (WRITE=1: keep it so)
 	cargo build --release --package ipvl-bench
@@ -134,4 +141,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
