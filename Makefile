@@ -57,6 +57,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	scripts/check-imports
 	scripts/check-style
 	scripts/check-words
+	scripts/check-docs --self-test
 	scripts/check-docs
 	scripts/kmod-check --self-test
 
