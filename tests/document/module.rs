@@ -1,7 +1,7 @@
 //! Does the column "module" of `docs/parity.md` say what was run, and nothing else?
 //!
 //! Two runs judge the module, both of `make parity-kmod`: the entries of `tests/rows`, which say what they expect of it; and
-//! the scenarios, whose outcome `tests/parity/module.txt` keeps, and which fail if it is another. Where a frame ends
+//! the scenarios, as `tests/parity/module.txt` keeps them; the run fails if one ends otherwise. Where a frame ends
 //! differently from the kernel's driver, it ends as core decides, and so as the row's verdict says.
 //!
 //! `BLESS=1 cargo test -p ipvl-tests --test document` writes the column.
