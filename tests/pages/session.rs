@@ -84,8 +84,8 @@ fn said(output: &Output) -> String {
     all.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What the kernel said since it started.
-pub fn kernel_log() -> String {
+/// The lines that the kernel has logged since it started.
+pub fn kernel_log() -> Vec<String> {
     let output = Command::new("dmesg").output().expect("run dmesg");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
