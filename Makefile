@@ -37,6 +37,8 @@ kmod-options: setup ## what our module makes of the options that its netlink att
 
 kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virtual machine
 	@scripts/kmod-tap
+kmod-howto: setup ## every command of docs/howto.md with stock ip and our module, in a virtual machine (KERNEL=6.12)
+	@scripts/kmod-howto
 
 kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
 	@scripts/kmod-torture
@@ -69,6 +71,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	scripts/check-imports
 	scripts/check-style
 	scripts/check-words
+	scripts/check-docs --self-test
 	scripts/check-docs
 	scripts/kmod-check --self-test
 
@@ -153,4 +156,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
