@@ -23,8 +23,11 @@ build: setup ## build target/release/ipvl, and what engines run
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
-kmod: setup ## the driver itself as a kernel module: docs/driver.md (KERNEL=6.12, 6.1 or running)
-	@scripts/kmod
+kmod: setup ## the driver itself as a kernel module, for the kernel that runs here: docs/driver.md (KERNEL=6.1, 6.12: for vm/run)
+	@KERNEL=$${KERNEL:-running} scripts/kmod
+
+kmod-install: setup ## the module to where modprobe finds it before the kernel's own driver (root; DESTDIR, KERNEL)
+	@DESTDIR=$(DESTDIR) scripts/kmod-install
 
 kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtual machine (MODE="l2 l3 l3s" FLAG="bridge private vepa": all)
 	@scripts/kmod-demo
@@ -34,9 +37,17 @@ kmod-options: setup ## what our module makes of the options that its netlink att
 
 kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virtual machine
 	@scripts/kmod-tap
+kmod-howto: setup ## every command of docs/howto.md with stock ip and our module, in a virtual machine (KERNEL=6.12)
+	@scripts/kmod-howto
 
 kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
 	@scripts/kmod-torture
+
+kmod-debug: ## a kernel that watches (KASAN, lockdep, kmemleak, failing memory), for KERNEL=debug; it takes 20 to 60 minutes once
+	@vm/build-debug
+
+kmod-messages: setup ## random netlink messages, and memory that runs out, on that kernel (SECONDS_OF_IT=60 SEED=1)
+	@scripts/kmod-messages
 
 demo-vm: build ## real guests: QEMU boots Debian's kernel behind tap devices (type ipvtap); each pings all stations (HOST=on|off)
 	@scripts/demo-vm
@@ -60,6 +71,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	scripts/check-imports
 	scripts/check-style
 	scripts/check-words
+	scripts/check-docs --self-test
 	scripts/check-docs
 	scripts/kmod-check --self-test
 
@@ -78,6 +90,9 @@ verify-engines: build ## real engines with real containers, on small Debian mach
 verify-cases: build ## scripts of people's troubles, each of which exits with 0 if this build does not have it (CASES=folder; root)
 	@scripts/cases $(CASES)
 
+verify-dkms: deb-dkms ## install, upgrade and remove the module's package on a clean Debian 12, and let stock ip load it (network, once; root)
+	@scripts/verify-dkms
+
 verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernetes' schemas (PyPI, once)
 	@deploy/kubernetes/check
 
@@ -95,6 +110,10 @@ bench-metrics: build ## how long a scrape of SLAVES=1000 slaves takes, and how m
 bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
 	cargo build --release --package ipvl-bench
 	@scripts/bench
+
+bench-kmod: build ## how fast the kernel module is beside the kernel's own driver, by instruction count: docs/performance.md
+	cargo build --release --package ipvl-bench
+	@scripts/bench-kmod
 
 budget: build ## what a verdict costs, in instructions, beside what crates/bench/budget.toml allows (WRITE=1: keep it so)
 	cargo build --release --package ipvl-bench
@@ -127,6 +146,9 @@ docker-plugin: build ## Docker's managed plugin, which Swarm needs, in target/do
 deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions
 	@scripts/deb
 
+deb-dkms: setup ## the kernel module as a package for DKMS, in target/deb; its Rust part is compiled
+	@scripts/deb dkms
+
 verify-deb: deb ## install, upgrade and purge the package in clean Debian trees, with systemd, networkd and NetworkManager (network, once; root)
 	@ENGINE=deb engines/verify
 
@@ -134,4 +156,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-demo kmod-options kmod-tap kmod-torture test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-kubernetes bench bench-metrics bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which addresses do slaves and the host have? The kernel's notifiers say so, before and after. */
 #include <linux/inetdevice.h>
-#include <linux/module.h>
 #include <net/addrconf.h>
 
 #include "ipvl.h"
-
-static unsigned int address_quota = 4096;
-module_param(address_quota, uint, 0644);
-MODULE_PARM_DESC(address_quota, "How many addresses the slaves of one netns may have on a master");
 
 /* Reads: an IPv4 address as the tables have it. */
 static struct in6_addr mapped(__be32 v4)
@@ -25,7 +20,6 @@ static struct ipvl_claim claim(const struct net_device *dev)
 	return (struct ipvl_claim){
 		.slot = ipvl_is_slave(dev) ? ipvl_slave_of(dev)->slot : IPVL_SLOT_HOST,
 		.netns = dev_net(dev)->ns.inum,
-		.quota = READ_ONCE(address_quota),
 	};
 }
 

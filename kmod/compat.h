@@ -13,6 +13,18 @@
 
 #define KERNEL_FROM(a, b) (LINUX_VERSION_CODE >= KERNEL_VERSION(a, b, 0))
 
+/* 6.15: netdev_lockdep_set_classes has a header of its own */
+#if KERNEL_FROM(6, 15)
+#include <net/netdev_lock.h>
+#endif
+
+/* 6.17: another name; the caller holds RTNL, and no device's own lock */
+#if KERNEL_FROM(6, 17)
+#include <linux/module.h>
+MODULE_IMPORT_NS("NETDEV_INTERNAL");
+#define dev_pre_changeaddr_notify netif_pre_changeaddr_notify
+#endif
+
 /* 6.12: lockless transmission is no feature any more */
 static inline void ipvl_set_lltx(struct net_device *dev)
 {

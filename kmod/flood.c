@@ -62,7 +62,7 @@ static void copy_to(struct net_device *to, struct sk_buff *skb, bool from_slave)
 	} else if (copy) {
 		skb_scrub_packet(copy, true);
 		copy->dev = to;
-		copy->pkt_type = is_broadcast_ether_addr(eth_hdr(copy)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
+		copy->pkt_type = ipvl_pkt_type(copy);
 		ok = netif_rx(copy) == NET_RX_SUCCESS;
 	}
 	ipvl_count_rx(to, len, ok, true);
@@ -87,16 +87,6 @@ static u32 copy_chunk(struct ipvl_port *port, struct sk_buff *skb, u32 slot)
 	return slot;
 }
 
-static void release(struct ipvl_port *port, struct sk_buff *skb)
-{
-	struct waiting *w = waiting(skb);
-
-	atomic_dec(queued(port, w->from));
-	if (w->from)
-		netdev_put(w->from->dev, &w->tracker);
-	consume_skb(skb);
-}
-
 void ipvl_flood_work(struct work_struct *work)
 {
 	struct ipvl_port *port = container_of(work, struct ipvl_port, flood);
@@ -111,14 +101,9 @@ void ipvl_flood_work(struct work_struct *work)
 			rcu_read_unlock();
 			local_bh_enable();
 		}
-		release(port, skb);
+		atomic_dec(queued(port, waiting(skb)->from));
+		if (waiting(skb)->from)
+			netdev_put(waiting(skb)->from->dev, &waiting(skb)->tracker);
+		consume_skb(skb);
 	}
-}
-
-void ipvl_flood_purge(struct ipvl_port *port)
-{
-	struct sk_buff *skb;
-
-	while ((skb = skb_dequeue(&port->backlog)))
-		release(port, skb);
 }

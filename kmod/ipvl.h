@@ -75,7 +75,7 @@ struct ipvl_answer {
 
 /* A device has an address: the slave in a slot, or the host. */
 struct ipvl_claim {
-	u32 slot, netns, quota;
+	u32 slot, netns;
 };
 
 /* An attribute of ours: options as core has them in a word, without mode and flag. */
@@ -204,6 +204,14 @@ static inline int ipvl_tell(struct ipvl_answer answer, struct netlink_ext_ack *e
 	return answer.err;
 }
 
+/* Reads: the type that a frame's address says. */
+static inline u8 ipvl_pkt_type(const struct sk_buff *skb)
+{
+	if (!is_multicast_ether_addr(eth_hdr(skb)->h_dest))
+		return PACKET_HOST;
+	return is_broadcast_ether_addr(eth_hdr(skb)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
+}
+
 static inline void ipvl_count_drop(struct ipvl_drops __percpu *drops, u32 reason)
 {
 	this_cpu_inc(drops->of[reason % IPVL_REASONS]);
@@ -237,7 +245,6 @@ void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multi
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict);
 void ipvl_flood_work(struct work_struct *work);
-void ipvl_flood_purge(struct ipvl_port *port);
 /* l3s.c */
 int ipvl_l3s_set(struct ipvl_slave *s, bool l3s);
 void ipvl_l3s_move(struct ipvl_port *port, struct net *to);

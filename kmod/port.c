@@ -62,9 +62,8 @@ static void port_free(struct ipvl_port *port)
 {
 	list_del_rcu(&port->all);
 	synchronize_rcu();
-	cancel_work_sync(&port->flood);
+	flush_work(&port->flood); /* what waits finds no slaves any more */
 	cancel_work_sync(&port->grow);
-	ipvl_flood_purge(port);
 	ipvl_tables_free(port->tables);
 	free_percpu(port->drops);
 	kfree(port);

@@ -120,17 +120,12 @@ static int up_host(struct ipvl_port *port, struct sk_buff *skb)
 	return netif_rx(skb) == NET_RX_SUCCESS ? NET_XMIT_SUCCESS : NET_XMIT_DROP;
 }
 
-/* Acts: leaves the slave's netns, whose marks mean nothing here. */
-static void cross(struct sk_buff *skb, struct net_device *to)
-{
-	if (!net_eq(dev_net(skb->dev), dev_net(to)))
-		skb_scrub_packet(skb, true);
-	skb->dev = to;
-}
-
+/* Acts: out of the master; the marks of another netns mean nothing there. */
 static int to_wire(struct ipvl_slave *s, struct sk_buff *skb)
 {
-	cross(skb, s->master);
+	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
+		skb_scrub_packet(skb, true);
+	skb->dev = s->master;
 	return dev_queue_xmit(skb);
 }
 
@@ -392,14 +387,8 @@ static rx_handler_result_t to_slave(struct ipvl_port *port, struct sk_buff **psk
 /* Acts: the host's own stack gets it, with the type that its address says. */
 static rx_handler_result_t to_host(struct sk_buff *skb)
 {
-	if (skb->pkt_type != PACKET_LOOPBACK || skb_dst(skb))
-		return RX_HANDLER_PASS;
-	if (is_broadcast_ether_addr(eth_hdr(skb)->h_dest))
-		skb->pkt_type = PACKET_BROADCAST;
-	else if (is_multicast_ether_addr(eth_hdr(skb)->h_dest))
-		skb->pkt_type = PACKET_MULTICAST;
-	else
-		skb->pkt_type = PACKET_HOST;
+	if (skb->pkt_type == PACKET_LOOPBACK && !skb_dst(skb))
+		skb->pkt_type = ipvl_pkt_type(skb);
 	return RX_HANDLER_PASS;
 }
 

@@ -25,7 +25,7 @@ def migrated(monitor):
     return state == "completed"
 
 
-def until(ask, seconds=60):
+def until(ask, seconds=300):
     deadline = time.time() + seconds
     while time.time() < deadline:
         try:

@@ -22,6 +22,8 @@ pub struct Row {
     pub id: String,
     /// The verdict.
     pub standing: Standing,
+    /// The same for the kernel module, as far as it was run: `not run`, `not there`, or a verdict.
+    pub module: String,
     /// What is in backticks in the last column: `scenarios`, `rows`, a test's path, `rule NAME`.
     pub held_by: Vec<String>,
     /// The last column as it is.
@@ -50,8 +52,8 @@ fn row(line: &str) -> Option<Row> {
     if !id.starts_with(|first: char| first.is_ascii_uppercase()) {
         return None;
     }
-    let &[_, _, _, standing, reasons] = cells.as_slice() else {
-        panic!("docs/parity.md: row {id} has {} columns, not 5", cells.len())
+    let &[_, _, _, standing, module, reasons] = cells.as_slice() else {
+        panic!("docs/parity.md: row {id} has {} columns, not 6", cells.len())
     };
     let standing = match standing {
         "same" => Standing::Same,
@@ -60,5 +62,5 @@ fn row(line: &str) -> Option<Row> {
         other => panic!("docs/parity.md: row {id} is \"{other}\": say same, better or different"),
     };
     let held_by = reasons.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    Some(Row { id: id.to_owned(), standing, held_by, reasons: reasons.to_owned() })
+    Some(Row { id: id.to_owned(), standing, module: module.to_owned(), held_by, reasons: reasons.to_owned() })
 }

@@ -32,7 +32,7 @@ pub fn run(path: &Path, frames: usize, seed: u64) -> ExitCode {
     let mut theirs: Vec<_> = text.lines().map(Record::parse).collect();
     assert_eq!(theirs.len(), played.len() + random.len(), "records of another run");
     let theirs_at_random = theirs.split_off(played.len());
-    let scenarios = judge(&cases, &theirs, &played);
+    let scenarios = judge(&cases, &theirs, &played, &path.with_extension("standings"));
     let random = random::compare(frames, seed, theirs_at_random, random);
     Tally { passed: scenarios.passed + random.passed, failed: scenarios.failed + random.failed }.print()
 }
@@ -47,25 +47,27 @@ fn is_plain(world: &World) -> bool {
     can_play(Driver::Kernel, world) && all_plain && world.declared.is_empty()
 }
 
-/// Prints a line for each scenario.
-fn judge(cases: &[Case], theirs: &[Record], ours: &Records) -> Tally {
+/// Prints a line for each scenario, and writes those that are good to a file: `better l2.toml: C1 ...`.
+fn judge(cases: &[Case], theirs: &[Record], ours: &Records, standings: &Path) -> Tally {
     let mut scenarios: BTreeMap<&str, Vec<Result<bool, String>>> = BTreeMap::new();
     for ((case, theirs), ours) in cases.iter().zip(theirs).zip(ours.values()) {
         scenarios.entry(scenario(case)).or_default().push(outcome(case, theirs, ours));
     }
-    let mut tally = Tally::default();
-    for (name, outcomes) in scenarios {
-        let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).map(String::as_str).collect();
-        let better = outcomes.iter().filter(|outcome| **outcome == Ok(false)).count();
-        match (wrong.is_empty(), better) {
-            (true, 0) => println!("same    {name} ({})", outcomes.len()),
-            (true, _) => println!("better  {name} ({better} of {})", outcomes.len()),
-            _ => println!("WRONG   {name} ({} of {})\n    {}", wrong.len(), outcomes.len(), wrong.join("\n    ")),
-        }
-        tally.passed += usize::from(wrong.is_empty());
-        tally.failed += usize::from(!wrong.is_empty());
+    let good: Vec<_> = scenarios.iter().filter_map(|(name, outcomes)| report(name, outcomes)).collect();
+    fs::write(standings, good.concat()).expect("write the standings");
+    Tally { passed: good.len(), failed: scenarios.len() - good.len() }
+}
+
+/// Its line in the file, unless an outcome is wrong.
+fn report(name: &str, outcomes: &[Result<bool, String>]) -> Option<String> {
+    let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).map(String::as_str).collect();
+    let better = outcomes.iter().filter(|outcome| **outcome == Ok(false)).count();
+    match (wrong.is_empty(), better) {
+        (true, 0) => println!("same    {name} ({})", outcomes.len()),
+        (true, _) => println!("better  {name} ({better} of {})", outcomes.len()),
+        _ => println!("WRONG   {name} ({} of {})\n    {}", wrong.len(), outcomes.len(), wrong.join("\n    ")),
     }
-    tally
+    wrong.is_empty().then(|| format!("{} {name}\n", if better == 0 { "same" } else { "better" }))
 }
 
 /// Scenarios in which no station need see the frame. The routing table of the host's stack has no route to `0.0.0.0`, which is no

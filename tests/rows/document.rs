@@ -21,7 +21,7 @@ pub fn rows() -> BTreeMap<String, Row> {
 
 fn row(line: &str) -> Option<Row> {
     let cells: Vec<_> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
-    let [name, _, _, verdict, held_by] = cells[..] else { return None };
+    let [name, _, _, verdict, _, held_by] = cells[..] else { return None };
     let numbered =
         name.starts_with(|c: char| c.is_ascii_uppercase()) && name[1..].starts_with(|c: char| c.is_ascii_digit());
     let held_by = held_by.split('`').skip(1).step_by(2).map(str::to_owned).collect();

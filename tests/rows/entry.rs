@@ -44,7 +44,7 @@ pub struct Entry {
     lacks: Option<String>,
     fails: Option<String>,
     kernel: Option<Expected>,
-    module: Option<Expected>,
+    pub module: Option<Expected>,
     ipvl: Option<Expected>,
     netkit: Option<Expected>,
 }

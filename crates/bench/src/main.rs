@@ -17,6 +17,7 @@ mod crowd;
 mod goals;
 mod load;
 mod measure;
+mod module;
 mod netkit;
 mod network;
 mod profile;

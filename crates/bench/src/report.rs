@@ -4,6 +4,7 @@ use crate::ahead;
 use crate::candidate::PATHS;
 use crate::compared::{Compared, FAMILIES, head};
 use crate::goals;
+use crate::module;
 use crate::profile;
 use crate::results::{Results, Series};
 use std::fs;
@@ -41,6 +42,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
         if !tables.is_empty() {
             text = replace(&text, marker, &tables.join("\n"));
         }
+    }
+    if let Ok(table) = module::table(directory) {
+        text = replace(&text, "kmod", &table);
     }
     if let Some(tables) = ahead::tables(directory) {
         text = replace(&text, "ahead", &tables);

@@ -110,9 +110,10 @@ pub struct Claim {
     /// The slave's, or [`HOST`].
     slot: u32,
     netns: u32,
-    /// How many addresses the slaves of a netns may have.
-    quota: u32,
 }
+
+/// How many addresses the slaves of one netns may have on a master, as with eBPF.
+const QUOTA: u32 = 4096;
 
 /// Stands for the host where C passes a slot.
 const HOST: u32 = u32::MAX;
@@ -121,7 +122,7 @@ impl Claim {
     /// Whether the slave's netns has all addresses that it may have.
     fn exceeds(&self, state: &State) -> bool {
         let in_netns = || state.slots.get().map_or(0, |slots| slots.addresses_in(self.netns));
-        state.addresses.count() >= self.quota && in_netns() >= self.quota
+        state.addresses.count() >= QUOTA && in_netns() >= QUOTA
     }
 
     fn add(&self, state: &State, addr: Words) -> Result<(), i32> {
@@ -176,10 +177,7 @@ pub extern "C" fn ipvl_addr_check(state: &State, addr: &[u8; 16], claim: &Claim)
         return Answer::no(EADDRINUSE, c"Address already assigned to an ipvlan device");
     }
     if claim.exceeds(state) {
-        return Answer::no(
-            EDQUOT,
-            c"the slaves of this namespace have all addresses that they may (parameter address_quota)",
-        );
+        return Answer::no(EDQUOT, c"the slaves of this namespace have 4096 addresses, all that they may");
     }
     Answer::YES
 }

@@ -16,11 +16,11 @@ fn stock_clients_that_start_together_get_leases_of_their_own() {
     require_root!();
     let lab = Lab::new(7);
     let place = Place::new("together");
-    let _server = server(&lab.ext, RANGE, "--interface=eth0");
+    let server = server(&lab.ext, RANGE, "--interface=eth0");
     let clients = start_clients(&lab, &place, "mode l2");
-    expect_distinct(&place.wait_for(7, 1));
+    expect_distinct(&place.wait_for(&lab, 7, 1));
     expect_reach(&lab, &EXT_V4.to_string());
-    expect_renewals(&place, &clients[..4]);
+    expect_renewals(&lab, &place, &server, &clients[..4]);
 }
 
 #[test]
@@ -31,11 +31,11 @@ fn a_server_may_be_in_a_sibling() {
         let place = Place::new("sibling");
         lab.add_slave(1, options, &["10.0.0.10/24"]);
         lab.add_slave(0, "mode l2", &[]);
-        let _server = server(&lab.slaves[1], RANGE, "--interface=ipvl1");
+        let server = server(&lab.slaves[1], RANGE, "--interface=ipvl1");
         let client = place.udhcpc(&lab.slaves[0], 0, "");
-        place.wait_for(1, 1);
-        assert!(lab.pings(&lab.slaves[0], "10.0.0.10"));
-        expect_renewals(&place, &[client]);
+        place.wait_for(&lab, 1, 1);
+        soon("it reaches the server", || lab.pings(&lab.slaves[0], "10.0.0.10"));
+        expect_renewals(&lab, &place, &server, &[client]);
     }
 }
 
@@ -46,11 +46,11 @@ fn a_server_may_be_on_the_host_of_slaves_with_host_access() {
     require_root!();
     let lab = Lab::new(7);
     let place = Place::new("host");
-    let _server = server(&lab.host, RANGE, "--interface=eth0 --bridge-interface=eth0,ipvlh* --dhcp-broadcast");
+    let server = server(&lab.host, RANGE, "--interface=eth0 --bridge-interface=eth0,ipvlh* --dhcp-broadcast");
     let clients = start_clients(&lab, &place, "mode l2 host on");
-    expect_distinct(&place.wait_for(7, 1));
+    expect_distinct(&place.wait_for(&lab, 7, 1));
     expect_reach(&lab, &HOST_V4.to_string());
-    expect_renewals(&place, &clients[..4]);
+    expect_renewals(&lab, &place, &server, &clients[..4]);
 }
 
 /// The relay ends before clients renew, so that they do it by unicast.
@@ -67,13 +67,13 @@ fn a_server_may_be_behind_a_relay() {
     }
     run(&far, "ip route add default via 10.9.0.1");
     lab.ext.sysctl("net/ipv4/ip_forward", "1");
-    let _server = server(&far, RANGE, &format!("--interface=eth0 --dhcp-option=3,{EXT_V4}"));
+    let server = server(&far, RANGE, &format!("--interface=eth0 --dhcp-option=3,{EXT_V4}"));
     let relay = relay(&lab.ext, &EXT_V4.to_string(), "10.9.0.2");
     let clients = start_clients(&lab, &place, "mode l2");
-    expect_distinct(&place.wait_for(7, 1));
+    expect_distinct(&place.wait_for(&lab, 7, 1));
     expect_reach(&lab, "10.9.0.2");
     drop(relay);
-    expect_renewals(&place, &clients[..4]);
+    expect_renewals(&lab, &place, &server, &clients[..4]);
 }
 
 /// A server that has lost its leases, and has other addresses now, refuses what clients ask for.
@@ -84,13 +84,13 @@ fn a_lost_lease_is_replaced() {
     let place = Place::new("lost");
     let first = server(&lab.ext, RANGE, "--interface=eth0");
     let mut clients = start_clients(&lab, &place, "mode l2");
-    place.wait_for(7, 1);
+    place.wait_for(&lab, 7, 1);
     drop(first);
     let _second = server(&lab.ext, OTHER_RANGE, "--interface=eth0");
     clients.drain(4..).for_each(Running::stop);
     clients.iter().for_each(Running::renew);
     clients.extend((4..7).map(|n| start_client(&lab, &place, n)));
-    let addresses = place.wait_for(7, 2);
+    let addresses = place.wait_for(&lab, 7, 2);
     expect_distinct(&addresses);
     assert!(addresses.iter().all(|address| address.starts_with("10.0.0.2")), "{addresses:?}");
 }
@@ -124,10 +124,11 @@ fn expect_distinct(addresses: &[String]) {
 }
 
 /// Has these clients, those of the first slaves, renew their first leases, and fails unless they get the same again.
+/// udhcpc opens the socket for the answer when it has asked: an answer within less than that would be lost.
 #[track_caller]
-fn expect_renewals(place: &Place, clients: &[Running]) {
-    clients.iter().for_each(Running::renew);
-    place.wait_for(clients.len(), 2);
+fn expect_renewals(lab: &Lab, place: &Place, server: &Running, clients: &[Running]) {
+    server.after_a_moment(|| clients.iter().for_each(Running::renew));
+    place.wait_for(lab, clients.len(), 2);
     for n in 0..clients.len() {
         let [first, second] = &place.leases(n)[..] else { panic!("one lease each time: {:?}", place.leases(n)) };
         assert_eq!(first.replace("bound", "renew"), *second, "the same address, without starting again");

@@ -1,11 +1,12 @@
 //! Which DHCP clients, servers and relays do the tests run, and what have clients got?
 
 use crate::common::{SOON, run, signal};
-use ipvl_testbed::{Netns, wait_until};
+use ipvl_testbed::{Lab, Netns, wait_until};
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::thread;
 use std::time::Duration;
 
 /// dnsmasq offers one address to all that ask at the same moment; a client that is refused waits 3 s.
@@ -73,8 +74,12 @@ impl Place {
 
     /// The last addresses of the clients of the first slaves, when each has got as many leases.
     #[track_caller]
-    pub fn wait_for(&self, slaves: usize, count: usize) -> Vec<String> {
+    pub fn wait_for(&self, lab: &Lab, slaves: usize, count: usize) -> Vec<String> {
         let done = wait_until(PATIENCE, || (0..slaves).all(|n| self.leases(n).len() >= count));
+        if !done {
+            // What they show stands in the test's output.
+            ["-d link show", "addr show", "stats", "doctor"].iter().for_each(|words| drop(lab.try_ipvl(words)));
+        }
         let leases: Vec<_> = (0..slaves).map(|n| self.leases(n)).collect();
         assert!(done, "{leases:?}");
         leases.iter().filter_map(|lines| Some(lines.last()?.split_once(' ')?.1.to_owned())).collect()
@@ -110,6 +115,14 @@ impl Running {
     /// Has udhcpc renew its lease.
     pub fn renew(&self) {
         signal(self.0.id(), Signal::USR1);
+    }
+
+    /// It answers what `asked` has it asked a moment later.
+    pub fn after_a_moment(&self, asked: impl FnOnce()) {
+        signal(self.0.id(), Signal::STOP);
+        asked();
+        thread::sleep(Duration::from_millis(300));
+        signal(self.0.id(), Signal::CONT);
     }
 
     /// Ends it as an operator does, so that it keeps its lease.
