@@ -159,6 +159,17 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// What our kernel module, or the kernel's own driver, has to do with it.
+    fn about_module(&self) -> &'static str {
+        match self {
+            Self::NoOwnModule => NO_OWN_MODULE,
+            Self::AmbiguousInside => AMBIGUOUS_INSIDE,
+            Self::OfKernelDriver => OF_KERNEL_DRIVER,
+            Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
+            _ => OF_MODULE,
+        }
+    }
+
     fn unwatchable(&self) -> String {
         match self {
             Self::CannotTell => {
@@ -184,6 +195,9 @@ const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, a
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
     interfaces; set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), or switch IPv6 off at \
     the master";
+const NO_DEFAULT_ROUTE: &str = "no master was given, and there is no default route with a link to use; give a master";
+const TAP_NEEDS_ETHERNET: &str = "the master has no Ethernet header, and a guest's frames have one; use type ipvlan";
+const NO_TUN: &str = "there is no /dev/net/tun; `modprobe tun`, or pass the device to this container";
 const AMBIGUOUS: &str = "slaves in several network namespaces have that name; use the name of the slave's host end, which \
     `ipvl link` shows";
 const TAP_STAYS: &str = "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
@@ -228,15 +242,8 @@ impl fmt::Display for Refusal {
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
-            Self::NoOwnModule => f.write_str(NO_OWN_MODULE),
-            Self::AmbiguousInside => f.write_str(AMBIGUOUS_INSIDE),
-            Self::OfKernelDriver => f.write_str(OF_KERNEL_DRIVER),
-            Self::OfModule => f.write_str(OF_MODULE),
-            Self::ModuleHasNoOwner => f.write_str(MODULE_HAS_NO_OWNER),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
-            Self::NoDefaultRoute => {
-                f.write_str("no master was given, and there is no default route with a link to use; give a master")
-            }
+            Self::NoDefaultRoute => f.write_str(NO_DEFAULT_ROUTE),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
@@ -244,17 +251,18 @@ impl fmt::Display for Refusal {
             Self::Ambiguous => f.write_str(AMBIGUOUS),
             Self::Loopback => f.write_str("the loopback device cannot be a master"),
             Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
-            Self::TapNeedsEthernet => {
-                f.write_str("the master has no Ethernet header, and a guest's frames have one; use type ipvlan")
-            }
+            Self::TapNeedsEthernet => f.write_str(TAP_NEEDS_ETHERNET),
             Self::TapStays => f.write_str(TAP_STAYS),
-            Self::NoTun => {
-                f.write_str("there is no /dev/net/tun; `modprobe tun`, or pass the device to this container")
-            }
+            Self::NoTun => f.write_str(NO_TUN),
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
+            Self::NoOwnModule
+            | Self::AmbiguousInside
+            | Self::OfKernelDriver
+            | Self::OfModule
+            | Self::ModuleHasNoOwner => f.write_str(self.about_module()),
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod backend;
 pub(crate) mod declare;
 pub(crate) mod find;
 pub(crate) mod module;
+pub(crate) mod module_name;
 pub(crate) mod parent;
 pub(crate) mod remove;
 pub(crate) mod routes;
@@ -62,7 +63,7 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
 pub fn set(name: &str, change: &Change) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    if let Some(slave) = module::named(&netlink, name)? {
+    if let Some(slave) = module_name::named(&netlink, name)? {
         return set_in_module(&netlink, &slave, change);
     }
     let mut found = find::slave(&netlink, name)?;

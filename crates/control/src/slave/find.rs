@@ -130,8 +130,8 @@ impl SlaveNames {
             Some([host_end]) => Ok(host_end.clone()),
             Some([_, _, ..]) => Err(refused("find", name, Refusal::Ambiguous)),
             Some([]) | None => {
-                if here.as_ref().is_none_or(|link| link.ipvlan.is_some()) && module::named(netlink, name)?.is_some() {
-                    return Err(refused("use", name, Refusal::OfModule));
+                if let Some(refusal) = module::refusal(netlink, name, here.as_ref())? {
+                    return Err(refused("use", name, refusal));
                 }
                 let master = here.and_then(|link| master_of(netlink, &link));
                 Err(refused("find", name, master.map_or(Refusal::NoSlave, Refusal::MasterElsewhere)))

@@ -7,7 +7,6 @@ use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
 use crate::place::NsId;
 use crate::refusal::Refusal;
-use crate::slave::find::SlaveNames;
 use ipvl_core::{Flag, HostAccess, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,21 +47,16 @@ pub fn all(netlink: &Netlink) -> Result<Vec<ModuleSlave>> {
     Ok(found)
 }
 
-/// The slave of the module that has this name: in this netns first, else in any other; none if there is none.
-pub fn named(netlink: &Netlink, name: &str) -> Result<Option<ModuleSlave>> {
-    let here = netlink.link_by_name(name, None)?;
-    if here.as_ref().and_then(|link| link.ipvlan.as_ref()).is_some_and(|info| info.options.is_none()) {
-        return Err(refused("use", name, Refusal::OfKernelDriver));
-    }
-    let mut found: Vec<_> = all(netlink)?.into_iter().filter(|slave| slave.device.name == name).collect();
-    if let Some(place) = found.iter().position(|slave| slave.netnsid.is_none()) {
-        return Ok(Some(found.swap_remove(place)));
-    }
-    match (found.len(), here) {
-        (0, _) | (_, Some(_)) => Ok(None),
-        (1, None) if !SlaveNames::default().is_pair(netlink, name)? => Ok(found.pop()),
-        _ => Err(refused("find", name, Refusal::AmbiguousInside)),
-    }
+/// Why a command for pairs cannot use the device of this name, if `here` or a slave in another netns is of the driver or of
+/// our module.
+pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) -> Result<Option<Refusal>> {
+    let is_ours = match here.map(|link| link.ipvlan.as_ref().map(|info| info.options.is_some())) {
+        Some(Some(false)) => return Ok(Some(Refusal::OfKernelDriver)),
+        Some(None) => false,
+        Some(Some(true)) => true,
+        None => all(netlink)?.iter().any(|slave| slave.device.name == name),
+    };
+    Ok(is_ours.then_some(Refusal::OfModule))
 }
 
 /// Makes a slave, in one step.

@@ -8,7 +8,8 @@ use crate::port::host_end::HostEnd;
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::find::SlaveNames;
-use crate::slave::module::{self, ModuleSlave};
+use crate::slave::module::ModuleSlave;
+use crate::slave::module_name;
 use ipvl_core::{IfIndex, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ pub fn delete_all(names: &[String]) -> Result<()> {
 fn split(netlink: &Netlink, names: &[String]) -> Result<(Vec<ModuleSlave>, Vec<String>)> {
     let (mut in_module, mut pairs): (Vec<ModuleSlave>, Vec<String>) = (Vec::new(), Vec::new());
     for name in names {
-        match module::named(netlink, name)? {
+        match module_name::named(netlink, name)? {
             Some(_) if in_module.iter().any(|slave| slave.device.name == *name) => {
                 return Err(refused("find", name, Refusal::NoSlave));
             }
