@@ -38,4 +38,5 @@ module_exit(ipvl_exit);
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The ipvl authors");
 MODULE_DESCRIPTION("IPVLAN whose decisions are made in Rust (ipvl)");
+MODULE_VERSION("ipvl-0.1.0"); /* by which the command knows this module from the kernel's own */
 MODULE_ALIAS_RTNL_LINK("ipvlan");

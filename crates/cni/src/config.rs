@@ -9,7 +9,7 @@ use crate::result;
 use crate::version;
 use ipvl_control::Backend;
 use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
-use ipvl_control::text::BACKENDS;
+use ipvl_control::text::PAIRS;
 use ipvl_core::{HostAccess, Mac, Mode, Options};
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
         match Key::find(name) {
             Some(Key::Master) => keys.master = fields.text(name)?.map(str::to_owned),
             Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
-            Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
+            Some(Key::Backend) => keys.backend = fields.word(name, &PAIRS)?,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
             None => misspelt(name)?,
         }

@@ -5,7 +5,7 @@
 //! device under a bridge or a bond, so commands say `link` and refuse `master`.
 
 use crate::model::Backend;
-use crate::text::{self, BACKENDS};
+use crate::text::{self, PAIRS};
 use ipvl_core::{OPTIONS, OptionEntry, OptionKey, OptionsChange};
 use std::iter;
 
@@ -152,7 +152,7 @@ pub fn twice<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &
 
 /// The backend of this name.
 pub fn backend(value: &str) -> Result<Backend, Unfit> {
-    text::one_of(&BACKENDS, value).map_err(|words| it_can_be(&words))
+    text::one_of(&PAIRS, value).map_err(|words| it_can_be(&words))
 }
 
 fn take_option(options: &mut OptionsChange, option: OptionKey, value: &str) -> Result<(), Unfit> {

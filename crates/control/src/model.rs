@@ -31,6 +31,8 @@ pub enum Backend {
     Veth,
     /// The ends of a netkit pair (Linux 6.7), in its L2 mode.
     Netkit,
+    /// One device of the kind `ipvlan`, which our kernel module makes.
+    Kernel,
 }
 
 impl Backend {
@@ -39,6 +41,7 @@ impl Backend {
         match self {
             Self::Veth => "veth",
             Self::Netkit => "netkit",
+            Self::Kernel => "ipvlan",
         }
     }
 }
@@ -80,7 +83,7 @@ pub struct LinkSpec {
     pub netns: Option<NetnsRef>,
     /// For a tap device.
     pub tap: Option<Tap>,
-    /// By default netkit where the kernel has it.
+    /// By default the kernel module's where that is loaded, else netkit where the kernel has it.
     pub backend: Option<Backend>,
 }
 
@@ -128,11 +131,11 @@ pub struct Link {
     pub master: (IfIndex, String),
     /// Whether what the master carries begins with IP, without a link-layer header (tun, wireguard).
     pub master_is_ip: bool,
-    /// The slave's number on its master.
+    /// The slave's number on its master; 0 for a slave of the kernel module, which does not say it.
     pub slot: Slot,
-    /// The host end's ifindex and name; a tap device is its own.
+    /// The host end's ifindex and name; a tap device is its own, and so is a slave of the kernel module.
     pub host_end: (IfIndex, String),
-    /// What both are, and why; a tap device is no pair.
+    /// What both are, and why; a tap device has none.
     pub backend: Option<(Backend, &'static str)>,
     /// The id that the master's netns has for the slave's; `None` when they are one.
     pub netnsid: Option<NsId>,
@@ -331,7 +334,7 @@ pub struct AddressMove {
 pub struct Statistics {
     /// The slave's name, or the master's.
     pub name: String,
-    /// The master's ifindex, or the host end's, by which a line is told from others of that name.
+    /// The master's ifindex, or the host end's (of a slave of the kernel module, its own), by which a line is told from others of that name.
     pub ifindex: IfIndex,
     /// Whether this is the master's line: frames from the wire that were for no slave in particular.
     pub is_master: bool,
@@ -339,6 +342,13 @@ pub struct Statistics {
     pub counters: Counters,
     /// Frames dropped, by reason; only those that occurred.
     pub drops: Vec<(Reason, u64)>,
+}
+
+impl Statistics {
+    /// Whether these are the slave's: numbers alone may be the same in two namespaces.
+    pub fn is_of(&self, link: &Link) -> bool {
+        !self.is_master && (self.ifindex, &self.name) == (link.host_end.0, &link.name)
+    }
 }
 
 /// One finding of `ipvl doctor`.

@@ -141,7 +141,7 @@ impl Port {
         hook.attach(netlink, host_end.ifindex, &self.slave_xmit, SLAVE_XMIT)?;
         match backend_of(host_end) {
             Some(Backend::Netkit) => bpf::prog_attach(host_end.ifindex, &self.slave_xmit, AttachType::NetkitPeer),
-            Some(Backend::Veth) | None => Ok(()),
+            Some(Backend::Veth | Backend::Kernel) | None => Ok(()),
         }
     }
 

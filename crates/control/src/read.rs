@@ -3,6 +3,7 @@
 mod degraded;
 pub(crate) mod doctor;
 pub mod explain;
+mod inside;
 mod inventory;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;

@@ -107,6 +107,16 @@ pub enum Refusal {
     ForeignProgram,
     /// The kernel needs this module to make such a master.
     NoModule(&'static str),
+    /// Our kernel module is not loaded, and a slave of it was requested.
+    NoOwnModule,
+    /// Several slaves of our kernel module, in several network namespaces, have that name.
+    AmbiguousInside,
+    /// It is a slave of the kernel's own driver.
+    OfKernelDriver,
+    /// It is a slave of our kernel module, for which this is not possible.
+    OfModule,
+    /// An engine or a file asked for a slave of our kernel module, which has no place for an owner.
+    ModuleHasNoOwner,
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
     /// The kernel has no netkit, which was requested.
@@ -122,13 +132,14 @@ impl Refusal {
             Self::NoDefaultRoute => libc::ENODEV,
             Self::NameTaken | Self::Attached => libc::EEXIST,
             Self::UnfitOwner { .. } | Self::UnfitAddress { .. } => libc::EINVAL,
-            Self::Ambiguous => libc::ENOTUNIQ,
+            Self::Ambiguous | Self::AmbiguousInside => libc::ENOTUNIQ,
             Self::Loopback | Self::NotEthernet(_) | Self::NeedsEthernet(_) | Self::Mtu { .. } => libc::EINVAL,
             Self::IsSlave(_) | Self::IsHostEnd | Self::IsVrf => libc::EINVAL,
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
             Self::NoTun => libc::ENODEV,
+            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleHasNoOwner => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
@@ -148,6 +159,17 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// What our kernel module, or the kernel's own driver, has to do with it.
+    fn about_module(&self) -> &'static str {
+        match self {
+            Self::NoOwnModule => NO_OWN_MODULE,
+            Self::AmbiguousInside => AMBIGUOUS_INSIDE,
+            Self::OfKernelDriver => OF_KERNEL_DRIVER,
+            Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
+            _ => OF_MODULE,
+        }
+    }
+
     fn unwatchable(&self) -> String {
         match self {
             Self::CannotTell => {
@@ -159,11 +181,23 @@ impl Refusal {
     }
 }
 
+const NO_OWN_MODULE: &str = "ipvl's kernel module is not loaded (the kernel's own driver is another); load it, or use backend \
+    veth or netkit";
+const AMBIGUOUS_INSIDE: &str = "slaves in several network namespaces have that name; give it another first: \
+    `ip -n NETNS link set NAME name NEW`";
+const OF_KERNEL_DRIVER: &str = "it is a slave of the kernel's own ipvlan driver, which `ip link` changes";
+const OF_MODULE: &str = "it is a slave of the kernel module, which `ipvl link`, `ipvl addr show`, `ipvl stats` and `ipvl doctor` \
+    know; for all else use `ip`, `tcpdump` and `ethtool -S`, or make the slave with backend veth or netkit";
+const MODULE_HAS_NO_OWNER: &str = "a slave of the kernel module has no place for the name of its owner; use backend veth or \
+    netkit";
 const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
     (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
     interfaces; set `sysctl net.ipv6.conf.all.forwarding=1` yourself (it makes the host a router), or switch IPv6 off at \
     the master";
+const NO_DEFAULT_ROUTE: &str = "no master was given, and there is no default route with a link to use; give a master";
+const TAP_NEEDS_ETHERNET: &str = "the master has no Ethernet header, and a guest's frames have one; use type ipvlan";
+const NO_TUN: &str = "there is no /dev/net/tun; `modprobe tun`, or pass the device to this container";
 const AMBIGUOUS: &str = "slaves in several network namespaces have that name; use the name of the slave's host end, which \
     `ipvl link` shows";
 const TAP_STAYS: &str = "a tap device works only in its master's network namespace; open it there and hand the descriptor on, \
@@ -209,9 +243,7 @@ impl fmt::Display for Refusal {
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
-            Self::NoDefaultRoute => {
-                f.write_str("no master was given, and there is no default route with a link to use; give a master")
-            }
+            Self::NoDefaultRoute => f.write_str(NO_DEFAULT_ROUTE),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
             Self::NoMaster => f.write_str("it is the master of no slave; `ipvl link` lists slaves and their masters"),
             Self::NoSlave => f.write_str("no slave of a master in this netns has that name; `ipvl link` lists them"),
@@ -219,17 +251,18 @@ impl fmt::Display for Refusal {
             Self::Ambiguous => f.write_str(AMBIGUOUS),
             Self::Loopback => f.write_str("the loopback device cannot be a master"),
             Self::IsVrf => f.write_str("a VRF cannot be a master; use one of its member devices"),
-            Self::TapNeedsEthernet => {
-                f.write_str("the master has no Ethernet header, and a guest's frames have one; use type ipvlan")
-            }
+            Self::TapNeedsEthernet => f.write_str(TAP_NEEDS_ETHERNET),
             Self::TapStays => f.write_str(TAP_STAYS),
-            Self::NoTun => {
-                f.write_str("there is no /dev/net/tun; `modprobe tun`, or pass the device to this container")
-            }
+            Self::NoTun => f.write_str(NO_TUN),
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
+            Self::NoOwnModule
+            | Self::AmbiguousInside
+            | Self::OfKernelDriver
+            | Self::OfModule
+            | Self::ModuleHasNoOwner => f.write_str(self.about_module()),
         }
     }
 }

@@ -5,6 +5,8 @@ pub(crate) mod alias_event;
 pub(crate) mod backend;
 pub(crate) mod declare;
 pub(crate) mod find;
+pub(crate) mod module;
+pub(crate) mod module_name;
 pub(crate) mod parent;
 pub(crate) mod remove;
 pub(crate) mod routes;
@@ -24,6 +26,7 @@ use crate::port::host_end::HostEnd;
 use crate::port::sysctl;
 use crate::port::{ARPHRD_NONE, Port};
 use crate::refusal::Refusal;
+use crate::slave::module::ModuleSlave;
 use crate::slave::tap::{NewTap, TapSpec};
 use find::Found;
 use ipvl_core::{IfIndex, Mac, Mode, Slave, Slot, State};
@@ -47,18 +50,22 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
     }
     drop(lock);
     let host_ends: Vec<IfIndex> = adding.added.iter().map(|slave| slave.host_end).collect();
-    if let Err(error) = agent_client::sync(&host_ends) {
+    let synced = if host_ends.is_empty() { Ok(()) } else { agent_client::sync(&host_ends) };
+    if let Err(error) = synced {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         adding.undo();
         return Err(error);
     }
-    Ok(adding.added.into_iter().map(|slave| slave.name).collect())
+    Ok(adding.names)
 }
 
 /// Changes a slave. The agent changes what is in the slave's own netns.
 pub fn set(name: &str, change: &Change) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
+    if let Some(slave) = module_name::named(&netlink, name)? {
+        return set_in_module(&netlink, &slave, change);
+    }
     let mut found = find::slave(&netlink, name)?;
     let master = found.master_link(&netlink)?;
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
@@ -77,6 +84,17 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
         restore(&mut found, before)?;
     }
     done.map_err(|error| error.about(name))
+}
+
+/// Changes a slave of the kernel module, which needs no agent.
+fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Change) -> Result<()> {
+    let name = &slave.device.name;
+    let gone = || refused("find the master of", name, Refusal::NoLink);
+    let master = netlink.link(slave.master, None)?.ok_or_else(gone)?;
+    let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
+    mtu.map_err(|refusal| refused("change", name, refusal))?;
+    let netns = change.netns.as_ref().map(netns::open).transpose()?;
+    slave.set(change, netns.as_ref())
 }
 
 /// Undoes a change of the entry after another part of the change has failed.
@@ -107,11 +125,15 @@ pub(crate) struct Adding {
     hook: Hook,
     pub(crate) ports: BTreeMap<IfIndex, Port>,
     pub(crate) added: Vec<Added>,
+    /// Slaves of the kernel module.
+    in_module: Vec<ModuleSlave>,
+    /// The names of all.
+    names: Vec<String>,
 }
 
 /// A slave that was made.
 pub(crate) struct Added {
-    pub(crate) name: String,
+    name: String,
     pub(crate) host_end: IfIndex,
     pub(crate) slot: Slot,
     pub(crate) master: IfIndex,
@@ -120,32 +142,53 @@ pub(crate) struct Added {
 impl Adding {
     pub(crate) fn new(count: usize) -> Result<Self> {
         let (netlink, hook) = (Netlink::open()?, Hook::choose_for(count));
-        Ok(Self { netlink, count, hook, ports: BTreeMap::new(), added: Vec::new() })
+        let (ports, added) = (BTreeMap::new(), Vec::new());
+        Ok(Self { netlink, count, hook, ports, added, in_module: Vec::new(), names: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, spec: &LinkSpec, owner: Option<&str>) -> Result<()> {
         let object = || format!("{} to {}", spec.name.as_deref().unwrap_or("a slave"), spec.master);
         let master = find::link(&self.netlink, &spec.master).map_err(|refusal| refused("add", object(), refusal))?;
         check(&self.netlink, spec, &master).map_err(|refusal| refused("add", object(), refusal))?;
-        let backend = self.backend(spec).map_err(|refusal| refused("add", object(), refusal))?;
+        let backend = self.backend(spec, owner).map_err(|refusal| refused("add", object(), refusal))?;
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
+        if backend == Backend::Kernel {
+            return self.add_in_module(spec, &master, netns.as_ref().map(|fd| fd.as_fd()));
+        }
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master)?),
         };
         let request = Request { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
-        self.added.push(create(&self.netlink, self.hook, &request, &master, port)?);
+        let added = create(&self.netlink, self.hook, &request, &master, port)?;
+        self.names.push(added.name.clone());
+        self.added.push(added);
         Ok(())
     }
 
     /// The kind of pair to make; for a tap device, which is no pair, it does not matter.
-    fn backend(&self, spec: &LinkSpec) -> std::result::Result<Backend, Refusal> {
-        if spec.tap.is_some() { Ok(Backend::Veth) } else { Backend::choose(spec.backend, self.count) }
+    fn backend(&self, spec: &LinkSpec, owner: Option<&str>) -> std::result::Result<Backend, Refusal> {
+        match (spec.backend, owner) {
+            _ if spec.tap.is_some() => Ok(Backend::Veth),
+            (Some(Backend::Kernel), Some(_)) => Err(Refusal::ModuleHasNoOwner),
+            (None, Some(_)) => Backend::choose_pair(self.count),
+            (asked, _) => Backend::choose(asked, self.count),
+        }
+    }
+
+    fn add_in_module(&mut self, spec: &LinkSpec, master: &LinkInfo, netns: Option<BorrowedFd<'_>>) -> Result<()> {
+        let made = module::add(&self.netlink, spec, master, netns)?;
+        self.names.push(made.device.name.clone());
+        self.in_module.push(made);
+        Ok(())
     }
 
     /// Removes the slaves again after the call has failed. What cannot be removed now, the agent or the next command
     /// removes.
     pub(crate) fn undo(&mut self) {
+        for slave in &self.in_module {
+            let _ = slave.delete();
+        }
         for slave in &self.added {
             if let Some(port) = self.ports.get_mut(&slave.master) {
                 discard(&self.netlink, port, slave.host_end, slave.slot);

@@ -156,7 +156,7 @@ fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
     let mut links = slaves()?;
     links.retain(|link| name.as_ref().is_some_and(|name| link.is_called(name)));
-    let is_one_of = |line: &Statistics| !line.is_master && links.iter().any(|link| link.host_end.0 == line.ifindex);
+    let is_one_of = |line: &Statistics| links.iter().any(|link| line.is_of(link));
     let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;
     show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
 }

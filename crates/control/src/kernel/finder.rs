@@ -64,6 +64,23 @@ impl Finder {
     }
 }
 
+/// All namespaces to which a mount, a process or a descriptor that is visible here leads, each once.
+pub fn all() -> Vec<OwnedFd> {
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    let sources: [fn() -> Vec<Candidate>; 3] = [|| mounts().collect(), processes, descriptors];
+    for candidate in sources.into_iter().flat_map(|list| list()) {
+        if seen.contains(&candidate.inode) {
+            continue;
+        }
+        let Some(fd) = open(&candidate.path) else { continue };
+        if fstat(&fd).is_ok_and(|stat| seen.insert(stat.st_ino)) {
+            found.push(fd);
+        }
+    }
+    found
+}
+
 /// The name under `/run/netns` of the namespace that has the id `nsid` in the netns of `netlink`, if it has one.
 pub fn name_of(netlink: &Netlink, nsid: NsId) -> Option<String> {
     let open = |entry: &fs::DirEntry| open(&NetnsPath::Link(entry.path()));

@@ -3,6 +3,8 @@
 mod address;
 mod create;
 mod events;
+mod ipvlan;
+mod ipvlan_device;
 mod link;
 mod neighbour;
 mod nsid;
@@ -19,6 +21,8 @@ mod wire;
 pub use address::AddressInfo;
 pub use create::NewLink;
 pub use events::{Event, Events, What};
+pub use ipvlan::{IpvlanChange, IpvlanInfo};
+pub use ipvlan_device::NewIpvlan;
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use neighbour::Neighbour;
 pub use pair::{NEW_GROUP, NewPair, PairSpec};

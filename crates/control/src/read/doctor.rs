@@ -15,6 +15,7 @@ use crate::port::object;
 use crate::read::view;
 use crate::refusal::Refusal;
 use crate::slave::agent_client::{self, Health};
+use crate::slave::module;
 use finding::{bad, good, limited};
 use ipvl_core::IfIndex;
 use ipvl_core::maps::JOINS_LEN;
@@ -43,13 +44,15 @@ pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
 
 /// The findings about this kernel and the agent.
 pub fn kernel_findings() -> Vec<Finding> {
-    vec![programs(), hook(), backend(), jit(), joins(), forwarding(), backlog(), agent()]
+    vec![programs(), hook(), backend(), module(), jit(), joins(), forwarding(), backlog(), agent()]
 }
 
 /// The findings about slaves and their masters.
 fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
     let addresses = view::addresses()?;
-    let mut findings = Vec::new();
+    let (pairs, inside): (Vec<_>, Vec<_>) = links.iter().cloned().partition(is_pair_or_tap);
+    let links = &pairs[..];
+    let mut findings: Vec<Finding> = inside.iter().filter_map(slave::inside).collect();
     let masters: BTreeSet<&(IfIndex, String)> = links.iter().map(|link| &link.master).collect();
     for master in &masters {
         findings.extend(slave::master(netlink, master)?);
@@ -68,6 +71,11 @@ fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
         findings.extend(drops::growing(&counters)?);
     }
     Ok(findings)
+}
+
+/// Whether a slave is not the kernel module's, which needs neither programs nor an agent.
+fn is_pair_or_tap(link: &Link) -> bool {
+    !matches!(link.backend, Some((Backend::Kernel, _)))
 }
 
 fn programs() -> Finding {
@@ -92,6 +100,13 @@ fn backend() -> Finding {
     match Backend::choose(None, 1) {
         Ok(backend) => good("backend", &format!("{}: {}", backend.kind(), backend.why())),
         Err(refusal) => bad("backend", &refusal.to_string(), "unset IPVL_BACKEND"),
+    }
+}
+
+fn module() -> Finding {
+    match module::is_loaded() {
+        true => good("module", "ipvl's kernel module is loaded: it makes `type ipvlan`, without an agent"),
+        false => good("module", "ipvl's kernel module is not loaded, and not needed: slaves are pairs"),
     }
 }
 
@@ -138,7 +153,7 @@ fn backlog() -> Finding {
 }
 
 fn agent() -> Finding {
-    let needed = view::links().is_ok_and(|links| !links.is_empty());
+    let needed = view::links().is_ok_and(|links| links.iter().any(is_pair_or_tap));
     match agent_client::health() {
         Ok(Health::Answers(pid)) => good("agent", &format!("runs as process {pid}, and answers")),
         Ok(Health::None) if !needed => good("agent", "does not run, and is not needed"),

@@ -1,6 +1,7 @@
 //! What is there, all of it read once? Links, addresses and counters, as text, JSON, metrics and pages, are made from this.
 
 use super::degraded::degraded;
+use super::inside::{self, Inside};
 use super::record::{SlaveRecord, is_master_gone, master_of, readable_peer, records_of, shown_name};
 use super::shown::link;
 use super::table::Table;
@@ -20,6 +21,8 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Inventory {
     netlink: Netlink,
     ports: Vec<PortRead>,
+    /// The slaves of our kernel module.
+    inside: Vec<Inside>,
     names: HashMap<NsId, String>,
 }
 
@@ -60,14 +63,17 @@ impl Inventory {
             ports.push(PortRead { port, master, slaves });
         }
         let slaves = ports.iter().flat_map(|port: &PortRead| &port.slaves);
-        let ids = slaves.filter_map(|slave| slave.record.host_end.link_netnsid).collect();
+        let inside = inside::read(&netlink)?;
+        let pairs = slaves.filter_map(|slave| slave.record.host_end.link_netnsid);
+        let ids = pairs.chain(inside.iter().filter_map(Inside::netnsid)).collect();
         let names = names.of(&netlink, ids).clone();
-        Ok(Self { netlink, ports, names })
+        Ok(Self { netlink, ports, inside, names })
     }
 
     /// All slaves.
     pub fn links(&self) -> Vec<Link> {
-        self.ports.iter().flat_map(|port| &port.slaves).map(|slave| self.link(slave)).collect()
+        let pairs = self.ports.iter().flat_map(|port| &port.slaves).map(|slave| self.link(slave));
+        pairs.chain(self.inside.iter().map(|slave| slave.link(&self.names))).collect()
     }
 
     /// The address table of every port, sorted for people.
@@ -76,6 +82,9 @@ impl Inventory {
         for port in &self.ports {
             entries.extend(self.table(port)?.lines().into_values());
         }
+        let masters: Vec<IfIndex> = self.ports.iter().map(|port| port.port.master).collect();
+        entries.extend(inside::own_addresses(&self.netlink, &self.inside, &masters));
+        entries.extend(self.inside.iter().flat_map(Inside::addresses));
         entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
         Ok(entries)
     }
@@ -90,6 +99,7 @@ impl Inventory {
                 all.push(slave.statistics(&port.port, drops.remove(&slave.record.slot).unwrap_or_default())?);
             }
         }
+        all.extend(self.inside.iter().map(Inside::statistics));
         Ok(all)
     }
 
@@ -103,7 +113,12 @@ impl Inventory {
             counters: counters.counters,
             drops: counters.drops,
         };
-        Ok(slaves.zip(counters).map(report).collect())
+        let mut all: Vec<SlaveReport> = slaves.zip(counters).map(report).collect();
+        all.extend(self.inside.iter().map(|slave| {
+            let Statistics { counters, drops, .. } = slave.statistics();
+            SlaveReport { link: slave.link(&self.names), owner: None, counters, drops }
+        }));
+        Ok(all)
     }
 
     /// How full the tables of every port are.

@@ -1,18 +1,31 @@
-//! Which kind of pair does a slave get, and why? netkit if the kernel has it; veth otherwise, and for many slaves at once.
+//! What is a slave to the kernel, and why? Our module's device where that is loaded; else netkit if the kernel has it; else veth.
 
 use crate::kernel::bpf::{self, AttachType};
 use crate::model::Backend;
 use crate::port::hook::MANY;
 use crate::refusal::Refusal;
+use crate::slave::module;
+use crate::text::BACKENDS;
 use ipvl_core::IfIndex;
 
-/// Set to `veth` or `netkit` to choose the kind of slaves if the command does not.
+/// Set to `veth`, `netkit` or `kernel` to choose the kind of slaves if the command does not.
 const CHOICE: &str = "IPVL_BACKEND";
 
 impl Backend {
     /// The kind of each of `count` slaves that one call makes.
     pub(crate) fn choose(asked: Option<Self>, count: usize) -> Result<Self, Refusal> {
         match asked.or_else(Self::of_environment) {
+            Some(Self::Netkit) if !Self::has_netkit() => Err(Refusal::NoNetkit(crate::port::hook::release())),
+            Some(Self::Kernel) if !module::is_loaded() => Err(Refusal::NoOwnModule),
+            Some(backend) => Ok(backend),
+            None if module::is_loaded() => Ok(Self::Kernel),
+            None => Self::choose_pair(count),
+        }
+    }
+
+    /// The kind of each of `count` slaves that are to be pairs.
+    pub(crate) fn choose_pair(count: usize) -> Result<Self, Refusal> {
+        match Self::of_environment().filter(|backend| *backend != Self::Kernel) {
             Some(Self::Netkit) if !Self::has_netkit() => Err(Refusal::NoNetkit(crate::port::hook::release())),
             Some(backend) => Ok(backend),
             // As with tcx, attaching to netkit takes 12 ms each under the kernel's rtnl lock.
@@ -30,6 +43,7 @@ impl Backend {
     /// Why a slave of this kind is.
     pub fn why(self) -> &'static str {
         match (self, Self::has_netkit()) {
+            (Self::Kernel, _) => "our kernel module has the slave, without an agent",
             (Self::Netkit, _) => "the slave's packets reach the program without a queue",
             (Self::Veth, false) => "this kernel has no netkit",
             (Self::Veth, true) => "requested, or made together with many others",
@@ -38,6 +52,6 @@ impl Backend {
 
     fn of_environment() -> Option<Self> {
         let choice = std::env::var(CHOICE).ok()?;
-        [Self::Veth, Self::Netkit].into_iter().find(|backend| backend.kind() == choice)
+        BACKENDS.into_iter().find(|(word, _)| *word == choice).map(|(_, backend)| backend)
     }
 }

@@ -8,6 +8,7 @@ use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
 use crate::refusal::Refusal;
+use crate::slave::module;
 use ipvl_core::{IfIndex, Slot};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -129,10 +130,18 @@ impl SlaveNames {
             Some([host_end]) => Ok(host_end.clone()),
             Some([_, _, ..]) => Err(refused("find", name, Refusal::Ambiguous)),
             Some([]) | None => {
+                if let Some(refusal) = module::refusal(netlink, name, here.as_ref())? {
+                    return Err(refused("use", name, refusal));
+                }
                 let master = here.and_then(|link| master_of(netlink, &link));
                 Err(refused("find", name, master.map_or(Refusal::NoSlave, Refusal::MasterElsewhere)))
             }
         }
+    }
+
+    /// Whether a slave that is a pair has the name.
+    pub(super) fn is_pair(&mut self, netlink: &Netlink, name: &str) -> Result<bool> {
+        Ok(self.everywhere(netlink)?.contains_key(name))
     }
 
     /// All slaves, in any netns. One that cannot be read has no name.

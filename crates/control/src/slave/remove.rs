@@ -8,6 +8,8 @@ use crate::port::host_end::HostEnd;
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::find::SlaveNames;
+use crate::slave::module::ModuleSlave;
+use crate::slave::module_name;
 use ipvl_core::{IfIndex, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +24,25 @@ pub fn delete(name: &str) -> Result<()> {
 pub fn delete_all(names: &[String]) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    let removals = find(&netlink, names)?;
-    remove(lock, &netlink, removals)
+    let (in_module, pairs) = split(&netlink, names)?;
+    let removals = find(&netlink, &pairs)?;
+    in_module.iter().try_for_each(ModuleSlave::delete)?;
+    if removals.is_empty() { Ok(()) } else { remove(lock, &netlink, removals) }
+}
+
+/// The slaves of the kernel module that have these names, and the names of the others.
+fn split(netlink: &Netlink, names: &[String]) -> Result<(Vec<ModuleSlave>, Vec<String>)> {
+    let (mut in_module, mut pairs): (Vec<ModuleSlave>, Vec<String>) = (Vec::new(), Vec::new());
+    for name in names {
+        match module_name::named(netlink, name)? {
+            Some(_) if in_module.iter().any(|slave| slave.device.name == *name) => {
+                return Err(refused("find", name, Refusal::NoSlave));
+            }
+            Some(slave) => in_module.push(slave),
+            None => pairs.push(name.clone()),
+        }
+    }
+    Ok((in_module, pairs))
 }
 
 /// Removes slaves, by their masters. After the last slave of all, waits for the agent to end.

@@ -20,7 +20,12 @@ pub const KINDS_ALONE: &[DeviceKind] =
 
 const IPVLAN: DeviceKind = DeviceKind { name: "ipvlan", words: &options_and::<{ OPTIONS.len() }>(&[]) };
 
-const BACKEND: Word = pair(keys::BACKEND.name, Value::OneOf(&["veth", "netkit"]), keys::BACKEND.about);
+const BACKEND: Word = pair(keys::BACKEND.name, Value::OneOf(&["veth", "netkit", "kernel"]), BACKEND_ABOUT);
+
+const BACKEND_ABOUT: &str = "What the slave and its host end are: the ends of a veth pair, or of a netkit pair, which is \
+    faster to the outside and needs Linux 6.7; or kernel, a device of ipvl's own kernel module, without a host end and without an \
+    agent. By default kernel where that module is loaded; else netkit where the kernel has it; veth for more than three slaves \
+    of one batch, because veth pairs are made faster.";
 
 const USER: Word =
     pair("user", Value::User, "ipvtap: this user may open the tap device; by default the user that makes it.");

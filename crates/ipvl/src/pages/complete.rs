@@ -143,7 +143,7 @@ mod tests {
         check("l a link eth0 type ", "ipvlan ipvtap");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
         check("link add link eth0 type ipvlan private ", "mode guard host neigh dhcp siblings backend");
-        check("l a link eth0 type ipvlan backend ", "veth netkit");
+        check("l a link eth0 type ipvlan backend ", "veth netkit kernel");
         check(
             "l a link eth0 type ipvtap mode l2 ",
             "bridge private vepa guard host neigh dhcp siblings user group multi_queue",

@@ -18,7 +18,7 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
         tap: tap(given)?,
-        backend: given.parsed("backend", |word| named(word, "backend must be veth or netkit"))?,
+        backend: given.parsed("backend", |word| named(word, "backend must be veth, netkit or kernel"))?,
     })
 }
 

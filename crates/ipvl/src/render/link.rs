@@ -4,14 +4,14 @@ use super::color::Color;
 use super::stats::traffic;
 use super::{Style, options};
 use crate::names::Named;
-use ipvl_control::{Detail, Link, Statistics};
+use ipvl_control::{Backend, Detail, Link, Statistics};
 use ipvl_core::{Mode, OPTIONS};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// All of `links`; with their counters where `statistics` has them.
 pub fn links(links: &[Link], statistics: &[Statistics], style: Style) -> String {
-    let counters = |link: &Link| statistics.iter().find(|line| !line.is_master && line.ifindex == link.host_end.0);
+    let counters = |link: &Link| statistics.iter().find(|line| line.is_of(link));
     style.print(
         || links.iter().map(|link| text(link, counters(link), style)).collect(),
         || links.iter().map(|link| json(link, counters(link), style)).collect(),
@@ -102,7 +102,16 @@ fn own_line(link: &Link) -> String {
 pub fn own_words(link: &Link) -> String {
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
     let options = options::in_words(link.options);
-    format!("master {} {options} slot {} host-end {}{netns}", link.master.1, link.slot.0, link.host_end.1)
+    let place = match is_in_module(link) {
+        true => "backend kernel".to_owned(),
+        false => format!("slot {} host-end {}", link.slot.0, link.host_end.1),
+    };
+    format!("master {} {options} {place}{netns}", link.master.1)
+}
+
+/// Whether our kernel module has it: then it has neither a host end nor a slot that is known.
+fn is_in_module(link: &Link) -> bool {
+    matches!(link.backend, Some((Backend::Kernel, _)))
 }
 
 /// The slave's backend, and why it has that.
@@ -188,8 +197,12 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
 pub fn own_json(link: &Link, details: bool) -> Value {
     let mut own = json!({ "master": link.master.1 });
     OPTIONS.iter().for_each(|entry| own[entry.name] = options::in_json(entry, link.options));
-    own["slot"] = json!(link.slot.0);
-    own["host_end"] = json!(link.host_end.1);
+    if is_in_module(link) {
+        own["backend"] = json!("kernel");
+    } else {
+        own["slot"] = json!(link.slot.0);
+        own["host_end"] = json!(link.host_end.1);
+    }
     own["degraded"] = json!(link.degraded);
     if details && link.options.mode == Mode::L2 {
         let names = link.groups.iter().map(ToString::to_string);

@@ -1,5 +1,6 @@
 //! How are links read, changed and deleted?
 
+use super::ipvlan::IpvlanInfo;
 use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_ifindex, read_u32, read_u64};
@@ -55,6 +56,8 @@ pub struct LinkInfo {
     pub has_ipv6: bool,
     /// The interface identifier of its addresses from router advertisements; `::` if the kernel chooses it.
     pub token: Option<Addr>,
+    /// Of an ipvlan device, what its driver says of it.
+    pub ipvlan: Option<IpvlanInfo>,
     /// Of a VRF, its routing table.
     pub vrf_table: Option<u32>,
     /// `ARPHRD_*`.
@@ -302,6 +305,9 @@ impl LinkInfo {
 
     fn take_kind(&mut self, info: Attribute<'_>) {
         self.kind = info.nested().find(|a| a.kind == IFLA_INFO_KIND).map(Attribute::string);
+        if self.kind.as_deref() == Some("ipvlan") {
+            self.ipvlan = Some(IpvlanInfo::read(info));
+        }
         let data = info.nested().filter(|a| a.kind == IFLA_INFO_DATA && self.kind.as_deref() == Some("vrf"));
         self.vrf_table = data.flat_map(Attribute::nested).find(|a| a.kind == IFLA_VRF_TABLE).map(Attribute::u32);
     }

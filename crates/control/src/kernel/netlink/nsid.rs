@@ -11,6 +11,20 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) const RTGENMSG: usize = 4;
 
 impl Netlink {
+    /// The same, after giving it one if it has none, as the kernel does for the other end of a pair.
+    pub fn ensure_nsid(&self, netns: impl AsFd) -> Result<Option<NsId>> {
+        if let Some(nsid) = self.nsid_of_fd(&netns)? {
+            return Ok(Some(nsid));
+        }
+        let fd = netns.as_fd().as_raw_fd().cast_unsigned();
+        let message =
+            Message::new(RTM_NEWNSID, NLM_F_ACK, &[0; RTGENMSG]).u32(NETNSA_FD, fd).nsid(NETNSA_NSID, NsId(-1));
+        match self.order(about("give an id to", &"a network namespace"), message) {
+            Err(error) if !error.is_exists() => Err(error),
+            _ => self.nsid_of_fd(netns),
+        }
+    }
+
     /// The id that this netns has for `netns`; none if it has not given it one.
     pub fn nsid_of_fd(&self, netns: impl AsFd) -> Result<Option<NsId>> {
         let fd = netns.as_fd().as_raw_fd();

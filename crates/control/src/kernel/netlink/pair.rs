@@ -18,7 +18,7 @@ const DEFAULT_GROUP: u32 = 0;
 /// A pair to make. Both ends are down at first.
 #[derive(Clone, Copy, Debug)]
 pub struct PairSpec<'a> {
-    /// veth or netkit.
+    /// veth or netkit. No other kind is made in pairs.
     pub backend: Backend,
     /// The host end's name, or with `%d` the first free one of a pattern.
     pub host_name: &'a str,
@@ -64,8 +64,8 @@ impl Netlink {
         let object = format_args!("{} and {}", spec.host_name, spec.slave_name);
         let mut echo = None;
         let op = match spec.backend {
-            Backend::Veth => "create veth",
             Backend::Netkit => "create netkit",
+            Backend::Veth | Backend::Kernel => "create veth",
         };
         self.ask(about(op, &object), create(spec), |reply| echo = parse(reply).or(echo.take()))?;
         match echo {
@@ -98,8 +98,8 @@ fn create(spec: &PairSpec<'_>) -> Message {
         Message::new(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &ifinfomsg(IfIndex::NONE, 0, 0));
     both_ends(message, spec, spec.host_name).u32(IFLA_GROUP, NEW_GROUP).nest(IFLA_LINKINFO, |m| {
         m.str(IFLA_INFO_KIND, spec.backend.kind()).nest(IFLA_INFO_DATA, |m| match spec.backend {
-            Backend::Veth => peer(m, VETH_INFO_PEER, spec),
             Backend::Netkit => netkit(m, spec),
+            Backend::Veth | Backend::Kernel => peer(m, VETH_INFO_PEER, spec),
         })
     })
 }

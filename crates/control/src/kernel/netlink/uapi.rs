@@ -87,6 +87,11 @@ pub const IFLA_GSO_IPV4_MAX_SIZE: u16 = 63;
 pub const IFLA_GRO_IPV4_MAX_SIZE: u16 = 64;
 pub const IFLA_INFO_KIND: u16 = 1;
 pub const IFLA_INFO_DATA: u16 = 2;
+pub const IFLA_INFO_XSTATS: u16 = 3;
+pub const IFLA_IPVLAN_MODE: u16 = 1;
+pub const IFLA_IPVLAN_FLAGS: u16 = 2;
+/// Of our module alone: the other options of a slave.
+pub const IFLA_IPVLAN_OPTIONS: u16 = 32;
 pub const IFLA_VRF_TABLE: u16 = 1;
 pub const IFLA_VLAN_ID: u16 = 1;
 pub const IFLA_EVENT_BONDING_FAILOVER: u32 = 3;

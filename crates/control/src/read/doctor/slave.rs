@@ -42,6 +42,13 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
     Ok(findings)
 }
 
+/// The finding about a slave of the kernel module, if there is any.
+pub fn inside(link: &Link) -> Option<Finding> {
+    let blocked = link.is_up() && !link.has_carrier();
+    let text = format!("it is up but has no carrier: {} is down or has no carrier", link.master.1);
+    blocked.then(|| bad(&link.name, &text, &format!("ip link set dev {} up", link.master.1)))
+}
+
 /// The findings about one master.
 pub fn master(netlink: &Netlink, (ifindex, name): &(IfIndex, String)) -> Result<Vec<Finding>> {
     let blocked = netlink.link(*ifindex, None)?.and_then(|_| obstacle(netlink, *ifindex).ok().flatten());

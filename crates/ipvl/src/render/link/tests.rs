@@ -177,5 +177,5 @@ pub fn moved() -> Link {
 
 fn counters() -> Statistics {
     let counters = Counters { tx_packets: 3, tx_bytes: 300, rx_packets: 2, rx_bytes: 200 };
-    Statistics { name: "another".to_owned(), ifindex: IfIndex(7), is_master: false, counters, drops: Vec::new() }
+    Statistics { name: "s0".to_owned(), ifindex: IfIndex(7), is_master: false, counters, drops: Vec::new() }
 }
