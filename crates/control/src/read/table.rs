@@ -9,7 +9,7 @@ use crate::port::Port;
 use crate::port::tables::SINGLE;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Moved, Origin, OwnerEntry, Slot};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The address table of one port, and the slaves with addresses that could be in it.
 pub struct Table {
@@ -41,14 +41,28 @@ impl Table {
     ) -> Result<Self> {
         let mut claimants = BTreeMap::new();
         let mut refused = Refused::new(port);
-        for (slot, link, device) in slaves {
+        let slaves: Vec<_> = slaves.collect();
+        for &(slot, link, device) in &slaves {
             let addresses = read_addresses(netlink, device.ifindex, link);
             refused.add(slot, link.link_netnsid, &addresses);
             let addrs = addresses.into_iter().map(|info| info.addr).collect();
             claimants.insert(slot, (shown_name(device.name.clone()), addrs));
         }
         let (master, owned) = (master.name.clone(), port.maps.owned()?);
-        Ok(Self { master, refused: refused.found(&owned), owned, claimants })
+        let mut table = Self { master, refused: refused.found(&owned), owned, claimants };
+        table.confirm_conflicts(netlink, &slaves);
+        Ok(table)
+    }
+
+    /// An address may have left its device, and had another owner, before the owners were read: then there is no conflict.
+    fn confirm_conflicts(&mut self, netlink: &Netlink, slaves: &[(Slot, &LinkInfo, &LinkInfo)]) {
+        let doubted: BTreeSet<Slot> = self.conflicts().into_iter().map(|((_, _, slot, ..), _)| slot).collect();
+        for &(slot, link, device) in slaves.iter().filter(|(slot, ..)| doubted.contains(slot)) {
+            let still = addresses_on(netlink, device.ifindex, link);
+            if let Some((_, addrs)) = self.claimants.get_mut(&slot) {
+                addrs.retain(|addr| still.contains(addr));
+            }
+        }
     }
 
     /// A line for each entry, and one for each address on a slave's device that another slave or the host owns.
