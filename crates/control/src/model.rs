@@ -168,6 +168,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether our kernel module has it: then it has neither a host end, programs nor an agent.
+    pub fn is_in_module(&self) -> bool {
+        matches!(self.backend, Some((Backend::Kernel, _)))
+    }
+
     /// Whether this is the slave's name, or its host end's.
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.host_end.1 == name

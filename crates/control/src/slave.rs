@@ -4,6 +4,7 @@ pub(crate) mod agent_client;
 pub(crate) mod alias_event;
 pub(crate) mod backend;
 pub(crate) mod declare;
+mod device_change;
 pub(crate) mod find;
 pub(crate) mod module;
 pub(crate) mod module_name;
@@ -26,7 +27,9 @@ use crate::port::host_end::HostEnd;
 use crate::port::sysctl;
 use crate::port::{ARPHRD_NONE, Port};
 use crate::refusal::Refusal;
+use crate::slave::device_change::device_change;
 use crate::slave::module::ModuleSlave;
+use crate::slave::module_name::ModuleNames;
 use crate::slave::tap::{NewTap, TapSpec};
 use find::Found;
 use ipvl_core::{IfIndex, Mac, Mode, Slave, Slot, State};
@@ -63,7 +66,7 @@ pub fn add(specs: &[LinkSpec]) -> Result<Vec<String>> {
 pub fn set(name: &str, change: &Change) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
-    if let Some(slave) = module_name::named(&netlink, name)? {
+    if let Some(slave) = ModuleNames::default().take(&netlink, name)? {
         return set_in_module(&netlink, &slave, change);
     }
     let mut found = find::slave(&netlink, name)?;
@@ -109,11 +112,7 @@ fn restore(found: &mut Found, before: Slave) -> Result<()> {
 
 /// Changes the slave's device as `ip link set` would in the slave's netns.
 fn change_device(netlink: &Netlink, found: &Found, change: &Change, netns: Option<BorrowedFd<'_>>) -> Result<()> {
-    let device =
-        LinkChange { up: change.up, name: change.name.as_deref(), mtu: change.mtu, netns, ..LinkChange::default() };
-    if (change.up, &change.name, change.mtu, &change.netns) == (None, &None, None, &None) {
-        return Ok(());
-    }
+    let Some(device) = device_change(change, netns) else { return Ok(()) };
     found.in_its_netns(netlink, |there, ifindex| there.set_link(ifindex, &device))
 }
 

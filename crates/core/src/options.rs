@@ -4,6 +4,7 @@
 //! from it, and so are the bits that the kernel's programs read.
 
 mod entry;
+mod ipvlan;
 
 /// What there is to know of one option.
 #[derive(Debug, PartialEq, Eq)]

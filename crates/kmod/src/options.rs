@@ -39,8 +39,6 @@ impl Answer {
 const NOT_GIVEN: u32 = u32::MAX;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
-const PRIVATE: u32 = 1;
-const VEPA: u32 = 2;
 
 /// What a slave has of which nothing is said. As in the C driver, l3s slaves reach each other directly; what the module
 /// cannot do is off.
@@ -85,11 +83,7 @@ pub extern "C" fn ipvl_options_changed(options: u32, request: &Request) -> u32 {
 /// The flags of a slave as `IPVLAN_F_*`.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_options_flags(options: u32) -> u16 {
-    (match Options::of(options).flag {
-        Flag::Bridge => 0,
-        Flag::Private => PRIVATE,
-        Flag::Vepa => VEPA,
-    }) as u16
+    Options::of(options).flag.in_ipvlan()
 }
 
 /// The bits of the options that are in our attribute.
@@ -142,19 +136,9 @@ fn unsupported(options: Options) -> Option<&'static CStr> {
 }
 
 fn mode(number: u32) -> Option<Mode> {
-    Some(match number {
-        0 => Mode::L2,
-        1 => Mode::L3,
-        2 => Mode::L3s,
-        _ => return None,
-    })
+    Mode::of_ipvlan(number.try_into().ok()?)
 }
 
 fn flag(flags: u32) -> Option<Flag> {
-    Some(match flags {
-        0 => Flag::Bridge,
-        PRIVATE => Flag::Private,
-        VEPA => Flag::Vepa,
-        _ => return None,
-    })
+    Flag::of_ipvlan(flags.try_into().ok()?)
 }

@@ -66,19 +66,7 @@ impl Finder {
 
 /// All namespaces to which a mount, a process or a descriptor that is visible here leads, each once.
 pub fn all() -> Vec<OwnedFd> {
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    let sources: [fn() -> Vec<Candidate>; 3] = [|| mounts().collect(), processes, descriptors];
-    for candidate in sources.into_iter().flat_map(|list| list()) {
-        if seen.contains(&candidate.inode) {
-            continue;
-        }
-        let Some(fd) = open(&candidate.path) else { continue };
-        if fstat(&fd).is_ok_and(|stat| seen.insert(stat.st_ino)) {
-            found.push(fd);
-        }
-    }
-    found
+    namespaces().map(|(_, fd)| fd).collect()
 }
 
 /// The name under `/run/netns` of the namespace that has the id `nsid` in the netns of `netlink`, if it has one.
@@ -158,22 +146,25 @@ enum NetnsPath {
     Mount(u32, PathBuf),
 }
 
-/// The first namespace that `matches`. Each namespace is tried once. Its inode is taken from the opened descriptor, not
-/// from the candidate: a candidate that only claims to lead to a namespace does not hide the real path to it.
+/// The first namespace that `matches`.
 fn search(matches: impl Fn(&OwnedFd) -> bool) -> Option<(NetnsPath, OwnedFd)> {
-    let mut tried = HashSet::new();
+    namespaces().find(|(_, fd)| matches(fd))
+}
+
+/// All namespaces, each once, looked for only as far as they are asked for. Their inodes are taken from the opened
+/// descriptors, not from the candidates: a candidate that only claims to lead to a namespace does not hide the real path to
+/// it.
+fn namespaces() -> impl Iterator<Item = (NetnsPath, OwnedFd)> {
+    let mut seen = HashSet::new();
     let sources: [fn() -> Vec<Candidate>; 3] = [|| mounts().collect(), processes, descriptors];
-    for candidate in sources.into_iter().flat_map(|list| list()) {
-        if tried.contains(&candidate.inode) {
-            continue;
+    sources.into_iter().flat_map(|list| list()).filter_map(move |candidate| {
+        if seen.contains(&candidate.inode) {
+            return None;
         }
-        let Some(fd) = open(&candidate.path) else { continue };
-        if matches(&fd) {
-            return Some((candidate.path, fd));
-        }
-        tried.extend(fstat(&fd).map(|stat| stat.st_ino));
-    }
-    None
+        let fd = open(&candidate.path)?;
+        let is_new = fstat(&fd).is_ok_and(|stat| seen.insert(stat.st_ino));
+        is_new.then_some((candidate.path, fd))
+    })
 }
 
 fn has_id(netlink: &Netlink, nsid: NsId, netns: &OwnedFd) -> bool {

@@ -50,7 +50,7 @@ pub fn kernel_findings() -> Vec<Finding> {
 /// The findings about slaves and their masters.
 fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
     let addresses = view::addresses()?;
-    let (pairs, inside): (Vec<_>, Vec<_>) = links.iter().cloned().partition(is_pair_or_tap);
+    let (inside, pairs): (Vec<_>, Vec<_>) = links.iter().cloned().partition(Link::is_in_module);
     let links = &pairs[..];
     let mut findings: Vec<Finding> = inside.iter().filter_map(slave::inside).collect();
     let masters: BTreeSet<&(IfIndex, String)> = links.iter().map(|link| &link.master).collect();
@@ -71,11 +71,6 @@ fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
         findings.extend(drops::growing(&counters)?);
     }
     Ok(findings)
-}
-
-/// Whether a slave is not the kernel module's, which needs neither programs nor an agent.
-fn is_pair_or_tap(link: &Link) -> bool {
-    !matches!(link.backend, Some((Backend::Kernel, _)))
 }
 
 fn programs() -> Finding {
@@ -153,7 +148,7 @@ fn backlog() -> Finding {
 }
 
 fn agent() -> Finding {
-    let needed = view::links().is_ok_and(|links| links.iter().any(is_pair_or_tap));
+    let needed = view::links().is_ok_and(|links| !links.iter().all(Link::is_in_module));
     match agent_client::health() {
         Ok(Health::Answers(pid)) => good("agent", &format!("runs as process {pid}, and answers")),
         Ok(Health::None) if !needed => good("agent", "does not run, and is not needed"),

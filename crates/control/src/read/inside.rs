@@ -1,15 +1,17 @@
 //! How do slaves of our kernel module look to their user, by what the kernel says of them?
 
 use super::record::{UNKNOWN, shown_name};
+use super::shown::alone;
 use crate::error::Result;
-use crate::kernel::netlink::Netlink;
-use crate::model::{AddressEntry, AddressStatus, Backend, Kind, Link, Statistics};
+use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::model::{AddressEntry, AddressStatus, Backend, Link, Statistics};
 use crate::place::NsId;
 use crate::port::ARPHRD_NONE;
 use crate::slave::module::{ModuleSlave, all};
 use ipvl_core::maps::Counters;
-use ipvl_core::{IfIndex, Mac, Reason, Slot};
-use std::collections::HashMap;
+use ipvl_core::{Addr, IfIndex, Reason};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// A slave of the module, and its master's name.
 pub struct Inside {
@@ -20,11 +22,15 @@ pub struct Inside {
 
 /// All of them with masters in this netns.
 pub fn read(netlink: &Netlink) -> Result<Vec<Inside>> {
+    let mut masters: BTreeMap<IfIndex, LinkInfo> = BTreeMap::new();
     let mut found = Vec::new();
     for slave in all(netlink)? {
-        let master = netlink.link(slave.master, None)?.unwrap_or_default();
+        let master = match masters.entry(slave.master) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(netlink.link(slave.master, None)?.unwrap_or_default()),
+        };
         let master_is_ip = master.arp_type == ARPHRD_NONE;
-        found.push(Inside { slave, master: shown_name(master.name), master_is_ip });
+        found.push(Inside { slave, master: shown_name(master.name.clone()), master_is_ip });
     }
     Ok(found)
 }
@@ -39,43 +45,19 @@ impl Inside {
     pub fn link(&self, names: &HashMap<NsId, String>) -> Link {
         let ModuleSlave { device, netnsid, .. } = &self.slave;
         Link {
-            ifindex: device.ifindex,
-            kind: Kind::Ipvlan,
-            name: device.name.clone(),
-            master: (self.slave.master, self.master.clone()),
             master_is_ip: self.master_is_ip,
-            slot: Slot(0),
-            host_end: (device.ifindex, device.name.clone()),
             backend: Some((Backend::Kernel, Backend::Kernel.why())),
             netnsid: *netnsid,
             netns: netnsid.and_then(|id| names.get(&id).cloned()),
-            flags: device.flags,
-            operstate: device.operstate,
-            mtu: device.mtu,
-            txqlen: device.txqlen,
-            qdisc: device.qdisc.clone(),
-            mac: device.mac.unwrap_or(Mac([0; 6])),
             options: self.slave.options(),
-            groups: Vec::new(),
-            all_groups: false,
-            queue: None,
-            degraded: Vec::new(),
-            detail: device.detail.clone(),
+            ..alone(device, (self.slave.master, self.master.clone()))
         }
     }
 
     /// The addresses on its device. The module lets no other slave have them.
     pub fn addresses(&self) -> Vec<AddressEntry> {
         let found = self.slave.netlink.addresses(Some(self.slave.device.ifindex), None).unwrap_or_default();
-        let line = |addr: ipvl_core::Addr| AddressEntry {
-            addr,
-            prefix_len: addr.full_len(),
-            slave: Some(self.slave.device.name.clone()),
-            master: self.master.clone(),
-            status: AddressStatus::Device,
-            owner: None,
-        };
-        found.into_iter().map(|info| line(info.addr)).collect()
+        found.into_iter().map(|info| entry(info.addr, Some(&self.slave.device.name), &self.master)).collect()
     }
 
     /// Its counters, and what it sent that was dropped.
@@ -107,14 +89,13 @@ pub fn own_addresses(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) ->
     let mut lines = Vec::new();
     for (ifindex, name) in masters.into_iter().filter(|(_, name)| *name != UNKNOWN) {
         let found = netlink.addresses(Some(ifindex), None).unwrap_or_default();
-        lines.extend(found.into_iter().map(|info| AddressEntry {
-            addr: info.addr,
-            prefix_len: info.addr.full_len(),
-            slave: None,
-            master: name.to_owned(),
-            status: AddressStatus::Device,
-            owner: None,
-        }));
+        lines.extend(found.into_iter().map(|info| entry(info.addr, None, name)));
     }
     lines
+}
+
+/// An address on the device of a slave, or on its master.
+fn entry(addr: Addr, slave: Option<&str>, master: &str) -> AddressEntry {
+    let (slave, master) = (slave.map(str::to_owned), master.to_owned());
+    AddressEntry { addr, prefix_len: addr.full_len(), slave, master, status: AddressStatus::Device, owner: None }
 }

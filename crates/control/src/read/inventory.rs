@@ -106,19 +106,11 @@ impl Inventory {
     /// Every slave with its owner and its counters.
     pub fn slaves(&self) -> Result<Vec<SlaveReport>> {
         let counters = self.statistics()?.into_iter().filter(|line| !line.is_master);
-        let slaves = self.ports.iter().flat_map(|port| &port.slaves);
-        let report = |(slave, counters): (&SlaveRead, Statistics)| SlaveReport {
-            link: self.link(slave),
-            owner: owner_of(&slave.record.host_end).map(str::to_owned),
-            counters: counters.counters,
-            drops: counters.drops,
-        };
-        let mut all: Vec<SlaveReport> = slaves.zip(counters).map(report).collect();
-        all.extend(self.inside.iter().map(|slave| {
-            let Statistics { counters, drops, .. } = slave.statistics();
-            SlaveReport { link: slave.link(&self.names), owner: None, counters, drops }
-        }));
-        Ok(all)
+        let pairs = self.ports.iter().flat_map(|port| &port.slaves);
+        let owners = pairs.map(|slave| owner_of(&slave.record.host_end).map(str::to_owned));
+        let owners = owners.chain(self.inside.iter().map(|_| None));
+        let report = |((link, owner), Statistics { counters, drops, .. })| SlaveReport { link, owner, counters, drops };
+        Ok(self.links().into_iter().zip(owners).zip(counters).map(report).collect())
     }
 
     /// How full the tables of every port are.

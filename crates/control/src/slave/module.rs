@@ -2,14 +2,16 @@
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::finder;
-use crate::kernel::netlink::{IpvlanChange, LinkChange, LinkInfo, Netlink, NewIpvlan};
+use crate::kernel::netlink::{IpvlanChange, IpvlanInfo, LinkInfo, Netlink, NewIpvlan};
 use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
 use crate::place::NsId;
 use crate::refusal::Refusal;
-use ipvl_core::{Flag, HostAccess, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange};
+use crate::slave::device_change::device_change;
+use ipvl_core::{Flag, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// Our module's version begins with our name; the kernel's own driver has none.
 const VERSION: &str = "/sys/module/ipvlan/version";
@@ -22,8 +24,8 @@ pub struct ModuleSlave {
     pub master: IfIndex,
     /// The id of its netns; none if that is its master's.
     pub netnsid: Option<NsId>,
-    /// A connection to its netns.
-    pub netlink: Netlink,
+    /// A connection to its netns, one for all slaves there.
+    pub netlink: Rc<Netlink>,
 }
 
 /// Whether `type ipvlan` is our module's.
@@ -37,7 +39,7 @@ pub fn all(netlink: &Netlink) -> Result<Vec<ModuleSlave>> {
         return Ok(Vec::new());
     }
     let own = netns::own()?;
-    let mut found = slaves_in(&own, None, None)?;
+    let mut found = slaves_in(&open_in(own.as_fd())?, None)?;
     for netns in finder::all() {
         // A namespace may go away, or be out of reach.
         if !netns::same(&own, &netns)? {
@@ -50,7 +52,7 @@ pub fn all(netlink: &Netlink) -> Result<Vec<ModuleSlave>> {
 /// Why a command for pairs cannot use the device of this name, if `here` or a slave in another netns is of the driver or of
 /// our module.
 pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) -> Result<Option<Refusal>> {
-    let is_ours = match here.map(|link| link.ipvlan.as_ref().map(|info| info.options.is_some())) {
+    let is_ours = match here.map(|link| link.ipvlan.as_ref().map(IpvlanInfo::is_of_our_module)) {
         Some(Some(false)) => return Ok(Some(Refusal::OfKernelDriver)),
         Some(None) => false,
         Some(Some(true)) => true,
@@ -70,8 +72,8 @@ pub fn add(
     let siblings = Some(spec.options.siblings);
     let change = OptionsChange { siblings, ..Options::DEFAULT.change_to(spec.options) };
     let with = IpvlanChange {
-        mode: Some(mode_number(spec.options.mode)),
-        flags: Some(flag_number(spec.options.flag)),
+        mode: Some(spec.options.mode.in_ipvlan()),
+        flags: Some(spec.options.flag.in_ipvlan()),
         ..in_netlink(&change)
     };
     let (name, mtu) = (spec.name.as_deref().unwrap_or("ipvl%d"), spec.mtu.unwrap_or(master.mtu));
@@ -92,17 +94,13 @@ pub fn add(
 impl ModuleSlave {
     /// Its options.
     pub fn options(&self) -> Options {
-        let info = self.device.ipvlan.as_ref();
-        let (value, _) = info.and_then(|info| info.options).unwrap_or_default();
-        let (mode, flags) = info.map_or((0, 0), |info| (info.mode, info.flags));
-        let flag = [Flag::Bridge, Flag::Private, Flag::Vepa].into_iter().find(|flag| flag_number(*flag) == flags);
-        let mode = [Mode::L2, Mode::L3, Mode::L3s].into_iter().find(|known| mode_number(*known) == mode);
-        let options = Options::of(value);
+        let Some(info) = &self.device.ipvlan else { return Options::DEFAULT };
+        let (value, _) = info.options.unwrap_or_default();
+        let known = Options::of(value);
         Options {
-            mode: mode.unwrap_or(options.mode),
-            flag: flag.unwrap_or(options.flag),
-            host: if options.mode == Mode::L3s { HostAccess::On } else { options.host },
-            ..options
+            mode: Mode::of_ipvlan(info.mode).unwrap_or(known.mode),
+            flag: Flag::of_ipvlan(info.flags).unwrap_or(known.flag),
+            ..known
         }
     }
 
@@ -114,10 +112,8 @@ impl ModuleSlave {
         if wanted != IpvlanChange::default() {
             self.netlink.set_ipvlan(ifindex, &wanted).map_err(named)?;
         }
-        let netns = netns.map(|fd| fd.as_fd());
-        let device =
-            LinkChange { up: change.up, name: change.name.as_deref(), mtu: change.mtu, netns, ..LinkChange::default() };
-        let done = self.change_device(change, &device);
+        let device = device_change(change, netns.map(AsFd::as_fd));
+        let done = device.map_or(Ok(()), |device| self.netlink.set_link(ifindex, &device));
         if done.is_err() && wanted != IpvlanChange::default() {
             self.netlink.set_ipvlan(ifindex, &self.as_it_was()).map_err(named)?;
         }
@@ -129,13 +125,6 @@ impl ModuleSlave {
         self.netlink.delete_link(self.device.ifindex).map(drop).map_err(|error| error.about(&self.device.name))
     }
 
-    fn change_device(&self, change: &Change, device: &LinkChange<'_>) -> Result<()> {
-        if (change.up, &change.name, change.mtu, &change.netns) == (None, &None, None, &None) {
-            return Ok(());
-        }
-        self.netlink.set_link(self.device.ifindex, device)
-    }
-
     fn as_it_was(&self) -> IpvlanChange {
         let info = self.device.ipvlan.clone().unwrap_or_default();
         IpvlanChange { mode: Some(info.mode), flags: Some(info.flags), options: info.options }
@@ -144,8 +133,9 @@ impl ModuleSlave {
 
 /// The slaves in another netns with masters in this one.
 fn elsewhere(netlink: &Netlink, own: &OwnedFd, netns: &OwnedFd) -> Result<Vec<ModuleSlave>> {
-    let Some(us) = open_in(netns.as_fd())?.nsid_of_fd(own)? else { return Ok(Vec::new()) };
-    let mut found = slaves_in(netns, Some(us), None)?;
+    let there = open_in(netns.as_fd())?;
+    let Some(us) = there.nsid_of_fd(own)? else { return Ok(Vec::new()) };
+    let mut found = slaves_in(&there, Some(us))?;
     if !found.is_empty() {
         let id = netlink.ensure_nsid(netns)?;
         found.iter_mut().for_each(|slave| slave.netnsid = id);
@@ -153,13 +143,13 @@ fn elsewhere(netlink: &Netlink, own: &OwnedFd, netns: &OwnedFd) -> Result<Vec<Mo
     Ok(found)
 }
 
-/// The slaves in a netns of which the master is in the netns that has the id `us` there.
-fn slaves_in(netns: &OwnedFd, us: Option<NsId>, netnsid: Option<NsId>) -> Result<Vec<ModuleSlave>> {
+/// The slaves in the netns of `there` of which the master is in the netns that has the id `us` there.
+fn slaves_in(there: &Rc<Netlink>, us: Option<NsId>) -> Result<Vec<ModuleSlave>> {
     let mut found = Vec::new();
-    for device in open_in(netns.as_fd())?.links(None)? {
-        let is_ours = device.ipvlan.as_ref().is_some_and(|info| info.options.is_some());
+    for device in there.links(None)? {
+        let is_ours = device.ipvlan.as_ref().is_some_and(IpvlanInfo::is_of_our_module);
         if let (true, Some(master)) = (is_ours && device.link_netnsid == us, device.link) {
-            found.push(ModuleSlave { device, master, netnsid, netlink: open_in(netns.as_fd())? });
+            found.push(ModuleSlave { device, master, netnsid: None, netlink: Rc::clone(there) });
         }
     }
     Ok(found)
@@ -170,8 +160,8 @@ fn newest(netlink: &Netlink) -> Result<Option<LinkInfo>> {
     Ok(ours.max_by_key(|link| link.ifindex))
 }
 
-fn open_in(netns: BorrowedFd<'_>) -> Result<Netlink> {
-    netns::within(netns, Netlink::open)?
+fn open_in(netns: BorrowedFd<'_>) -> Result<Rc<Netlink>> {
+    netns::within(netns, Netlink::open)?.map(Rc::new)
 }
 
 /// A change in the words of netlink: mode and flag have attributes of their own.
@@ -181,23 +171,9 @@ fn in_netlink(change: &OptionsChange) -> IpvlanChange {
     let selector = ours.fold(0, |all, entry| all | entry.mask);
     let value = Options::DEFAULT.changed(*change).bits() & selector;
     IpvlanChange {
-        mode: change.mode.map(mode_number),
-        flags: change.flag.map(flag_number),
+        mode: change.mode.map(Mode::in_ipvlan),
+        flags: change.flag.map(Flag::in_ipvlan),
         options: (selector != 0).then_some((value, selector)),
-    }
-}
-
-/// `IPVLAN_MODE_*`, which has the order of ours.
-fn mode_number(mode: Mode) -> u16 {
-    mode as u16
-}
-
-/// `IPVLAN_F_*`.
-fn flag_number(flag: Flag) -> u16 {
-    match flag {
-        Flag::Bridge => 0,
-        Flag::Private => 1,
-        Flag::Vepa => 2,
     }
 }
 

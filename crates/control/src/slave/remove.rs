@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::find::SlaveNames;
 use crate::slave::module::ModuleSlave;
-use crate::slave::module_name;
+use crate::slave::module_name::ModuleNames;
 use ipvl_core::{IfIndex, Slot};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,11 +33,12 @@ pub fn delete_all(names: &[String]) -> Result<()> {
 /// The slaves of the kernel module that have these names, and the names of the others.
 fn split(netlink: &Netlink, names: &[String]) -> Result<(Vec<ModuleSlave>, Vec<String>)> {
     let (mut in_module, mut pairs): (Vec<ModuleSlave>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut known = ModuleNames::default();
     for name in names {
-        match module_name::named(netlink, name)? {
-            Some(_) if in_module.iter().any(|slave| slave.device.name == *name) => {
-                return Err(refused("find", name, Refusal::NoSlave));
-            }
+        if in_module.iter().any(|slave| slave.device.name == *name) {
+            return Err(refused("find", name, Refusal::NoSlave));
+        }
+        match known.take(netlink, name)? {
             Some(slave) => in_module.push(slave),
             None => pairs.push(name.clone()),
         }

@@ -4,7 +4,7 @@ use super::color::Color;
 use super::stats::traffic;
 use super::{Style, options};
 use crate::names::Named;
-use ipvl_control::{Backend, Detail, Link, Statistics};
+use ipvl_control::{Detail, Link, Statistics};
 use ipvl_core::{Mode, OPTIONS};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -102,16 +102,11 @@ fn own_line(link: &Link) -> String {
 pub fn own_words(link: &Link) -> String {
     let netns = link.netns.as_ref().map_or(String::new(), |name| format!(" netns {name}"));
     let options = options::in_words(link.options);
-    let place = match is_in_module(link) {
+    let place = match link.is_in_module() {
         true => "backend kernel".to_owned(),
         false => format!("slot {} host-end {}", link.slot.0, link.host_end.1),
     };
     format!("master {} {options} {place}{netns}", link.master.1)
-}
-
-/// Whether our kernel module has it: then it has neither a host end nor a slot that is known.
-fn is_in_module(link: &Link) -> bool {
-    matches!(link.backend, Some((Backend::Kernel, _)))
 }
 
 /// The slave's backend, and why it has that.
@@ -197,7 +192,7 @@ fn put_details(link: &Link, put: &mut impl FnMut(&str, Value) -> Option<Value>) 
 pub fn own_json(link: &Link, details: bool) -> Value {
     let mut own = json!({ "master": link.master.1 });
     OPTIONS.iter().for_each(|entry| own[entry.name] = options::in_json(entry, link.options));
-    if is_in_module(link) {
+    if link.is_in_module() {
         own["backend"] = json!("kernel");
     } else {
         own["slot"] = json!(link.slot.0);

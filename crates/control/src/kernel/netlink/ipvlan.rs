@@ -41,6 +41,11 @@ impl IpvlanChange {
 }
 
 impl IpvlanInfo {
+    /// Whether our module made it, and not the kernel's own driver.
+    pub fn is_of_our_module(&self) -> bool {
+        self.options.is_some()
+    }
+
     /// What `IFLA_LINKINFO` has of such a device.
     pub(super) fn read(info: Attribute<'_>) -> Self {
         let mut read = Self::default();
