@@ -3,18 +3,15 @@
 //! `rows/*.toml` say what is done and what must be seen. The same entries judge ipvl and, with `DRIVER=kernel` on a kernel
 //! that has it, the kernel's own driver.
 
-#[path = "rows/document.rs"]
-mod document;
 #[path = "rows/entry.rs"]
 mod entry;
 #[path = "rows/play.rs"]
 mod play;
 
 use entry::{Driver, Entry, entries};
-use ipvl_testbed::require_root;
+use ipvl_testbed::{at_once, require_root};
+use ipvl_tests::document::{Row, Standing, rows, standings};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::thread;
 
 /// Most of an entry's time is spent waiting.
 const AT_ONCE: usize = 6;
@@ -23,21 +20,9 @@ const AT_ONCE: usize = 6;
 fn every_row_is_as_the_document_says() {
     require_root!();
     let driver = Driver::chosen();
-    let mut all = wanted(driver, |entry| entry.needs.is_none());
+    let all = wanted(driver, |entry| entry.needs.is_none());
     let total = all.len();
-    all.reverse();
-    let (left, failures) = (Mutex::new(all), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(entry) = take(&left) {
-                    let outcome = play::play(&entry, driver);
-                    failures.lock().expect("failures").extend(outcome.err());
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().expect("failures");
+    let failures = at_once(AT_ONCE, all, |entry| play::play(&entry, driver));
     assert!(failures.is_empty(), "{} of {total}, {driver:?}:\n{}", failures.len(), failures.join("\n"));
     println!("{total} entries, {driver:?}");
 }
@@ -58,28 +43,23 @@ fn wanted(driver: Driver, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
     entries().into_iter().filter(|entry| entry.concerns(driver, &rows) && which(entry)).collect()
 }
 
-fn take(left: &Mutex<Vec<Entry>>) -> Option<Entry> {
-    left.lock().expect("entries").pop()
-}
-
 /// A row that is held by "rows" has an entry, and an entry speaks to rows that there are.
 #[test]
 fn the_document_and_the_entries_agree() {
-    let known = document::rows();
+    let known = rows();
     let named: BTreeSet<_> = entries().into_iter().flat_map(|entry| entry.rows).collect();
-    let unknown: Vec<_> = named.iter().filter(|row| !known.contains_key(*row)).collect();
+    let unknown: Vec<_> = named.iter().filter(|id| !known.iter().any(|row| row.id == **id)).collect();
     assert!(unknown.is_empty(), "docs/parity.md has no row {unknown:?}");
-    let claims = |row: &&document::Row| row.held_by.iter().any(|test| test == "rows");
-    let missing: Vec<_> =
-        known.values().filter(claims).map(|row| &row.name).filter(|row| !named.contains(*row)).collect();
+    let claims = |row: &&Row| row.held_by.iter().any(|test| test == "rows");
+    let missing: Vec<_> = known.iter().filter(claims).map(|row| &row.id).filter(|id| !named.contains(*id)).collect();
     assert!(missing.is_empty(), "no entry in tests/rows has {missing:?}");
 }
 
 /// Where the document says "same", no entry may expect two things. How an error is worded is no difference.
 #[test]
 fn what_is_the_same_is_expected_once() {
-    let known = document::rows();
-    let same = |entry: &&Entry| entry.rows.iter().all(|row| known.get(row).is_some_and(|row| row.verdict == "same"));
+    let known = standings();
+    let same = |entry: &&Entry| entry.rows.iter().all(|row| known.get(row) == Some(&Standing::Same));
     let all = entries();
     let wrong: Vec<_> = all.iter().filter(same).filter(|entry| entry.tells_drivers_apart()).collect();
     let wrong: Vec<_> = wrong.iter().map(|entry| format!("{:?}: {}", entry.rows, entry.name)).collect();

@@ -2,11 +2,9 @@
 
 use crate::page::{Body, Page};
 use crate::session::Session;
-use ipvl_testbed::{Driver, Output, require_root, requires_device, wait_until};
+use ipvl_testbed::{Driver, Output, at_once, require_root, requires_device, wait_until};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
 
 /// Most of a symptom's time is spent waiting.
@@ -56,23 +54,9 @@ fn the_page_has_twenty_symptoms_and_each_comes_about() {
 #[track_caller]
 fn judge(which: impl Fn(&Symptom) -> bool) {
     let page = Page::read("docs/symptoms.md");
-    let left = Mutex::new(symptoms().into_iter().filter(which).collect::<Vec<_>>());
-    let wrong = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(symptom) = take(&left) {
-                    wrong.lock().expect("what is wrong").extend(play(&page, &symptom).err());
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().expect("what is wrong");
+    let wanted = symptoms().into_iter().filter(which).collect();
+    let wrong = at_once(AT_ONCE, wanted, |symptom| play(&page, &symptom));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-fn take(left: &Mutex<Vec<Symptom>>) -> Option<Symptom> {
-    left.lock().expect("what is left").pop()
 }
 
 /// Makes the symptom, and types what the page has for it.

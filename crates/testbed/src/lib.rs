@@ -4,6 +4,7 @@
 //! Nothing here touches a device outside the namespaces it made, and dropping removes them.
 
 mod addresses;
+mod at_once;
 mod driver;
 mod frame;
 mod history;
@@ -18,6 +19,7 @@ mod sys;
 mod wait;
 
 pub use addresses::{EXT_MAC, EXT_V4, EXT_V6, HOST_V4, HOST_V6, MASTER_MAC};
+pub use at_once::at_once;
 pub use driver::{Driver, ipvl_path};
 pub use frame::Frame;
 pub use lab::Lab;
