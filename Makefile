@@ -68,7 +68,7 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path crates/kmod/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package ipvl-tests --test parity -- -D warnings
+	cargo clippy --package ipvl-tests --test parity --test messages -- -D warnings
 	scripts/check-dependencies
 	scripts/check-imports --self-test
 	scripts/check-imports

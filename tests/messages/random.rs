@@ -139,7 +139,7 @@ fn options(dice: &mut Dice, message: &mut Message) {
 }
 
 fn nested(dice: &mut Dice, message: &mut Message, depth: u32) {
-    message.nest(if depth % 2 == 0 { LINK_INFO } else { DATA }, |inner| {
+    message.nest(if depth.is_multiple_of(2) { LINK_INFO } else { DATA }, |inner| {
         inner.put(KIND, b"ipvlan\0");
         if dice.below(12) > 0 && depth < 40 {
             nested(dice, inner, depth + 1);
