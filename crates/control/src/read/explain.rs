@@ -14,7 +14,9 @@ use crate::slave::find;
 use fate::Fate;
 pub(super) use fate::obstacle;
 pub use fate::remedy;
-use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Owner, OwnerEntry, Slot, Tables, Verdict};
+use ipvl_core::{
+    Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Mac, Owner, OwnerEntry, Reason, Reply, Slot, Tables, Verdict,
+};
 use route::Router;
 use std::collections::BTreeMap;
 
@@ -95,6 +97,8 @@ fn fate(decided: Fate, frame: &impl Frame, place: &Place<'_>, owner: Option<Owne
         (Action::Host, Some(Owner::Slave(_))) => router.by_stack(frame)?,
         (Action::Host, Some(Owner::Nobody)) if place.source.is_some() => router.by_stack(frame)?,
         (Action::Drop(reason), _) => Fate::dropped(reason),
+        // The program tries, and drops a solicitation behind extension headers, which no stack sends.
+        (Action::Answer, _) if Reply::to(frame, Mac([0; 6])).is_none() => Fate::dropped(Reason::ActionFailed),
         (Action::Flood(Flood { then: FloodThen::Wire | FloodThen::WireAndHost, .. }), _) => match leaves()? {
             Some((why, remedy)) => Fate { remedy, text: format!("{}; but {why}", decided.text), ..decided },
             None => decided,
