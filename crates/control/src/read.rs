@@ -4,7 +4,7 @@ mod degraded;
 pub(crate) mod doctor;
 pub mod explain;
 mod inside;
-mod inventory;
+pub(crate) mod inventory;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;
 pub(crate) mod overview;

@@ -9,6 +9,7 @@ pub(crate) mod find;
 pub(crate) mod module;
 pub(crate) mod module_name;
 pub(crate) mod parent;
+pub(crate) mod peers;
 pub(crate) mod remove;
 pub(crate) mod routes;
 pub(crate) mod tap;

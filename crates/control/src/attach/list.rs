@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
-use crate::slave::find::peer_of;
+use crate::slave::peers::peer_of;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::degraded::degraded;
 use super::inside::{self, Inside};
-use super::record::{SlaveRecord, is_master_gone, master_of, readable_peer, records_of, shown_name};
+use super::record::{SlaveRecord, is_master_gone, master_of, records_of, shown_name};
 use super::shown::link;
 use super::table::Table;
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
 use crate::report::{PortReport, SlaveReport};
+use crate::slave::peers::Peers;
 use ipvl_core::maps::Counters;
 use ipvl_core::{IfIndex, MAX_SLAVES, Mode, Reason, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
@@ -55,8 +56,9 @@ impl Inventory {
         for port in found {
             let master = master_of(&netlink, &port)?;
             let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let peers = Peers::list(&netlink, records.iter().map(|record| &record.host_end));
             let slaves = records.into_iter().map(|record| {
-                let device = readable_peer(&netlink, &record.host_end);
+                let device = peers.device(&netlink, &record.host_end).unwrap_or_default();
                 SlaveRead { record, device }
             });
             let slaves = slaves.collect();

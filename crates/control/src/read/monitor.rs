@@ -10,7 +10,7 @@ mod reported;
 mod watched;
 
 use super::record::{self, SlaveRecord};
-use super::table::{Table, addresses_on};
+use super::table::Table;
 use crate::error::{Result, io_error};
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
@@ -20,6 +20,7 @@ use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::alias_event;
+use crate::slave::peers::addresses_on;
 use crate::slave::routes::PROTOCOL;
 use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
 use pace::Pace;
@@ -241,7 +242,8 @@ impl Monitor {
         self.queue_events()?;
         let fresh = (fresh, self.received);
         let device = record::readable_peer(&self.netlink, &record.host_end);
-        let addrs = addresses_on(&self.netlink, device.ifindex, &record.host_end);
+        let found = addresses_on(&self.netlink, device.ifindex, &record.host_end);
+        let addrs = found.into_iter().map(|info| info.addr).collect();
         let (host_end, netns) = (record.host_end.ifindex, self.name_of(record.host_end.link_netnsid));
         match device.ifindex {
             IfIndex::NONE => self.unread.insert(host_end),

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
-use crate::slave::find::peer_of;
+use crate::slave::peers::peer_of;
 use ipvl_core::{IfIndex, Mac, PortEntry, Slave, Slot};
 use std::collections::BTreeMap;
 
@@ -63,11 +63,12 @@ pub fn records_of(
     master_gone: bool,
     host_ends: &mut BTreeMap<IfIndex, LinkInfo>,
 ) -> Result<Vec<SlaveRecord>> {
-    let (all, unattached) = (port.maps.groups()?, port.is_departed());
+    let (all, slaves, unattached) = (port.maps.groups()?, port.maps.slaves()?, port.is_departed());
     let mut records = Vec::new();
     for (ifindex, slot) in port.maps.slots()? {
         let Some(host_end) = host_ends.remove(&ifindex) else { continue };
-        let slave = port.maps.slave(slot)?;
+        // A slave that was added since is read by itself.
+        let slave = slaves.get(slot.0 as usize).map_or_else(|| port.maps.slave(slot), |slave| Ok(*slave))?;
         let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
         let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
         groups.sort();

@@ -7,6 +7,7 @@ use crate::refusal::Refusal;
 use crate::slave::module;
 use crate::text::BACKENDS;
 use ipvl_core::IfIndex;
+use std::sync::OnceLock;
 
 /// Set to `veth`, `netkit` or `kernel` to choose the kind of slaves if the command does not.
 const CHOICE: &str = "IPVL_BACKEND";
@@ -35,9 +36,10 @@ impl Backend {
     }
 
     /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT). Queries another device's programs there, which
-    /// changes nothing.
+    /// changes nothing. No module brings it later, so that it is asked once.
     pub fn has_netkit() -> bool {
-        bpf::prog_query(IfIndex::LOOPBACK, AttachType::NetkitPeer).is_ok()
+        static HAS_NETKIT: OnceLock<bool> = OnceLock::new();
+        *HAS_NETKIT.get_or_init(|| bpf::prog_query(IfIndex::LOOPBACK, AttachType::NetkitPeer).is_ok())
     }
 
     /// Why a slave of this kind is.
