@@ -6,7 +6,7 @@ use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
 use ipvl_control::{Backend, LinkSpec};
-use ipvl_core::{Mode, Options};
+use ipvl_core::{Mode, Options, OptionsChange};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -22,6 +22,8 @@ pub struct NetworkOptions {
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
+    /// Those of them that the user named.
+    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
@@ -51,13 +53,14 @@ impl NetworkOptions {
         let SlaveKeys { master, mtu, backend, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        let options = DEFAULTS.changed(options);
-        Ok(Self { parent: master, options, mtu, backend, internal, gateways, ignores_mac })
+        let (given, options) = (options, DEFAULTS.changed(options));
+        Ok(Self { parent: master, options, given, mtu, backend, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
     pub fn slave(&self, master: &str) -> LinkSpec {
-        LinkSpec { options: self.options, mtu: self.mtu, backend: self.backend, ..LinkSpec::of(master) }
+        let Self { options, given, mtu, backend, .. } = *self;
+        LinkSpec { options, given, mtu, backend, ..LinkSpec::of(master) }
     }
 }
 

@@ -23,6 +23,11 @@ impl Backend {
         }
     }
 
+    /// Whether a slave of a file that names no backend is of our kernel module.
+    pub(crate) fn is_kernel_by_default() -> bool {
+        matches!(Self::choose(None, 1), Ok(Self::Kernel))
+    }
+
     /// The kind of each of `count` slaves that are to be pairs.
     pub(crate) fn choose_pair(count: usize) -> Result<Self, Refusal> {
         match Self::of_environment().filter(|backend| *backend != Self::Kernel) {
