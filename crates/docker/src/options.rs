@@ -130,6 +130,7 @@ mod tests {
         let expected = NetworkOptions {
             parent,
             options: defaults,
+            given: OptionsChange::NONE,
             mtu: None,
             backend: None,
             internal: false,
@@ -156,6 +157,13 @@ mod tests {
         let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
+            given: OptionsChange {
+                mode: Some(mode),
+                flag: Some(flag),
+                guard: Some(guard),
+                host: Some(host),
+                ..OptionsChange::NONE
+            },
             mtu: Some(1400),
             backend: Some(Backend::Veth),
             internal: true,
@@ -194,7 +202,7 @@ mod tests {
         assert!(refused("gaurd", "off").starts_with("there is no network option gaurd, perhaps guard is meant; those"));
         assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
-        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit");
+        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit, kernel");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }

@@ -88,7 +88,7 @@ fn only_what_came_from_files_is_pruned_and_only_if_asked() {
 fn an_address_goes_from_one_slave_to_another_in_one_go() {
     let first = ActualLink { addresses: set("10.0.0.1/24"), ..slave(7, "a") };
     let mut actual = actual(vec![first]);
-    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(IfIndex(7)));
+    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(Place::here(IfIndex(7))));
     let heir = "name = \"b\"\naddresses = [\"10.0.0.1/24\"]";
     let given = plan(&desired("", &["name = \"a\"\naddresses = []", heir]), &actual, false).expect("a plan");
     assert_eq!(shape(&given), "change a, make b");
