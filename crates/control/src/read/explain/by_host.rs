@@ -20,7 +20,7 @@ pub fn fate(
     owner: Option<Owner>,
 ) -> Result<Fate> {
     let master = port.master.ifindex;
-    let host = Host { netlink, master };
+    let host = Host { netlink };
     let is_l3s = |slot: Slot| port.snapshot.slave(slot).mode() == Mode::L3s;
     Ok(match (decided.verdict.action(), owner) {
         (Action::Route, _) => host.sends(frame, None, Action::Route.into())?,
@@ -57,7 +57,6 @@ fn dropped(reason: Reason) -> Fate {
 /// The host's stack, as the module uses it.
 struct Host<'a> {
     netlink: &'a Netlink,
-    master: IfIndex,
 }
 
 impl Host<'_> {
