@@ -114,7 +114,7 @@ fn what_cannot_be_is_said_before_anything_is_done() {
         ("name = \"a\"", vec![engines], "name: there is a slave of that name and netns, which belongs to docker n e"),
         ("name = \"a\"", vec![tap], "type: it is an ipvtap device"),
         ("name = \"a\"", vec![hidden], "name: the slave's network namespace cannot be entered"),
-        ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another kind of pair"),
+        ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another backend"),
         ("name = \"a\"\nnetns = \"nowhere\"", vec![], "netns: there is no network namespace nowhere: make it"),
         ("name = \"a\"\nmtu = 9000", vec![], "mtu: a slave's mtu cannot be larger than the master's, 1500"),
     ] {

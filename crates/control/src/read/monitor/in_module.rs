@@ -59,7 +59,7 @@ impl ReportedModule {
         let mut reports = Vec::new();
         let mut unmatched: Vec<&Link> = new.slaves.iter().collect();
         for old in &self.slaves {
-            match take_same(&mut unmatched, old, &new.slaves) {
+            match take_same(&mut unmatched, old, &self.slaves) {
                 Some(now) => reports.extend(differences(old, now)),
                 None => reports.push(MonitorEvent::LinkDeleted(Box::new(old.clone()))),
             }
@@ -80,12 +80,11 @@ fn place(link: &Link) -> Place {
     Place { netns: link.netnsid, ifindex: link.ifindex }
 }
 
-/// Takes the slave that `old` is now: the one at its place, or, if nobody is there, the one of its name that has moved.
-fn take_same<'a>(unmatched: &mut Vec<&'a Link>, old: &Link, all: &[Link]) -> Option<&'a Link> {
-    let is_free = !all.iter().any(|link| place(link) == place(old));
+/// Takes the slave that `old` is now: the one at its place, or the one of its name that has moved to where none was `before`.
+fn take_same<'a>(unmatched: &mut Vec<&'a Link>, old: &Link, before: &[Link]) -> Option<&'a Link> {
     let here = |link: &&Link| place(link) == place(old) && link.master == old.master;
-    let moved =
-        |link: &&Link| is_free && link.name == old.name && link.master == old.master && link.netnsid != old.netnsid;
+    let is_new = |link: &Link| !before.iter().any(|other| place(other) == place(link));
+    let moved = |link: &&Link| link.name == old.name && link.master == old.master && is_new(link);
     let found = unmatched.iter().position(here).or_else(|| unmatched.iter().position(moved))?;
     Some(unmatched.swap_remove(found))
 }
