@@ -170,7 +170,7 @@ impl Adding {
     fn backend(&self, spec: &LinkSpec, owner: Option<&str>) -> std::result::Result<Backend, Refusal> {
         match (spec.backend, owner) {
             _ if spec.tap.is_some() => Ok(Backend::Veth),
-            (None, Some(_)) => Backend::choose_pair(self.count),
+            (None, Some(_)) => Backend::choose_for_engine(self.count),
             (asked, _) => Backend::choose(asked, self.count),
         }
     }
