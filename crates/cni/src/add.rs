@@ -61,6 +61,7 @@ impl<'a> Slave<'a> {
         let spec = LinkSpec {
             name: Some(call.ifname.clone()),
             options: settings.options,
+            given: settings.given,
             mtu: settings.mtu,
             backend: settings.backend,
             mac: asked_mac(call, settings)?,
@@ -75,7 +76,10 @@ impl<'a> Slave<'a> {
 
     /// Sets the limits, before the slave has addresses and so before it is used.
     fn limit(&self, Bandwidth { ingress, egress }: Bandwidth) -> Result<(), Failure> {
-        let Attached { ifindex, host_end: (host_end, _), .. } = self.attached;
+        let Attached { ifindex, in_module, host_end: (host_end, _), .. } = self.attached;
+        if in_module && ingress.is_some() {
+            return Err(Failure::config(NO_HOST_END));
+        }
         beside_master(self.call, self.network, || {
             egress.map_or(Ok(()), |limit| ipvl_control::limit(self.wanted.spec.netns.as_ref(), ifindex, limit))?;
             ingress.map_or(Ok(()), |limit| ipvl_control::limit(None, host_end, limit))
@@ -110,12 +114,19 @@ impl<'a> Slave<'a> {
     }
 }
 
+/// Refused, not left off.
+const NO_HOST_END: &str = "a slave of the kernel module has no host end, so what it gets cannot be limited: take \"backend\": \
+    \"veth\", or limit only what it sends";
+
 /// The slave and its host end, where later plugins of the chain (`bandwidth`) expect it.
 fn interfaces(call: &Call, network: &Network, got: &Attached) -> Vec<Interface> {
     let sandbox = call.netns.clone().unwrap_or_default();
     let (mac, mtu) = (got.mac.to_string(), Some(got.mtu));
     let slave = Interface { name: call.ifname.clone(), mac: mac.clone(), mtu, sandbox: sandbox.clone() };
     let beside = if network.link_in_container { sandbox } else { String::new() };
+    if got.in_module {
+        return vec![slave];
+    }
     vec![slave, Interface { name: got.host_end.1.clone(), mac, mtu, sandbox: beside }]
 }
 

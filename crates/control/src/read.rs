@@ -3,6 +3,7 @@
 mod degraded;
 pub(crate) mod doctor;
 pub mod explain;
+mod holders;
 mod inside;
 pub(crate) mod inventory;
 pub(crate) mod monitor;

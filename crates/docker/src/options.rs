@@ -6,7 +6,7 @@ use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
 use ipvl_control::{Backend, LinkSpec};
-use ipvl_core::{Mode, Options};
+use ipvl_core::{Mode, Options, OptionsChange};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -22,6 +22,8 @@ pub struct NetworkOptions {
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
+    /// Those of them that the user named.
+    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
@@ -51,13 +53,14 @@ impl NetworkOptions {
         let SlaveKeys { master, mtu, backend, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        let options = DEFAULTS.changed(options);
-        Ok(Self { parent: master, options, mtu, backend, internal, gateways, ignores_mac })
+        let (given, options) = (options, DEFAULTS.changed(options));
+        Ok(Self { parent: master, options, given, mtu, backend, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
     pub fn slave(&self, master: &str) -> LinkSpec {
-        LinkSpec { options: self.options, mtu: self.mtu, backend: self.backend, ..LinkSpec::of(master) }
+        let Self { options, given, mtu, backend, .. } = *self;
+        LinkSpec { options, given, mtu, backend, ..LinkSpec::of(master) }
     }
 }
 
@@ -127,6 +130,7 @@ mod tests {
         let expected = NetworkOptions {
             parent,
             options: defaults,
+            given: OptionsChange::NONE,
             mtu: None,
             backend: None,
             internal: false,
@@ -153,6 +157,13 @@ mod tests {
         let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
+            given: OptionsChange {
+                mode: Some(mode),
+                flag: Some(flag),
+                guard: Some(guard),
+                host: Some(host),
+                ..OptionsChange::NONE
+            },
             mtu: Some(1400),
             backend: Some(Backend::Veth),
             internal: true,
@@ -191,7 +202,7 @@ mod tests {
         assert!(refused("gaurd", "off").starts_with("there is no network option gaurd, perhaps guard is meant; those"));
         assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
-        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit");
+        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit, kernel");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }

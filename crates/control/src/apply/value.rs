@@ -31,8 +31,8 @@ macro_rules! words {
 words! {
     "ipvlan: a network device. ipvtap: a tap device for a virtual machine."
     KindWord for Kind: Ipvlan | Ipvtap, Ipvlan by default;
-    "veth: a veth pair. netkit: a netkit pair, which needs Linux 6.7."
-    BackendWord for Backend: Veth | Netkit, Veth by default;
+    "veth: a veth pair. netkit: a netkit pair, which needs Linux 6.7. kernel: a device of ipvl's kernel module."
+    BackendWord for Backend: Veth | Netkit | Kernel, Veth by default;
 }
 
 /// Types for texts that are parsed further.

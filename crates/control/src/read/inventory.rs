@@ -85,8 +85,7 @@ impl Inventory {
             entries.extend(self.table(port)?.lines().into_values());
         }
         let masters: Vec<IfIndex> = self.ports.iter().map(|port| port.port.master).collect();
-        entries.extend(inside::own_addresses(&self.netlink, &self.inside, &masters));
-        entries.extend(self.inside.iter().flat_map(Inside::addresses));
+        entries.extend(inside::addresses(&self.netlink, &self.inside, &masters));
         entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
         Ok(entries)
     }
@@ -110,14 +109,16 @@ impl Inventory {
         let counters = self.statistics()?.into_iter().filter(|line| !line.is_master);
         let pairs = self.ports.iter().flat_map(|port| &port.slaves);
         let owners = pairs.map(|slave| owner_of(&slave.record.host_end).map(str::to_owned));
-        let owners = owners.chain(self.inside.iter().map(|_| None));
+        let owners = owners.chain(self.inside.iter().map(|slave| slave.owner().map(str::to_owned)));
         let report = |((link, owner), Statistics { counters, drops, .. })| SlaveReport { link, owner, counters, drops };
         Ok(self.links().into_iter().zip(owners).zip(counters).map(report).collect())
     }
 
     /// How full the tables of every port are.
     pub fn ports(&self) -> Result<Vec<PortReport>> {
-        self.ports.iter().map(|port| self.port(port)).collect()
+        let known: Vec<IfIndex> = self.ports.iter().map(|port| port.port.master).collect();
+        let inside = inside::ports(&self.netlink, &self.inside, &known);
+        self.ports.iter().map(|port| self.port(port)).chain(inside.into_iter().map(Ok)).collect()
     }
 
     fn port(&self, port: &PortRead) -> Result<PortReport> {
@@ -133,7 +134,7 @@ impl Inventory {
             slaves: port.slaves.len(),
             most_slaves: MAX_SLAVES as usize,
             addresses: table.owned.len() - prefixes,
-            most_addresses: maps.most_addresses(),
+            most_addresses: Some(maps.most_addresses()),
             prefixes,
             conflicts: count(AddressStatus::Conflict),
             refused: count(AddressStatus::Refused),

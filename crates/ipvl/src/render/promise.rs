@@ -202,6 +202,7 @@ fn planned() -> apply::Plan {
         [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n";
     let set = |addr: [u8; 4]| BTreeSet::from([(Addr::v4(addr), 24)]);
     let was = |host_end: u32, name: &str| ActualLink {
+        place: ipvl_control::Place::here(IfIndex(host_end)),
         owner: Some(format!("apply /{name}")),
         name: Some(name.to_owned()),
         local: true,
