@@ -3,7 +3,6 @@
 //! The slave is made before the addresses are asked for: some IPAM plugins need it (`dhcp` sends through it). If anything
 //! fails, all of it is undone.
 
-use crate::bandwidth::Bandwidth;
 use crate::call::Call;
 use crate::config::{self, InterfaceSettings, Network};
 use crate::failure::Failure;
@@ -63,6 +62,7 @@ impl<'a> Slave<'a> {
             options: settings.options,
             mtu: settings.mtu,
             backend: settings.backend,
+            rates: settings.rates,
             mac: asked_mac(call, settings)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,
             ..LinkSpec::of(master)
@@ -73,15 +73,6 @@ impl<'a> Slave<'a> {
         Ok(Self { call, network, wanted, attached })
     }
 
-    /// Sets the limits, before the slave has addresses and so before it is used.
-    fn limit(&self, Bandwidth { ingress, egress }: Bandwidth) -> Result<(), Failure> {
-        let Attached { ifindex, host_end: (host_end, _), .. } = self.attached;
-        beside_master(self.call, self.network, || {
-            egress.map_or(Ok(()), |limit| ipvl_control::limit(self.wanted.spec.netns.as_ref(), ifindex, limit))?;
-            ingress.map_or(Ok(()), |limit| ipvl_control::limit(None, host_end, limit))
-        })
-    }
-
     /// Gives it addresses and routes.
     fn addressed(
         &self,
@@ -89,7 +80,6 @@ impl<'a> Slave<'a> {
         ipam: Option<&Ipam<'_>>,
         settings: &InterfaceSettings,
     ) -> Result<Outcome, Failure> {
-        self.limit(settings.bandwidth)?;
         let chosen = match (ipam, &settings.previous) {
             (Some(ipam), _) => ipam.add()?,
             (None, previous) => previous.clone().unwrap_or_default(),

@@ -9,6 +9,7 @@ use crate::model::{Backend, Kind};
 use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of};
+use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
@@ -52,6 +53,8 @@ pub struct ActualLink {
     pub host_end: (IfIndex, String),
     /// Mode, flag, guard and so on.
     pub options: Options,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -103,7 +106,7 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
 }
 
 fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
-    let SlaveRecord { host_end, master, slave, .. } = record;
+    let SlaveRecord { host_end, master, slave, rates, .. } = record;
     let device = readable_peer(netlink, host_end);
     Ok(ActualLink {
         owner: owner_of(host_end).map(str::to_owned),
@@ -115,6 +118,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
         options: slave.options(),
+        rates: *rates,
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,

@@ -6,6 +6,7 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
 use crate::slave::find::peer_of;
+use crate::slave::rates::rates;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
         host_end: (host_end.ifindex, host_end.name.clone()),
         mac: host_end.mac.unwrap_or(Mac([0; 6])),
         mode: port.maps.slave(slot)?.mode(),
+        rates: rates(netlink, port, host_end, slot)?,
         addresses: owned.get(&slot).cloned().unwrap_or_default(),
     }))
 }

@@ -54,7 +54,7 @@ impl Inventory {
         let mut ports = Vec::new();
         for port in found {
             let master = master_of(&netlink, &port)?;
-            let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let records = records_of(&netlink, &port, &master, is_master_gone(&port)?, &mut host_ends)?;
             let slaves = records.into_iter().map(|record| {
                 let device = readable_peer(&netlink, &record.host_end);
                 SlaveRead { record, device }

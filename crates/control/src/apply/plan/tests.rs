@@ -3,6 +3,7 @@
 use super::*;
 use crate::apply::read;
 use crate::model::Backend;
+use crate::rate::Rates;
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 const ETH0: IfIndex = IfIndex(2);
@@ -153,6 +154,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         master: (ETH0, "eth0".to_owned()),
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: OPTIONS,
+        rates: Rates::default(),
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),
