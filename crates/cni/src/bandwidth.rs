@@ -2,15 +2,13 @@
 
 use crate::failure::Failure;
 use crate::fields::Fields;
+use ipvl_control::rate::default_burst;
 use ipvl_control::{Limit, Rates};
 use serde_json::Value;
 
 /// The burst that runtimes pass if none was configured: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits.
 /// Taken literally, it would let a quarter of a gigabyte through before the limit applies.
 const UNSAID_BURST: u64 = i32::MAX as u64;
-/// The burst that is used instead: a tenth of a second of the rate, and at least 64 KiB.
-const BURSTS_PER_SECOND: u64 = 10;
-const LEAST_BURST: u64 = 64 << 10;
 const BITS: u64 = 8;
 const RATES_AND_BURSTS: [[&str; 2]; 2] = [["ingressRate", "ingressBurst"], ["egressRate", "egressBurst"]];
 const SUBNETS: [&str; 2] = ["shapedSubnets", "unshapedSubnets"];
@@ -43,7 +41,7 @@ fn limit(fields: &Fields<'_>, [rate_key, burst_key]: [&str; 2]) -> Result<Option
         _ if rate == 0 && burst == 0 => Ok(None),
         (0, _) => Err(fields.wrong(rate_key, &format!("8 or more bits a second where {burst_key} is set"))),
         (_, 0) => Err(fields.wrong(burst_key, &format!("8 or more bits where {rate_key} is set"))),
-        (rate, _) if burst >= UNSAID_BURST => Ok(Some(Limit::new(rate, (rate / BURSTS_PER_SECOND).max(LEAST_BURST)))),
+        (rate, _) if burst >= UNSAID_BURST => Ok(Some(default_burst(rate))),
         (rate, burst) => Ok(Some(Limit::new(rate, burst))),
     }
 }
@@ -69,8 +67,8 @@ mod tests {
         let burst_of = |rate: u64, burst: u64| {
             read(&json!({"egressRate": rate, "egressBurst": burst})).expect("limits").output.map(|limit| limit.burst)
         };
-        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX)), Some(125_000));
-        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX) * 8 - 1), Some(125_000));
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX)), Some(250_000));
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX) * 8 - 1), Some(250_000));
         assert_eq!((burst_of(1_000_000, UNSAID_BURST), burst_of(1_000_000, 80_000)), (Some(65_536), Some(10_000)));
     }
 

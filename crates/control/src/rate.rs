@@ -5,8 +5,9 @@ pub const OFF: &str = "off";
 /// What a limit looks like, as part of a sentence.
 pub const EXAMPLE: &str = "a rate such as 100mbit, `100mbit burst 256kb`, or off";
 const BITS: f64 = 8.0;
-/// The burst where none is given: what the rate carries in a twentieth of a second, and at least 64 KiB.
-const BURSTS_PER_SECOND: u64 = 20;
+/// The burst where none is given: what the rate carries in a fifth of a second, and at least 64 KiB. With less, TCP does not
+/// reach the rate at which a slave may send (docs/performance.md).
+const BURSTS_PER_SECOND: u64 = 5;
 const LEAST_BURST: u64 = 64 << 10;
 /// The most bits a second that can be asked for: a hundred terabits.
 const MOST: f64 = 1e14;
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_burst_is_kept_or_chosen() {
         let burst = |text: &str| parse(text).flatten().map(|limit| limit.burst);
-        assert_eq!((burst("10mbit"), burst("1gbit")), (Some(65_536), Some(6_250_000)));
+        assert_eq!((burst("10mbit"), burst("1gbit")), (Some(250_000), Some(25_000_000)));
         assert_eq!((burst("10mbit burst 20kb"), burst("10mbit burst 1500")), (Some(20_480), Some(1500)));
         assert_eq!((burst("10mbit burst 0"), burst("10mbit burst 9gb")), (None, None));
     }

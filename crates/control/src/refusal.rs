@@ -184,6 +184,16 @@ impl Refusal {
         }
     }
 
+    fn about_rate(&self) -> String {
+        match self {
+            Self::OtherQueue { qdisc, host_end } => format!(
+                "its host end has a queue of another kind, {qdisc}: `tc qdisc del dev {host_end} root` removes it"
+            ),
+            Self::SmallBurst { least } => format!("its largest packet needs a burst of {least} bytes"),
+            _ => String::new(),
+        }
+    }
+
     fn unwatchable(&self) -> String {
         match self {
             Self::CannotTell => {
@@ -256,13 +266,7 @@ impl fmt::Display for Refusal {
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
-            Self::OtherQueue { qdisc, host_end } => {
-                write!(
-                    f,
-                    "its host end has a queue of another kind, {qdisc}: `tc qdisc del dev {host_end} root` removes it"
-                )
-            }
-            Self::SmallBurst { least } => write!(f, "its largest packet needs a burst of {least} bytes"),
+            Self::OtherQueue { .. } | Self::SmallBurst { .. } => f.write_str(&self.about_rate()),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => f.write_str(NO_DEFAULT_ROUTE),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),

@@ -172,7 +172,7 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     }
 
     /// Whether the slave owns the source address, or has no guard; by a strict guard also whether it is surely no router's
-    /// message. A slave whose rate is limited is for the full decision.
+    /// message. A slave with a limited rate is for the full decision.
     #[inline(always)]
     fn may_send(&self, packet: &PlainPacket) -> bool {
         let owned = self.slave.is_unguarded() || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);

@@ -1,4 +1,4 @@
-//! May a slave whose rate is limited send this frame now? A token bucket that may be overdrawn by one frame.
+//! May a slave with a limited rate send this frame now? A token bucket that may be overdrawn by one frame.
 //!
 //! A frame is let through as long as the bucket is not empty, and then pays for all its bytes. So a large GSO packet passes
 //! whatever the burst is, and the rate holds in the mean.

@@ -38,7 +38,7 @@ pub trait Tables {
     /// The slave that has sent a DHCP request with this transaction id a moment ago.
     fn asker_of(&self, xid: u32) -> Option<Asker>;
 
-    /// Takes this many bytes from the token bucket of a slave whose rate is limited; false if it is empty. Tables without
+    /// Takes this many bytes from the token bucket of a slave with a limited rate; false if it is empty. Tables without
     /// buckets limit nothing.
     fn take_bytes(&self, _slot: Slot, _bytes: u32) -> bool {
         true

@@ -114,7 +114,7 @@ const LINK_ADD: &[Word] = &[
 const RATE: Word = rates("rate", &["in", "out"], RATE_ABOUT);
 
 const RATE_ABOUT: &str = "The most that it gets (in) and that it sends (out), in tc(8)'s units: 100mbit, 1.5gbit, 2mbps; off for \
-    no limit. Behind a rate, burst is what may pass at once after a pause, in bytes: 256kb; by default a twentieth of a \
+    no limit. Behind a rate, burst is what may pass at once after a pause, in bytes: 256kb; by default a fifth of a \
     second's, and at least 64kb. Nothing in the slave's own namespace can remove the limits.";
 
 const LINK_SET: &[Word] = &[

@@ -82,7 +82,7 @@ fn of_command<'a>(command: &'static Verb, words: impl Iterator<Item = &'a str>) 
         if let Form::Rates(ways) = claimed.form {
             match within_rates(ways, &mut words) {
                 Typed::Word => return vec![],
-                Typed::Ways(ways) => {
+                Typed::Next(ways) => {
                     let ways = ways.into_iter().map(|way| word(way, ""));
                     return ways.chain(open.iter().flat_map(|word| of_word(word))).collect();
                 }
@@ -104,7 +104,7 @@ enum Typed {
     /// Up to a word that a value follows.
     Word,
     /// Up to where these may come, or something else.
-    Ways(Vec<&'static str>),
+    Next(Vec<&'static str>),
     /// To its end.
     All,
 }
@@ -117,7 +117,7 @@ fn within_rates<'a>(ways: &[&'static str], words: &mut Peekable<impl Iterator<It
             return Typed::Word;
         }
     }
-    if words.peek().is_some() { Typed::All } else { Typed::Ways(open) }
+    if words.peek().is_some() { Typed::All } else { Typed::Next(open) }
 }
 
 fn of_word(next: &'static Word) -> Vec<Candidate> {
