@@ -1,15 +1,15 @@
 //! What does a network's configuration say? It has the keys of the CNI project's ipvlan plugin, and ipvl's own.
 
-use crate::bandwidth::Bandwidth;
+use crate::bandwidth;
 use crate::call::is_identifier;
 use crate::failure::{Code, Failure};
 use crate::fields::Fields;
 use crate::outcome::Outcome;
 use crate::result;
 use crate::version;
-use ipvl_control::Backend;
 use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
 use ipvl_control::text::BACKENDS;
+use ipvl_control::{Backend, Rates};
 use ipvl_core::{HostAccess, Mac, Mode, Options, OptionsChange};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ pub struct InterfaceSettings {
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
-    pub bandwidth: Bandwidth,
+    pub rates: Rates,
     pub dns: Value,
     /// What plugins before this one in the chain made.
     pub previous: Option<Outcome>,
@@ -72,7 +72,9 @@ impl Network {
     pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|previous| result::parse(previous, "prevResult")).transpose()?;
-        let SlaveKeys { master, mtu, backend, options } = slave_keys(&fields)?;
+        let SlaveKeys { master, mtu, backend, rates, options } = slave_keys(&fields)?;
+        let passed = self.bandwidth()?;
+        let rates = Rates { input: passed.input.or(rates.input), output: passed.output.or(rates.output) };
         Ok(InterfaceSettings {
             master,
             options: DEFAULTS.changed(options),
@@ -80,7 +82,7 @@ impl Network {
             mtu,
             backend,
             mac: self.mac()?,
-            bandwidth: self.bandwidth()?,
+            rates,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
             previous,
         })
@@ -93,9 +95,9 @@ impl Network {
     }
 
     /// For `bandwidth`.
-    fn bandwidth(&self) -> Result<Bandwidth, Failure> {
+    fn bandwidth(&self) -> Result<Rates, Failure> {
         let passed = self.passed()?.and_then(|fields| fields.get("bandwidth"));
-        let limits = passed.map(Bandwidth::of).transpose()?;
+        let limits = passed.map(bandwidth::read).transpose()?;
         Ok(limits.unwrap_or_default())
     }
 
@@ -117,6 +119,8 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
             Some(Key::Master) => keys.master = fields.text(name)?.map(str::to_owned),
             Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
             Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
+            Some(Key::RateIn) => keys.rates.input = fields.limit(name)?,
+            Some(Key::RateOut) => keys.rates.output = fields.limit(name)?,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
             None => misspelt(name)?,
         }

@@ -12,6 +12,7 @@ mod model;
 mod place;
 pub mod port;
 mod quota;
+pub mod rate;
 pub mod read;
 mod refusal;
 mod report;
@@ -20,14 +21,15 @@ pub mod text;
 
 pub use agent::{Term, run_agent};
 pub use attach::{
-    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over, limit,
+    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over,
 };
 pub use error::{Error, Result};
 pub use kernel::finder::Names;
-pub use kernel::netlink::{Limit, SlaveRoute};
+pub use kernel::netlink::SlaveRoute;
 pub use model::*;
 pub use place::{NsId, Place};
 pub use port::upgrade::Upgraded;
+pub use rate::{Limit, Rates, RatesChange};
 pub use read::doctor::{doctor, kernel_findings};
 pub use read::explain::{Explanation, explain, remedy};
 pub use read::inventory::Inventory;

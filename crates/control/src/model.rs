@@ -1,6 +1,7 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
 use crate::place::NsId;
+use crate::rate::{Rates, RatesChange};
 use ipvl_core::maps::Counters;
 use ipvl_core::{Addr, IfIndex, Mac, MoveReason, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
@@ -87,6 +88,8 @@ pub struct LinkSpec {
     pub tap: Option<Tap>,
     /// By default the kernel module's where that is loaded, else netkit where the kernel has it.
     pub backend: Option<Backend>,
+    /// The limits of its rates.
+    pub rates: Rates,
 }
 
 impl LinkSpec {
@@ -102,6 +105,7 @@ impl LinkSpec {
             netns: None,
             tap: None,
             backend: None,
+            rates: Rates::default(),
         }
     }
 }
@@ -119,6 +123,8 @@ pub struct Change {
     pub netns: Option<NetnsRef>,
     /// Administratively up or down.
     pub up: Option<bool>,
+    /// The limits of its rates.
+    pub rates: RatesChange,
 }
 
 /// A slave as it is.
@@ -164,6 +170,8 @@ pub struct Link {
     pub all_groups: bool,
     /// The queueing discipline of its host end that what is for the slave passes, if somebody gave it one.
     pub queue: Option<String>,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// Why the slave is not as it should be, in words; empty when it is.
     pub degraded: Vec<String>,
     /// What the kernel says of the device besides, for `-d`.

@@ -117,6 +117,18 @@ pub enum Refusal {
     OfModule,
     /// Our kernel module tells nobody what becomes of its slaves' packets.
     ModuleTellsNobody,
+    /// The host end has a queueing discipline that is not ours to replace.
+    OtherQueue {
+        /// Its kind.
+        qdisc: String,
+        /// The host end's name.
+        host_end: String,
+    },
+    /// No packet would pass with such a burst.
+    SmallBurst {
+        /// The smallest burst that lets the largest packet pass, in bytes.
+        least: u32,
+    },
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
     /// The kernel has no netkit, which was requested.
@@ -138,6 +150,8 @@ impl Refusal {
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
+            Self::OtherQueue { .. } => libc::EEXIST,
+            Self::SmallBurst { .. } => libc::EINVAL,
             Self::NoTun => libc::ENODEV,
             Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleTellsNobody => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
@@ -167,6 +181,16 @@ impl Refusal {
             Self::OfKernelDriver => OF_KERNEL_DRIVER,
             Self::ModuleTellsNobody => MODULE_TELLS_NOBODY,
             _ => OF_MODULE,
+        }
+    }
+
+    fn about_rate(&self) -> String {
+        match self {
+            Self::OtherQueue { qdisc, host_end } => format!(
+                "its host end has a queue of another kind, {qdisc}: `tc qdisc del dev {host_end} root` removes it"
+            ),
+            Self::SmallBurst { least } => format!("its largest packet needs a burst of {least} bytes"),
+            _ => String::new(),
         }
     }
 
@@ -242,6 +266,7 @@ impl fmt::Display for Refusal {
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
+            Self::OtherQueue { .. } | Self::SmallBurst { .. } => f.write_str(&self.about_rate()),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => f.write_str(NO_DEFAULT_ROUTE),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),

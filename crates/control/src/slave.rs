@@ -11,6 +11,7 @@ pub(crate) mod module_name;
 pub(crate) mod module_owner;
 pub(crate) mod parent;
 pub(crate) mod peers;
+pub(crate) mod rates;
 pub(crate) mod remove;
 pub(crate) mod routes;
 pub(crate) mod tap;
@@ -28,6 +29,7 @@ use crate::port::host_end;
 use crate::port::host_end::HostEnd;
 use crate::port::sysctl;
 use crate::port::{ARPHRD_NONE, Port};
+use crate::rate::{Rates, RatesChange};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
 use crate::slave::module::ModuleSlave;
@@ -80,13 +82,20 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     }
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
     let before = found.port.maps.slave(found.slot)?;
-    reconfigure(&netlink, &mut found, &master, change)?;
+    let (host_end, slot) = (found.host_end.ifindex, found.slot);
+    let limited = rates::change(&netlink, &mut found.port, host_end, slot, change.rates);
+    let undo = limited.map_err(|error| error.about(name))?;
+    let done = reconfigure(&netlink, &mut found, &master, change);
+    if done.is_err() {
+        rates::change(&netlink, &mut found.port, host_end, slot, undo)?;
+    }
+    done?;
     found.port.stop_forwarding_if_unused(&netlink)?;
     drop(lock);
-    let done = agent_client::sync(&[found.host_end.ifindex])
+    let done = agent_client::sync(&[host_end])
         .and_then(|()| change_device(&netlink, &found, change, netns.as_ref().map(|fd| fd.as_fd())));
     if done.is_err() {
-        restore(&mut found, before)?;
+        restore(&netlink, &mut found, before, undo)?;
     }
     done.map_err(|error| error.about(name))
 }
@@ -99,15 +108,19 @@ pub(crate) fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Cha
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
     mtu.map_err(|refusal| refused("change", name, refusal))?;
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
+    if change.rates != RatesChange::default() {
+        return Err(refused("limit", name, Refusal::OfModule));
+    }
     slave.set(change, netns.as_ref())
 }
 
 /// Undoes a change of the entry after another part of the change has failed.
-fn restore(found: &mut Found, before: Slave) -> Result<()> {
+fn restore(netlink: &Netlink, found: &mut Found, before: Slave, undo: RatesChange) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
+    rates::change(netlink, &mut found.port, found.host_end.ifindex, found.slot, undo)?;
     let undone = found.port.maps.slave(found.slot)?.with_options(before.options());
     found.port.maps.set_slave(found.slot, undone)?;
-    alias_event::publish(&Netlink::open()?, found.described(), undone);
+    alias_event::publish(netlink, found.described(), undone);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
@@ -171,6 +184,8 @@ impl Adding {
     fn backend(&self, spec: &LinkSpec, owner: Option<&str>) -> std::result::Result<Backend, Refusal> {
         match (spec.backend, owner) {
             _ if spec.tap.is_some() => Ok(Backend::Veth),
+            (Some(Backend::Kernel), _) if spec.rates != Rates::default() => Err(Refusal::OfModule),
+            (None, _) if spec.rates != Rates::default() => Backend::choose_pair(self.count),
             (None, Some(_)) => Backend::choose_for_engine(self.count),
             (asked, _) => Backend::choose(asked, self.count),
         }
@@ -269,7 +284,9 @@ fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInf
     let alias = host_end::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
     let devices = create_devices(netlink, request, master, &alias)?;
     let host_end = devices.host_end;
-    let done = install(netlink, hook, port, host_end, slave(host_end), slot);
+    let limits = Rates::default().change_to(spec.rates);
+    let done = install(netlink, hook, port, host_end, slave(host_end), slot)
+        .and_then(|()| rates::change(netlink, port, host_end, slot, limits).map(drop));
     if let Err(error) = done.and_then(|()| devices.tap.map_or(Ok(()), NewTap::keep)) {
         discard(netlink, port, host_end, slot);
         return Err(error);

@@ -5,7 +5,7 @@
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
 //! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
-//! `digest`, `dhcp`, `arrival`, `question`;
+//! `digest`, `dhcp`, `arrival`, `question`, `rate`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod maps;
 mod options;
 mod owner;
 mod question;
+mod rate;
 mod redirect;
 mod reply;
 mod route;
@@ -48,6 +49,7 @@ pub use ingress::{ingress, receive};
 pub use options::*;
 pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry};
 pub use question::{Question, address_of_sender};
+pub use rate::{RateEntry, wire_bytes, within_rate};
 pub use redirect::refuse_redirect;
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};

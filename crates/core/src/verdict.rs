@@ -286,6 +286,8 @@ reasons! {
     NotDeclared = 30, "not-declared";
     /// An ICMP redirect from outside that names a sibling, to a slave that reaches siblings only by the outside.
     SiblingRedirect = 31, "sibling-redirect";
+    /// Its sender has used up the rate at which it may send.
+    RateLimit = 32, "rate-limit";
 }
 
 impl fmt::Display for Reason {

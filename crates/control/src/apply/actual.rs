@@ -9,6 +9,7 @@ use crate::model::{Backend, Kind};
 use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of};
+use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
@@ -54,6 +55,8 @@ pub struct ActualLink {
     pub host_end: (IfIndex, String),
     /// Mode, flag, guard and so on.
     pub options: Options,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -104,7 +107,7 @@ pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result
 }
 
 fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
-    let SlaveRecord { host_end, master, slave, .. } = record;
+    let SlaveRecord { host_end, master, slave, rates, .. } = record;
     let device = readable_peer(netlink, host_end);
     Ok(ActualLink {
         place: Place::here(host_end.ifindex),
@@ -117,6 +120,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
         options: slave.options(),
+        rates: *rates,
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,

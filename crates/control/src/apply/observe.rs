@@ -7,6 +7,7 @@ use crate::kernel::finder;
 use crate::kernel::netlink::Netlink;
 use crate::model::{Backend, Kind};
 use crate::place::NsId;
+use crate::rate::Rates;
 use crate::slave::module::{self, ModuleSlave};
 use crate::slave::module_owner::owner_of;
 use ipvl_core::IfIndex;
@@ -74,5 +75,6 @@ fn actual_link(slave: &ModuleSlave, master: String, netns: Option<String>) -> Ac
         up: device.is_up(),
         addresses: BTreeSet::new(),
         declared: BTreeSet::new(),
+        rates: Rates::default(),
     }
 }

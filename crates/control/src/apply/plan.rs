@@ -168,6 +168,7 @@ fn change(DesiredLink { spec, name, netns, .. }: &DesiredLink, was: &ActualLink)
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),
         up: None,
+        rates: was.rates.change_to(spec.rates),
     }
 }
 

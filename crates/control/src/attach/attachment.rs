@@ -6,6 +6,7 @@ use crate::model::LinkSpec;
 use crate::place::NsId;
 use crate::port::host::edges_of;
 use crate::port::host_end::check_owner;
+use crate::rate::Rates;
 use crate::refusal::Refusal;
 use ipvl_core::{Addr, IfIndex, Mac, Mode};
 
@@ -49,6 +50,8 @@ pub struct Attached {
     pub mtu: u32,
     /// l2, l3 or l3s.
     pub mode: Mode,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// What it owns in the table, and of the kernel module what is on its device, with lengths in bits of the address's own family: 32 or 128 for a single address.
     pub addresses: Vec<(Addr, u8)>,
 }

@@ -6,9 +6,11 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
+use crate::rate::Rates;
 use crate::slave::module::{self, ModuleSlave};
 use crate::slave::module_owner;
 use crate::slave::peers::peer_of;
+use crate::slave::rates::rates;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;
@@ -67,6 +69,7 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
         host_end: (host_end.ifindex, host_end.name.clone()),
         mac: host_end.mac.unwrap_or(Mac([0; 6])),
         mode: port.maps.slave(slot)?.mode(),
+        rates: rates(netlink, port, host_end, slot)?,
         addresses: owned.get(&slot).cloned().unwrap_or_default(),
     }))
 }
@@ -86,6 +89,7 @@ pub fn describe_in_module(netlink: &Netlink, slave: &ModuleSlave) -> Result<Atta
         mac: device.mac.unwrap_or(Mac([0; 6])),
         mtu: device.mtu,
         mode: slave.options().mode,
+        rates: Rates::default(),
         addresses: addresses.into_iter().map(|info| (info.addr, info.addr.full_len())).collect(),
     })
 }

@@ -17,7 +17,7 @@ pub const SLAVE_XMIT: &str = "slave_xmit";
 pub const MASTER_RX: &str = "master_rx";
 
 /// The maps that control reads or writes.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "PORT",
     "ROUTER",
     "SLAVES",
@@ -31,6 +31,7 @@ const NAMES: [&str; 13] = [
     "STATS",
     "DROPS",
     "BUCKETS",
+    "RATES",
 ];
 
 /// The eBPF object as the build made it.

@@ -55,7 +55,7 @@ impl Inventory {
         let mut ports = Vec::new();
         for port in found {
             let master = master_of(&netlink, &port)?;
-            let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let records = records_of(&netlink, &port, &master, is_master_gone(&port)?, &mut host_ends)?;
             let peers = Peers::list(&netlink, records.iter().map(|record| &record.host_end));
             let slaves = records.into_iter().map(|record| {
                 let device = peers.device(&netlink, &record.host_end).unwrap_or_default();

@@ -32,6 +32,12 @@ impl Backend {
         Self::of_environment().map_or_else(|| Ok(Self::pair(count)), Self::available)
     }
 
+    /// The kind of each of `count` slaves that must be pairs, whatever the environment says of the module.
+    pub(crate) fn choose_pair(count: usize) -> Result<Self, Refusal> {
+        let asked = Self::of_environment().filter(|backend| *backend != Self::Kernel);
+        asked.map_or_else(|| Ok(Self::pair(count)), Self::available)
+    }
+
     /// Whether the kernel knows netkit's hook (Linux 6.7, with CONFIG_NETKIT). Queries another device's programs there, which
     /// changes nothing. No module brings it later, so that it is asked once.
     pub fn has_netkit() -> bool {

@@ -22,7 +22,7 @@ pub struct Counters {
 }
 
 /// How many reasons for a drop can have a counter for each slot, in the map `DROPS`.
-pub const MAX_REASONS: u32 = 32;
+pub const MAX_REASONS: u32 = 64;
 
 const _: () =
     assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");

@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::names::Named as _;
 use crate::usage::UsageError;
 use crate::words::Given;
-use ipvl_control::{Change, Kind, LinkSpec, Tap};
+use ipvl_control::{Change, Kind, LinkSpec, RatesChange, Tap};
 use ipvl_core::{OPTIONS, Options, OptionsChange};
 
 /// `link add`
@@ -21,6 +21,7 @@ pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
         netns: given.parsed("netns", values::netns)?,
         tap: tap(given)?,
         backend: given.parsed("backend", |word| named(word, "backend must be veth, netkit or kernel"))?,
+        rates: rates(given)?.of_new(),
     })
 }
 
@@ -37,8 +38,13 @@ pub fn set(given: &Given) -> Result<Command, UsageError> {
         name: given.parsed("name", values::new_name)?,
         netns: given.parsed("netns", values::netns)?,
         up: given.get("state").map(|state| state == "up"),
+        rates: rates(given)?,
     };
     Ok(Command::LinkSet { name: values::device(given.required("dev")?)?, change })
+}
+
+fn rates(given: &Given) -> Result<RatesChange, UsageError> {
+    Ok(RatesChange { input: given.parsed("in", values::rate)?, output: given.parsed("out", values::rate)? })
 }
 
 fn kind(given: &Given) -> Option<Kind> {

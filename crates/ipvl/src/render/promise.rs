@@ -8,8 +8,8 @@ use crate::command::Watch;
 use crate::snapshot;
 use ipvl_control::apply::{self, ActualLink, ActualState};
 use ipvl_control::{
-    AddressEntry, AddressStatus, Backend, Explanation, Finding, Kind, Link, MonitorEvent, Property, Severity,
-    Statistics, Upgraded,
+    AddressEntry, AddressStatus, Backend, Explanation, Finding, Kind, Link, MonitorEvent, Property, Rates, Severity,
+    Statistics, Upgraded, rate,
 };
 use ipvl_core::maps::Counters;
 use ipvl_core::{Addr, IfIndex, Mac, Options, Reason};
@@ -127,6 +127,7 @@ fn link() -> Link {
         backend: Some((Backend::Netkit, "the kernel has it")),
         groups: vec![Mac([1, 0, 0x5e, 1, 2, 3])],
         queue: Some("tbf".to_owned()),
+        rates: Rates { input: rate::parse("100mbit").flatten(), output: rate::parse("1gbit").flatten() },
         degraded: vec!["its master has left".to_owned()],
         ..moved()
     }
@@ -212,6 +213,7 @@ fn planned() -> apply::Plan {
         master: (IfIndex(2), "eth0".to_owned()),
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: Options::DEFAULT,
+        rates: Rates::default(),
         mtu: 1500,
         up: true,
         addresses: set([10, 0, 0, 9]),

@@ -37,6 +37,7 @@ mod netkit;
 mod news;
 mod places;
 mod proxy;
+mod rates;
 mod refusals;
 mod removal;
 mod room;

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::apply::read;
+use crate::model::Backend;
 use crate::place::{NsId, Place};
+use crate::rate::Rates;
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 const ETH0: IfIndex = IfIndex(2);
@@ -183,6 +185,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         master: (ETH0, "eth0".to_owned()),
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: OPTIONS,
+        rates: Rates::default(),
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),

@@ -5,11 +5,13 @@ use super::caches::{AddrCache, SlotCache};
 use super::groups::{Groups, Joins};
 use crate::error::{Result, ebpf};
 use crate::kernel::bpf_batch::Whole;
+use crate::rate::Limit;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use ipvl_core::maps::{Counters, DropKey};
 use ipvl_core::{
-    Addr, Group, IfIndex, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave, Slot,
+    Addr, Group, IfIndex, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, RateEntry, Reason, Router, Slave,
+    Slot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -50,6 +52,7 @@ pub struct PortMaps {
     stats: PerCpuArray<MapData, Abi<Counters>>,
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
+    rates: HashMap<MapData, Abi<Slot>, Abi<RateEntry>>,
 }
 
 impl PortMaps {
@@ -89,6 +92,7 @@ impl PortMaps {
             stats: typed("STATS", Map::PerCpuArray(take("STATS")?))?,
             drops: typed("DROPS", Map::PerCpuHashMap(take("DROPS")?))?,
             buckets: typed("BUCKETS", Map::Array(take("BUCKETS")?))?,
+            rates: typed("RATES", Map::HashMap(take("RATES")?))?,
         })
     }
 
@@ -123,6 +127,26 @@ impl PortMaps {
     /// Writes it: one word, which no packet sees half of.
     pub fn set_slave(&mut self, slot: Slot, slave: Slave) -> Result<()> {
         self.slaves.set(slot.0, Abi(slave), 0).map_err(ebpf("write", "the map SLAVES"))
+    }
+
+    /// The limit of what the slave in `slot` sends, if it has one.
+    pub fn rate(&self, slot: Slot) -> Result<Option<Limit>> {
+        let entry = found(self.rates.get(&Abi(slot), 0)).map_err(ebpf("read", "the map RATES"))?;
+        Ok(entry.map(|Abi(entry)| Limit::new(entry.rate, entry.burst)))
+    }
+
+    /// Writes it. The slave's word says whether to look for it: so there is a limit wherever that says so.
+    pub fn set_rate(&mut self, slot: Slot, limit: Option<Limit>) -> Result<()> {
+        if let Some(Limit { rate, burst }) = limit {
+            let entry = RateEntry { rate, burst: burst.into(), full_at: 0 };
+            self.rates.insert(Abi(slot), Abi(entry), 0).map_err(ebpf("write", "the map RATES"))?;
+        }
+        self.set_slave(slot, self.slave(slot)?.with_limit(limit.is_some()))?;
+        if limit.is_none() { self.forget_rate(slot) } else { Ok(()) }
+    }
+
+    fn forget_rate(&mut self, slot: Slot) -> Result<()> {
+        removed(self.rates.remove(&Abi(slot))).map_err(ebpf("write", "the map RATES"))
     }
 
     /// The slot of the slave behind a host end.
@@ -190,6 +214,7 @@ impl PortMaps {
         for &(host_end, slot) in slaves {
             removed(self.slot_by_ifindex.remove(&Abi(host_end))).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
             self.set_slave(slot, Slave::VACANT)?;
+            self.forget_rate(slot)?;
         }
         let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
         self.change_port(|port| port.slots = end)
@@ -362,6 +387,7 @@ impl PortMaps {
         let zero = vec![Abi(Counters::default()); cpus].try_into().map_err(ebpf("reset", "the counters"))?;
         self.stats.set(slot.0, zero, 0).map_err(ebpf("write", "the map STATS"))?;
         self.buckets.set(slot.0, 0, 0).map_err(ebpf("write", "the map BUCKETS"))?;
+        self.forget_rate(slot)?;
         for reason in Reason::ALL {
             let key = Abi(DropKey { slot, reason: *reason as u32 });
             removed(self.drops.remove(&key)).map_err(ebpf("write", "the map DROPS"))?;
