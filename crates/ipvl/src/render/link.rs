@@ -127,7 +127,7 @@ fn rates_line(link: &Link) -> Option<String> {
 }
 
 /// ` rate in 100mbit`; nothing without a limit.
-fn rates_words(link: &Link) -> String {
+pub fn rates_words(link: &Link) -> String {
     let limited = |(way, limit): (&str, Option<Limit>)| limit.map(|_| format!(" {way} {}", rate::text(limit)));
     let words: String = link.rates.ways().into_iter().filter_map(limited).collect();
     if words.is_empty() { words } else { format!(" rate{words}") }
