@@ -130,6 +130,14 @@ impl Error {
         self
     }
 
+    /// The same error, with the slave in the object's netns.
+    pub(crate) fn inside(mut self, slave: &str) -> Self {
+        if let Self::Netlink { object, .. } | Self::Io { object, .. } = &mut self {
+            *object += &format!(" in the netns of {slave}");
+        }
+        self
+    }
+
     /// Whether a name or an address is taken already.
     pub fn is_exists(&self) -> bool {
         self.errno() == Some(libc::EEXIST)

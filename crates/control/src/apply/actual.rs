@@ -1,11 +1,12 @@
 //! Which slaves, masters and namespaces exist that files may be about? Read from the kernel; nothing is changed.
 
 use super::desired::DesiredState;
+use super::inside_table::Inside;
 use crate::error::Result;
 use crate::kernel::finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
-use crate::model::{Backend, Kind};
+use crate::model::{Backend, Kind, NetnsRef};
 use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of};
@@ -61,6 +62,10 @@ pub struct ActualLink {
     pub up: bool,
     /// The permanent addresses on its device, without link-local ones.
     pub addresses: BTreeSet<(Addr, u8)>,
+    /// Its ifindex in its own netns; none if that cannot be read.
+    pub ifindex: IfIndex,
+    /// What files gave its netns, and the values of the switches that they name.
+    pub inside: Inside,
     /// The addresses and prefixes that are declared for it.
     pub declared: BTreeSet<(Addr, u8)>,
 }
@@ -72,17 +77,16 @@ pub fn missing_masters(desired: &DesiredState) -> Result<BTreeSet<String>> {
     Ok(names.into_iter().filter(|name| find::link(&netlink, name).is_err()).cloned().collect())
 }
 
-/// Reads everything that the files may be about.
-pub fn observe(desired: &DesiredState) -> Result<ActualState> {
-    let netlink = Netlink::open()?;
+/// Reads the slaves, without what files gave their namespaces.
+pub(super) fn read(netlink: &Netlink, desired: &DesiredState) -> Result<ActualState> {
     let mut actual = ActualState { netns: netns::names(), ..ActualState::default() };
     for link in &desired.links {
-        if let Ok(master) = find::link(&netlink, &link.spec.master) {
+        if let Ok(master) = find::link(netlink, &link.spec.master) {
             actual.masters.insert(link.spec.master.clone(), (master.ifindex, master.mtu));
         }
     }
     let mut declared: HashMap<IfIndex, BTreeSet<(Addr, u8)>> = HashMap::new();
-    for port in Port::all(&netlink)? {
+    for port in Port::all(netlink)? {
         let slots: HashMap<Slot, IfIndex> =
             port.maps.slots()?.into_iter().map(|(host_end, slot)| (slot, host_end)).collect();
         for (addr, bits, entry) in port.maps.owned()? {
@@ -96,11 +100,11 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
         }
     }
     let mut names = HashMap::new();
-    for record in slave_records(&netlink)? {
+    for record in slave_records(netlink)? {
         let declared = declared.remove(&record.host_end.ifindex).unwrap_or_default();
-        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone();
+        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(netlink, id)).clone();
         let netns = record.host_end.link_netnsid.and_then(&mut name_of);
-        actual.slaves.push(ActualLink { declared, netns, ..actual_link(&netlink, &record)? });
+        actual.slaves.push(ActualLink { declared, netns, ..actual_link(netlink, &record)? });
     }
     Ok(actual)
 }
@@ -122,6 +126,8 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,
+        ifindex: device.ifindex,
+        inside: Inside::default(),
         declared: BTreeSet::new(),
     })
 }
@@ -136,6 +142,23 @@ fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result
 }
 
 impl ActualLink {
+    /// Runs `work` on the slave's device, in its netns.
+    pub(super) fn within<T: Send>(
+        &self,
+        netlink: &Netlink,
+        work: impl FnOnce(&Netlink, IfIndex) -> Result<T> + Send,
+    ) -> Result<T> {
+        let ifindex = self.ifindex;
+        match &self.netns {
+            Some(name) => {
+                let netns = netns::open(&NetnsRef::Name(name.clone()))?;
+                netns::within(netns, || work(&Netlink::open()?, ifindex))?
+            }
+            None if self.local => work(netlink, ifindex),
+            None => find::slave(netlink, &self.host_end.1)?.in_its_netns(netlink, work),
+        }
+    }
+
     /// Whether it owns this prefix by an address on its device, or by a declaration.
     pub(super) fn has(&self, addr: Addr, len: u8) -> bool {
         let on_device = len == addr.full_len() && self.addresses.iter().any(|(other, _)| *other == addr);

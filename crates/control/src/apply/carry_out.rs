@@ -1,6 +1,9 @@
 //! How is a plan carried out? Deletions come first, so that new slaves can get what deleted ones had.
 
+use super::actual::ActualLink;
 use super::desired::DesiredLink;
+use super::inside;
+use super::inside_table::Inside;
 use super::namespaces;
 use super::plan::{Difference, Plan, Step};
 use crate::attach::{Attached, Attachment, attach_all, device};
@@ -13,16 +16,23 @@ use crate::slave::find;
 use crate::slave::remove::delete_all;
 use crate::slave::set;
 use ipvl_core::{Addr, IfIndex};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Does what the plan says, and calls `progress` with the number of slaves that are done. New slaves are made all or none.
 /// Other slaves are changed one after the other; after an error the next plan has the rest.
 pub fn carry_out(plan: &Plan, mut progress: impl FnMut(usize)) -> Result<()> {
     let (mut deletions, mut changes, mut makes) = (Vec::new(), Vec::new(), Vec::new());
+    let netlink = Netlink::open()?;
     for step in &plan.steps {
         match step {
-            Step::Delete(slave) => deletions.push(slave.host_end.1.clone()),
-            Step::Change(difference) => changes.push(&**difference),
+            Step::Delete(slave) => {
+                remove_inside(&netlink, slave, &slave.inside)?;
+                deletions.push(slave.host_end.1.clone());
+            }
+            Step::Change(difference) => {
+                remove_inside(&netlink, &difference.was, &difference.inside.remove)?;
+                changes.push(&**difference);
+            }
             Step::Make(link) => makes.push(&**link),
         }
     }
@@ -52,6 +62,11 @@ fn make(links: &[&DesiredLink], progress: impl FnMut(usize)) -> Result<()> {
     let made = attach_all(&wanted, progress)?;
     let finished = links.iter().zip(&made).try_for_each(|(link, slave)| finish(link, slave));
     if finished.is_err() {
+        for (link, slave) in links.iter().zip(&made) {
+            let _ = find::slave(&Netlink::open()?, &slave.host_end.1).and_then(|found| {
+                found.in_its_netns(&Netlink::open()?, |there, ifindex| inside::remove(there, ifindex, &link.inside))
+            });
+        }
         let names: Vec<String> = made.into_iter().map(|slave| slave.host_end.1).collect();
         let _ = delete_all(&names);
     }
@@ -69,8 +84,9 @@ impl DesiredLink {
         }
     }
 
+    /// Whether the device is up as soon as it is made: not before its switches are set.
     fn is_device_up(&self) -> bool {
-        self.up && self.spec.tap.is_none()
+        self.up && self.spec.tap.is_none() && self.inside.sysctls.is_empty()
     }
 }
 
@@ -78,11 +94,36 @@ impl DesiredLink {
 fn finish(link: &DesiredLink, slave: &Attached) -> Result<()> {
     let name = &slave.host_end.1;
     link.declared.iter().flatten().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
+    let rest = Inside { sysctls: BTreeMap::new(), ..link.inside.clone() };
     if link.is_device_up() {
+        return add_inside(name, &link.name, &rest);
+    }
+    add_inside(name, &link.name, &Inside { sysctls: link.inside.sysctls.clone(), ..Inside::default() })?;
+    add_addresses(slave.host_end.0, name, &link.addresses.clone().unwrap_or_default())?;
+    if link.up {
+        set(name, &Change { up: Some(true), ..Change::default() })?;
+    }
+    add_inside(name, &link.name, &rest)
+}
+
+/// Removes routes and rules where the slave is now.
+fn remove_inside(netlink: &Netlink, slave: &ActualLink, gone: &Inside) -> Result<()> {
+    if gone.routes.is_empty() && gone.rules.is_empty() {
         return Ok(());
     }
-    add_addresses(slave.host_end.0, name, &link.addresses.clone().unwrap_or_default())?;
-    if link.up { set(name, &Change { up: Some(true), ..Change::default() }) } else { Ok(()) }
+    let removed = slave.within(netlink, |there, ifindex| inside::remove(there, ifindex, gone));
+    removed.map_err(|error| error.inside(slave.called()))
+}
+
+/// Adds routes, rules and switches where the slave is now.
+fn add_inside(host_end: &str, name: &str, new: &Inside) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let netlink = Netlink::open()?;
+    let slave = find::slave(&netlink, host_end)?;
+    let added = slave.in_its_netns(&netlink, |there, ifindex| inside::add(there, ifindex, new));
+    added.map_err(|error| error.inside(name))
 }
 
 fn remove_addresses(difference: &Difference) -> Result<()> {
@@ -100,7 +141,8 @@ fn change(difference: &Difference) -> Result<()> {
         set(name, &difference.change).map_err(|error| error.about(difference.was.called()))?;
     }
     difference.declared.add.iter().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
-    add_addresses(*host_end, name, &difference.addresses.add)
+    add_addresses(*host_end, name, &difference.addresses.add)?;
+    add_inside(name, &difference.desired.name, &difference.inside.add)
 }
 
 fn add_addresses(host_end: IfIndex, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
+use super::inside_table::{Inside, RouteTable, RuleTable, is_of_slave, sysctl};
 use super::value::NetnsName;
+use crate::kernel::netlink::RouteKind;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
 use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
@@ -23,6 +25,8 @@ pub struct DesiredLink {
     pub addresses: Option<BTreeSet<(Addr, u8)>>,
     /// The addresses and prefixes to declare for it, if the file has them.
     pub declared: Option<BTreeSet<(Addr, u8)>>,
+    /// The routes, rules and switches of its netns.
+    pub inside: Inside,
     /// Its location in the file.
     pub location: Location,
 }
@@ -106,6 +110,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     let table = Some(format!("[[link]] {number} \"{}\"", link.name.0));
     let location = Location { file: file.to_owned(), line: None, table, key: None };
     check_kind(&link).map_or(Ok(()), |(key, kind)| Err(ConfigError::new(location.at(key), kind)))?;
+    let inside = inside(&link).map_err(|(key, text)| ConfigError::new(location.at(key), ErrorKind::Inside(text)))?;
     let tap = Tap {
         user: link.user.map(|user| user.0),
         group: link.group.map(|group| group.0),
@@ -126,7 +131,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = with_guarded(declared, &addresses, spec.options.guard);
-    Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, location })
+    Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, inside, location })
 }
 
 /// With `guard declared`, what a file puts on the device is declared as well.
@@ -144,11 +149,38 @@ fn with_guarded(
     }
 }
 
+/// What a table says of the slave's netns, or the key that is wrong, and how. The host's own netns is not for files.
+fn inside(link: &DeviceTable) -> Result<Inside, (&'static str, String)> {
+    let name = &link.name.0;
+    let routes = link.routes.iter().map(RouteTable::read).collect::<Result<BTreeSet<_>, _>>();
+    let rules = link.rules.iter().map(RuleTable::read).collect::<Result<BTreeSet<_>, _>>();
+    let sysctls = link.sysctls.iter().map(|(key, value)| sysctl(key, value, name)).collect::<Result<_, _>>();
+    let inside = Inside {
+        routes: routes.map_err(|text| ("routes", text))?,
+        rules: rules.map_err(|text| ("rules", text))?,
+        sysctls: sysctls.map_err(|text| ("sysctls", text))?,
+    };
+    let lone = || "without the key netns this would be the host's own".to_owned();
+    match &inside {
+        Inside { routes, .. } if !link.up && !routes.is_empty() => {
+            Err(("routes", "a slave that is down can have none".to_owned()))
+        }
+        _ if link.netns.is_some() => Ok(inside),
+        Inside { routes, .. } if routes.iter().any(|route| route.kind != RouteKind::Unicast) => Err(("routes", lone())),
+        Inside { rules, .. } if !rules.is_empty() => Err(("rules", lone())),
+        Inside { sysctls, .. } if !sysctls.keys().all(|path| is_of_slave(path, name)) => Err(("sysctls", lone())),
+        _ => Ok(inside),
+    }
+}
+
 /// The first key that does not fit the type of device, and what is wrong with it.
 fn check_kind(link: &DeviceTable) -> Option<(&'static str, ErrorKind)> {
     match Kind::from(link.kind) {
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", ErrorKind::TapStays)),
         Kind::Ipvtap if link.backend.is_some() => Some(("backend", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.routes.is_empty() => Some(("routes", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.rules.is_empty() => Some(("rules", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.sysctls.is_empty() => Some(("sysctls", ErrorKind::OnlyPair)),
         Kind::Ipvtap if link.addresses.is_some() => Some(("addresses", ErrorKind::TapAddresses)),
         Kind::Ipvlan if link.user.is_some() => Some(("user", ErrorKind::OnlyTap)),
         Kind::Ipvlan if link.group.is_some() => Some(("group", ErrorKind::OnlyTap)),

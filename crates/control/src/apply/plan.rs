@@ -3,6 +3,7 @@
 use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
 use super::desired::{DesiredLink, DesiredState, OWNER};
+use super::inside::InsideDiff;
 use crate::model::{Change, Kind, NetnsRef};
 use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ pub struct Difference {
     pub addresses: AddrDiff,
     /// Declarations to change.
     pub declared: AddrDiff,
+    /// Routes, rules and switches to change in its netns.
+    pub inside: InsideDiff,
 }
 
 /// How two sets of addresses differ.
@@ -63,7 +66,7 @@ impl Plan {
 impl Difference {
     fn is_none(&self) -> bool {
         let none = AddrDiff::default();
-        self.change == Change::default() && self.addresses == none && self.declared == none
+        self.change == Change::default() && self.addresses == none && self.declared == none && self.inside.is_empty()
     }
 }
 
@@ -93,7 +96,7 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
 }
 
 /// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns.
-fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
+pub(super) fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
     let owner = link.owner();
     let there = |slave: &&ActualLink| slave.name.as_ref() == Some(&link.name) && is_in(slave, link);
     slaves.iter().find(|slave| slave.owner.as_ref() == Some(&owner)).or_else(|| slaves.iter().find(there))
@@ -103,7 +106,7 @@ fn is_in(slave: &ActualLink, link: &DesiredLink) -> bool {
     if link.netns.is_some() { slave.netns == link.netns } else { slave.local }
 }
 
-fn is_ours(slave: &ActualLink) -> bool {
+pub(super) fn is_ours(slave: &ActualLink) -> bool {
     slave.owner.as_ref().is_some_and(|owner| owner.starts_with(OWNER))
 }
 
@@ -141,13 +144,19 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
         _ if was.name.is_none() => return Err(link.error("name", ErrorKind::Unreachable)),
         _ => {}
     }
-    // A device that moves to another netns is set down and loses its addresses.
     let moves = link.netns.is_some() && link.netns != was.netns;
+    let missing = link.inside.sysctls.keys().find(|path| !was.inside.sysctls.contains_key(*path));
+    if let Some(path) = missing.filter(|_| !moves && was.name.as_ref() == Some(&link.name)) {
+        let text = format!("its netns has no switch {}", path.replace('/', "."));
+        return Err(link.error("sysctls", ErrorKind::Inside(text)));
+    }
+    // A device that moves to another netns is set down and loses its addresses.
     let (kept, up) = if moves { (&BTreeSet::new(), false) } else { (&was.addresses, was.up) };
     Ok(Difference {
         change: Change { up: (link.up != up).then_some(link.up), ..change(link, was) },
         addresses: AddrDiff::of(link.addresses.as_ref(), kept),
         declared: AddrDiff::of(link.declared.as_ref(), &was.declared),
+        inside: if moves { link.inside.moved(&was.inside) } else { link.inside.against(&was.inside) },
         desired: link.clone(),
         was: was.clone(),
     })

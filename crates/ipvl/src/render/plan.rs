@@ -2,11 +2,11 @@
 
 use super::color::Color;
 use super::{Style, options};
-use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
+use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Inside, Plan, Step};
 use ipvl_control::{Change, NetnsRef, RatesChange, rate};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The steps of a plan, and how many slaves need none.
@@ -61,11 +61,22 @@ fn made_json(link: &DesiredLink) -> Value {
         all[format!("rate_{way}")] = json!(rate::text(limit));
     }
     (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
+    inside_json(&link.inside, &mut |key, value| all[key] = value);
     all
 }
 
+/// Routes, rules and switches, as people write them.
+fn inside_json(inside: &Inside, put: &mut dyn FnMut(&'static str, Value)) {
+    put("routes", inside.routes.iter().map(ToString::to_string).collect());
+    put("rules", inside.rules.iter().map(ToString::to_string).collect());
+    put(
+        "sysctls",
+        inside.sysctls.iter().map(|(path, value)| (path.replace('/', "."), json!(value))).collect::<Map<_, _>>().into(),
+    );
+}
+
 fn changed_json(difference: &Difference) -> Value {
-    let Difference { was, change, addresses, declared, .. } = difference;
+    let Difference { was, change, addresses, declared, inside, .. } = difference;
     let changes: Map<String, Value> = changes(was, change)
         .into_iter()
         .map(|(word, from, to)| (word.to_owned(), json!({ "old": from, "new": to })))
@@ -74,6 +85,8 @@ fn changed_json(difference: &Difference) -> Value {
     let mut all = of_slave("change", was);
     all["changes"] = Value::Object(changes);
     (all["addresses"], all["declared"]) = (diff(addresses), diff(declared));
+    inside_json(&inside.add, &mut |key, value| all[key]["add"] = value);
+    inside_json(&inside.remove, &mut |key, value| all[key]["remove"] = value);
     all
 }
 
@@ -91,16 +104,35 @@ fn made(link: &DesiredLink) -> String {
         _ = write!(text, " rate_{way} {}", rate::text(limit));
     });
     text += if link.up { " up\n" } else { " down\n" };
-    text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
+    text += &(lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref()));
+    text + &inside_lines('+', &link.inside) + &switches(&link.inside, None)
+}
+
+/// Routes and rules.
+fn inside_lines(sign: char, inside: &Inside) -> String {
+    let routes = inside.routes.iter().map(|route| format!("{sign}     route {route}\n"));
+    routes.chain(inside.rules.iter().map(|rule| format!("{sign}     rule {rule}\n"))).collect()
+}
+
+/// Switches, with the values that they have.
+fn switches(inside: &Inside, values: Option<&BTreeMap<String, String>>) -> String {
+    let from = |path| values.and_then(|values| values.get(path)).map_or(String::new(), |value| format!("{value} -> "));
+    let line = |(path, value): (&String, &String)| {
+        let sign = if values.is_some() { '~' } else { '+' };
+        format!("{sign}     sysctl {} {}{value}\n", path.replace('/', "."), from(path))
+    };
+    inside.sysctls.iter().map(line).collect()
 }
 
 fn changed(difference: &Difference) -> String {
-    let Difference { was, change, addresses, declared, .. } = difference;
+    let Difference { was, change, addresses, declared, inside, .. } = difference;
     let words: Vec<String> =
         changes(was, change).iter().map(|(word, from, to)| format!("{word} {from} -> {to}")).collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
-    head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
+    let addresses = addr_diff("address", addresses) + &addr_diff("declared", declared);
+    let routes = inside_lines('-', &inside.remove) + &inside_lines('+', &inside.add);
+    head + &addresses + &routes + &switches(&inside.add, Some(&inside.values))
 }
 
 /// Each change, with the value before it.

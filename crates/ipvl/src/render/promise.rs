@@ -200,6 +200,9 @@ fn replaced() -> Upgraded {
 fn planned() -> apply::Plan {
     let file = "[[netns]]\nname = \"web\"\n\
         [[link]]\nmaster = \"eth0\"\nname = \"new\"\nnetns = \"web\"\nmtu = 1400\naddresses = [\"10.0.0.7/24\"]\n\
+        routes = [{ to = \"default\", via = \"10.0.0.1\" }]\n\
+        rules = [{ priority = 100, from = \"10.0.0.7\", table = 7 }]\n\
+        sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n\
         [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n";
     let set = |addr: [u8; 4]| BTreeSet::from([(Addr::v4(addr), 24)]);
     let was = |host_end: u32, name: &str| ActualLink {
@@ -216,6 +219,8 @@ fn planned() -> apply::Plan {
         mtu: 1500,
         up: true,
         addresses: set([10, 0, 0, 9]),
+        ifindex: IfIndex(host_end),
+        inside: apply::Inside::default(),
         declared: BTreeSet::new(),
     };
     let actual = ActualState {

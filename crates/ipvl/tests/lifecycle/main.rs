@@ -26,6 +26,7 @@ mod hooks;
 mod host_source;
 mod hostile;
 mod howto;
+mod inside;
 mod ipvtap;
 mod joining;
 mod link_local;

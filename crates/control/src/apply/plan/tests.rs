@@ -1,7 +1,7 @@
 //! Does the plan do what is missing and nothing else, and are impossible files refused?
 
 use super::*;
-use crate::apply::read;
+use crate::apply::{Inside, read};
 use crate::model::Backend;
 use crate::rate::Rates;
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
@@ -158,6 +158,8 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),
+        ifindex: IfIndex(host_end),
+        inside: Inside::default(),
         declared: BTreeSet::new(),
     }
 }
