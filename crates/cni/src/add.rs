@@ -48,7 +48,6 @@ struct Slave<'a> {
     call: &'a Call,
     network: &'a Network,
     wanted: Attachment,
-    attached: Attached,
 }
 
 impl<'a> Slave<'a> {
@@ -60,6 +59,7 @@ impl<'a> Slave<'a> {
         let spec = LinkSpec {
             name: Some(call.ifname.clone()),
             options: settings.options,
+            given: settings.given,
             mtu: settings.mtu,
             backend: settings.backend,
             rates: settings.rates,
@@ -69,8 +69,8 @@ impl<'a> Slave<'a> {
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
         let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };
-        let attached = beside_master(call, network, || ipvl_control::attach(&wanted))?;
-        Ok(Self { call, network, wanted, attached })
+        beside_master(call, network, || ipvl_control::attach(&wanted))?;
+        Ok(Self { call, network, wanted })
     }
 
     /// Gives it addresses and routes.
@@ -106,6 +106,9 @@ fn interfaces(call: &Call, network: &Network, got: &Attached) -> Vec<Interface> 
     let (mac, mtu) = (got.mac.to_string(), Some(got.mtu));
     let slave = Interface { name: call.ifname.clone(), mac: mac.clone(), mtu, sandbox: sandbox.clone() };
     let beside = if network.link_in_container { sandbox } else { String::new() };
+    if got.in_module {
+        return vec![slave];
+    }
     vec![slave, Interface { name: got.host_end.1.clone(), mac, mtu, sandbox: beside }]
 }
 

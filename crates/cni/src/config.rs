@@ -8,9 +8,9 @@ use crate::outcome::Outcome;
 use crate::result;
 use crate::version;
 use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
-use ipvl_control::text::PAIRS;
+use ipvl_control::text::BACKENDS;
 use ipvl_control::{Backend, Rates};
-use ipvl_core::{HostAccess, Mac, Mode, Options};
+use ipvl_core::{HostAccess, Mac, Mode, Options, OptionsChange};
 use serde_json::{Value, json};
 
 /// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
@@ -37,6 +37,8 @@ pub struct InterfaceSettings {
     /// None if the configuration does not name it.
     pub master: Option<String>,
     pub options: Options,
+    /// Those of them that the configuration names.
+    pub given: OptionsChange,
     /// None for netkit where the kernel has it.
     pub backend: Option<Backend>,
     /// None for the master's.
@@ -76,6 +78,7 @@ impl Network {
         Ok(InterfaceSettings {
             master,
             options: DEFAULTS.changed(options),
+            given: options,
             mtu,
             backend,
             mac: self.mac()?,
@@ -115,7 +118,7 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
         match Key::find(name) {
             Some(Key::Master) => keys.master = fields.text(name)?.map(str::to_owned),
             Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
-            Some(Key::Backend) => keys.backend = fields.word(name, &PAIRS)?,
+            Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
             Some(Key::RateIn) => keys.rates.input = fields.limit(name)?,
             Some(Key::RateOut) => keys.rates.output = fields.limit(name)?,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,

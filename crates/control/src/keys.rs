@@ -6,7 +6,7 @@
 
 use crate::model::Backend;
 use crate::rate::{self, Limit, Rates};
-use crate::text::{self, PAIRS};
+use crate::text::{self, BACKENDS};
 use ipvl_core::{OPTIONS, OptionEntry, OptionKey, OptionsChange};
 use std::iter;
 
@@ -66,7 +66,7 @@ pub const BACKEND: DeviceKey = DeviceKey {
     aliases: &[],
     about: "What the slave and its host end are: the ends of a veth pair, or of a netkit pair, which is faster to the outside \
             and needs Linux 6.7. By default netkit where the kernel has it; veth for more than three slaves of one batch, \
-            because veth pairs are made faster.",
+            because veth pairs are made faster. With kernel, one device of ipvl's kernel module.",
 };
 
 /// The limit of what the slave gets.
@@ -178,7 +178,7 @@ pub fn twice<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &
 
 /// The backend of this name.
 pub fn backend(value: &str) -> Result<Backend, Unfit> {
-    text::one_of(&PAIRS, value).map_err(|words| it_can_be(&words))
+    text::one_of(&BACKENDS, value).map_err(|words| it_can_be(&words))
 }
 
 /// The limit that a text says.

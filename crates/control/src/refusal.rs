@@ -115,8 +115,8 @@ pub enum Refusal {
     OfKernelDriver,
     /// It is a slave of our kernel module, for which this is not possible.
     OfModule,
-    /// An engine or a file asked for a slave of our kernel module, which has no place for an owner.
-    ModuleHasNoOwner,
+    /// Our kernel module tells nobody what becomes of its slaves' packets.
+    ModuleTellsNobody,
     /// The host end has a queueing discipline that is not ours to replace.
     OtherQueue {
         /// Its kind.
@@ -153,7 +153,7 @@ impl Refusal {
             Self::OtherQueue { .. } => libc::EEXIST,
             Self::SmallBurst { .. } => libc::EINVAL,
             Self::NoTun => libc::ENODEV,
-            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleHasNoOwner => libc::EOPNOTSUPP,
+            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleTellsNobody => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
@@ -179,7 +179,7 @@ impl Refusal {
             Self::NoOwnModule => NO_OWN_MODULE,
             Self::AmbiguousInside => AMBIGUOUS_INSIDE,
             Self::OfKernelDriver => OF_KERNEL_DRIVER,
-            Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
+            Self::ModuleTellsNobody => MODULE_TELLS_NOBODY,
             _ => OF_MODULE,
         }
     }
@@ -210,10 +210,10 @@ const NO_OWN_MODULE: &str = "ipvl's kernel module is not loaded (the kernel's ow
 const AMBIGUOUS_INSIDE: &str = "slaves in several network namespaces have that name; give it another first: \
     `ip -n NETNS link set NAME name NEW`";
 const OF_KERNEL_DRIVER: &str = "it is a slave of the kernel's own ipvlan driver, which `ip link` changes";
-const OF_MODULE: &str = "it is a slave of the kernel module, which `ipvl link`, `ipvl addr show`, `ipvl stats` and `ipvl doctor` \
-    know; for all else use `ip`, `tcpdump` and `ethtool -S`, or make the slave with backend veth or netkit";
-const MODULE_HAS_NO_OWNER: &str = "a slave of the kernel module has no place for the name of its owner; use backend veth or \
-    netkit";
+const OF_MODULE: &str = "it is a slave of the kernel module, for which this cannot be done; addresses are set on its device: \
+    `ip -n NETNS addr add ADDRESS dev NAME`; or make the slave with backend veth or netkit";
+const MODULE_TELLS_NOBODY: &str = "the kernel module tells nobody what becomes of packets; `ip netns exec NETNS tcpdump -i NAME` \
+    shows what a slave sends and gets, `ipvl stats` what was dropped, and `ipvl explain` why";
 const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
     (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
@@ -287,7 +287,7 @@ impl fmt::Display for Refusal {
             | Self::AmbiguousInside
             | Self::OfKernelDriver
             | Self::OfModule
-            | Self::ModuleHasNoOwner => f.write_str(self.about_module()),
+            | Self::ModuleTellsNobody => f.write_str(self.about_module()),
         }
     }
 }

@@ -8,7 +8,9 @@ mod device_change;
 pub(crate) mod find;
 pub(crate) mod module;
 pub(crate) mod module_name;
+pub(crate) mod module_owner;
 pub(crate) mod parent;
+pub(crate) mod peers;
 pub(crate) mod rates;
 pub(crate) mod remove;
 pub(crate) mod routes;
@@ -23,10 +25,8 @@ use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, NewPair, PairSpec};
 use crate::kernel::netns;
 use crate::model::{Backend, Change, LinkSpec};
 use crate::port::hook::Hook;
-use crate::port::host_end;
-use crate::port::host_end::HostEnd;
-use crate::port::sysctl;
-use crate::port::{ARPHRD_NONE, Port};
+use crate::port::host_end::{self, HostEnd};
+use crate::port::{ARPHRD_NONE, Port, sysctl};
 use crate::rate::{Rates, RatesChange};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
@@ -99,7 +99,7 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
 }
 
 /// Changes a slave of the kernel module, which needs no agent.
-fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Change) -> Result<()> {
+pub(crate) fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Change) -> Result<()> {
     let name = &slave.device.name;
     let gone = || refused("find the master of", name, Refusal::NoLink);
     let master = netlink.link(slave.master, None)?.ok_or_else(gone)?;
@@ -138,7 +138,7 @@ pub(crate) struct Adding {
     pub(crate) ports: BTreeMap<IfIndex, Port>,
     pub(crate) added: Vec<Added>,
     /// Slaves of the kernel module.
-    in_module: Vec<ModuleSlave>,
+    pub(crate) in_module: Vec<ModuleSlave>,
     /// The names of all.
     names: Vec<String>,
 }
@@ -165,7 +165,7 @@ impl Adding {
         let backend = self.backend(spec, owner).map_err(|refusal| refused("add", object(), refusal))?;
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
         if backend == Backend::Kernel {
-            return self.add_in_module(spec, &master, netns.as_ref().map(|fd| fd.as_fd()));
+            return self.add_in_module(spec, owner, &master, netns.as_ref().map(|fd| fd.as_fd()));
         }
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -182,19 +182,25 @@ impl Adding {
     fn backend(&self, spec: &LinkSpec, owner: Option<&str>) -> std::result::Result<Backend, Refusal> {
         match (spec.backend, owner) {
             _ if spec.tap.is_some() => Ok(Backend::Veth),
-            (Some(Backend::Kernel), Some(_)) => Err(Refusal::ModuleHasNoOwner),
             (Some(Backend::Kernel), _) if spec.rates != Rates::default() => Err(Refusal::OfModule),
             (None, _) if spec.rates != Rates::default() => Backend::choose_pair(self.count),
-            (None, Some(_)) => Backend::choose_pair(self.count),
+            (None, Some(_)) => Backend::choose_for_engine(self.count),
             (asked, _) => Backend::choose(asked, self.count),
         }
     }
 
-    fn add_in_module(&mut self, spec: &LinkSpec, master: &LinkInfo, netns: Option<BorrowedFd<'_>>) -> Result<()> {
+    fn add_in_module(
+        &mut self,
+        spec: &LinkSpec,
+        owner: Option<&str>,
+        master: &LinkInfo,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
         let made = module::add(&self.netlink, spec, master, netns)?;
         self.names.push(made.device.name.clone());
         self.in_module.push(made);
-        Ok(())
+        let Some(made) = self.in_module.last_mut() else { return Ok(()) };
+        owner.map_or(Ok(()), |owner| module_owner::set_owner(made, owner))
     }
 
     /// Removes the slaves again after the call has failed. What cannot be removed now, the agent or the next command

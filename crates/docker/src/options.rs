@@ -6,7 +6,7 @@ use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
 use ipvl_control::{Backend, LinkSpec, Rates};
-use ipvl_core::{Mode, Options};
+use ipvl_core::{Mode, Options, OptionsChange};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -22,6 +22,8 @@ pub struct NetworkOptions {
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
+    /// Those of them that the user named.
+    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
@@ -53,14 +55,14 @@ impl NetworkOptions {
         let SlaveKeys { master, mtu, backend, rates, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        let options = DEFAULTS.changed(options);
-        Ok(Self { parent: master, options, mtu, backend, rates, internal, gateways, ignores_mac })
+        let (given, options) = (options, DEFAULTS.changed(options));
+        Ok(Self { parent: master, options, given, mtu, backend, rates, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
     pub fn slave(&self, master: &str) -> LinkSpec {
-        let Self { options, mtu, backend, rates, .. } = *self;
-        LinkSpec { options, mtu, backend, rates, ..LinkSpec::of(master) }
+        let Self { options, given, mtu, backend, rates, .. } = *self;
+        LinkSpec { options, given, mtu, backend, rates, ..LinkSpec::of(master) }
     }
 }
 
@@ -131,6 +133,7 @@ mod tests {
         let expected = NetworkOptions {
             parent,
             options: defaults,
+            given: OptionsChange::NONE,
             mtu: None,
             backend: None,
             rates: Rates::default(),
@@ -158,6 +161,13 @@ mod tests {
         let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
+            given: OptionsChange {
+                mode: Some(mode),
+                flag: Some(flag),
+                guard: Some(guard),
+                host: Some(host),
+                ..OptionsChange::NONE
+            },
             mtu: Some(1400),
             backend: Some(Backend::Veth),
             rates: Rates { input: parse("100mbit").expect("a rate"), output: parse("1gbit").expect("a rate") },
@@ -198,7 +208,7 @@ mod tests {
         assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
         assert!(refused("rate_in", "fast").starts_with("cannot use rate_in=fast: it can be a rate such as 100mbit"));
-        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit");
+        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit, kernel");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }

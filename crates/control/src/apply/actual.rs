@@ -4,12 +4,12 @@ use super::desired::DesiredState;
 use super::inside_table::Inside;
 use crate::error::Result;
 use crate::kernel::finder;
-use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::kernel::netns;
-use crate::model::{Backend, Kind, NetnsRef};
-use crate::place::NsId;
+use crate::model::{Backend, Kind};
+use crate::place::{NsId, Place};
 use crate::port::Port;
-use crate::port::host_end::{backend_of, is_tap, owner_of};
+use crate::port::host_end::{backend_of, is_tap, owner_of, place_of};
 use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
@@ -29,13 +29,17 @@ pub struct ActualState {
     pub masters: BTreeMap<String, (IfIndex, u32)>,
     /// The names of all namespaces under `/run/netns`.
     pub netns: BTreeSet<String>,
-    /// By master and prefix: the host end of the slave that owns it; none if the host owns it.
-    pub owners: BTreeMap<(IfIndex, Addr, u8), Option<IfIndex>>,
+    /// By master and prefix: the slave that owns it; none if the host owns it.
+    pub owners: BTreeMap<(IfIndex, Addr, u8), Option<Place>>,
+    /// By the name of a netns of the files: what they gave it, want no more, and no slave of theirs is there to remove.
+    pub left: BTreeMap<String, Inside>,
 }
 
 /// A slave that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActualLink {
+    /// Where its host end is, or the slave itself if it has none: what it is known by.
+    pub place: Place,
     /// Its owner.
     pub owner: Option<String>,
     /// Its name in its own netns; none if that cannot be read.
@@ -46,11 +50,11 @@ pub struct ActualLink {
     pub netns: Option<String>,
     /// A network device or a tap device.
     pub kind: Kind,
-    /// The kind of pair; none for a tap device.
+    /// The kind of pair, or our kernel module; none for a tap device.
     pub backend: Option<Backend>,
     /// The master's ifindex and name.
     pub master: (IfIndex, String),
-    /// The host end's ifindex and name.
+    /// The host end's ifindex and name; a slave of the kernel module is its own.
     pub host_end: (IfIndex, String),
     /// Mode, flag, guard and so on.
     pub options: Options,
@@ -62,8 +66,8 @@ pub struct ActualLink {
     pub up: bool,
     /// The permanent addresses on its device, without link-local ones.
     pub addresses: BTreeSet<(Addr, u8)>,
-    /// Its ifindex in its own netns; none if that cannot be read.
-    pub ifindex: IfIndex,
+    /// Where its device is; none if that cannot be read.
+    pub device: Option<Place>,
     /// What files gave its netns, and the values of the switches that they name.
     pub inside: Inside,
     /// The addresses and prefixes that are declared for it.
@@ -77,8 +81,8 @@ pub fn missing_masters(desired: &DesiredState) -> Result<BTreeSet<String>> {
     Ok(names.into_iter().filter(|name| find::link(&netlink, name).is_err()).cloned().collect())
 }
 
-/// Reads the slaves, without what files gave their namespaces.
-pub(super) fn read(netlink: &Netlink, desired: &DesiredState) -> Result<ActualState> {
+/// Reads the pairs and tap devices, their masters, and all namespaces.
+pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result<ActualState> {
     let mut actual = ActualState { netns: netns::names(), ..ActualState::default() };
     for link in &desired.links {
         if let Ok(master) = find::link(netlink, &link.spec.master) {
@@ -92,7 +96,7 @@ pub(super) fn read(netlink: &Netlink, desired: &DesiredState) -> Result<ActualSt
         for (addr, bits, entry) in port.maps.owned()? {
             let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, family_len(addr, bits)));
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
-                actual.owners.insert((port.master, prefix.0, prefix.1), owner);
+                actual.owners.insert((port.master, prefix.0, prefix.1), owner.map(Place::here));
             }
             if let (Some(host_end), Origin::Declared) = (owner, entry.origin()) {
                 declared.entry(host_end).or_default().insert(prefix);
@@ -113,6 +117,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
     let SlaveRecord { host_end, master, slave, rates, .. } = record;
     let device = readable_peer(netlink, host_end);
     Ok(ActualLink {
+        place: Place::here(host_end.ifindex),
         owner: owner_of(host_end).map(str::to_owned),
         name: (device.ifindex != IfIndex::NONE).then(|| device.name.clone()),
         local: host_end.link_netnsid.is_none(),
@@ -126,7 +131,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,
-        ifindex: device.ifindex,
+        device: place_of(host_end).filter(|_| device.ifindex != IfIndex::NONE),
         inside: Inside::default(),
         declared: BTreeSet::new(),
     })
@@ -136,29 +141,16 @@ fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result
     if device.ifindex == IfIndex::NONE {
         return Ok(BTreeSet::new());
     }
-    let all = netlink.addresses(Some(device.ifindex), nsid)?.into_iter();
-    let ours = all.filter(|info| info.flags & PERMANENT != 0 && !info.addr.is_link_local());
-    Ok(ours.map(|info| (info.addr, info.prefix_len)).collect())
+    Ok(permanent_of(&netlink.addresses(Some(device.ifindex), nsid)?))
+}
+
+/// The addresses that files are about.
+pub(super) fn permanent_of(all: &[AddressInfo]) -> BTreeSet<(Addr, u8)> {
+    let ours = all.iter().filter(|info| info.flags & PERMANENT != 0 && !info.addr.is_link_local());
+    ours.map(|info| (info.addr, info.prefix_len)).collect()
 }
 
 impl ActualLink {
-    /// Runs `work` on the slave's device, in its netns.
-    pub(super) fn within<T: Send>(
-        &self,
-        netlink: &Netlink,
-        work: impl FnOnce(&Netlink, IfIndex) -> Result<T> + Send,
-    ) -> Result<T> {
-        let ifindex = self.ifindex;
-        match &self.netns {
-            Some(name) => {
-                let netns = netns::open(&NetnsRef::Name(name.clone()))?;
-                netns::within(netns, || work(&Netlink::open()?, ifindex))?
-            }
-            None if self.local => work(netlink, ifindex),
-            None => find::slave(netlink, &self.host_end.1)?.in_its_netns(netlink, work),
-        }
-    }
-
     /// Whether it owns this prefix by an address on its device, or by a declaration.
     pub(super) fn has(&self, addr: Addr, len: u8) -> bool {
         let on_device = len == addr.full_len() && self.addresses.iter().any(|(other, _)| *other == addr);

@@ -2,43 +2,42 @@
 
 use super::actual::ActualLink;
 use super::desired::DesiredLink;
-use super::inside;
+use super::in_module;
+use super::inside::{self, Done};
 use super::inside_table::Inside;
 use super::namespaces;
 use super::plan::{Difference, Plan, Step};
 use crate::attach::{Attached, Attachment, attach_all, device};
-use crate::error::Result;
+use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
-use crate::model::Change;
+use crate::model::{Backend, Change, LinkSpec};
+use crate::place::Place;
+use crate::port::host_end::place_of;
+use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::declare::{declare, withdraw};
-use crate::slave::find;
+use crate::slave::find::{self, OpenPlace};
 use crate::slave::remove::delete_all;
 use crate::slave::set;
 use ipvl_core::{Addr, IfIndex};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+/// What undoes what the namespaces of new slaves got: by the name of the netns and the place of the slave.
+type Undo<'a> = Vec<((Option<&'a str>, Place), Done)>;
 
 /// Does what the plan says, and calls `progress` with the number of slaves that are done. New slaves are made all or none.
 /// Other slaves are changed one after the other; after an error the next plan has the rest.
 pub fn carry_out(plan: &Plan, mut progress: impl FnMut(usize)) -> Result<()> {
     let (mut deletions, mut changes, mut makes) = (Vec::new(), Vec::new(), Vec::new());
-    let netlink = Netlink::open()?;
+    remove_inside(plan)?;
     for step in &plan.steps {
         match step {
-            Step::Delete(slave) => {
-                remove_inside(&netlink, slave, &slave.inside)?;
-                deletions.push(slave.host_end.1.clone());
-            }
-            Step::Change(difference) => {
-                remove_inside(&netlink, &difference.was, &difference.inside.remove)?;
-                changes.push(&**difference);
-            }
+            Step::Delete(slave) => deletions.push(&**slave),
+            Step::Change(difference) => changes.push(&**difference),
             Step::Make(link) => makes.push(&**link),
         }
     }
-    if !deletions.is_empty() {
-        delete_all(&deletions)?;
-    }
+    delete(&deletions)?;
     changes.iter().try_for_each(|difference| remove_addresses(difference))?;
     progress(deletions.len());
     let made = make_namespaces(&plan.netns).and_then(|()| make(&makes, |ready| progress(deletions.len() + ready)));
@@ -53,6 +52,14 @@ pub fn carry_out(plan: &Plan, mut progress: impl FnMut(usize)) -> Result<()> {
     Ok(())
 }
 
+fn delete(slaves: &[&ActualLink]) -> Result<()> {
+    let (in_module, pairs): (Vec<&ActualLink>, Vec<&ActualLink>) =
+        slaves.iter().copied().partition(|slave| slave.is_in_module());
+    in_module.iter().try_for_each(|slave| in_module::delete(slave.place))?;
+    let names: Vec<String> = pairs.into_iter().map(|slave| slave.host_end.1.clone()).collect();
+    if names.is_empty() { Ok(()) } else { delete_all(&names) }
+}
+
 fn make_namespaces(names: &[String]) -> Result<()> {
     names.iter().try_for_each(|name| namespaces::make(name))
 }
@@ -60,23 +67,35 @@ fn make_namespaces(names: &[String]) -> Result<()> {
 fn make(links: &[&DesiredLink], progress: impl FnMut(usize)) -> Result<()> {
     let wanted: Vec<Attachment> = links.iter().map(|link| link.attachment()).collect();
     let made = attach_all(&wanted, progress)?;
-    let finished = links.iter().zip(&made).try_for_each(|(link, slave)| finish(link, slave));
+    let mut undo = Undo::new();
+    let finished = links.iter().zip(&made).try_for_each(|(link, slave)| finish(link, slave, &mut undo));
     if finished.is_err() {
-        for (link, slave) in links.iter().zip(&made) {
-            let _ = find::slave(&Netlink::open()?, &slave.host_end.1).and_then(|found| {
-                found.in_its_netns(&Netlink::open()?, |there, ifindex| inside::remove(there, ifindex, &link.inside))
+        let netlink = Netlink::open()?;
+        for ((netns, place), done) in undo.into_iter().rev().filter(|(_, done)| !done.is_nothing()) {
+            let _ = inside::enter(&netlink, netns, place, |there, ifindex| {
+                done.undo(there, ifindex);
+                Ok(())
             });
         }
-        let names: Vec<String> = made.into_iter().map(|slave| slave.host_end.1).collect();
-        let _ = delete_all(&names);
+        made.iter().for_each(|slave| _ = discard(slave));
     }
     finished
 }
 
+fn discard(slave: &Attached) -> Result<()> {
+    if slave.in_module { in_module::delete(place(slave)) } else { delete_all(std::slice::from_ref(&slave.host_end.1)) }
+}
+
+fn place(slave: &Attached) -> Place {
+    Place { netns: slave.netnsid, ifindex: slave.ifindex }
+}
+
 impl DesiredLink {
     fn attachment(&self) -> Attachment {
+        let in_module = self.spec.backend.is_none() && self.spec.tap.is_none() && Backend::is_kernel_by_default();
+        let backend = if in_module { Some(Backend::Kernel) } else { self.spec.backend };
         Attachment {
-            spec: self.spec.clone(),
+            spec: LinkSpec { backend, ..self.spec.clone() },
             owner: self.owner(),
             addresses: self.addresses.iter().flatten().copied().collect(),
             assign: self.is_device_up(),
@@ -90,44 +109,75 @@ impl DesiredLink {
     }
 }
 
-/// Does what `attach_all` does not do: declarations, and all of a device that stays down or is a tap device.
-fn finish(link: &DesiredLink, slave: &Attached) -> Result<()> {
+/// Does what `attach_all` does not do: all of a device that is not up yet, declarations, routes and rules.
+fn finish<'a>(link: &'a DesiredLink, slave: &Attached, undo: &mut Undo<'a>) -> Result<()> {
+    let there = (link.netns.as_deref(), place(slave));
+    undo.push((there, complete(there, &link.name, &link.inside.switches())?));
+    if slave.in_module { finish_in_module(link, slave) } else { finish_pair(link, slave) }?;
+    undo.push((there, complete(there, &link.name, &link.inside.without_switches())?));
+    Ok(())
+}
+
+fn finish_pair(link: &DesiredLink, slave: &Attached) -> Result<()> {
     let name = &slave.host_end.1;
     link.declared.iter().flatten().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
-    let rest = Inside { sysctls: BTreeMap::new(), ..link.inside.clone() };
     if link.is_device_up() {
-        return add_inside(name, &link.name, &rest);
+        return Ok(());
     }
-    add_inside(name, &link.name, &Inside { sysctls: link.inside.sysctls.clone(), ..Inside::default() })?;
     add_addresses(slave.host_end.0, name, &link.addresses.clone().unwrap_or_default())?;
-    if link.up {
-        set(name, &Change { up: Some(true), ..Change::default() })?;
-    }
-    add_inside(name, &link.name, &rest)
+    if link.up { set(name, &up()) } else { Ok(()) }
 }
 
-/// Removes routes and rules where the slave is now.
-fn remove_inside(netlink: &Netlink, slave: &ActualLink, gone: &Inside) -> Result<()> {
-    if gone.routes.is_empty() && gone.rules.is_empty() {
-        return Ok(());
-    }
-    let removed = slave.within(netlink, |there, ifindex| inside::remove(there, ifindex, gone));
-    removed.map_err(|error| error.inside(slave.called()))
+fn up() -> Change {
+    Change { up: Some(true), ..Change::default() }
 }
 
-/// Adds routes, rules and switches where the slave is now.
-fn add_inside(host_end: &str, name: &str, new: &Inside) -> Result<()> {
-    if new.is_empty() {
+fn finish_in_module(link: &DesiredLink, slave: &Attached) -> Result<()> {
+    if link.declared.as_ref().is_some_and(|declared| !declared.is_empty()) {
+        return Err(refused("declare addresses for", &link.name, Refusal::OfModule));
+    }
+    if link.is_device_up() {
         return Ok(());
     }
+    in_module::add_addresses(place(slave), &link.name, &link.addresses.clone().unwrap_or_default())?;
+    if link.up { in_module::set(place(slave), &link.name, &up()) } else { Ok(()) }
+}
+
+/// Removes what files gave and want no more, but for routes that others replace.
+fn remove_inside(plan: &Plan) -> Result<()> {
     let netlink = Netlink::open()?;
-    let slave = find::slave(&netlink, host_end)?;
-    let added = slave.in_its_netns(&netlink, |there, ifindex| inside::add(there, ifindex, new));
-    added.map_err(|error| error.inside(name))
+    for (netns, left) in &plan.left {
+        OpenPlace::named(netns, IfIndex::NONE)?.enter(&netlink, |there, none| inside::remove(there, none, left))?;
+    }
+    for step in &plan.steps {
+        let (slave, gone) = match step {
+            Step::Delete(slave) => (&**slave, slave.inside.shared()),
+            Step::Change(difference) => (&difference.was, difference.inside.gone()),
+            Step::Make(_) => continue,
+        };
+        if let Some(device) = slave.device.filter(|_| !gone.is_empty()) {
+            let work = |there: &Netlink, ifindex| inside::remove(there, ifindex, &gone);
+            let removed = inside::enter(&netlink, slave.netns.as_deref(), device, work);
+            removed.map_err(|error| error.inside(slave.called()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the netns of a slave have all of `wanted`.
+fn complete((netns, device): (Option<&str>, Place), name: &str, wanted: &Inside) -> Result<Done> {
+    if wanted.is_empty() {
+        return Ok(Done::default());
+    }
+    let work = |there: &Netlink, ifindex| inside::complete(there, ifindex, wanted);
+    inside::enter(&Netlink::open()?, netns, device, work).map_err(|error| error.inside(name))
 }
 
 fn remove_addresses(difference: &Difference) -> Result<()> {
     let name = &difference.was.host_end.1;
+    if difference.was.is_in_module() {
+        return in_module::remove_addresses(difference.was.place, name, &difference.addresses.remove);
+    }
     difference.declared.remove.iter().try_for_each(|(addr, len)| withdraw(name, *addr, *len))?;
     let gone = difference.addresses.remove.clone();
     on_device(difference.was.host_end.0, name, gone, |netlink, ifindex, (addr, len)| {
@@ -135,14 +185,34 @@ fn remove_addresses(difference: &Difference) -> Result<()> {
     })
 }
 
+/// A device that is set down or loses an address loses routes: all of them are looked at, not only what differed before.
 fn change(difference: &Difference) -> Result<()> {
+    let Difference { desired, was, .. } = difference;
+    if was.is_in_module() { in_module::change(difference) } else { change_pair(difference) }?;
+    if desired.inside.is_empty() {
+        return Ok(());
+    }
+    let netns = desired.netns.as_ref().or(was.netns.as_ref());
+    complete((netns.map(String::as_str), place_after(difference)?), &desired.name, &desired.inside).map(drop)
+}
+
+/// Where the slave's device is after its change.
+fn place_after(difference: &Difference) -> Result<Place> {
+    let was = &difference.was;
+    if was.is_in_module() {
+        return in_module::moved(difference);
+    }
+    let host_end = Netlink::open()?.link(was.host_end.0, None)?;
+    host_end.as_ref().and_then(place_of).ok_or_else(|| refused("find", was.called(), Refusal::NoSlave))
+}
+
+fn change_pair(difference: &Difference) -> Result<()> {
     let (host_end, name) = &difference.was.host_end;
     if difference.change != Change::default() {
         set(name, &difference.change).map_err(|error| error.about(difference.was.called()))?;
     }
     difference.declared.add.iter().try_for_each(|(addr, len)| declare(name, *addr, *len))?;
-    add_addresses(*host_end, name, &difference.addresses.add)?;
-    add_inside(name, &difference.desired.name, &difference.inside.add)
+    add_addresses(*host_end, name, &difference.addresses.add)
 }
 
 fn add_addresses(host_end: IfIndex, name: &str, addresses: &BTreeSet<(Addr, u8)>) -> Result<()> {

@@ -2,9 +2,9 @@
 
 use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
-use super::inside_table::{Inside, RouteTable, RuleTable, is_of_slave, sysctl};
+use super::inside_check::{check_inside, inside};
+use super::inside_table::Inside;
 use super::value::NetnsName;
-use crate::kernel::netlink::RouteKind;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
 use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
@@ -73,6 +73,7 @@ pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<D
     }
     check_names(&desired.links)?;
     check_addresses(&desired.links)?;
+    check_inside(&desired.links)?;
     Ok(desired)
 }
 
@@ -121,6 +122,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
         master: link.master.0,
         name: Some(link.name.0.clone()),
         options: Options::DEFAULT.changed(options),
+        given: options,
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
@@ -146,30 +148,6 @@ fn with_guarded(
             Some(single.chain(declared.into_iter().flatten()).collect())
         }
         _ => declared,
-    }
-}
-
-/// What a table says of the slave's netns, or the key that is wrong, and how. The host's own netns is not for files.
-fn inside(link: &DeviceTable) -> Result<Inside, (&'static str, String)> {
-    let name = &link.name.0;
-    let routes = link.routes.iter().map(RouteTable::read).collect::<Result<BTreeSet<_>, _>>();
-    let rules = link.rules.iter().map(RuleTable::read).collect::<Result<BTreeSet<_>, _>>();
-    let sysctls = link.sysctls.iter().map(|(key, value)| sysctl(key, value, name)).collect::<Result<_, _>>();
-    let inside = Inside {
-        routes: routes.map_err(|text| ("routes", text))?,
-        rules: rules.map_err(|text| ("rules", text))?,
-        sysctls: sysctls.map_err(|text| ("sysctls", text))?,
-    };
-    let lone = || "without the key netns this would be the host's own".to_owned();
-    match &inside {
-        Inside { routes, .. } if !link.up && !routes.is_empty() => {
-            Err(("routes", "a slave that is down can have none".to_owned()))
-        }
-        _ if link.netns.is_some() => Ok(inside),
-        Inside { routes, .. } if routes.iter().any(|route| route.kind != RouteKind::Unicast) => Err(("routes", lone())),
-        Inside { rules, .. } if !rules.is_empty() => Err(("rules", lone())),
-        Inside { sysctls, .. } if !sysctls.keys().all(|path| is_of_slave(path, name)) => Err(("sysctls", lone())),
-        _ => Ok(inside),
     }
 }
 

@@ -1,8 +1,7 @@
 //! What may a file say of a slave's netns: routes, rules, and switches under `net`?
 
-use super::value::{NewName, Prefix};
+use super::value::{Address, Destination, NewName, Packets};
 use crate::kernel::netlink::{InsideRoute, InsideRule, RouteKind};
-use crate::text;
 use ipvl_core::Addr;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,14 +25,14 @@ pub struct Inside {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTable {
-    /// The destination: an address, a prefix, or default, which is that of the gateway's family.
-    pub to: String,
+    /// The destination. default is that of the gateway's family.
+    pub to: Destination,
     /// The gateway; without it the destination is on the link.
-    pub via: Option<String>,
+    pub via: Option<Address>,
     /// 0 by default, and 1024 for IPv6.
     pub metric: Option<u32>,
     /// The source address that it suggests.
-    pub src: Option<String>,
+    pub src: Option<Address>,
     /// The table's number; 254, the main table, by default.
     #[schemars(range(min = 1))]
     pub table: Option<u32>,
@@ -71,9 +70,9 @@ pub struct RuleTable {
     #[schemars(range(min = 1))]
     pub table: u32,
     /// Packets from this address or prefix.
-    pub from: Option<Prefix>,
+    pub from: Option<Packets>,
     /// Packets to this address or prefix.
-    pub to: Option<Prefix>,
+    pub to: Option<Packets>,
     /// Packets with this mark.
     pub fwmark: Option<u32>,
     /// The bits of the mark that count; all by default.
@@ -97,7 +96,7 @@ pub enum FamilyWord {
 
 /// A value of a switch.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "neither a number nor a text")]
 pub enum SysctlValue {
     /// A number.
     Number(i64),
@@ -108,31 +107,43 @@ pub enum SysctlValue {
 impl RouteTable {
     /// The route, or what is wrong with it.
     pub fn read(&self) -> Result<InsideRoute, String> {
-        let via = self.via.as_deref().map(address).transpose()?;
-        let src = self.src.as_deref().map(address).transpose()?;
-        let dst = destination(&self.to, via)?;
-        let kind = match self.kind {
-            RouteWord::Unicast => RouteKind::Unicast,
-            RouteWord::Blackhole => RouteKind::Blackhole,
-            RouteWord::Unreachable => RouteKind::Unreachable,
-            RouteWord::Prohibit => RouteKind::Prohibit,
+        let (via, src) = (self.via.as_ref().map(|via| via.0), self.src.as_ref().map(|src| src.0));
+        let dst = self.to.0.unwrap_or_else(|| (unspecified(via.or(src)), 0));
+        let (kind, is_v4) = (RouteKind::from(self.kind), dst.0.as_v4().is_some());
+        let route = InsideRoute {
+            dst,
+            kind,
+            gateway: via,
+            metric: self.metric.unwrap_or(InsideRoute::default_metric(dst.0)),
+            src,
+            table: self.table.unwrap_or(InsideRoute::MAIN),
+            mtu: self.mtu,
+            onlink: self.onlink,
         };
-        let is_v4 = dst.0.as_v4().is_some();
-        if via.into_iter().chain(src).any(|addr| addr.as_v4().is_some() != is_v4) {
-            return Err(format!("the route to {} has addresses of both families", self.to));
+        let wrong = match &route {
+            _ if via.into_iter().chain(src).any(|addr| addr.as_v4().is_some() != is_v4) => {
+                "has addresses of both families"
+            }
+            _ if kind != RouteKind::Unicast && (via.is_some() || self.onlink) => {
+                "leads nowhere, so it can have no gateway"
+            }
+            _ if self.onlink && via.is_none() => "has no gateway that could be onlink",
+            InsideRoute { table: 0, .. } => "has no table: they count from 1",
+            InsideRoute { metric: 0, .. } if !is_v4 => "has the metric 0: those of IPv6 count from 1",
+            _ => return Ok(route),
+        };
+        Err(format!("the route {route} {wrong}"))
+    }
+}
+
+impl From<RouteWord> for RouteKind {
+    fn from(word: RouteWord) -> Self {
+        match word {
+            RouteWord::Unicast => Self::Unicast,
+            RouteWord::Blackhole => Self::Blackhole,
+            RouteWord::Unreachable => Self::Unreachable,
+            RouteWord::Prohibit => Self::Prohibit,
         }
-        if kind != RouteKind::Unicast && (via.is_some() || self.onlink) {
-            return Err(format!("the route to {} leads nowhere, so it can have no gateway", self.to));
-        }
-        if self.onlink && via.is_none() {
-            return Err(format!("the route to {} has no gateway that could be onlink", self.to));
-        }
-        let table = number("table", self.table.unwrap_or(InsideRoute::MAIN))?;
-        let metric = self.metric.unwrap_or(InsideRoute::default_metric(dst.0));
-        if metric == 0 && !is_v4 {
-            return Err("an IPv6 route's metric is at least 1".to_owned());
-        }
-        Ok(InsideRoute { dst, kind, gateway: via, metric, src, table, mtu: self.mtu, onlink: self.onlink })
     }
 }
 
@@ -143,25 +154,27 @@ impl RuleTable {
         let given = self.family.map(|family| family == FamilyWord::Ipv6);
         let mut families = [from, to].into_iter().flatten().map(|(addr, _)| addr.as_v4().is_none()).chain(given);
         let v6 = families.next().unwrap_or(false);
-        if families.any(|other| other != v6) {
-            return Err(format!("the rule of priority {} has both families", self.priority));
-        }
-        if self.fwmask.is_some() && self.fwmark.is_none() {
-            return Err(format!("the rule of priority {} has a fwmask without a fwmark", self.priority));
-        }
         let mask = self.fwmask.unwrap_or(u32::MAX);
-        if self.fwmark.is_some_and(|mark| mark & mask == 0) {
-            return Err(format!("the rule of priority {} has a fwmark without a bit", self.priority));
+        let wrong = match self {
+            _ if families.any(|other| other != v6) => "has both families",
+            Self { priority: 0, .. } => "has no priority: they count from 1",
+            Self { table: 0, .. } => "has no table: they count from 1",
+            Self { fwmask: Some(_), fwmark: None, .. } => "has a fwmask without a fwmark",
+            Self { fwmark: Some(mark), .. } if mark & mask == 0 => "has a fwmark without a bit",
+            _ => "",
+        };
+        if !wrong.is_empty() {
+            return Err(format!("the rule of priority {} {wrong}", self.priority));
         }
         Ok(InsideRule {
-            priority: number("priority", self.priority)?,
+            priority: self.priority,
             v6,
-            from,
-            to,
+            from: from.filter(|(_, len)| *len > 0),
+            to: to.filter(|(_, len)| *len > 0),
             fwmark: self.fwmark.map(|mark| (mark & mask, mask)),
             iif: self.iif.as_ref().map(|name| name.0.clone()),
             oif: self.oif.as_ref().map(|name| name.0.clone()),
-            table: number("table", self.table)?,
+            table: self.table,
         })
     }
 }
@@ -182,23 +195,12 @@ pub fn sysctl(key: &str, value: &SysctlValue, ifname: &str) -> Result<(String, S
 
 /// Whether a switch is of the slave alone.
 pub fn is_of_slave(path: &str, ifname: &str) -> bool {
-    path.split('/').any(|part| part == ifname)
-}
-
-fn destination(text: &str, via: Option<Addr>) -> Result<(Addr, u8), String> {
-    match (text, via) {
-        ("default", Some(via)) if via.as_v4().is_none() => Ok((Addr::UNSPECIFIED_6, 0)),
-        ("default", _) => Ok((Addr::UNSPECIFIED_4, 0)),
-        _ => {
-            text::prefix(text).map_err(|_| format!("{text:?} is neither a prefix such as 198.51.100.0/24 nor default"))
-        }
+    match path.split('/').skip(1).collect::<Vec<_>>()[..] {
+        [_, "conf" | "neigh", device, ..] => device == ifname && !matches!(device, "all" | "default"),
+        _ => false,
     }
 }
 
-fn address(text: &str) -> Result<Addr, String> {
-    text::address(text).ok_or_else(|| format!("{text:?} is not an IP address"))
-}
-
-fn number(name: &str, number: u32) -> Result<u32, String> {
-    if number == 0 { Err(format!("{name} must be at least 1")) } else { Ok(number) }
+fn unspecified(like: Option<Addr>) -> Addr {
+    if like.is_some_and(|addr| addr.as_v4().is_none()) { Addr::UNSPECIFIED_6 } else { Addr::UNSPECIFIED_4 }
 }

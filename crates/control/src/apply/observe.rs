@@ -1,67 +1,85 @@
-//! What is there that files may be about? The slaves, and what files gave their namespaces.
+//! What exists that files may be about: pairs, slaves of our kernel module, and what files gave their namespaces? Read from the kernel; nothing is changed.
 
-use super::actual::{self, ActualLink, ActualState};
-use super::desired::{DesiredLink, DesiredState};
-use super::inside::Shared;
+use super::actual::{ActualLink, ActualState, observe_pairs, permanent_of};
+use super::desired::DesiredState;
 use super::inside_table::Inside;
-use super::plan::{find, is_ours};
+use super::observe_inside;
 use crate::error::Result;
+use crate::kernel::finder;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::sysctl;
+use crate::model::{Backend, Kind};
+use crate::place::NsId;
+use crate::rate::Rates;
+use crate::slave::module::{self, ModuleSlave};
+use crate::slave::module_owner::owner_of;
 use ipvl_core::IfIndex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Reads everything that the files may be about.
 pub fn observe(desired: &DesiredState) -> Result<ActualState> {
     let netlink = Netlink::open()?;
-    let mut actual = actual::read(&netlink, desired)?;
-    read_inside(&netlink, desired, &mut actual)?;
+    let mut actual = observe_pairs(&netlink, desired)?;
+    add_module(&netlink, &mut actual)?;
+    observe_inside::add(&netlink, desired, &mut actual)?;
     Ok(actual)
 }
 
-/// Reads what the namespaces of the slaves have. What a netns has for none of its slaves in particular is counted with the
-/// first of them that is in the files, so that only one removes it.
-fn read_inside(netlink: &Netlink, desired: &DesiredState, actual: &mut ActualState) -> Result<()> {
-    let mut meant: BTreeMap<IfIndex, &DesiredLink> = BTreeMap::new();
-    for link in desired.links.iter().rev() {
-        find(link, &actual.slaves).into_iter().for_each(|slave| _ = meant.insert(slave.host_end.0, link));
-    }
-    let mut seen = Vec::new();
-    for slave in &mut actual.slaves {
-        let link = meant.get(&slave.host_end.0).copied();
-        if link.is_none() && !is_ours(slave) {
-            continue;
+/// Adds the module's slaves, and what they and the host own on their masters.
+fn add_module(netlink: &Netlink, actual: &mut ActualState) -> Result<()> {
+    let mut names: HashMap<NsId, Option<String>> = HashMap::new();
+    let mut masters: BTreeMap<IfIndex, String> = BTreeMap::new();
+    let slaves = module::all(netlink)?;
+    let local: BTreeSet<IfIndex> = slaves.iter().filter(|s| s.netnsid.is_none()).map(|s| s.device.ifindex).collect();
+    for slave in slaves {
+        let master = match masters.get(&slave.master) {
+            Some(name) => name.clone(),
+            None => new_master(netlink, slave.master, &local, actual)?,
+        };
+        masters.insert(slave.master, master.clone());
+        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(netlink, id)).clone();
+        let netns = slave.netnsid.and_then(&mut name_of);
+        let addresses = slave.netlink.addresses(Some(slave.device.ifindex), None)?;
+        for info in &addresses {
+            actual.owners.insert((slave.master, info.addr, info.addr.full_len()), Some(slave.place()));
         }
-        let mut there = read(netlink, slave, link)?;
-        let own = |shared: &Shared<'_>| link.is_some_and(|link| link.inside.has(shared));
-        let is_beside = |other: &&DesiredLink| other.netns == slave.netns;
-        let wanted = |shared: &Shared<'_>| desired.links.iter().filter(is_beside).any(|other| other.inside.has(shared));
-        let takes =
-            !seen.contains(&slave.netns) && (link.is_some() || !desired.links.iter().any(|link| is_beside(&link)));
-        there.retain_shared(|shared| own(shared) || takes && !wanted(shared));
-        seen.extend(takes.then(|| slave.netns.clone()));
-        slave.inside = there;
+        let link = actual_link(&slave, master, netns);
+        actual.slaves.push(ActualLink { addresses: permanent_of(&addresses), ..link });
     }
     Ok(())
 }
 
-fn read(netlink: &Netlink, slave: &ActualLink, link: Option<&DesiredLink>) -> Result<Inside> {
-    let paths: Vec<String> = link.iter().flat_map(|link| link.inside.sysctls.keys().cloned()).collect();
-    if slave.ifindex == IfIndex::NONE {
-        return Ok(Inside::default());
+/// The name of a master; the host owns there what its devices have, except the module's slaves.
+fn new_master(
+    netlink: &Netlink,
+    master: IfIndex,
+    local: &BTreeSet<IfIndex>,
+    actual: &mut ActualState,
+) -> Result<String> {
+    for info in netlink.addresses(None, None)?.into_iter().filter(|info| !local.contains(&info.ifindex)) {
+        actual.owners.entry((master, info.addr, info.addr.full_len())).or_insert(None);
     }
-    let is_local = slave.local;
-    slave.within(netlink, move |there, ifindex| {
-        let is_its = |oif: IfIndex| oif == ifindex || oif == IfIndex::NONE && !is_local;
-        let routes = there.inside_routes()?.into_iter().filter(|(oif, _)| is_its(*oif)).map(|(_, route)| route);
-        let rules = if is_local { Vec::new() } else { there.inside_rules()? };
-        let value = |path: String| sysctl::get(&path).map(|value| (path, words(&value)));
-        let sysctls = paths.into_iter().filter_map(value).collect();
-        Ok(Inside { routes: routes.collect(), rules: rules.into_iter().collect(), sysctls })
-    })
+    Ok(netlink.link(master, None)?.map_or_else(|| format!("link {master}"), |link| link.name))
 }
 
-/// Values apart by single blanks, as the kernel reads them as well.
-fn words(value: &str) -> String {
-    value.split_whitespace().collect::<Vec<_>>().join(" ")
+fn actual_link(slave: &ModuleSlave, master: String, netns: Option<String>) -> ActualLink {
+    let device = &slave.device;
+    ActualLink {
+        place: slave.place(),
+        owner: owner_of(device).map(str::to_owned),
+        name: Some(device.name.clone()),
+        local: slave.netnsid.is_none(),
+        netns,
+        kind: Kind::Ipvlan,
+        backend: Some(Backend::Kernel),
+        master: (slave.master, master),
+        host_end: (device.ifindex, device.name.clone()),
+        options: slave.options(),
+        mtu: device.mtu,
+        up: device.is_up(),
+        addresses: BTreeSet::new(),
+        device: Some(slave.place()),
+        inside: Inside::default(),
+        declared: BTreeSet::new(),
+        rates: Rates::default(),
+    }
 }

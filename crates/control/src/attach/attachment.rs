@@ -40,7 +40,9 @@ pub struct Attached {
     pub netnsid: Option<NsId>,
     /// The master's name; none if the master has left this netns.
     pub master: Option<String>,
-    /// The host end's ifindex and name.
+    /// Whether our kernel module has it: then it has no host end.
+    pub in_module: bool,
+    /// The host end's ifindex and name; a slave of the kernel module is its own.
     pub host_end: (IfIndex, String),
     /// The MAC address of slave and master.
     pub mac: Mac,
@@ -50,7 +52,7 @@ pub struct Attached {
     pub mode: Mode,
     /// The limits of its rates.
     pub rates: Rates,
-    /// What it owns in the table, with lengths in bits of the address's own family: 32 or 128 for a single address.
+    /// What it owns in the table, and of the kernel module what is on its device, with lengths in bits of the address's own family: 32 or 128 for a single address.
     pub addresses: Vec<(Addr, u8)>,
 }
 

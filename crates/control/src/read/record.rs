@@ -5,8 +5,8 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::rate::Rates;
-use crate::slave::find::peer_of;
-use crate::slave::rates::rates;
+use crate::slave::peers::peer_of;
+use crate::slave::rates::{has_input_limit, rates};
 use ipvl_core::{IfIndex, Mac, PortEntry, Slave, Slot};
 use std::collections::BTreeMap;
 
@@ -70,10 +70,13 @@ pub fn records_of(
     host_ends: &mut BTreeMap<IfIndex, LinkInfo>,
 ) -> Result<Vec<SlaveRecord>> {
     let (all, unattached) = (port.maps.groups()?, port.is_departed());
+    // In this order: a slave that is being added is written before its slot can be found.
+    let (slots, slaves) = (port.maps.slots()?, port.maps.slaves()?);
     let mut records = Vec::new();
-    for (ifindex, slot) in port.maps.slots()? {
+    for (ifindex, slot) in slots {
         let Some(host_end) = host_ends.remove(&ifindex) else { continue };
-        let slave = port.maps.slave(slot)?;
+        // The highest slot in use is raised last: a slave above it is read by itself.
+        let slave = slaves.get(slot.0 as usize).map_or_else(|| port.maps.slave(slot), |slave| Ok(*slave))?;
         let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
         let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
         groups.sort();
@@ -87,7 +90,7 @@ pub fn records_of(
 
 /// Adds the limits of what slaves get, which are their host ends'.
 fn add_input_rates(netlink: &Netlink, records: &mut [SlaveRecord]) -> Result<()> {
-    if records.iter().all(|record| record.host_end.qdisc != "tbf") {
+    if !records.iter().any(|record| has_input_limit(&record.host_end)) {
         return Ok(());
     }
     let limits = netlink.limits()?;

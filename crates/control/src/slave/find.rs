@@ -4,11 +4,13 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
-use crate::place::NsId;
+use crate::model::NetnsRef;
+use crate::place::{NsId, Place};
 use crate::port::Port;
-use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
+use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::module;
+use crate::slave::peers::{Peers, peer_of};
 use ipvl_core::{IfIndex, Slot};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -47,15 +49,6 @@ pub fn peer(netlink: &Netlink, ifindex: IfIndex) -> Result<Option<LinkInfo>> {
     }
 }
 
-/// The same, for a link that was read already. A tap device is its own other end.
-pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
-    match link.link {
-        _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if backend_of(link).is_some() => netlink.uncounted_link(peer, link.link_netnsid),
-        _ => Ok(None),
-    }
-}
-
 /// The name of the master of this link, if it is a slave.
 pub fn master_of(netlink: &Netlink, link: &LinkInfo) -> Option<String> {
     let host_end = peer_of(netlink, link).ok().flatten()?;
@@ -89,8 +82,7 @@ impl Found {
         let gone = || refused("find", &self.name, Refusal::NoSlave);
         let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
         let place = place_of(&host_end).ok_or_else(gone)?;
-        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
-        Ok(OpenPlace { netns: place.netns.map(into).transpose()?, ifindex: place.ifindex })
+        OpenPlace::of(netlink, place)
     }
 }
 
@@ -101,6 +93,17 @@ pub struct OpenPlace {
 }
 
 impl OpenPlace {
+    /// Opens the netns of a place.
+    pub fn of(netlink: &Netlink, place: Place) -> Result<Self> {
+        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
+        Ok(Self { netns: place.netns.map(into).transpose()?, ifindex: place.ifindex })
+    }
+
+    /// Opens a netns by its name, for a device in it.
+    pub fn named(netns: &str, ifindex: IfIndex) -> Result<Self> {
+        Ok(Self { netns: Some(netns::open(&NetnsRef::Name(netns.to_owned()))?), ifindex })
+    }
+
     /// Runs `work` on the device, in its netns.
     pub fn enter<T: Send>(
         self,
@@ -148,8 +151,11 @@ impl SlaveNames {
     fn everywhere(&mut self, netlink: &Netlink) -> Result<&BTreeMap<String, Vec<LinkInfo>>> {
         if self.0.is_none() {
             let mut names: BTreeMap<String, Vec<LinkInfo>> = BTreeMap::new();
-            for link in netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some()) {
-                if let Some(slave) = peer_of(netlink, &link).ok().flatten() {
+            let mut host_ends = netlink.links(None)?;
+            host_ends.retain(|link| HostEnd::of(link).is_some());
+            let peers = Peers::list(netlink, &host_ends);
+            for link in host_ends {
+                if let Some(slave) = peers.device(netlink, &link) {
                     names.entry(slave.name).or_default().push(link);
                 }
             }

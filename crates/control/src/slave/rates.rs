@@ -19,9 +19,14 @@ const HEADERS: u32 = 32;
 
 /// A slave's limits.
 pub fn rates(netlink: &Netlink, port: &Port, host_end: &LinkInfo, slot: Slot) -> Result<Rates> {
-    // The kernel lists the queueing disciplines of all devices at once, so only ask if there is a limit.
-    let input = if host_end.qdisc == TBF { netlink.limit(host_end.ifindex)? } else { None };
+    let input = if has_input_limit(host_end) { netlink.limit(host_end.ifindex)? } else { None };
     Ok(Rates { input, output: port.maps.rate(slot)? })
+}
+
+/// Whether what the slave gets may be limited. The kernel lists the queueing disciplines of all devices at once, so only ask for
+/// the limit if so.
+pub fn has_input_limit(host_end: &LinkInfo) -> bool {
+    host_end.qdisc == TBF
 }
 
 /// Changes a slave's limits, both or none. Returns the change that undoes it.

@@ -324,7 +324,8 @@ fn what_is_wrong_is_said_as_iproute2_says_it() {
 #[track_caller]
 fn adds(line: &str, expected: LinkSpec) {
     let Command::LinkAdd(spec) = parse(line).unwrap() else { panic!("{line}") };
-    assert_eq!(spec, expected, "{line}");
+    assert_eq!(Options::DEFAULT.changed(spec.given), spec.options, "{line}");
+    assert_eq!(spec, LinkSpec { given: spec.given, ..expected }, "{line}");
 }
 
 #[test]
@@ -368,6 +369,7 @@ fn plain_spec() -> LinkSpec {
             dhcp: Dhcp::On,
             siblings: Siblings::Host,
         },
+        given: OptionsChange::NONE,
         mtu: None,
         mac: None,
         rates: Rates::default(),

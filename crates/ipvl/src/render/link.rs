@@ -45,7 +45,8 @@ fn brief(link: &Link, style: Style) -> String {
     let degraded: String =
         link.degraded.iter().map(|why| format!(" {}: {why}", style.paint(Color::Bad, "degraded"))).collect();
     let (mac, flags) = (style.paint(Color::Mac, &link.mac.to_string()), flag_names(link.flags).join(","));
-    format!("{}{mac} <{flags}> {}{degraded}\n", brief_start(link, style), own_words(link))
+    let words = own_words(link) + &rates_words(link);
+    format!("{}{mac} <{flags}> {words}{degraded}\n", brief_start(link, style))
 }
 
 /// The first two columns.
@@ -122,9 +123,14 @@ fn queue_line(link: &Link) -> Option<String> {
 
 /// The limits of the slave's rates, if it has any.
 fn rates_line(link: &Link) -> Option<String> {
+    Some(rates_words(link)).filter(|words| !words.is_empty()).map(|words| format!("    ipvl{words}"))
+}
+
+/// ` rate in 100mbit`; nothing without a limit.
+pub fn rates_words(link: &Link) -> String {
     let limited = |(way, limit): (&str, Option<Limit>)| limit.map(|_| format!(" {way} {}", rate::text(limit)));
     let words: String = link.rates.ways().into_iter().filter_map(limited).collect();
-    (!words.is_empty()).then(|| format!("    ipvl rate{words}"))
+    if words.is_empty() { words } else { format!(" rate{words}") }
 }
 
 /// As they are typed.

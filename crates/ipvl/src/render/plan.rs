@@ -16,12 +16,13 @@ pub fn plan(plan: &Plan, style: Style) -> String {
 
 fn text(plan: &Plan) -> Vec<String> {
     let netns = plan.netns.iter().map(|name| format!("+ netns {name}\n"));
+    let left = plan.left.iter().map(|(name, left)| format!("~ netns {name}\n{}", inside_lines('-', left)));
     let steps = plan.steps.iter().map(|step| match step {
-        Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
+        Step::Delete(slave) => deleted(slave),
         Step::Change(difference) => changed(difference),
         Step::Make(link) => made(link),
     });
-    netns.chain(steps).chain([summary(plan)]).collect()
+    netns.chain(left).chain(steps).chain([summary(plan)]).collect()
 }
 
 /// As a diff is colored: by its signs.
@@ -40,16 +41,28 @@ fn json(plan: &Plan) -> Value {
         .steps
         .iter()
         .map(|step| match step {
-            Step::Delete(slave) => of_slave("delete", slave),
+            Step::Delete(slave) => deleted_json(slave),
             Step::Change(difference) => changed_json(difference),
             Step::Make(link) => made_json(link),
         })
         .collect();
-    json!({ "netns": plan.netns, "steps": steps, "unchanged": plan.unchanged })
+    let left: Vec<Value> = plan.left.iter().map(left_json).collect();
+    json!({ "netns": plan.netns, "left": left, "steps": steps, "unchanged": plan.unchanged })
 }
 
 fn of_slave(action: &str, slave: &ActualLink) -> Value {
     json!({ "action": action, "ifname": slave.called(), "master": slave.master.1, "netns": slave.netns })
+}
+
+fn deleted_json(slave: &ActualLink) -> Value {
+    let mut all = of_slave("delete", slave);
+    (all["routes"], all["rules"]) = ways(&slave.inside);
+    all
+}
+
+fn left_json((netns, left): (&String, &Inside)) -> Value {
+    let (routes, rules) = ways(left);
+    json!({ "netns": netns, "routes": routes, "rules": rules })
 }
 
 fn made_json(link: &DesiredLink) -> Value {
@@ -61,18 +74,21 @@ fn made_json(link: &DesiredLink) -> Value {
         all[format!("rate_{way}")] = json!(rate::text(limit));
     }
     (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
-    inside_json(&link.inside, &mut |key, value| all[key] = value);
+    (all["routes"], all["rules"]) = ways(&link.inside);
+    all["sysctls"] = switches_json(&link.inside, |_, value| json!(value));
     all
 }
 
-/// Routes, rules and switches, as people write them.
-fn inside_json(inside: &Inside, put: &mut dyn FnMut(&'static str, Value)) {
-    put("routes", inside.routes.iter().map(ToString::to_string).collect());
-    put("rules", inside.rules.iter().map(ToString::to_string).collect());
-    put(
-        "sysctls",
-        inside.sysctls.iter().map(|(path, value)| (path.replace('/', "."), json!(value))).collect::<Map<_, _>>().into(),
-    );
+/// Routes and rules, as people write them.
+fn ways(inside: &Inside) -> (Value, Value) {
+    let text = |way: &dyn ToString| Value::from(way.to_string());
+    (inside.routes.iter().map(|route| text(route)).collect(), inside.rules.iter().map(|rule| text(rule)).collect())
+}
+
+/// Switches by their names.
+fn switches_json(inside: &Inside, value: impl Fn(&String, &String) -> Value) -> Value {
+    let named = inside.sysctls.iter().map(|(path, new)| (path.replace('/', "."), value(path, new)));
+    Value::Object(named.collect())
 }
 
 fn changed_json(difference: &Difference) -> Value {
@@ -85,13 +101,20 @@ fn changed_json(difference: &Difference) -> Value {
     let mut all = of_slave("change", was);
     all["changes"] = Value::Object(changes);
     (all["addresses"], all["declared"]) = (diff(addresses), diff(declared));
-    inside_json(&inside.add, &mut |key, value| all[key]["add"] = value);
-    inside_json(&inside.remove, &mut |key, value| all[key]["remove"] = value);
+    let ((new_routes, new_rules), (old_routes, old_rules)) = (ways(&inside.add), ways(&inside.remove));
+    all["routes"] = json!({ "add": new_routes, "remove": old_routes });
+    all["rules"] = json!({ "add": new_rules, "remove": old_rules });
+    all["sysctls"] = switches_json(&inside.add, |path, new| json!({ "old": inside.values.get(path), "new": new }));
     all
 }
 
 fn list(addresses: Option<&BTreeSet<(Addr, u8)>>) -> Value {
     addresses.into_iter().flatten().map(|(addr, len)| format!("{addr}/{len}")).collect()
+}
+
+fn deleted(slave: &ActualLink) -> String {
+    let head = format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave));
+    head + &inside_lines('-', &slave.inside)
 }
 
 fn made(link: &DesiredLink) -> String {
@@ -116,7 +139,8 @@ fn inside_lines(sign: char, inside: &Inside) -> String {
 
 /// Switches, with the values that they have.
 fn switches(inside: &Inside, values: Option<&BTreeMap<String, String>>) -> String {
-    let from = |path| values.and_then(|values| values.get(path)).map_or(String::new(), |value| format!("{value} -> "));
+    let from =
+        |path: &str| values.and_then(|values| values.get(path)).map_or(String::new(), |value| format!("{value} -> "));
     let line = |(path, value): (&String, &String)| {
         let sign = if values.is_some() { '~' } else { '+' };
         format!("{sign}     sysctl {} {}{value}\n", path.replace('/', "."), from(path))

@@ -184,10 +184,7 @@ fn what_cannot_be_changes_nothing() {
         assert!(said.contains(why), "of {text} it is said {said}");
         assert!(!exec(&lab.slaves[0], "ip link show ipvl0").ok, "{text}");
     }
-    file.write(
-        "a.toml",
-        &format!("[[link]]\nmaster = \"eth0\"\nname = \"a\"\nrules = [{{ priority = 9, table = 7 }}]\n"),
-    );
+    file.write("a.toml", "[[link]]\nmaster = \"eth0\"\nname = \"a\"\nrules = [{ priority = 9, table = 7 }]\n");
     assert!(file.refused("").contains("without the key netns this would be the host's own"));
 }
 

@@ -90,7 +90,7 @@ fn a_limit_outlives_the_agent_moves_and_all_that_a_container_can_do() {
     lab.ipvl(&format!("link set ipvl0 rate in {SLOW} out {SLOW}"));
     kill_agent(&lab.host);
     expect_limited(&lab, true);
-    let _agent = start_agent(&lab.host);
+    let mut agent = start_agent(&lab.host);
     soon("an agent runs", || agents(&lab.host).len() == 1);
     expect_limited(&lab, true);
     exec(&lab.slaves[0], "tc qdisc del dev ipvl0 root");
@@ -108,6 +108,8 @@ fn a_limit_outlives_the_agent_moves_and_all_that_a_container_can_do() {
     assert!(lab.ipvl("link show ipvl0").contains(BOTH), "another mode changes no limit");
     lab.ipvl("upgrade again");
     assert!(lab.ipvl("link show ipvl0").contains(BOTH), "nor do other programs");
+    kill_agent(&lab.host);
+    agent.wait().expect("wait for the agent");
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl InsideRoute {
     /// The table that routes are in where nothing is said.
     pub const MAIN: u32 = RT_TABLE_MAIN;
 
+    /// Whether the kernel takes only one of both in a netns.
+    pub fn has_place_of(&self, other: &Self) -> bool {
+        (self.dst, self.table, self.metric) == (other.dst, other.table, other.metric)
+    }
+
     /// The metric that the kernel takes where none is given.
     pub fn default_metric(dst: Addr) -> u32 {
         if dst.as_v4().is_some() { 0 } else { 1024 }

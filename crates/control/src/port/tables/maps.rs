@@ -4,6 +4,7 @@ use super::abi::{Abi, found, is_full, open_by_ids, removed, take, typed};
 use super::caches::{AddrCache, SlotCache};
 use super::groups::{Groups, Joins};
 use crate::error::{Result, ebpf};
+use crate::kernel::bpf_batch::Whole;
 use crate::rate::Limit;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
@@ -36,9 +37,12 @@ pub struct PortMaps {
     port: Array<MapData, Abi<PortEntry>>,
     router: Array<MapData, Abi<Router>>,
     slaves: Array<MapData, Abi<Slave>>,
+    all_slaves: Whole<u32, Slave>,
     slot_by_ifindex: HashMap<MapData, Abi<IfIndex>, Abi<Slot>>,
+    all_slots: Whole<IfIndex, Slot>,
     slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    all_addrs: Whole<Addr, OwnerEntry>,
     most_addresses: usize,
     addr_cache: AddrCache,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
@@ -68,14 +72,17 @@ impl PortMaps {
     pub fn from_named(mut named: BTreeMap<String, MapData>) -> Result<Self> {
         let joins = named.remove("JOINS").map(Joins::from_data).transpose()?;
         let mut take = |name| take(&mut named, name);
-        let addrs = take("ADDRS")?;
+        let (addrs, slaves, slots) = (take("ADDRS")?, take("SLAVES")?, take("SLOT_BY_IFINDEX")?);
         let most_addresses = addrs.info().map_err(ebpf("describe", "the map ADDRS"))?.max_entries() as usize;
         Ok(Self {
             port: typed("PORT", Map::Array(take("PORT")?))?,
             router: typed("ROUTER", Map::Array(take("ROUTER")?))?,
-            slaves: typed("SLAVES", Map::Array(take("SLAVES")?))?,
-            slot_by_ifindex: typed("SLOT_BY_IFINDEX", Map::HashMap(take("SLOT_BY_IFINDEX")?))?,
+            all_slaves: Whole::of("SLAVES", slaves.fd())?,
+            slaves: typed("SLAVES", Map::Array(slaves))?,
+            all_slots: Whole::of("SLOT_BY_IFINDEX", slots.fd())?,
+            slot_by_ifindex: typed("SLOT_BY_IFINDEX", Map::HashMap(slots))?,
             slot_cache: SlotCache::from_data(take("SLOT_CACHE")?)?,
+            all_addrs: Whole::of("ADDRS", addrs.fd())?,
             addrs: typed("ADDRS", Map::HashMap(addrs))?,
             most_addresses,
             addr_cache: AddrCache::from_data(take("ADDR_CACHE")?)?,
@@ -151,10 +158,15 @@ impl PortMaps {
 
     /// All slaves: host end and slot.
     pub fn slots(&self) -> Result<Vec<(IfIndex, Slot)>> {
-        let entries: std::result::Result<Vec<_>, _> = self.slot_by_ifindex.iter().collect();
-        let mut entries = entries.map_err(ebpf("read", "the map SLOT_BY_IFINDEX"))?;
-        entries.sort_by_key(|(_, slot)| slot.0.0);
-        Ok(entries.into_iter().map(|(host_end, slot)| (host_end.0, slot.0)).collect())
+        let mut entries = self.all_slots.entries(MAX_SLAVES as usize)?;
+        entries.sort_by_key(|(_, slot)| slot.0);
+        Ok(entries)
+    }
+
+    /// The slaves in the slots up to the highest that is in use.
+    pub fn slaves(&self) -> Result<Vec<Slave>> {
+        let entries = self.all_slaves.entries(self.port()?.slots as usize)?;
+        Ok(entries.into_iter().map(|(_, slave)| slave).collect())
     }
 
     /// Whether there is no slave.
@@ -231,9 +243,7 @@ impl PortMaps {
 
     /// All single addresses.
     pub fn owners(&self) -> Result<Vec<(Addr, OwnerEntry)>> {
-        let entries: std::result::Result<Vec<_>, _> = self.addrs.iter().collect();
-        let entries = entries.map_err(ebpf("read", "the map ADDRS"))?;
-        Ok(entries.into_iter().map(|(addr, entry)| (addr.0, entry.0)).collect())
+        self.all_addrs.entries(self.most_addresses)
     }
 
     /// Writes the owner of an address, if it has none.

@@ -1,0 +1,71 @@
+//! Can a netns have what tables give it: alone, and with what the other tables of its netns give it?
+
+use super::config_error::{ConfigError, ErrorKind};
+use super::desired::DesiredLink;
+use super::file::DeviceTable;
+use super::inside_table::{Inside, RouteTable, RuleTable, is_of_slave, sysctl};
+use crate::kernel::netlink::RouteKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a table says of the slave's netns, or the key that is wrong, and how. The host's own netns is not for files.
+pub fn inside(link: &DeviceTable) -> Result<Inside, (&'static str, String)> {
+    let name = &link.name.0;
+    let routes = link.routes.iter().map(RouteTable::read).collect::<Result<Vec<_>, _>>();
+    let rules = link.rules.iter().map(RuleTable::read).collect::<Result<BTreeSet<_>, _>>();
+    let sysctls = link.sysctls.iter().map(|(key, value)| sysctl(key, value, name)).collect::<Result<_, _>>();
+    let routes = routes.map_err(|text| ("routes", text))?;
+    for (number, route) in routes.iter().enumerate() {
+        if let Some(other) = routes[..number].iter().find(|other| other.has_place_of(route)) {
+            return Err((
+                "routes",
+                format!("there can be only one of the routes {other} and {route}: give one another metric"),
+            ));
+        }
+    }
+    let inside = Inside {
+        routes: routes.into_iter().collect(),
+        rules: rules.map_err(|text| ("rules", text))?,
+        sysctls: sysctls.map_err(|text| ("sysctls", text))?,
+    };
+    check_place(link, &inside).map(|()| inside)
+}
+
+fn check_place(link: &DeviceTable, inside: &Inside) -> Result<(), (&'static str, String)> {
+    let lone = |key| Err((key, "without the key netns this would be the host's own".to_owned()));
+    match inside {
+        _ if !link.up && !inside.routes.is_empty() => Err(("routes", "a slave that is down can have none".to_owned())),
+        _ if link.netns.is_some() => Ok(()),
+        _ if inside.routes.iter().any(|route| route.kind != RouteKind::Unicast) => lone("routes"),
+        _ if !inside.rules.is_empty() => lone("rules"),
+        _ if !inside.sysctls.keys().all(|path| is_of_slave(path, &link.name.0)) => lone("sysctls"),
+        _ => Ok(()),
+    }
+}
+
+/// One netns has one route to a destination with a metric in a table, and a switch has one value.
+pub fn check_inside(links: &[DesiredLink]) -> Result<(), ConfigError> {
+    let (mut routes, mut switches) = (BTreeMap::new(), BTreeMap::new());
+    for link in links {
+        let wrong = |key, text| Err(link.error(key, ErrorKind::Inside(text)));
+        for route in &link.inside.routes {
+            let place = (&link.netns, route.dst, route.table, route.metric);
+            match routes.insert(place, (route, link)) {
+                Some((other, table)) if other != route || route.kind == RouteKind::Unicast => {
+                    let at = &table.location;
+                    return wrong("routes", format!("another slave's route has the place of {route}: {other} in {at}"));
+                }
+                _ => {}
+            }
+        }
+        for (path, value) in &link.inside.sysctls {
+            match switches.insert((&link.netns, path), (value, link)) {
+                Some((other, table)) if other != value => {
+                    let (name, at) = (path.replace('/', "."), &table.location);
+                    return wrong("sysctls", format!("another table sets {name} to {other}: {at}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
