@@ -22,11 +22,12 @@ pub fn inside(link: &DeviceTable) -> Result<Inside, (&'static str, String)> {
             ));
         }
     }
-    let inside = Inside {
-        routes: routes.into_iter().collect(),
-        rules: rules.map_err(|text| ("rules", text))?,
-        sysctls: sysctls.map_err(|text| ("sysctls", text))?,
-    };
+    let sysctls: BTreeMap<String, String> = sysctls.map_err(|text| ("sysctls", text))?;
+    if sysctls.len() < link.sysctls.len() {
+        return Err(("sysctls", "one switch is there twice, with IFNAME and with the slave's name".to_owned()));
+    }
+    let inside =
+        Inside { routes: routes.into_iter().collect(), rules: rules.map_err(|text| ("rules", text))?, sysctls };
     check_place(link, &inside).map(|()| inside)
 }
 

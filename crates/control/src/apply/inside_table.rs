@@ -6,7 +6,10 @@ use ipvl_core::Addr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
+/// The kernel makes larger ones smaller without a word.
+const ROUTE_MTU: RangeInclusive<u32> = 68..=65520;
 /// Stands for the slave's name in the name of a switch.
 const IFNAME: &str = "IFNAME";
 
@@ -37,7 +40,7 @@ pub struct RouteTable {
     #[schemars(range(min = 1))]
     pub table: Option<u32>,
     /// In bytes; the device's by default.
-    #[schemars(range(min = 68))]
+    #[schemars(range(min = 68, max = 65520))]
     pub mtu: Option<u32>,
     /// Whether the gateway is on the link although no address says so.
     #[serde(default)]
@@ -127,6 +130,7 @@ impl RouteTable {
             _ if kind != RouteKind::Unicast && (via.is_some() || self.onlink) => {
                 "leads nowhere, so it can have no gateway"
             }
+            _ if self.mtu.is_some_and(|mtu| !ROUTE_MTU.contains(&mtu)) => "has an mtu that is not from 68 to 65520",
             _ if self.onlink && via.is_none() => "has no gateway that could be onlink",
             InsideRoute { table: 0, .. } => "has no table: they count from 1",
             InsideRoute { metric: 0, .. } if !is_v4 => "has the metric 0: those of IPv6 count from 1",

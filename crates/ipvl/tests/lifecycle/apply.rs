@@ -1,7 +1,7 @@
 //! Are slaves made as files describe them, does a second run do nothing, and is nothing else changed?
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ipvl_testbed::{Lab, ipvl_path, require_root};
@@ -218,6 +218,10 @@ impl<'a> Etc<'a> {
         let dir = PathBuf::from(format!("/tmp/{}.d", lab.host.name()));
         fs::create_dir(&dir).expect("make a directory");
         Self { lab, dir }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -1,9 +1,13 @@
 //! Do files give a slave's netns routes, rules and switches, take back what they gave, and leave alone what others did?
 
-use ipvl_testbed::{Lab, require_root};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use ipvl_testbed::{Lab, Netns, require_root};
 
 use crate::apply::{Etc, link};
-use crate::common::{exec, run, soon};
+use crate::common::{exec, run, shell, soon};
 
 const ROUTES: &str = r#"
 routes = [
@@ -25,14 +29,14 @@ sysctls = { "net.ipv4.conf.IFNAME.rp_filter" = 2, "net.ipv4.ip_local_port_range"
 "#;
 const BASE: &str = "mode = \"l2\"\naddresses = [\"10.0.0.10/24\", \"fd00::10/64\"]\n";
 
-/// What files made in the netns: by number, since no table of names has it.
+/// What files made in the netns: by number, since no table of names has it. A carrier may come a moment later.
 fn made(lab: &Lab) -> String {
     let routes = |family| run(&lab.slaves[0], &format!("ip {family} route show table all proto 158"));
     let rules = |family| {
         let all = run(&lab.slaves[0], &format!("ip {family} -d rule show"));
         all.lines().filter(|line| line.contains("proto 158")).map(|line| format!("{line}\n")).collect::<String>()
     };
-    routes("-4") + &routes("-6") + &rules("-4") + &rules("-6")
+    (routes("-4") + &routes("-6") + &rules("-4") + &rules("-6")).replace("linkdown ", "")
 }
 
 fn sysctl(lab: &Lab, name: &str) -> String {
@@ -162,16 +166,23 @@ fn what_cannot_be_changes_nothing() {
     for (text, why) in [
         (
             "routes = [{ to = \"10.9.0.0\", via = \"fd00::1\" }]",
-            "routes: the route to 10.9.0.0 has addresses of both families",
+            "routes: the route 10.9.0.0/32 via fd00::1 has addresses of both families",
         ),
-        ("routes = [{ to = \"nowhere\" }]", "routes: \"nowhere\" is neither a prefix"),
+        ("routes = [{ to = \"nowhere\" }]", "\"nowhere\" is neither an address nor a prefix"),
         ("routes = [{ to = \"10.9.0.0/16\", type = \"blackhole\", via = \"10.0.0.1\" }]", "can have no gateway"),
         ("routes = [{ to = \"10.9.0.0/16\", gate = \"10.0.0.1\" }]", "unknown field `gate`"),
         ("up = false\nroutes = [{ to = \"10.9.0.0/16\" }]", "a slave that is down can have none"),
         ("rules = [{ priority = 1, table = 7, from = \"10.0.0.1\", to = \"fd00::1\" }]", "has both families"),
-        ("rules = [{ priority = 0, table = 7 }]", "priority must be at least 1"),
+        ("rules = [{ priority = 0, table = 7 }]", "has no priority: they count from 1"),
         ("sysctls = { \"kernel.hostname\" = \"x\" }", "\"kernel.hostname\" is not a switch of a netns"),
         ("sysctls = { \"net.ipv4...rp_filter\" = 1 }", "is not a switch of a netns"),
+        ("sysctls = { \"net.ipv4.ip_forward\" = true }", "neither a number nor a text"),
+        ("sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 1, \"net.ipv4.conf.ipvl0.rp_filter\" = 2 }", "twice"),
+        ("routes = [{ to = \"10.9.0.0/16\", mtu = 65535 }]", "has an mtu that is not from 68 to 65520"),
+        (
+            "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"default\", via = \"10.0.0.2\" }]",
+            "there can be only one of the routes 0.0.0.0/0 via 10.0.0.1 and 0.0.0.0/0 via 10.0.0.2",
+        ),
         (
             "type = \"ipvtap\"\nsysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 1 }",
             "sysctls: this key is only for type",
@@ -189,14 +200,171 @@ fn what_cannot_be_changes_nothing() {
 }
 
 #[test]
+fn tables_of_one_netns_cannot_contradict_each_other() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    let both = |first: &str, second: &str| {
+        file.write("a.toml", &(link(&lab, 0, first) + &link(&lab, 0, second).replace("ipvl0", "other")));
+        file.refused("")
+    };
+    let default = "routes = [{ to = \"default\", via = \"10.0.0.254\" }]";
+    let said = both(default, default);
+    assert!(said.contains("another slave's route has the place of 0.0.0.0/0 via 10.0.0.254"), "{said}");
+    let switch = |n| format!("sysctls = {{ \"net.ipv4.ip_forward\" = {n} }}");
+    let said = both(&switch(1), &switch(0));
+    assert!(said.contains("another table sets net.ipv4.ip_forward to 1: ") && said.contains("\"ipvl0\""), "{said}");
+    let lone = link(&lab, 0, &switch(1)).replace("netns = ", "# ");
+    file.write("a.toml", &lone.replace("\"ipvl0\"", "\"ipv4\""));
+    assert!(file.refused("").contains("without the key netns this would be the host's own"));
+    assert!(!lab.ipvl("link show").contains("ipvl0"));
+}
+
+#[test]
+fn only_what_differs_is_touched() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{ROUTES}")));
+    file.apply("");
+    let news = News::of(&lab.slaves[0]);
+    let text =
+        ROUTES.replace("via = \"10.0.0.254\"", "via = \"10.0.0.252\"").replace("priority = 101", "priority = 103");
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{text}")));
+    let shown = file.apply("");
+    assert_eq!(shown.lines().filter(|line| line.starts_with(['+', '-'])).count(), 4, "{shown}");
+    let told = news.told();
+    let told: Vec<String> = told.lines().map(|line| line.trim().replace('\t', " ")).collect();
+    assert_eq!(
+        told,
+        [
+            "Deleted 101: from all to 2001:db8:1::/48 lookup 7 proto 158",
+            "Deleted default via 10.0.0.254 dev ipvl0 proto 158",
+            "default via 10.0.0.252 dev ipvl0 proto 158",
+            "103: from all to 2001:db8:1::/48 lookup 7 proto 158",
+        ]
+    );
+}
+
+#[test]
+fn an_address_that_goes_takes_no_routes_along() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    let routes = "routes = [{ to = \"default\", via = \"10.0.0.254\" }, { to = \"default\", via = \"fd00::254\" }]\n";
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{routes}")));
+    file.apply("");
+    let there = made(&lab);
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{routes}").replace("10.0.0.10", "10.0.0.11")));
+    let shown = file.apply("");
+    assert!(shown.contains("+     address 10.0.0.11/24") && !shown.contains("route"), "{shown}");
+    assert_eq!(made(&lab), there, "although the kernel drops all IPv4 routes with the last IPv4 address");
+    assert!(file.apply("").starts_with("Nothing to do"));
+}
+
+#[test]
+fn what_a_deleted_slave_left_in_its_netns_is_removed_or_kept_as_the_files_say() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{ROUTES}")));
+    file.apply("");
+    let there = made(&lab);
+    lab.ipvl("link del ipvl0");
+    let left = made(&lab);
+    assert!(left.contains("blackhole") && left.contains("lookup 7"), "the kernel keeps what is of no device: {left}");
+    file.apply("");
+    assert_eq!(made(&lab), there);
+    assert!(file.apply("").starts_with("Nothing to do"));
+    lab.ipvl("link del ipvl0");
+    file.write("a.toml", &link(&lab, 0, BASE));
+    let shown = file.apply("--dry-run");
+    let name = lab.slaves[0].name();
+    assert!(shown.contains(&format!("~ netns {name}\n-     route blackhole 192.0.2.128/25\n")), "{shown}");
+    assert!(made(&lab).contains("blackhole"), "a dry run");
+    file.apply("");
+    assert_eq!(made(&lab), "");
+    assert!(file.apply("").starts_with("Nothing to do"));
+}
+
+#[test]
+fn a_netns_that_was_made_again_gets_all_of_it_again() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    let name = lab.slaves[0].name();
+    file.write("a.toml", &format!("[[netns]]\nname = \"{name}\"\n{}", link(&lab, 0, &format!("{BASE}{ROUTES}"))));
+    file.apply("");
+    let there = made(&lab);
+    run(&lab.host, &format!("ip netns del {name}"));
+    soon("the slave is gone", || !lab.ipvl("link show").contains("ipvl0"));
+    let shown = file.apply("");
+    assert!(shown.contains("+ netns") && shown.contains("+     route blackhole"), "{shown}");
+    assert_eq!(made(&lab), there);
+    assert_eq!(sysctl(&lab, "net.ipv4.ip_local_port_range"), "40000 50000");
+    assert!(file.apply("").starts_with("Nothing to do"));
+}
+
+#[test]
+fn a_route_of_others_in_the_same_place_stays_and_is_named() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    file.write("a.toml", &link(&lab, 0, BASE));
+    file.apply("");
+    run(&lab.slaves[0], "ip route add default via 10.0.0.9");
+    let routes = "routes = [{ to = \"192.0.2.0/24\" }, { to = \"default\", via = \"10.0.0.254\" }]\n";
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{routes}")));
+    let said = file.refused("");
+    assert!(said.contains("cannot add route 0.0.0.0/0 via 10.0.0.254 in the netns of ipvl0: File exists"), "{said}");
+    assert!(said.contains("did not come from a file"), "{said}");
+    assert_eq!(made(&lab), "");
+    assert!(run(&lab.slaves[0], "ip route").contains("default via 10.0.0.9"));
+}
+
+#[test]
+fn a_switch_that_leaves_the_files_keeps_its_value() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    let switch = "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n";
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{switch}")));
+    file.apply("");
+    file.write("a.toml", &link(&lab, 0, BASE));
+    assert!(file.apply("").starts_with("Nothing to do"));
+    assert_eq!(sysctl(&lab, "net.ipv4.conf.ipvl0.rp_filter"), "2");
+}
+
+#[test]
+fn the_units_capabilities_are_enough_for_all_of_it() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    file.write("a.toml", &link(&lab, 0, BASE));
+    // It starts an agent, which needs more than the unit of apply.
+    file.apply("");
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{ROUTES}")));
+    let unit = include_str!("../../../../deploy/systemd/ipvl-apply.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).expect("a set");
+    let set: String = line.split_whitespace().map(|name| name.replace("CAP_", ",+").to_lowercase()).collect();
+    let text = format!("setpriv --bounding-set=-all{set} $IPVL apply {}", file.dir().display());
+    let output = shell(&lab.host, &text);
+    assert!(output.ok, "{}", output.stderr);
+    assert!(file.apply("").starts_with("Nothing to do"));
+}
+
+#[test]
 fn half_of_it_is_undone_with_a_new_slave_and_completed_with_an_old_one() {
     require_root!();
     let lab = Lab::new(1);
     let file = Etc::new(&lab);
     let unreachable =
         "rules = [{ priority = 100, table = 7 }]\nroutes = [{ to = \"default\", via = \"172.16.0.1\" }]\n";
-    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{unreachable}")));
+    let range = sysctl(&lab, "net.ipv4.ip_local_port_range");
+    let ports = "sysctls = { \"net.ipv4.ip_local_port_range\" = \"40000 50000\" }\n";
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{ports}{unreachable}")));
     let said = file.refused("");
+    assert_eq!(sysctl(&lab, "net.ipv4.ip_local_port_range"), range, "of a netns that was there before");
     assert!(said.contains("cannot add route 0.0.0.0/0 via 172.16.0.1 in the netns of ipvl0"), "{said}");
     assert!(!exec(&lab.slaves[0], "ip link show ipvl0").ok && made(&lab).is_empty(), "{}", made(&lab));
     file.write("a.toml", &link(&lab, 0, BASE));
@@ -205,10 +373,63 @@ fn half_of_it_is_undone_with_a_new_slave_and_completed_with_an_old_one() {
     let said = file.refused("");
     assert!(said.contains("cannot add route 0.0.0.0/0 via 172.16.0.1 in the netns of ipvl0"), "{said}");
     assert_eq!(made(&lab), "", "all or nothing");
+    let good = "routes = [{ to = \"default\", via = \"10.0.0.254\" }]\n";
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{good}")));
+    file.apply("");
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{ports}{unreachable}")));
+    file.refused("");
+    assert_eq!(made(&lab), "default via 10.0.0.254 dev ipvl0 \n", "the route that would have been replaced is back");
+    assert_eq!(sysctl(&lab, "net.ipv4.ip_local_port_range"), range, "and the switch");
+    file.write("a.toml", &link(&lab, 0, &format!("{BASE}{unreachable}")));
     run(&lab.slaves[0], "ip route add 172.16.0.1 dev ipvl0");
     assert!(file.apply("").contains("+     route 0.0.0.0/0 via 172.16.0.1"));
     assert!(file.apply("").starts_with("Nothing to do"));
     file.write("a.toml", &link(&lab, 0, &format!("{BASE}sysctls = {{ \"net.ipv4.no_such\" = 1 }}\n")));
     let said = file.refused("");
     assert!(said.contains("its netns has no switch net.ipv4.no_such"), "{said}");
+}
+
+/// What `ip monitor` tells of routes and rules.
+struct News {
+    monitor: Child,
+    path: PathBuf,
+    before: usize,
+}
+
+impl News {
+    /// From now on.
+    fn of(netns: &Netns) -> Self {
+        let path = PathBuf::from(format!("/tmp/{}.news", netns.name()));
+        let file = fs::File::create(&path).expect("make a file");
+        let mut command = netns.command(["ip", "monitor", "route", "rule"]);
+        let monitor = command.stdin(Stdio::null()).stdout(file).spawn().expect("start ip");
+        let mut news = Self { monitor, path, before: 0 };
+        soon("the monitor tells", || {
+            run(netns, "ip rule add priority 7777 table 7");
+            run(netns, "ip rule del priority 7777");
+            news.text().contains("Deleted 7777")
+        });
+        run(netns, "ip rule add priority 7778 table 7");
+        soon("all was told", || news.text().contains("7778"));
+        news.before = news.text().len();
+        news
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.path).expect("read the file")
+    }
+
+    /// All that was told since.
+    fn told(mut self) -> String {
+        let (mut last, mut now) = (String::new(), self.text());
+        soon("nothing more is told", || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            last = std::mem::replace(&mut now, self.text());
+            last == now && now.len() > self.before
+        });
+        self.monitor.kill().expect("end ip");
+        self.monitor.wait().expect("wait for ip");
+        let _ = fs::remove_file(&self.path);
+        now.split_off(self.before)
+    }
 }
