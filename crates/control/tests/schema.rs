@@ -43,6 +43,10 @@ fn what_one_refuses_the_other_refuses() {
         "neighProxy = true",
         "ipvlan_mode = \"l2\"\nipvlan_flag = \"vepa\"",
         "\"com.docker.network.driver.mtu\" = 1400",
+        "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"fd00::/8\", metric = 1, onlink = false }]",
+        "netns = \"a\"\nroutes = [{ to = \"10.0.0.0/8\", type = \"blackhole\", table = 7, mtu = 1400 }]",
+        "netns = \"a\"\nrules = [{ priority = 1, table = 7, from = \"10.0.0.1\", family = \"ipv4\", iif = \"lo\" }]",
+        "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2, \"net.ipv6.conf.IFNAME.accept_ra\" = \"0\" }",
     ];
     for rest in good {
         assert!(agreed(&link(rest)), "{rest}");
@@ -69,6 +73,15 @@ fn what_one_refuses_the_other_refuses() {
         "type = \"macvlan\"",
         "user = 7",
         "speed = 1",
+        "routes = [{ via = \"10.0.0.1\" }]",
+        "routes = [{ to = \"all\" }]",
+        "routes = [{ to = \"10.0.0.0/8\", type = \"local\" }]",
+        "routes = [{ to = \"10.0.0.0/8\", mtu = 65535 }]",
+        "routes = [{ to = \"10.0.0.0/8\", table = 0 }]",
+        "rules = [{ priority = 1 }]",
+        "rules = [{ priority = 0, table = 7 }]",
+        "netns = \"a\"\nrules = [{ priority = 1, table = 7, family = \"inet\" }]",
+        "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = true }",
     ];
     for rest in bad {
         assert!(!agreed(&link(rest)), "{rest}");
