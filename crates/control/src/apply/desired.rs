@@ -2,9 +2,10 @@
 
 use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
-use super::inside_check::{check_inside, inside};
+use super::inside_check::inside;
 use super::inside_table::Inside;
 use super::value::NetnsName;
+use crate::kernel::netlink::RouteKind;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
 use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
@@ -186,6 +187,34 @@ fn check_addresses(links: &[DesiredLink]) -> Result<(), ConfigError> {
             if let Some(other) = other {
                 let kind = ErrorKind::DuplicateAddress { addr: addr.to_string(), other: other.location.clone() };
                 return Err(link.error("addresses", kind));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One netns has one route to a destination with a metric in a table, and a switch has one value.
+fn check_inside(links: &[DesiredLink]) -> Result<(), ConfigError> {
+    let (mut routes, mut switches) = (BTreeMap::new(), BTreeMap::new());
+    for link in links {
+        let wrong = |key, text| Err(link.error(key, ErrorKind::Inside(text)));
+        for route in &link.inside.routes {
+            let place = (&link.netns, route.dst, route.table, route.metric);
+            match routes.insert(place, (route, link)) {
+                Some((other, table)) if other != route || route.kind == RouteKind::Unicast => {
+                    let at = &table.location;
+                    return wrong("routes", format!("another slave's route has the place of {route}: {other} in {at}"));
+                }
+                _ => {}
+            }
+        }
+        for (path, value) in &link.inside.sysctls {
+            match switches.insert((&link.netns, path), (value, link)) {
+                Some((other, table)) if other != value => {
+                    let (name, at) = (path.replace('/', "."), &table.location);
+                    return wrong("sysctls", format!("another table sets {name} to {other}: {at}"));
+                }
+                _ => {}
             }
         }
     }

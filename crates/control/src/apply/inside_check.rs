@@ -1,7 +1,5 @@
-//! Can a netns have what tables give it: alone, and with what the other tables of its netns give it?
+//! Which routes, rules and switches does a table give its slave's netns, and can the netns have them?
 
-use super::config_error::{ConfigError, ErrorKind};
-use super::desired::DesiredLink;
 use super::file::DeviceTable;
 use super::inside_table::{Inside, RouteTable, RuleTable, is_of_slave, sysctl};
 use crate::kernel::netlink::RouteKind;
@@ -41,32 +39,4 @@ fn check_place(link: &DeviceTable, inside: &Inside) -> Result<(), (&'static str,
         _ if !inside.sysctls.keys().all(|path| is_of_slave(path, &link.name.0)) => lone("sysctls"),
         _ => Ok(()),
     }
-}
-
-/// One netns has one route to a destination with a metric in a table, and a switch has one value.
-pub fn check_inside(links: &[DesiredLink]) -> Result<(), ConfigError> {
-    let (mut routes, mut switches) = (BTreeMap::new(), BTreeMap::new());
-    for link in links {
-        let wrong = |key, text| Err(link.error(key, ErrorKind::Inside(text)));
-        for route in &link.inside.routes {
-            let place = (&link.netns, route.dst, route.table, route.metric);
-            match routes.insert(place, (route, link)) {
-                Some((other, table)) if other != route || route.kind == RouteKind::Unicast => {
-                    let at = &table.location;
-                    return wrong("routes", format!("another slave's route has the place of {route}: {other} in {at}"));
-                }
-                _ => {}
-            }
-        }
-        for (path, value) in &link.inside.sysctls {
-            match switches.insert((&link.netns, path), (value, link)) {
-                Some((other, table)) if other != value => {
-                    let (name, at) = (path.replace('/', "."), &table.location);
-                    return wrong("sysctls", format!("another table sets {name} to {other}: {at}"));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ pub struct InsideDiff {
     pub add: Inside,
     /// To remove. Switches keep their values.
     pub remove: Inside,
-    /// Those to remove whose place another takes: they go only then.
+    /// Those to remove that give their place to others: they go only then.
     pub replaced: Inside,
     /// The values that switches have.
     pub values: BTreeMap<String, String>,

@@ -18,7 +18,7 @@ pub struct Plan {
     pub netns: Vec<String>,
     /// Slaves to delete, to change and to make, in this order.
     pub steps: Vec<Step>,
-    /// By the name of a netns: routes and rules to remove there that came from files whose slaves are gone.
+    /// By the name of a netns: routes and rules to remove there; their slaves are gone.
     pub left: BTreeMap<String, Inside>,
     /// How many slaves need no change.
     pub unchanged: usize,

@@ -77,6 +77,35 @@ fn a_slave_is_known_wherever_it_was_moved_and_comes_back_if_the_file_says_where(
 }
 
 #[test]
+fn routes_that_differ_are_replaced_and_only_those() {
+    let inside = |text: &str| desired("", &[&format!("name = \"a\"\nnetns = \"web\"\n{text}")]).links.remove(0).inside;
+    let text = "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"10.1.0.0/16\", type = \"blackhole\" }]";
+    let given = "routes = [{ to = \"default\", via = \"10.0.0.2\" }, { to = \"10.2.0.0/16\" }]\nrules = [{ priority = 1, table = 7 }]";
+    let there = ActualLink { local: false, netns: Some("web".to_owned()), inside: inside(given), ..slave(7, "a") };
+    let named = |was: ActualLink| ActualState { netns: ["web".to_owned()].into(), ..actual(vec![was]) };
+    let diff = |text: &str, was: &ActualLink| {
+        let wanted = desired("", &[&format!("name = \"a\"\nnetns = \"web\"\n{text}")]);
+        let plan = plan(&wanted, &named(was.clone()), false).expect("a plan");
+        plan.steps.first().map(|step| match step {
+            Step::Change(difference) => difference.inside.clone(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(diff(given, &there), None);
+    let changed = diff(text, &there).expect("a change");
+    let lines = |inside: &Inside| inside.routes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(lines(&changed.add), ["0.0.0.0/0 via 10.0.0.1", "blackhole 10.1.0.0/16"]);
+    assert_eq!(lines(&changed.replaced), ["0.0.0.0/0 via 10.0.0.2"]);
+    assert_eq!((lines(&changed.gone()), changed.gone().rules.len()), (vec!["10.2.0.0/16".to_owned()], 1));
+    let elsewhere = ActualLink { owner: Some("apply web/a".to_owned()), netns: Some("db".to_owned()), ..there };
+    let moved = diff(text, &elsewhere).expect("a change");
+    assert_eq!(
+        (moved.add.clone(), moved.gone()),
+        (inside(text), Inside { rules: inside(given).rules, ..Inside::default() })
+    );
+}
+
+#[test]
 fn only_what_came_from_files_is_pruned_and_only_if_asked() {
     let owned =
         |host_end, name: &str, owner: &str| ActualLink { owner: Some(owner.to_owned()), ..slave(host_end, name) };
