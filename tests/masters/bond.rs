@@ -41,7 +41,8 @@ fn slaves_of_a_balance_alb_bond_survive_its_failover() {
     net.expect_survival("alb");
 }
 
-/// The bond tells each client the MAC address of one of its links, in the slaves' name, too.
+/// The bond tells each client the MAC address of one of its links, in the slaves' name, too. An ARP request by a slave gives
+/// all of them the first link's, and the bond tells each its own again after two seconds (`RLB_UPDATE_DELAY`).
 #[test]
 fn every_client_of_a_balance_alb_bond_reaches_its_slaves() {
     require_root!();
@@ -49,14 +50,17 @@ fn every_client_of_a_balance_alb_bond_reaches_its_slaves() {
     let net = Bonded::new("balance-alb");
     net.populate("mode l2");
     let clients: Vec<Netns> = (1..5).map(|n| net.another_client(n)).collect();
-    for _ in 0..3 {
+    let all_ping = || {
         for client in &clients {
             pings(client, "10.0.0.10");
             pings(client, "fd00::11");
         }
-    }
-    let macs: BTreeSet<String> = clients.iter().map(|client| mac_of(client, "10.0.0.10")).collect();
-    assert!(macs.len() > 1, "all clients were told {macs:?}");
+    };
+    soon("clients by both links", || {
+        all_ping();
+        clients.iter().map(|client| mac_of(client, "10.0.0.10")).collect::<BTreeSet<_>>().len() > 1
+    });
+    all_ping();
 }
 
 fn mac_of(client: &Netns, address: &str) -> String {
