@@ -15,6 +15,7 @@ mod departed;
 mod dirty;
 mod disputes;
 mod events;
+mod flowtable;
 mod gone;
 mod groups;
 mod inquiry;
@@ -47,6 +48,7 @@ use crate::port::host_end::HostEnd;
 use crate::slave::agent_client;
 use ipvl_core::IfIndex;
 use log::log_error;
+use retries::Task;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use state::Agent;
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,6 +145,10 @@ impl Agent {
         self.answer(&mut failures);
         let some = self.dirty.next_slaves(Instant::now());
         self.sync_slaves(&some);
+        if std::mem::take(&mut self.dirty.flowtable) {
+            let result = self.sync_flowtable();
+            self.settle(Task::Flowtable, result);
+        }
         self.judge_contests();
         self.close_joins();
         Ok(())

@@ -93,6 +93,16 @@ pub enum Error {
         /// What the process does.
         state: &'static str,
     },
+    /// nftables refused a script.
+    #[error("cannot {op} {object}: nft says: {said}")]
+    Nft {
+        /// The operation.
+        op: &'static str,
+        /// Its object.
+        object: String,
+        /// The line of `nft` with the error.
+        said: String,
+    },
     /// A file or a socket cannot be used.
     #[error("cannot {op} {object}: {source}")]
     Io {
@@ -117,7 +127,7 @@ impl Error {
             | Self::Netns { source, .. }
             | Self::Io { source, .. } => source.raw_os_error(),
             Self::Refused { refusal, .. } => Some(refusal.errno()),
-            Self::Held { .. } | Self::Ebpf { .. } => None,
+            Self::Held { .. } | Self::Ebpf { .. } | Self::Nft { .. } => None,
             Self::NoAgent { .. } | Self::Agent { .. } | Self::AgentSilent { .. } => None,
         }
     }

@@ -13,6 +13,7 @@ pub mod lock;
 pub(crate) mod multicast;
 pub mod netlink;
 pub mod netns;
+pub(crate) mod nft;
 pub mod single;
 pub mod sys;
 pub mod sysctl;

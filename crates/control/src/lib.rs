@@ -41,6 +41,7 @@ pub use read::watch::{Interest, Passage, Seen, Watching};
 pub use refusal::Refusal;
 pub use report::{AgentCounters, AgentReport, BOUNDS, Latency, Overview, PortReport, SlaveReport};
 pub use slave::declare::{declare, replace, withdraw};
+pub use slave::flowtable::{flush_flowtable, set_flowtable};
 pub use slave::parent::{Parent, ensure_parent, remove_parent};
 pub use slave::remove::{delete, delete_all};
 pub use slave::upgrade::upgrade;

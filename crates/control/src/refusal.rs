@@ -129,6 +129,10 @@ pub enum Refusal {
         /// The smallest burst that lets the largest packet pass, in bytes.
         least: u32,
     },
+    /// There is no command `nft`.
+    NoNft,
+    /// The flowtable is off.
+    FlowtableOff,
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
     /// The kernel has no netkit, which was requested.
@@ -153,6 +157,7 @@ impl Refusal {
             Self::OtherQueue { .. } => libc::EEXIST,
             Self::SmallBurst { .. } => libc::EINVAL,
             Self::NoTun => libc::ENODEV,
+            Self::NoNft | Self::FlowtableOff => libc::ENOENT,
             Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleTellsNobody => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
@@ -254,9 +259,7 @@ impl fmt::Display for Refusal {
             Self::Full => write!(f, "the master has {} slaves, the maximum", ipvl_core::MAX_SLAVES),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}; use another address"),
             Self::UnfitOwner { most } => write!(f, "an owner is 1 to {most} bytes without control characters"),
-            Self::UnfitAddress { addr, prefix_len } => {
-                write!(f, "{addr}/{prefix_len} is not an address that a device can have")
-            }
+            Self::UnfitAddress { addr, prefix_len } => f.write_str(&unfit(*addr, *prefix_len)),
             Self::NotDeclared(addr) => write!(f, "{addr} is not declared for this slave; `ipvl addr` lists them"),
             Self::OtherVersion { theirs, ours } => f.write_str(&other_version(*theirs, *ours)),
             Self::CannotTell | Self::Watched | Self::NothingToWatch => f.write_str(&self.unwatchable()),
@@ -279,6 +282,8 @@ impl fmt::Display for Refusal {
             Self::TapNeedsEthernet => f.write_str(TAP_NEEDS_ETHERNET),
             Self::TapStays => f.write_str(TAP_STAYS),
             Self::NoTun => f.write_str(NO_TUN),
+            Self::NoNft => f.write_str("there is no command nft; install nftables"),
+            Self::FlowtableOff => f.write_str("it is off; `ipvl set flowtable on` turns it on"),
             Self::IsHostEnd => f.write_str("this is the host end of a slave; it belongs to ipvl"),
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
@@ -290,6 +295,10 @@ impl fmt::Display for Refusal {
             | Self::ModuleTellsNobody => f.write_str(self.about_module()),
         }
     }
+}
+
+fn unfit(addr: Addr, prefix_len: u8) -> String {
+    format!("{addr}/{prefix_len} is not an address that a device can have")
 }
 
 fn quota_reached(most: usize) -> String {

@@ -6,6 +6,7 @@ pub(crate) mod backend;
 pub(crate) mod declare;
 mod device_change;
 pub(crate) mod find;
+pub(crate) mod flowtable;
 pub(crate) mod module;
 pub(crate) mod module_name;
 pub(crate) mod module_owner;

@@ -31,6 +31,8 @@ pub enum Command {
     Top { every: Duration },
     Doctor { slave: Option<String> },
     Agent(Term),
+    SetFlowtable { on: bool },
+    FlushFlowtable,
     Upgrade { master: Option<String>, again: bool },
     Apply(Application),
     Schema,
@@ -53,6 +55,7 @@ impl Command {
             Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) | Self::Top { .. } => Some("watch"),
             Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
+            Self::SetFlowtable { .. } | Self::FlushFlowtable => Some("change"),
             Self::Upgrade { .. } => Some("upgrade the programs of"),
             _ => None,
         }

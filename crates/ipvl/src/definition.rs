@@ -4,6 +4,7 @@
 
 mod apply;
 mod build;
+mod flowtable;
 mod graph;
 mod kinds;
 mod metrics;

@@ -186,6 +186,8 @@ fn given_command(object: &Object, verb: &Verb, line: &[String], given: &Given) -
         ("explain", way) => explain::question(way, given).map(Command::Explain),
         ("doctor", _) => Ok(Command::Doctor { slave: given.parsed("dev", values::device)? }),
         ("agent", _) => Ok(Command::Agent(given.get("term").map_or(Term::WhileNeeded, |_| Term::Service))),
+        ("set", _) => Ok(Command::SetFlowtable { on: given.required("value")? == "on" }),
+        ("flush", _) => Ok(Command::FlushFlowtable),
         ("upgrade", _) => {
             let master = given.parsed("dev", values::device)?;
             Ok(Command::Upgrade { master, again: given.get("again").is_some() })

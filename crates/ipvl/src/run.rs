@@ -109,6 +109,8 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         Command::Graph(drawing) => graph::run(drawing, style),
         Command::Doctor { slave } => examine(slave.as_deref(), style),
         Command::Agent(term) => Ok(backend::run_agent(term)?),
+        Command::SetFlowtable { on } => Ok(backend::set_flowtable(on)?),
+        Command::FlushFlowtable => Ok(backend::flush_flowtable()?),
         Command::Upgrade { master, again } => {
             show(&render::upgraded(&backend::upgrade(master.as_deref(), again)?, style))
         }

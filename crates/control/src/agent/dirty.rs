@@ -22,6 +22,8 @@ pub struct Dirty {
     pub host_ends: BTreeSet<IfIndex>,
     /// Host ends of slaves that may have joined or left a multicast group.
     pub groups: BTreeSet<IfIndex>,
+    /// Which devices a flowtable has.
+    pub flowtable: bool,
     /// The last host end of the previous turn.
     last: IfIndex,
     /// How often slaves were read again.

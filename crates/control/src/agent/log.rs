@@ -38,6 +38,7 @@ pub fn log_failure(task: Task, error: &Error) {
         }
         Task::Joins => log_error("joins of multicast groups", error),
         Task::HostAddresses => log_error("the host's addresses", error),
+        Task::Flowtable => log_error("the flowtable", error),
         Task::Arrivals => log_error("a new link", error),
     }
 }

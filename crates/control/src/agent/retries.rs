@@ -26,6 +26,8 @@ pub enum Task {
     Joins,
     /// To write the host's addresses.
     HostAddresses,
+    /// To add devices to the flowtable.
+    Flowtable,
     /// To look whether links that arrived are departed masters.
     Arrivals,
 }

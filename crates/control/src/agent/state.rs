@@ -18,6 +18,7 @@ use crate::kernel::single::Single;
 use crate::kernel::sys::FrameSocket;
 use crate::port::Port;
 use crate::quota;
+use crate::slave::flowtable::Devices;
 use crate::slave::routes::{PROTOCOL, Vrf};
 use ipvl_core::{Addr, IfIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,8 @@ pub struct Agent {
     pub quota: usize,
     /// The MTU that a master had before a change which this slave, by its host end, could not follow.
     pub old_mtus: BTreeMap<IfIndex, u32>,
+    /// The devices of the flowtable, if it is on.
+    pub flowing: Devices,
     /// What failed, and is tried again.
     pub retries: Retries,
     /// Addresses that a slave has on its device and another owns.
@@ -100,6 +103,7 @@ impl Agent {
             gone: BTreeSet::new(),
             quota: quota::own(),
             old_mtus: BTreeMap::new(),
+            flowing: Devices::default(),
             retries: Retries::default(),
             contests: Contests::default(),
             incomplete: BTreeSet::new(),
@@ -155,6 +159,7 @@ impl Agent {
                 Task::MasterGroups(master) => self.sync_master_groups(master),
                 Task::Joins => self.count_joins(),
                 Task::HostAddresses => self.dirty.host_addresses = true,
+                Task::Flowtable => self.dirty.flowtable = true,
                 // Every turn looks at them.
                 Task::Arrivals => {}
             }

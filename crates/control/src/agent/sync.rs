@@ -48,6 +48,7 @@ impl Agent {
     /// Their groups are read in between, for all of them at once, before any of them is opened: a slave receives all groups
     /// until its own are known, so of many slaves that come up together each would hear all others.
     pub fn sync_slaves(&mut self, host_ends: &BTreeSet<IfIndex>) -> BTreeMap<IfIndex, Error> {
+        self.dirty.flowtable |= !host_ends.is_empty();
         let mut results = BTreeMap::new();
         let mut prepared = Vec::new();
         self.masters.clear();

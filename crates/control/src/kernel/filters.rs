@@ -1,9 +1,8 @@
 //! Which base chains of netfilter see forwarded packets, and what do they do with packets that no rule takes? Asks `nft`.
 
+use super::nft;
 use std::fs;
-use std::process::Command;
 
-const NFT: [&str; 2] = ["nft", "/usr/sbin/nft"];
 /// The tables of the older iptables, which `nft` does not list; empty or absent where nobody uses them.
 const LEGACY: [&str; 2] = ["/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"];
 
@@ -20,9 +19,7 @@ pub struct ForwardChain {
 
 /// The base chains of the forward hook; none if `nft` is not installed or may not look.
 pub fn forward_chains() -> Option<Vec<ForwardChain>> {
-    let run = |program: &&str| Command::new(program).args(["list", "chains"]).output().ok();
-    let output = NFT.iter().find_map(run).filter(|output| output.status.success())?;
-    Some(parse(&String::from_utf8_lossy(&output.stdout)))
+    nft::ask(&["list", "chains"]).map(|text| parse(&text))
 }
 
 /// Whether the older iptables has tables here, which nothing here can read.

@@ -8,6 +8,7 @@ mod ipvlan;
 mod ipvlan_device;
 mod link;
 mod neighbour;
+mod nftables;
 mod nsid;
 mod pair;
 mod route;

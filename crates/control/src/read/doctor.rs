@@ -2,6 +2,7 @@
 
 mod drops;
 mod finding;
+mod flowtable;
 mod inside;
 mod place;
 mod slave;
@@ -44,7 +45,18 @@ pub fn doctor(name: Option<&str>) -> Result<Vec<Finding>> {
 
 /// The findings about this kernel and the agent.
 pub fn kernel_findings() -> Vec<Finding> {
-    vec![programs(), hook(), backend(), module(), jit(), joins(), forwarding(), backlog(), agent()]
+    vec![
+        programs(),
+        hook(),
+        backend(),
+        module(),
+        jit(),
+        joins(),
+        forwarding(),
+        flowtable::finding(),
+        backlog(),
+        agent(),
+    ]
 }
 
 /// The findings about slaves and their masters.

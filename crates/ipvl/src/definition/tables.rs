@@ -2,6 +2,7 @@
 
 use super::apply::APPLY;
 use super::build::{bare, choice, kind, pair, rates};
+use super::flowtable::{FLUSH, SET};
 use super::graph::GRAPH;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::metrics::METRICS;
@@ -12,8 +13,8 @@ use ipvl_control::keys;
 
 /// The objects, in the order in which a beginning is matched.
 pub const OBJECTS: &[Object] = &[
-    ADDRESS, LINK, STATS, TOP, METRICS, MONITOR, FLOWS, CAPTURE, EXPLAIN, GRAPH, DOCTOR, AGENT, UPGRADE, APPLY, MAN,
-    COMPLETION, COMPLETE,
+    ADDRESS, LINK, STATS, TOP, METRICS, MONITOR, FLOWS, CAPTURE, EXPLAIN, GRAPH, DOCTOR, AGENT, SET, FLUSH, UPGRADE,
+    APPLY, MAN, COMPLETION, COMPLETE,
 ];
 
 /// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.

@@ -18,6 +18,7 @@ mod faults;
 mod flags;
 mod flapping;
 mod flows;
+mod flowtable;
 mod guard;
 mod guest;
 mod guest_addresses;

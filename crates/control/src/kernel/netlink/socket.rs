@@ -4,7 +4,10 @@ use super::uapi::*;
 use super::wire::{Message, Reply, outcome, replies};
 use crate::error::{Error, Result, io_error};
 use crate::place::NsId;
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::{
+    Socket, SocketAddr,
+    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
+};
 use std::cell::{Cell, RefCell};
 use std::io;
 
@@ -30,7 +33,16 @@ pub(super) struct About<'a> {
 impl Netlink {
     /// Connects.
     pub fn open() -> Result<Self> {
-        let socket = connect().map_err(io_error("open", "a netlink socket"))?;
+        Self::open_for(NETLINK_ROUTE)
+    }
+
+    /// The same for nfnetlink.
+    pub(super) fn open_netfilter() -> Result<Self> {
+        Self::open_for(NETLINK_NETFILTER)
+    }
+
+    fn open_for(protocol: isize) -> Result<Self> {
+        let socket = connect(protocol).map_err(io_error("open", "a netlink socket"))?;
         Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(vec![0; BUFFER].into()) })
     }
 
@@ -130,8 +142,8 @@ pub(super) fn unless_gone_there<T>(nsid: Option<NsId>, result: Result<T>) -> Res
     }
 }
 
-fn connect() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
+fn connect(protocol: isize) -> io::Result<Socket> {
+    let mut socket = Socket::new(protocol)?;
     socket.set_ext_ack(true)?;
     socket.set_cap_ack(true)?;
     socket.set_netlink_get_strict_chk(true)?;

@@ -27,6 +27,10 @@ pub const RTM_GETADDR: u16 = 22;
 pub const RTM_NEWROUTE: u16 = 24;
 pub const RTM_DELROUTE: u16 = 25;
 pub const RTM_GETROUTE: u16 = 26;
+/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE`
+pub const NFT_MSG_GETTABLE: u16 = 10 << 8 | 1;
+pub const NFTA_TABLE_NAME: u16 = 1;
+
 pub const RTM_NEWQDISC: u16 = 36;
 pub const RTM_DELQDISC: u16 = 37;
 pub const RTM_GETQDISC: u16 = 38;
