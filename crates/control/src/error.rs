@@ -140,6 +140,14 @@ impl Error {
         self
     }
 
+    /// The same error, with the slave in the object's netns.
+    pub(crate) fn inside(mut self, slave: &str) -> Self {
+        if let Self::Netlink { object, .. } | Self::Io { object, .. } = &mut self {
+            *object += &format!(" in the netns of {slave}");
+        }
+        self
+    }
+
     /// The same error, with what to do besides.
     pub(crate) fn advising(mut self, advice: &str) -> Self {
         if let Self::Netlink { extack, .. } = &mut self {

@@ -5,6 +5,61 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// What a table can have besides its master and its name.
+const GOOD: &[&str] = &[
+    "",
+    "mode = \"l3s\"",
+    "mtu = 68",
+    "addresses = []",
+    "netns = \"a\"",
+    "type = \"ipvtap\"\nmulti_queue = true",
+    "host = true",
+    "host = \"on\"",
+    "host_access = \"false\"",
+    "hostAccess = \"1\"",
+    "neighProxy = true",
+    "ipvlan_mode = \"l2\"\nipvlan_flag = \"vepa\"",
+    "\"com.docker.network.driver.mtu\" = 1400",
+    "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"fd00::/8\", metric = 1, onlink = false }]",
+    "netns = \"a\"\nroutes = [{ to = \"10.0.0.0/8\", type = \"blackhole\", table = 7, mtu = 1400 }]",
+    "netns = \"a\"\nrules = [{ priority = 1, table = 7, from = \"10.0.0.1\", family = \"ipv4\", iif = \"lo\" }]",
+    "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2, \"net.ipv6.conf.IFNAME.accept_ra\" = \"0\" }",
+];
+
+/// What it cannot have.
+const BAD: &[&str] = &[
+    "mode = \"L2\"",
+    "flag = \"none\"",
+    "guard = true",
+    "host = \"yes\"",
+    "host = 1",
+    "hostAccess = \"yes\"",
+    "neigh = \"on\"",
+    "mode = \"l2\"\nipvlan_mode = \"l2\"",
+    "mtu = 1400\n\"com.docker.network.driver.mtu\" = 1400",
+    "parent = \"eth0\"",
+    "mtu = 67",
+    "mtu = 65536",
+    "mtu = 1.5",
+    "netns = \"a/b\"",
+    "netns = \"\"",
+    "addresses = \"10.0.0.1\"",
+    "addresses = [\"ten\"]",
+    "declared = [10]",
+    "type = \"macvlan\"",
+    "user = 7",
+    "speed = 1",
+    "routes = [{ via = \"10.0.0.1\" }]",
+    "routes = [{ to = \"all\" }]",
+    "routes = [{ to = \"10.0.0.0/8\", type = \"local\" }]",
+    "routes = [{ to = \"10.0.0.0/8\", mtu = 65535 }]",
+    "routes = [{ to = \"10.0.0.0/8\", table = 0 }]",
+    "rules = [{ priority = 1 }]",
+    "rules = [{ priority = 0, table = 7 }]",
+    "netns = \"a\"\nrules = [{ priority = 1, table = 7, family = \"inet\" }]",
+    "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = true }",
+];
+
 #[test]
 fn the_schema_that_is_kept_is_the_readers() {
     let path = deploy().join("ipvl.schema.json");
@@ -29,48 +84,10 @@ fn the_examples_are_good_by_both() {
 #[test]
 fn what_one_refuses_the_other_refuses() {
     let link = |rest: &str| format!("[[link]]\nmaster = \"eth0\"\nname = \"a\"\n{rest}\n");
-    let good = [
-        "",
-        "mode = \"l3s\"",
-        "mtu = 68",
-        "addresses = []",
-        "netns = \"a\"",
-        "type = \"ipvtap\"\nmulti_queue = true",
-        "host = true",
-        "host = \"on\"",
-        "host_access = \"false\"",
-        "hostAccess = \"1\"",
-        "neighProxy = true",
-        "ipvlan_mode = \"l2\"\nipvlan_flag = \"vepa\"",
-        "\"com.docker.network.driver.mtu\" = 1400",
-    ];
-    for rest in good {
+    for rest in GOOD {
         assert!(agreed(&link(rest)), "{rest}");
     }
-    let bad = [
-        "mode = \"L2\"",
-        "flag = \"none\"",
-        "guard = true",
-        "host = \"yes\"",
-        "host = 1",
-        "hostAccess = \"yes\"",
-        "neigh = \"on\"",
-        "mode = \"l2\"\nipvlan_mode = \"l2\"",
-        "mtu = 1400\n\"com.docker.network.driver.mtu\" = 1400",
-        "parent = \"eth0\"",
-        "mtu = 67",
-        "mtu = 65536",
-        "mtu = 1.5",
-        "netns = \"a/b\"",
-        "netns = \"\"",
-        "addresses = \"10.0.0.1\"",
-        "addresses = [\"ten\"]",
-        "declared = [10]",
-        "type = \"macvlan\"",
-        "user = 7",
-        "speed = 1",
-    ];
-    for rest in bad {
+    for rest in BAD {
         assert!(!agreed(&link(rest)), "{rest}");
     }
     for text in ["[[link]]\nname = \"a\"", "[[link]]\nmaster = \"eth0\"", "[[netns]]", "[netns]\nname = \"a\"", "x = 1"]

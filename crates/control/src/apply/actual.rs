@@ -1,6 +1,7 @@
 //! Which slaves, masters and namespaces exist that files may be about? Read from the kernel; nothing is changed.
 
 use super::desired::DesiredState;
+use super::inside_table::Inside;
 use crate::error::Result;
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
@@ -8,7 +9,7 @@ use crate::kernel::netns;
 use crate::model::{Backend, Kind};
 use crate::place::{NsId, Place};
 use crate::port::Port;
-use crate::port::host_end::{backend_of, is_tap, owner_of};
+use crate::port::host_end::{backend_of, is_tap, owner_of, place_of};
 use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
@@ -30,6 +31,8 @@ pub struct ActualState {
     pub netns: BTreeSet<String>,
     /// By master and prefix: the slave that owns it; none if the host owns it.
     pub owners: BTreeMap<(IfIndex, Addr, u8), Option<Place>>,
+    /// By the name of a netns of the files: what they gave it, want no more, and no slave of theirs is there to remove.
+    pub left: BTreeMap<String, Inside>,
 }
 
 /// A slave that exists.
@@ -63,6 +66,10 @@ pub struct ActualLink {
     pub up: bool,
     /// The permanent addresses on its device, without link-local ones.
     pub addresses: BTreeSet<(Addr, u8)>,
+    /// Where its device is; none if that cannot be read.
+    pub device: Option<Place>,
+    /// What files gave its netns, and the values of the switches that they name.
+    pub inside: Inside,
     /// The addresses and prefixes that are declared for it.
     pub declared: BTreeSet<(Addr, u8)>,
 }
@@ -124,6 +131,8 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,
+        device: place_of(host_end).filter(|_| device.ifindex != IfIndex::NONE),
+        inside: Inside::default(),
         declared: BTreeSet::new(),
     })
 }

@@ -60,6 +60,8 @@ pub enum ErrorKind {
         is: String,
         name: String,
     },
+    /// A route, a rule or a switch is wrong. The text says how.
+    Inside(String),
     Unreachable,
     OtherOwner {
         owner: String,
@@ -89,7 +91,7 @@ impl fmt::Display for Location {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(text) => f.write_str(text),
+            Self::Syntax(text) | Self::Inside(text) => f.write_str(text),
             Self::DuplicateName { other } => write!(f, "there is a slave of that name and netns already: {other}"),
             Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr}, too: {other}"),
             Self::OnlyPair => f.write_str("this key is only for type \"ipvlan\": a tap device is not a pair"),

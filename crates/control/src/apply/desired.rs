@@ -2,7 +2,10 @@
 
 use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
+use super::inside_check::inside;
+use super::inside_table::Inside;
 use super::value::NetnsName;
+use crate::kernel::netlink::RouteKind;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
 use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
@@ -23,6 +26,8 @@ pub struct DesiredLink {
     pub addresses: Option<BTreeSet<(Addr, u8)>>,
     /// The addresses and prefixes to declare for it, if the file has them.
     pub declared: Option<BTreeSet<(Addr, u8)>>,
+    /// The routes, rules and switches of its netns.
+    pub inside: Inside,
     /// Its location in the file.
     pub location: Location,
 }
@@ -69,6 +74,7 @@ pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<D
     }
     check_names(&desired.links)?;
     check_addresses(&desired.links)?;
+    check_inside(&desired.links)?;
     Ok(desired)
 }
 
@@ -106,6 +112,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     let table = Some(format!("[[link]] {number} \"{}\"", link.name.0));
     let location = Location { file: file.to_owned(), line: None, table, key: None };
     check_kind(&link).map_or(Ok(()), |(key, kind)| Err(ConfigError::new(location.at(key), kind)))?;
+    let inside = inside(&link).map_err(|(key, text)| ConfigError::new(location.at(key), ErrorKind::Inside(text)))?;
     let tap = Tap {
         user: link.user.map(|user| user.0),
         group: link.group.map(|group| group.0),
@@ -127,7 +134,7 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = with_guarded(declared, &addresses, spec.options.guard);
-    Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, location })
+    Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, inside, location })
 }
 
 /// With `guard declared`, what a file puts on the device is declared as well.
@@ -150,6 +157,9 @@ fn check_kind(link: &DeviceTable) -> Option<(&'static str, ErrorKind)> {
     match Kind::from(link.kind) {
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", ErrorKind::TapStays)),
         Kind::Ipvtap if link.backend.is_some() => Some(("backend", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.routes.is_empty() => Some(("routes", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.rules.is_empty() => Some(("rules", ErrorKind::OnlyPair)),
+        Kind::Ipvtap if !link.sysctls.is_empty() => Some(("sysctls", ErrorKind::OnlyPair)),
         Kind::Ipvtap if link.addresses.is_some() => Some(("addresses", ErrorKind::TapAddresses)),
         Kind::Ipvlan if link.user.is_some() => Some(("user", ErrorKind::OnlyTap)),
         Kind::Ipvlan if link.group.is_some() => Some(("group", ErrorKind::OnlyTap)),
@@ -177,6 +187,34 @@ fn check_addresses(links: &[DesiredLink]) -> Result<(), ConfigError> {
             if let Some(other) = other {
                 let kind = ErrorKind::DuplicateAddress { addr: addr.to_string(), other: other.location.clone() };
                 return Err(link.error("addresses", kind));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One netns has one route to a destination with a metric in a table, and a switch has one value.
+fn check_inside(links: &[DesiredLink]) -> Result<(), ConfigError> {
+    let (mut routes, mut switches) = (BTreeMap::new(), BTreeMap::new());
+    for link in links {
+        let wrong = |key, text| Err(link.error(key, ErrorKind::Inside(text)));
+        for route in &link.inside.routes {
+            let place = (&link.netns, route.dst, route.table, route.metric);
+            match routes.insert(place, (route, link)) {
+                Some((other, table)) if other != route || route.kind == RouteKind::Unicast => {
+                    let at = &table.location;
+                    return wrong("routes", format!("another slave's route has the place of {route}: {other} in {at}"));
+                }
+                _ => {}
+            }
+        }
+        for (path, value) in &link.inside.sysctls {
+            match switches.insert((&link.netns, path), (value, link)) {
+                Some((other, table)) if other != value => {
+                    let (name, at) = (path.replace('/', "."), &table.location);
+                    return wrong("sysctls", format!("another table sets {name} to {other}: {at}"));
+                }
+                _ => {}
             }
         }
     }

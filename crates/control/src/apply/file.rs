@@ -1,5 +1,6 @@
 //! What may a file of `/etc/ipvl` contain? The types that it is parsed into, and the JSON schema made from them.
 
+use super::inside_table::{RouteTable, RuleTable, SysctlValue};
 use super::link_schema;
 use super::value::{
     AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix, RateText,
@@ -7,6 +8,7 @@ use super::value::{
 use ipvl_core::OptionsChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A file of /etc/ipvl: slaves, and network namespaces for them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -72,6 +74,16 @@ pub struct DeviceTable {
     /// The addresses and prefixes that are declared for it, without being on its device: exactly these. Without this key
     /// they are left alone.
     pub declared: Option<Vec<Prefix>>,
+    /// Routes of its netns: of those that files made, exactly these. Others are left alone.
+    #[serde(default)]
+    pub routes: Vec<RouteTable>,
+    /// Rules for routing in its netns, likewise. They need the key `netns`.
+    #[serde(default)]
+    pub rules: Vec<RuleTable>,
+    /// Switches of its netns, such as net.ipv4.conf.IFNAME.rp_filter, where IFNAME stands for the slave's name. One that is
+    /// not of the slave needs the key `netns`.
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, SysctlValue>,
     /// ipvtap: this user may open the tap device. Used only when the device is made.
     pub user: Option<AccountName>,
     /// ipvtap: members of this group may open the tap device. Used only when the device is made.

@@ -54,7 +54,7 @@ pub fn remove_addresses(place: Place, name: &str, addresses: &BTreeSet<(Addr, u8
 }
 
 /// Where the slave is after its change. In another netns its ifindex may be another.
-fn moved(difference: &Difference) -> Result<Place> {
+pub fn moved(difference: &Difference) -> Result<Place> {
     let Some(netns) = &difference.change.netns else { return Ok(difference.was.place) };
     let (name, there) = (&difference.desired.name, netns::open(netns)?);
     let device = netns::within(there.as_fd(), || Netlink::open()?.link_by_name(name, None))??;

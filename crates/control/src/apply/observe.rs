@@ -1,7 +1,9 @@
-//! What exists that files may be about: pairs, and slaves of our kernel module? Read from the kernel; nothing is changed.
+//! What exists that files may be about: pairs, slaves of our kernel module, and what files gave their namespaces? Read from the kernel; nothing is changed.
 
 use super::actual::{ActualLink, ActualState, observe_pairs, permanent_of};
 use super::desired::DesiredState;
+use super::inside_table::Inside;
+use super::observe_inside;
 use crate::error::Result;
 use crate::kernel::finder;
 use crate::kernel::netlink::Netlink;
@@ -18,6 +20,7 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
     let netlink = Netlink::open()?;
     let mut actual = observe_pairs(&netlink, desired)?;
     add_module(&netlink, &mut actual)?;
+    observe_inside::add(&netlink, desired, &mut actual)?;
     Ok(actual)
 }
 
@@ -74,6 +77,8 @@ fn actual_link(slave: &ModuleSlave, master: String, netns: Option<String>) -> Ac
         mtu: device.mtu,
         up: device.is_up(),
         addresses: BTreeSet::new(),
+        device: Some(slave.place()),
+        inside: Inside::default(),
         declared: BTreeSet::new(),
         rates: Rates::default(),
     }

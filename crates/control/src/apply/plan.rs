@@ -3,6 +3,8 @@
 use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
 use super::desired::{DesiredLink, DesiredState, OWNER};
+use super::inside_diff::InsideDiff;
+use super::inside_table::Inside;
 use crate::model::{Backend, Change, Kind, LinkSpec, NetnsRef};
 use crate::place::Place;
 use crate::slave::module;
@@ -16,6 +18,8 @@ pub struct Plan {
     pub netns: Vec<String>,
     /// Slaves to delete, to change and to make, in this order.
     pub steps: Vec<Step>,
+    /// By the name of a netns: routes and rules to remove there; their slaves are gone.
+    pub left: BTreeMap<String, Inside>,
     /// How many slaves need no change.
     pub unchanged: usize,
 }
@@ -44,6 +48,8 @@ pub struct Difference {
     pub addresses: AddrDiff,
     /// Declarations to change.
     pub declared: AddrDiff,
+    /// Routes, rules and switches to change in its netns.
+    pub inside: InsideDiff,
 }
 
 /// How two sets of addresses differ.
@@ -58,21 +64,21 @@ pub struct AddrDiff {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.netns.is_empty() && self.steps.is_empty()
+        self.netns.is_empty() && self.steps.is_empty() && self.left.is_empty()
     }
 }
 
 impl Difference {
     fn is_none(&self) -> bool {
         let none = AddrDiff::default();
-        self.change == Change::default() && self.addresses == none && self.declared == none
+        self.change == Change::default() && self.addresses == none && self.declared == none && self.inside.is_empty()
     }
 }
 
 /// Compares the states. With `prune`, slaves that came from files and are in none any more are deleted.
 pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result<Plan, ConfigError> {
     let netns = desired.netns.difference(&actual.netns).cloned().collect();
-    let mut plan = Plan { netns, ..Plan::default() };
+    let mut plan = Plan { netns, left: actual.left.clone(), ..Plan::default() };
     let (mut changes, mut makes, mut found) = (Vec::new(), Vec::new(), BTreeSet::new());
     for link in &desired.links {
         check(link, desired, actual)?;
@@ -96,7 +102,7 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
 
 /// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns. One
 /// of the kernel module has its owner in its own alias, which root of its netns can write: it counts in the file's netns alone.
-fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
+pub(super) fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
     let owner = link.owner();
     let there = |slave: &&ActualLink| slave.name.as_ref() == Some(&link.name) && is_in(slave, link);
     let came =
@@ -108,7 +114,7 @@ fn is_in(slave: &ActualLink, link: &DesiredLink) -> bool {
     if link.netns.is_some() { slave.netns == link.netns } else { slave.local }
 }
 
-fn is_ours(slave: &ActualLink) -> bool {
+pub(super) fn is_ours(slave: &ActualLink) -> bool {
     slave.owner.as_ref().is_some_and(|owner| owner.starts_with(OWNER))
 }
 
@@ -149,13 +155,19 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
         _ if was.name.is_none() => return Err(link.error("name", ErrorKind::Unreachable)),
         _ => {}
     }
-    // A device that moves to another netns is set down and loses its addresses.
     let moves = link.netns.is_some() && link.netns != was.netns;
+    let missing = link.inside.sysctls.keys().find(|path| !was.inside.sysctls.contains_key(*path));
+    if let Some(path) = missing.filter(|_| !moves && was.name.as_ref() == Some(&link.name)) {
+        let text = format!("its netns has no switch {}", path.replace('/', "."));
+        return Err(link.error("sysctls", ErrorKind::Inside(text)));
+    }
+    // A device that moves to another netns is set down and loses its addresses.
     let (kept, up) = if moves { (&BTreeSet::new(), false) } else { (&was.addresses, was.up) };
     Ok(Difference {
         change: Change { up: (link.up != up).then_some(link.up), ..change(link, was) },
         addresses: AddrDiff::of(link.addresses.as_ref(), kept),
         declared: AddrDiff::of(link.declared.as_ref(), &was.declared),
+        inside: if moves { link.inside.moved(&was.inside) } else { link.inside.against(&was.inside) },
         desired: link.clone(),
         was: was.clone(),
     })

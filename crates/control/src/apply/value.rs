@@ -67,6 +67,12 @@ texts! {
         network, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
     "An IP address, or a prefix: 198.51.100.7, 198.51.100.0/28, 2001:db8:1::/64." Prefix((Addr, u8)) by
         prefix, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
+    "A prefix, a single address, or default: 198.51.100.0/24, 2001:db8:1::/48." Destination(Option<(Addr, u8)>) by
+        destination, ["pattern" = r"^(default|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$"];
+    "A prefix or a single address: 198.51.100.0/24, 2001:db8:1::/48." Packets((Addr, u8)) by
+        any_prefix, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
+    "An IP address." Address(Addr) by
+        address, ["pattern" = r"^[0-9A-Fa-f:.]+$"];
     "A rate in tc's units, with a burst or without, or off: 100mbit, 1gbit burst 2mb." RateText(Option<Limit>) by
         limit, ["pattern" = r"^(off|[0-9.]+[A-Za-z/]*( +burst +[0-9.]+[A-Za-z]*)?)$"];
     "A user or a group, by name or by number." AccountName(Account) by account, ["minLength" = 1];
@@ -107,8 +113,20 @@ fn network(text: &str) -> Result<(Addr, u8), String> {
 }
 
 fn prefix(text: &str) -> Result<(Addr, u8), String> {
+    any_prefix(text).and_then(unicast)
+}
+
+fn destination(text: &str) -> Result<Option<(Addr, u8)>, String> {
+    if text == "default" { Ok(None) } else { any_prefix(text).map(Some) }
+}
+
+fn address(text: &str) -> Result<Addr, String> {
+    text::address(text).ok_or_else(|| format!("{text:?} is not an IP address"))
+}
+
+fn any_prefix(text: &str) -> Result<(Addr, u8), String> {
     match text::prefix(text) {
-        Ok(found) => unicast(found),
+        Ok(found) => Ok(found),
         Err(NoPrefix::Malformed) => Err(format!("{text:?} is neither an address nor a prefix such as 198.51.100.0/28")),
         Err(NoPrefix::HostBits(whole)) => {
             Err(format!("{text:?} has bits set after its length: write {whole}, or a single address without a length"))

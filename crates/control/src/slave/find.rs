@@ -4,7 +4,8 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::finder::Finder;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
-use crate::place::NsId;
+use crate::model::NetnsRef;
+use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
@@ -81,8 +82,7 @@ impl Found {
         let gone = || refused("find", &self.name, Refusal::NoSlave);
         let host_end = netlink.link(self.host_end.ifindex, None)?.ok_or_else(gone)?;
         let place = place_of(&host_end).ok_or_else(gone)?;
-        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
-        Ok(OpenPlace { netns: place.netns.map(into).transpose()?, ifindex: place.ifindex })
+        OpenPlace::of(netlink, place)
     }
 }
 
@@ -93,6 +93,17 @@ pub struct OpenPlace {
 }
 
 impl OpenPlace {
+    /// Opens the netns of a place.
+    pub fn of(netlink: &Netlink, place: Place) -> Result<Self> {
+        let into = |nsid| Finder::default().find(netlink, nsid)?.ok_or_else(|| unreachable_netns(nsid));
+        Ok(Self { netns: place.netns.map(into).transpose()?, ifindex: place.ifindex })
+    }
+
+    /// Opens a netns by its name, for a device in it.
+    pub fn named(netns: &str, ifindex: IfIndex) -> Result<Self> {
+        Ok(Self { netns: Some(netns::open(&NetnsRef::Name(netns.to_owned()))?), ifindex })
+    }
+
     /// Runs `work` on the device, in its netns.
     pub fn enter<T: Send>(
         self,

@@ -16,6 +16,10 @@ pub const APPLY: Object = Object {
          mtu, the options of a slave, backend, user, group, multi_queue. In addition, up is true by default, addresses \
          lists the addresses on its device, and declared the addresses that ipvl addr add would declare. A [[netns]] \
          table with a name makes a network namespace. --schema prints the JSON schema.",
+        "routes, rules and sysctls are those of the slave's netns: routes = [{ to = \"default\", via = \"192.0.2.254\" }], \
+         rules = [{ priority = 100, from = \"192.0.2.10\", table = 7 }], sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }. \
+         Routes and rules of files have the protocol number 158 and leave with their table; those of others stay. A switch \
+         that leaves the files keeps its value.",
         "Slaves that no file describes are left alone. --prune deletes those of them that an earlier apply made, and no \
          others.",
     ],

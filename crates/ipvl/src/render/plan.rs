@@ -2,11 +2,11 @@
 
 use super::color::Color;
 use super::{Style, options};
-use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
+use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Inside, Plan, Step};
 use ipvl_control::{Change, NetnsRef, RatesChange, rate};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The steps of a plan, and how many slaves need none.
@@ -16,12 +16,13 @@ pub fn plan(plan: &Plan, style: Style) -> String {
 
 fn text(plan: &Plan) -> Vec<String> {
     let netns = plan.netns.iter().map(|name| format!("+ netns {name}\n"));
+    let left = plan.left.iter().map(|(name, left)| format!("~ netns {name}\n{}", inside_lines('-', left)));
     let steps = plan.steps.iter().map(|step| match step {
-        Step::Delete(slave) => format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave)),
+        Step::Delete(slave) => deleted(slave),
         Step::Change(difference) => changed(difference),
         Step::Make(link) => made(link),
     });
-    netns.chain(steps).chain([summary(plan)]).collect()
+    netns.chain(left).chain(steps).chain([summary(plan)]).collect()
 }
 
 /// As a diff is colored: by its signs.
@@ -40,16 +41,28 @@ fn json(plan: &Plan) -> Value {
         .steps
         .iter()
         .map(|step| match step {
-            Step::Delete(slave) => of_slave("delete", slave),
+            Step::Delete(slave) => deleted_json(slave),
             Step::Change(difference) => changed_json(difference),
             Step::Make(link) => made_json(link),
         })
         .collect();
-    json!({ "netns": plan.netns, "steps": steps, "unchanged": plan.unchanged })
+    let left: Vec<Value> = plan.left.iter().map(left_json).collect();
+    json!({ "netns": plan.netns, "left": left, "steps": steps, "unchanged": plan.unchanged })
 }
 
 fn of_slave(action: &str, slave: &ActualLink) -> Value {
     json!({ "action": action, "ifname": slave.called(), "master": slave.master.1, "netns": slave.netns })
+}
+
+fn deleted_json(slave: &ActualLink) -> Value {
+    let mut all = of_slave("delete", slave);
+    (all["routes"], all["rules"]) = ways(&slave.inside);
+    all
+}
+
+fn left_json((netns, left): (&String, &Inside)) -> Value {
+    let (routes, rules) = ways(left);
+    json!({ "netns": netns, "routes": routes, "rules": rules })
 }
 
 fn made_json(link: &DesiredLink) -> Value {
@@ -61,11 +74,25 @@ fn made_json(link: &DesiredLink) -> Value {
         all[format!("rate_{way}")] = json!(rate::text(limit));
     }
     (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
+    (all["routes"], all["rules"]) = ways(&link.inside);
+    all["sysctls"] = switches_json(&link.inside, |_, value| json!(value));
     all
 }
 
+/// Routes and rules, as people write them.
+fn ways(inside: &Inside) -> (Value, Value) {
+    let text = |way: &dyn ToString| Value::from(way.to_string());
+    (inside.routes.iter().map(|route| text(route)).collect(), inside.rules.iter().map(|rule| text(rule)).collect())
+}
+
+/// Switches by their names.
+fn switches_json(inside: &Inside, value: impl Fn(&String, &String) -> Value) -> Value {
+    let named = inside.sysctls.iter().map(|(path, new)| (path.replace('/', "."), value(path, new)));
+    Value::Object(named.collect())
+}
+
 fn changed_json(difference: &Difference) -> Value {
-    let Difference { was, change, addresses, declared, .. } = difference;
+    let Difference { was, change, addresses, declared, inside, .. } = difference;
     let changes: Map<String, Value> = changes(was, change)
         .into_iter()
         .map(|(word, from, to)| (word.to_owned(), json!({ "old": from, "new": to })))
@@ -74,11 +101,20 @@ fn changed_json(difference: &Difference) -> Value {
     let mut all = of_slave("change", was);
     all["changes"] = Value::Object(changes);
     (all["addresses"], all["declared"]) = (diff(addresses), diff(declared));
+    let ((new_routes, new_rules), (old_routes, old_rules)) = (ways(&inside.add), ways(&inside.remove));
+    all["routes"] = json!({ "add": new_routes, "remove": old_routes });
+    all["rules"] = json!({ "add": new_rules, "remove": old_rules });
+    all["sysctls"] = switches_json(&inside.add, |path, new| json!({ "old": inside.values.get(path), "new": new }));
     all
 }
 
 fn list(addresses: Option<&BTreeSet<(Addr, u8)>>) -> Value {
     addresses.into_iter().flatten().map(|(addr, len)| format!("{addr}/{len}")).collect()
+}
+
+fn deleted(slave: &ActualLink) -> String {
+    let head = format!("- {} of {}{}\n", slave.called(), slave.master.1, place(slave));
+    head + &inside_lines('-', &slave.inside)
 }
 
 fn made(link: &DesiredLink) -> String {
@@ -91,16 +127,36 @@ fn made(link: &DesiredLink) -> String {
         _ = write!(text, " rate_{way} {}", rate::text(limit));
     });
     text += if link.up { " up\n" } else { " down\n" };
-    text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
+    text += &(lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref()));
+    text + &inside_lines('+', &link.inside) + &switches(&link.inside, None)
+}
+
+/// Routes and rules.
+fn inside_lines(sign: char, inside: &Inside) -> String {
+    let routes = inside.routes.iter().map(|route| format!("{sign}     route {route}\n"));
+    routes.chain(inside.rules.iter().map(|rule| format!("{sign}     rule {rule}\n"))).collect()
+}
+
+/// Switches, with the values that they have.
+fn switches(inside: &Inside, values: Option<&BTreeMap<String, String>>) -> String {
+    let from =
+        |path: &str| values.and_then(|values| values.get(path)).map_or(String::new(), |value| format!("{value} -> "));
+    let line = |(path, value): (&String, &String)| {
+        let sign = if values.is_some() { '~' } else { '+' };
+        format!("{sign}     sysctl {} {}{value}\n", path.replace('/', "."), from(path))
+    };
+    inside.sysctls.iter().map(line).collect()
 }
 
 fn changed(difference: &Difference) -> String {
-    let Difference { was, change, addresses, declared, .. } = difference;
+    let Difference { was, change, addresses, declared, inside, .. } = difference;
     let words: Vec<String> =
         changes(was, change).iter().map(|(word, from, to)| format!("{word} {from} -> {to}")).collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
-    head + &addr_diff("address", addresses) + &addr_diff("declared", declared)
+    let addresses = addr_diff("address", addresses) + &addr_diff("declared", declared);
+    let routes = inside_lines('-', &inside.remove) + &inside_lines('+', &inside.add);
+    head + &addresses + &routes + &switches(&inside.add, Some(&inside.values))
 }
 
 /// Each change, with the value before it.

@@ -200,7 +200,18 @@ fn replaced() -> Upgraded {
 fn planned() -> apply::Plan {
     let file = "[[netns]]\nname = \"web\"\n\
         [[link]]\nmaster = \"eth0\"\nname = \"new\"\nnetns = \"web\"\nmtu = 1400\naddresses = [\"10.0.0.7/24\"]\n\
-        [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n";
+        routes = [{ to = \"default\", via = \"10.0.0.1\" }]\n\
+        rules = [{ priority = 100, from = \"10.0.0.7\", table = 7 }]\n\
+        sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n\
+        [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n\
+        routes = [{ to = \"default\", via = \"10.0.0.1\" }]\nsysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n";
+    let given = apply::read([(
+        "f",
+        "[[link]]\nmaster = \"eth0\"\nname = \"given\"\nnetns = \"web\"\n\
+        routes = [{ to = \"default\", via = \"10.0.0.2\" }]\nrules = [{ priority = 9, table = 7 }]\n",
+    )]);
+    let mut inside = given.unwrap().links.remove(0).inside;
+    inside.sysctls.insert("net/ipv4/conf/s0/rp_filter".to_owned(), "1".to_owned());
     let set = |addr: [u8; 4]| BTreeSet::from([(Addr::v4(addr), 24)]);
     let was = |host_end: u32, name: &str| ActualLink {
         place: ipvl_control::Place::here(IfIndex(host_end)),
@@ -217,6 +228,8 @@ fn planned() -> apply::Plan {
         mtu: 1500,
         up: true,
         addresses: set([10, 0, 0, 9]),
+        device: Some(ipvl_control::Place::here(IfIndex(host_end))),
+        inside: inside.clone(),
         declared: BTreeSet::new(),
     };
     let actual = ActualState {
@@ -224,6 +237,7 @@ fn planned() -> apply::Plan {
         masters: BTreeMap::from([("eth0".to_owned(), (IfIndex(2), 1500))]),
         netns: BTreeSet::new(),
         owners: BTreeMap::new(),
+        left: BTreeMap::from([("web".to_owned(), inside.clone())]),
     };
     apply::plan(&apply::read([("f", file)]).unwrap(), &actual, true).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Are slaves made as files describe them, does a second run do nothing, and is nothing else changed?
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ipvl_testbed::{Lab, ipvl_path, require_root};
@@ -202,29 +202,33 @@ fn picture(lab: &Lab) -> String {
 }
 
 /// A table for a slave in the `n`th namespace.
-fn link(lab: &Lab, n: usize, rest: &str) -> String {
+pub fn link(lab: &Lab, n: usize, rest: &str) -> String {
     let netns = lab.slaves[n].name();
     format!("[[link]]\nmaster = \"eth0\"\nname = \"ipvl{n}\"\nnetns = \"{netns}\"\n{rest}\n")
 }
 
 /// A directory of files.
-struct Etc<'a> {
+pub struct Etc<'a> {
     lab: &'a Lab,
     dir: PathBuf,
 }
 
 impl<'a> Etc<'a> {
-    fn new(lab: &'a Lab) -> Self {
+    pub fn new(lab: &'a Lab) -> Self {
         let dir = PathBuf::from(format!("/tmp/{}.d", lab.host.name()));
         fs::create_dir(&dir).expect("make a directory");
         Self { lab, dir }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).expect("write a file");
     }
 
@@ -238,14 +242,14 @@ impl<'a> Etc<'a> {
     }
 
     #[track_caller]
-    fn apply(&self, words: &str) -> String {
+    pub fn apply(&self, words: &str) -> String {
         let output = self.exec(words);
         assert!(output.ok, "{}", output.stderr);
         output.stdout
     }
 
     #[track_caller]
-    fn refused(&self, words: &str) -> String {
+    pub fn refused(&self, words: &str) -> String {
         let output = self.exec(words);
         assert!(!output.ok, "{}", output.stdout);
         output.stderr

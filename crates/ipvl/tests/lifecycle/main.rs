@@ -27,6 +27,8 @@ mod hooks;
 mod host_source;
 mod hostile;
 mod howto;
+mod inside;
+mod inside_faults;
 mod ipvtap;
 mod joining;
 mod link_local;

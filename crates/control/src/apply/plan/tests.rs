@@ -1,7 +1,7 @@
 //! Does the plan do what is missing and nothing else, and are impossible files refused?
 
 use super::*;
-use crate::apply::read;
+use crate::apply::{Inside, read};
 use crate::model::Backend;
 use crate::place::{NsId, Place};
 use crate::rate::Rates;
@@ -74,6 +74,35 @@ fn a_slave_is_known_wherever_it_was_moved_and_comes_back_if_the_file_says_where(
     let [Step::Change(difference)] = &fixed.steps[..] else { panic!("{fixed:?}") };
     let home = Some(NetnsRef::Name("web".to_owned()));
     assert_eq!(difference.change, Change { netns: home, up: Some(true), ..Change::default() });
+}
+
+#[test]
+fn routes_that_differ_are_replaced_and_only_those() {
+    let inside = |text: &str| desired("", &[&format!("name = \"a\"\nnetns = \"web\"\n{text}")]).links.remove(0).inside;
+    let text = "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"10.1.0.0/16\", type = \"blackhole\" }]";
+    let given = "routes = [{ to = \"default\", via = \"10.0.0.2\" }, { to = \"10.2.0.0/16\" }]\nrules = [{ priority = 1, table = 7 }]";
+    let there = ActualLink { local: false, netns: Some("web".to_owned()), inside: inside(given), ..slave(7, "a") };
+    let named = |was: ActualLink| ActualState { netns: ["web".to_owned()].into(), ..actual(vec![was]) };
+    let diff = |text: &str, was: &ActualLink| {
+        let wanted = desired("", &[&format!("name = \"a\"\nnetns = \"web\"\n{text}")]);
+        let plan = plan(&wanted, &named(was.clone()), false).expect("a plan");
+        plan.steps.first().map(|step| match step {
+            Step::Change(difference) => difference.inside.clone(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(diff(given, &there), None);
+    let changed = diff(text, &there).expect("a change");
+    let lines = |inside: &Inside| inside.routes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(lines(&changed.add), ["0.0.0.0/0 via 10.0.0.1", "blackhole 10.1.0.0/16"]);
+    assert_eq!(lines(&changed.replaced), ["0.0.0.0/0 via 10.0.0.2"]);
+    assert_eq!((lines(&changed.gone()), changed.gone().rules.len()), (vec!["10.2.0.0/16".to_owned()], 1));
+    let elsewhere = ActualLink { owner: Some("apply web/a".to_owned()), netns: Some("db".to_owned()), ..there };
+    let moved = diff(text, &elsewhere).expect("a change");
+    assert_eq!(
+        (moved.add.clone(), moved.gone()),
+        (inside(text), Inside { rules: inside(given).rules, ..Inside::default() })
+    );
 }
 
 #[test]
@@ -169,6 +198,7 @@ fn actual(slaves: Vec<ActualLink>) -> ActualState {
         masters: BTreeMap::from([("eth0".to_owned(), (ETH0, 1500))]),
         netns: BTreeSet::from(["web".to_owned()]),
         owners: BTreeMap::new(),
+        left: BTreeMap::new(),
     }
 }
 
@@ -189,6 +219,8 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),
+        device: Some(Place::here(IfIndex(host_end))),
+        inside: Inside::default(),
         declared: BTreeSet::new(),
     }
 }
