@@ -31,6 +31,8 @@ pub struct ActualState {
     pub netns: BTreeSet<String>,
     /// By master and prefix: the slave that owns it; none if the host owns it.
     pub owners: BTreeMap<(IfIndex, Addr, u8), Option<Place>>,
+    /// Whether the flowtable is on; none if no file is about it.
+    pub flowtable: Option<bool>,
     /// By the name of a netns of the files: what they gave it, want no more, and no slave of theirs is there to remove.
     pub left: BTreeMap<String, Inside>,
 }

@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::declare::{declare, withdraw};
 use crate::slave::find::{self, OpenPlace};
+use crate::slave::flowtable::set_flowtable;
 use crate::slave::remove::delete_all;
 use crate::slave::set;
 use ipvl_core::{Addr, IfIndex};
@@ -49,7 +50,7 @@ pub fn carry_out(plan: &Plan, mut progress: impl FnMut(usize)) -> Result<()> {
         change(difference)?;
         progress(deletions.len() + makes.len() + number);
     }
-    Ok(())
+    plan.flowtable.map_or(Ok(()), set_flowtable)
 }
 
 fn delete(slaves: &[&ActualLink]) -> Result<()> {

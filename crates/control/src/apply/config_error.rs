@@ -66,6 +66,10 @@ pub enum ErrorKind {
     OtherOwner {
         owner: String,
     },
+    Flowtable {
+        on: bool,
+        other: bool,
+    },
     AddressInUse {
         addr: String,
         owner: String,
@@ -113,6 +117,7 @@ impl fmt::Display for ErrorKind {
             Self::OtherOwner { owner } => {
                 write!(f, "there is a slave of that name and netns, which belongs to {owner}")
             }
+            Self::Flowtable { on, other } => write!(f, "it is {on} here, and {other} in a file before"),
             Self::AddressInUse { addr, owner } => write!(f, "{addr} belongs to {owner}"),
         }
     }

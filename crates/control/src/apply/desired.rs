@@ -39,6 +39,8 @@ pub struct DesiredState {
     pub netns: BTreeSet<String>,
     /// The slaves.
     pub links: Vec<DesiredLink>,
+    /// Whether the flowtable is to be on, if a file says so.
+    pub flowtable: Option<bool>,
 }
 
 impl DesiredLink {
@@ -67,6 +69,11 @@ pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<D
     let mut desired = DesiredState::default();
     for (name, text) in files {
         let file = parse(name, text)?;
+        if let (Some(on), Some(other)) = (file.flowtable, desired.flowtable.filter(|on| Some(*on) != file.flowtable)) {
+            let location = Location { file: name.to_owned(), ..Location::default() }.at("flowtable");
+            return Err(ConfigError::new(location, ErrorKind::Flowtable { on, other }));
+        }
+        desired.flowtable = file.flowtable.or(desired.flowtable);
         desired.netns.extend(file.netns.into_iter().map(|netns| netns.name.0));
         for (number, link) in (1..).zip(file.link) {
             desired.links.push(desired_link(name, number, link)?);

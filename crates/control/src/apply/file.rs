@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct File {
+    /// Whether established connections of slaves pass by a flowtable, as by `ipvl set flowtable`. Without this key that is
+    /// left alone.
+    pub flowtable: Option<bool>,
     /// Network namespaces, which are made unless they exist.
     #[serde(default)]
     pub netns: Vec<Netns>,

@@ -10,6 +10,7 @@ use crate::kernel::netlink::Netlink;
 use crate::model::{Backend, Kind};
 use crate::place::NsId;
 use crate::rate::Rates;
+use crate::slave::flowtable;
 use crate::slave::module::{self, ModuleSlave};
 use crate::slave::module_owner::owner_of;
 use ipvl_core::IfIndex;
@@ -20,6 +21,7 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
     let netlink = Netlink::open()?;
     let mut actual = observe_pairs(&netlink, desired)?;
     add_module(&netlink, &mut actual)?;
+    actual.flowtable = desired.flowtable.map(|_| flowtable::is_on()).transpose()?;
     observe_inside::add(&netlink, desired, &mut actual)?;
     Ok(actual)
 }

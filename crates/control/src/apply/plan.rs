@@ -20,6 +20,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// By the name of a netns: routes and rules to remove there; their slaves are gone.
     pub left: BTreeMap<String, Inside>,
+    /// The flowtable: whether to turn it on or off.
+    pub flowtable: Option<bool>,
     /// How many slaves need no change.
     pub unchanged: usize,
 }
@@ -64,7 +66,7 @@ pub struct AddrDiff {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.netns.is_empty() && self.steps.is_empty() && self.left.is_empty()
+        self.netns.is_empty() && self.steps.is_empty() && self.left.is_empty() && self.flowtable.is_none()
     }
 }
 
@@ -78,7 +80,8 @@ impl Difference {
 /// Compares the states. With `prune`, slaves that came from files and are in none any more are deleted.
 pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result<Plan, ConfigError> {
     let netns = desired.netns.difference(&actual.netns).cloned().collect();
-    let mut plan = Plan { netns, left: actual.left.clone(), ..Plan::default() };
+    let flowtable = desired.flowtable.filter(|on| Some(*on) != actual.flowtable);
+    let mut plan = Plan { netns, flowtable, left: actual.left.clone(), ..Plan::default() };
     let (mut changes, mut makes, mut found) = (Vec::new(), Vec::new(), BTreeSet::new());
     for link in &desired.links {
         check(link, desired, actual)?;

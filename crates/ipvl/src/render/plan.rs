@@ -22,7 +22,8 @@ fn text(plan: &Plan) -> Vec<String> {
         Step::Change(difference) => changed(difference),
         Step::Make(link) => made(link),
     });
-    netns.chain(left).chain(steps).chain([summary(plan)]).collect()
+    let flowtable = plan.flowtable.map(|on| format!("{} flowtable\n", if on { '+' } else { '-' }));
+    netns.chain(left).chain(steps).chain(flowtable).chain([summary(plan)]).collect()
 }
 
 /// As a diff is colored: by its signs.
@@ -47,7 +48,13 @@ fn json(plan: &Plan) -> Value {
         })
         .collect();
     let left: Vec<Value> = plan.left.iter().map(left_json).collect();
-    json!({ "netns": plan.netns, "left": left, "steps": steps, "unchanged": plan.unchanged })
+    json!({
+        "netns": plan.netns,
+        "left": left,
+        "steps": steps,
+        "flowtable": plan.flowtable,
+        "unchanged": plan.unchanged,
+    })
 }
 
 fn of_slave(action: &str, slave: &ActualLink) -> Value {

@@ -238,6 +238,7 @@ fn planned() -> apply::Plan {
         netns: BTreeSet::new(),
         owners: BTreeMap::new(),
         left: BTreeMap::from([("web".to_owned(), inside.clone())]),
+        flowtable: None,
     };
     apply::plan(&apply::read([("f", file)]).unwrap(), &actual, true).unwrap()
 }

@@ -204,6 +204,14 @@ fn translated_connections_pass_and_slaves_come_and_go_without_a_loss() {
     assert!(seen(&lab) - before <= FEW, "{} were seen afterwards", seen(&lab) - before);
 }
 
+fn apply(lab: &Lab, text: &str) -> String {
+    let file = std::env::temp_dir().join(format!("ipvl-flowtable-{}.toml", std::process::id()));
+    std::fs::write(&file, text).expect("write a file");
+    let said = lab.ipvl(&format!("apply {}", file.display()));
+    std::fs::remove_file(&file).expect("remove it");
+    said
+}
+
 fn devices(lab: &Lab) -> String {
     run(&lab.host, "nft list flowtables")
 }
@@ -220,6 +228,10 @@ fn the_flowtable_has_the_devices_of_slaves_that_the_host_forwards_for_whatever_d
     lab.ipvl("link set ipvl2 type ipvlan host on");
     soon("the next agent adds it", || devices(&lab).contains("ipvlh2"));
     assert!(doctor(&lab).contains("flowtable: on: established connections"));
+    let off = apply(&lab, "flowtable = false\n");
+    assert!(off.contains("- flowtable") && !run(&lab.host, "nft list tables").contains("ipvl"), "{off}");
+    assert!(apply(&lab, "flowtable = true\n").contains("+ flowtable") && devices(&lab).contains("ipvlh2"));
+    assert!(apply(&lab, "flowtable = true\n").starts_with("Nothing to do"), "it is so already");
     run(&lab.host, "nft delete flowtable inet ipvl established { devices = { ipvlh2 } ; }");
     let said = doctor(&lab);
     assert!(said.contains("flowtable: on, but without ipvlh2"), "{said}");

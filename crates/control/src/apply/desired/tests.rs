@@ -80,7 +80,7 @@ fn what_is_wrong_is_named_with_its_place_and_with_what_is_allowed() {
         ),
         ("[[link]]\nname = \"a\"".to_owned(), "f:1: [[link]] 1: missing field `master`"),
         ("link = 1".to_owned(), "f:1: link: invalid type"),
-        ("[[slave]]".to_owned(), "f:1: slave: unknown field `slave`, expected `netns` or `link`"),
+        ("[[slave]]".to_owned(), "f:1: slave: unknown field `slave`, expected one of `flowtable`, `netns`, `link`"),
         ("[[link]\n".to_owned(), "f:1: "),
     ] {
         let said = read([("f", text.as_str())]).expect_err(&text).to_string();

@@ -186,6 +186,22 @@ fn a_slave_of_the_module_keeps_what_the_module_cannot_do_and_is_told_from_others
     assert!(error.contains("backend veth"), "{error}");
 }
 
+#[test]
+fn the_flowtable_is_turned_on_or_off_if_a_file_says_so_and_files_cannot_disagree() {
+    for (text, is, to_do) in [
+        ("", None, None),
+        ("flowtable = true", Some(true), None),
+        ("flowtable = true", Some(false), Some(true)),
+        ("flowtable = false", Some(true), Some(false)),
+    ] {
+        let actual = ActualState { flowtable: is, ..actual(Vec::new()) };
+        let plan = plan(&desired(text, &[]), &actual, false).expect("a plan");
+        assert_eq!((plan.flowtable, plan.is_empty()), (to_do, to_do.is_none()), "{text}");
+    }
+    let error = read([("a", "flowtable = true"), ("b", ""), ("c", "flowtable = false")]).expect_err("they disagree");
+    assert_eq!(error.to_string(), "c: flowtable: it is false here, and true in a file before");
+}
+
 fn desired(start: &str, links: &[&str]) -> DesiredState {
     let table = |link: &&str| format!("[[link]]\nmaster = \"eth0\"\nmode = \"l2\"\n{link}\n");
     let text = start.to_owned() + &links.iter().map(table).collect::<String>();
@@ -199,6 +215,7 @@ fn actual(slaves: Vec<ActualLink>) -> ActualState {
         netns: BTreeSet::from(["web".to_owned()]),
         owners: BTreeMap::new(),
         left: BTreeMap::new(),
+        flowtable: None,
     }
 }
 
