@@ -17,6 +17,12 @@ pub enum Candidate {
     Ipvl(&'static str, Backend),
     /// ipvl in l3s with `siblings direct`, which changes only the path between siblings.
     Direct(Backend),
+    /// The kernel's ipvlan in l3s, where the host has a firewall.
+    KernelFiltered,
+    /// ipvl in l3s, where the host has the same firewall.
+    Filtered(Backend),
+    /// The same with `flowtable on`.
+    Flowtable(Backend),
     /// Two veth pairs, and programs that redirect without reading the packet: the least that ipvl on veth can cost.
     Redirect(Bare),
     /// The same on netkit pairs.
@@ -70,7 +76,16 @@ impl Path {
 }
 
 impl Candidate {
-    /// All of them.
+    /// Those behind a firewall; the first is what the others are compared with.
+    pub const FILTERED: [Self; 5] = [
+        Self::KernelFiltered,
+        Self::Filtered(Backend::Veth),
+        Self::Filtered(Backend::Netkit),
+        Self::Flowtable(Backend::Veth),
+        Self::Flowtable(Backend::Netkit),
+    ];
+
+    /// All others.
     pub fn all() -> Vec<Self> {
         let bare = [Bare::Siblings, Bare::Outside];
         let mut all = vec![Self::Veth, Self::Netkit, Self::Bridge, Self::Macvlan];
@@ -106,6 +121,9 @@ impl Candidate {
             Self::Ipvl(mode, Backend::Clsact) => format!("ipvl {mode} clsact"),
             Self::Ipvl(mode, Backend::Netkit) => format!("ipvl {mode} netkit"),
             Self::Direct(backend) => Self::Ipvl("l3s direct", backend).name(),
+            Self::KernelFiltered => "C ipvlan l3s".to_owned(),
+            Self::Filtered(backend) => Self::Ipvl("l3s", backend).name(),
+            Self::Flowtable(backend) => Self::Ipvl("l3s flowtable", backend).name(),
             Self::Redirect(_) => "redirect only".to_owned(),
             Self::NetkitRedirect(_) => "redirect only, netkit".to_owned(),
         }
@@ -115,7 +133,7 @@ impl Candidate {
     pub fn mode(self) -> Option<&'static str> {
         match self {
             Self::Kernel(mode) | Self::Ipvl(mode, _) => Some(mode),
-            Self::Direct(_) => Some("l3s"),
+            Self::Direct(_) | Self::KernelFiltered | Self::Filtered(_) | Self::Flowtable(_) => Some("l3s"),
             _ => None,
         }
     }

@@ -145,6 +145,11 @@ pub fn shown(ratio: Option<f64>) -> String {
     ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
+/// A ratio where two digits say nothing.
+pub fn precise(ratio: Option<f64>) -> String {
+    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

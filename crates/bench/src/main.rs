@@ -1,7 +1,7 @@
 //! How fast is ipvl relative to the kernel's driver and other drivers? `make bench` runs this and writes what it found.
 //!
 //! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
-//! `QUICK=1` takes fewer. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
+//! `QUICK=1` takes fewer; `firewall FILE` the same where the host has rules. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
 //! instructions go, `scale FILE` and `storm FILE` have many slaves. `ipvl-bench ahead FILE` and
 //! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
 //! what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
@@ -14,6 +14,7 @@ mod candidate;
 mod chart;
 mod compared;
 mod crowd;
+mod firewall;
 mod goals;
 mod load;
 mod measure;
@@ -28,6 +29,7 @@ mod storm;
 mod sys;
 mod verdicts;
 
+use candidate::Candidate;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,7 +37,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["measure", file] => measure::measure(Path::new(file)),
+        ["measure", file] => measure::measure(Candidate::all(), Path::new(file)),
+        ["firewall", file] => measure::measure(Candidate::FILTERED.to_vec(), Path::new(file)),
         ["ahead", file] => ahead::measure(Path::new(file)),
         ["promises", file] => ahead::promises(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {
             eprintln!(
-                "usage: ipvl-bench measure FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
+                "usage: ipvl-bench measure FILE | firewall FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
                  promises FILE | budget [write] VERDICTS | report DIRECTORY PAGE"
             );
             return ExitCode::from(2);

@@ -10,11 +10,11 @@ use std::io;
 use std::path::Path as File;
 use std::time::Instant;
 
-/// Builds all networks and loads them; what is known after a round is in `file`.
-pub fn measure(file: &File) -> io::Result<()> {
+/// Builds the networks of these candidates and loads them; what is known after a round is in `file`.
+pub fn measure(all: Vec<Candidate>, file: &File) -> io::Result<()> {
     let plan = Plan::from_environment();
     let start = Instant::now();
-    let networks: Vec<_> = plan.candidates().into_iter().filter_map(build).collect();
+    let networks: Vec<_> = plan.wanted(all).filter_map(build).collect();
     eprintln!("{} networks made in {:.0?}", networks.len(), start.elapsed());
     let mut results = Results::new(plan.counting);
     for round in 0..plan.rounds {
@@ -49,10 +49,9 @@ impl Plan {
         Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick }
     }
 
-    fn candidates(&self) -> Vec<Candidate> {
+    fn wanted(&self, all: Vec<Candidate>) -> impl Iterator<Item = Candidate> {
         let only: Vec<&str> = self.only.split(',').collect();
-        let wanted = |one: &Candidate| only.iter().any(|part| one.name().contains(part));
-        Candidate::all().into_iter().filter(wanted).collect()
+        all.into_iter().filter(move |one| only.iter().any(|part| one.name().contains(part)))
     }
 
     fn turn(&self, networks: &[(Candidate, Network)], load: Load, path: Path, v6: bool, results: &mut Results) {

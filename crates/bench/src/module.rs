@@ -2,7 +2,7 @@
 //! other, in the same virtual kernel.
 
 use crate::candidate::PATHS;
-use crate::compared::{FAMILIES, UNSTEADY, head};
+use crate::compared::{FAMILIES, UNSTEADY, head, precise};
 use crate::load::LOADS;
 use crate::results::Results;
 use std::io;
@@ -36,11 +36,6 @@ fn ratios(kernel: &Results, module: &Results) -> String {
 fn cells(all: &[[Option<f64>; 2]]) -> String {
     let cell = |[v4, v6]: &[Option<f64>; 2]| format!("{} / {}", precise(*v4), precise(*v6));
     all.iter().map(cell).collect::<Vec<_>>().join(" | ")
-}
-
-/// The drivers are so close that two digits say nothing.
-fn precise(ratio: Option<f64>) -> String {
-    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"))
 }
 
 /// The geometric mean of those that were measured.

@@ -3,6 +3,7 @@
 
 use crate::bytecode::{self, Target};
 use crate::candidate::{Backend, Bare, Candidate, PATHS, Path};
+use crate::firewall;
 use crate::load::Ends;
 use crate::netkit;
 use ipvl_control::kernel::bpf::{AttachType, prog_attach};
@@ -101,6 +102,20 @@ impl Network {
             Candidate::Kernel(mode) => self.stock_slaves(&format!("ipvlan mode {mode} bridge"))?,
             Candidate::Ipvl(mode, backend) => self.ipvl_slaves(mode, backend)?,
             Candidate::Direct(backend) => self.ipvl_slaves("l3s siblings direct", backend)?,
+            Candidate::KernelFiltered => {
+                self.stock_slaves("ipvlan mode l3s bridge")?;
+                self.nft(firewall::RULES)?;
+            }
+            Candidate::Filtered(backend) => {
+                self.ipvl_slaves("l3s", backend)?;
+                self.nft(firewall::RULES)?;
+            }
+            Candidate::Flowtable(backend) => {
+                self.ipvl_slaves("l3s", backend)?;
+                self.nft(firewall::RULES)?;
+                let command = format!("{} set flowtable on", ipvl_path().display());
+                self.lab.host.exec(command.split(' ')).ok.then_some(())?;
+            }
             Candidate::Redirect(which) => {
                 self.host_ends();
                 self.redirect(which, AttachType::TcxIngress, true)?;
@@ -117,6 +132,10 @@ impl Network {
         }
         (0..2).for_each(|n| self.address_slave(n));
         self.works(candidate).then_some(())
+    }
+
+    fn nft(&self, rules: &str) -> Option<()> {
+        self.lab.host.exec(["nft", rules]).ok.then_some(())
     }
 
     fn veth_pair(&self) {

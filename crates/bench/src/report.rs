@@ -3,6 +3,7 @@
 use crate::ahead;
 use crate::candidate::PATHS;
 use crate::compared::{Compared, FAMILIES, head};
+use crate::firewall;
 use crate::goals;
 use crate::module;
 use crate::profile;
@@ -45,6 +46,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     }
     if let Ok(table) = module::table(directory) {
         text = replace(&text, "kmod", &table);
+    }
+    if let Ok(table) = firewall::table(directory) {
+        text = replace(&text, "firewall", &table);
     }
     if let Some(tables) = ahead::tables(directory) {
         text = replace(&text, "ahead", &tables);

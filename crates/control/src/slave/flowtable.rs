@@ -101,18 +101,18 @@ fn is_forwarded(slave: &Slave) -> bool {
     slave.host_end != IfIndex::NONE && (slave.mode() == Mode::L3s || slave.host())
 }
 
-/// After all chains of other owners, so that what one of them drops gets no entry.
+/// After all chains of other owners, so that what one of them drops gets no entry. What is not established meets one
+/// expression.
 fn made(devices: &Devices) -> String {
-    let rule = |word: &str| {
-        format!("add rule inet {TABLE} forward {word} \"ipvlh*\" ct state established flow add @established\n")
-    };
     format!(
         "add table inet {TABLE}\n\
          add flowtable inet {TABLE} established {{ hook ingress priority filter; counter; }}\n\
+         add chain inet {TABLE} slaves\n\
+         add rule inet {TABLE} slaves iifname \"ipvlh*\" flow add @established\n\
+         add rule inet {TABLE} slaves oifname \"ipvlh*\" flow add @established\n\
          add chain inet {TABLE} forward {{ type filter hook forward priority 1000; policy accept; }}\n\
-         {}{}{}",
-        rule("iifname"),
-        rule("oifname"),
+         add rule inet {TABLE} forward ct state established goto slaves\n\
+         {}",
         added(devices)
     )
 }
