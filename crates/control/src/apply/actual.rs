@@ -3,16 +3,17 @@
 use super::desired::DesiredState;
 use super::inside_table::Inside;
 use crate::error::Result;
-use crate::kernel::finder;
+use crate::kernel::finder::Names;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::model::{Backend, Kind};
-use crate::place::{NsId, Place};
+use crate::place::Place;
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of, place_of};
 use crate::rate::Rates;
-use crate::read::record::{SlaveRecord, readable_peer, slave_records};
+use crate::read::record::{SlaveRecord, slave_records};
 use crate::slave::find;
+use crate::slave::peers::{PeerAddresses, Peers};
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Options, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -105,20 +106,25 @@ pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result
             }
         }
     }
-    let mut names = HashMap::new();
-    for record in slave_records(netlink)? {
+    let records = slave_records(netlink)?;
+    let mut names = Names::default();
+    let names = names.of(netlink, records.iter().filter_map(|record| record.host_end.link_netnsid).collect());
+    let peers = Peers::list(netlink, records.iter().map(|record| &record.host_end));
+    let addresses = PeerAddresses::list(netlink, records.iter().map(|record| &record.host_end));
+    for record in records {
         let declared = declared.remove(&record.host_end.ifindex).unwrap_or_default();
-        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(netlink, id)).clone();
-        let netns = record.host_end.link_netnsid.and_then(&mut name_of);
-        actual.slaves.push(ActualLink { declared, netns, ..actual_link(netlink, &record)? });
+        let netns = record.host_end.link_netnsid.and_then(|id| names.get(&id)).cloned();
+        let device = peers.device(netlink, &record.host_end).unwrap_or_default();
+        let addresses = permanent_of(&addresses.on(netlink, device.ifindex, &record.host_end));
+        actual.slaves.push(ActualLink { addresses, declared, netns, ..actual_link(&record, &device) });
     }
     Ok(actual)
 }
 
-fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
+/// Without its addresses, and what the table and its netns have of it.
+fn actual_link(record: &SlaveRecord, device: &LinkInfo) -> ActualLink {
     let SlaveRecord { host_end, master, slave, rates, .. } = record;
-    let device = readable_peer(netlink, host_end);
-    Ok(ActualLink {
+    ActualLink {
         place: Place::here(host_end.ifindex),
         owner: owner_of(host_end).map(str::to_owned),
         name: (device.ifindex != IfIndex::NONE).then(|| device.name.clone()),
@@ -132,18 +138,11 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         rates: *rates,
         mtu: device.mtu,
         up: device.is_up(),
-        addresses: permanent(netlink, &device, host_end.link_netnsid)?,
+        addresses: BTreeSet::new(),
         device: place_of(host_end).filter(|_| device.ifindex != IfIndex::NONE),
         inside: Inside::default(),
         declared: BTreeSet::new(),
-    })
-}
-
-fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result<BTreeSet<(Addr, u8)>> {
-    if device.ifindex == IfIndex::NONE {
-        return Ok(BTreeSet::new());
     }
-    Ok(permanent_of(&netlink.addresses(Some(device.ifindex), nsid)?))
 }
 
 /// The addresses that files are about.

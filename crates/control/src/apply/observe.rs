@@ -5,16 +5,15 @@ use super::desired::DesiredState;
 use super::inside_table::Inside;
 use super::observe_inside;
 use crate::error::Result;
-use crate::kernel::finder;
+use crate::kernel::finder::Names;
 use crate::kernel::netlink::Netlink;
 use crate::model::{Backend, Kind};
-use crate::place::NsId;
 use crate::rate::Rates;
 use crate::slave::flowtable;
 use crate::slave::module::{self, ModuleSlave};
 use crate::slave::module_owner::owner_of;
 use ipvl_core::IfIndex;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads everything that the files may be about.
 pub fn observe(desired: &DesiredState) -> Result<ActualState> {
@@ -28,9 +27,10 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
 
 /// Adds the module's slaves, and what they and the host own on their masters.
 fn add_module(netlink: &Netlink, actual: &mut ActualState) -> Result<()> {
-    let mut names: HashMap<NsId, Option<String>> = HashMap::new();
     let mut masters: BTreeMap<IfIndex, String> = BTreeMap::new();
     let slaves = module::all(netlink)?;
+    let mut names = Names::default();
+    let names = names.of(netlink, slaves.iter().filter_map(|slave| slave.netnsid).collect());
     let local: BTreeSet<IfIndex> = slaves.iter().filter(|s| s.netnsid.is_none()).map(|s| s.device.ifindex).collect();
     for slave in slaves {
         let master = match masters.get(&slave.master) {
@@ -38,8 +38,7 @@ fn add_module(netlink: &Netlink, actual: &mut ActualState) -> Result<()> {
             None => new_master(netlink, slave.master, &local, actual)?,
         };
         masters.insert(slave.master, master.clone());
-        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(netlink, id)).clone();
-        let netns = slave.netnsid.and_then(&mut name_of);
+        let netns = slave.netnsid.and_then(|id| names.get(&id)).cloned();
         let addresses = slave.netlink.addresses(Some(slave.device.ifindex), None)?;
         for info in &addresses {
             actual.owners.insert((slave.master, info.addr, info.addr.full_len()), Some(slave.place()));

@@ -1,15 +1,16 @@
 //! Which packets pass the slaves of this netns, and what becomes of them? As flows, or packet by packet.
 
-use super::record::{UNKNOWN, master_of, readable_peer, shown_name};
+use super::record::{UNKNOWN, master_of, shown_name};
 use super::watcher::{Watcher, now};
 use crate::error::{Result, io_error, refused};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::sys;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::slave::module;
+use crate::slave::peers::Peers;
 use ipvl_core::maps::{FlowCount, FlowKey, PacketTold, Watch};
-use ipvl_core::{Action, Addr, Reason, Slot, Verdict, WIRE};
+use ipvl_core::{Action, Addr, IfIndex, Reason, Slot, Verdict, WIRE};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -262,13 +263,15 @@ impl Watched {
 
 /// The names of a port's slaves.
 fn names(netlink: &Netlink, port: &Port) -> Result<BTreeMap<Slot, String>> {
-    let mut names = BTreeMap::new();
-    for (host_end, slot) in port.maps.slots()? {
-        if let Some(link) = netlink.link(host_end, None)? {
-            names.insert(slot, shown_name(readable_peer(netlink, &link).name));
-        }
-    }
-    Ok(names)
+    let slots: HashMap<IfIndex, Slot> = port.maps.slots()?.into_iter().collect();
+    let mut host_ends = netlink.uncounted_links(None)?;
+    host_ends.retain(|link| slots.contains_key(&link.ifindex));
+    let peers = Peers::list(netlink, &host_ends);
+    let name = |link: &LinkInfo| {
+        let device = peers.device(netlink, link).unwrap_or_default();
+        Some((*slots.get(&link.ifindex)?, shown_name(device.name)))
+    };
+    Ok(host_ends.iter().filter_map(name).collect())
 }
 
 /// The time of day at a moment of `CLOCK_MONOTONIC`.
