@@ -23,39 +23,96 @@ static struct ipvl_claim claim(const struct net_device *dev)
 	};
 }
 
-/* Acts: a device has an address, or has it no more. */
-static void learn(struct ipvl_port *port, const struct net_device *dev, const struct in6_addr *addr, bool has)
+/* Acts: a device has an address. */
+static void learn(struct ipvl_port *port, const struct net_device *dev, const struct in6_addr *addr)
 {
 	const struct ipvl_claim claimed = claim(dev);
-	int err;
+	int err = ipvl_addr_add(port->tables, addr, &claimed);
 
-	if (!has) {
-		ipvl_addr_del(port->tables, addr, claimed.slot);
-		return;
-	}
-	err = ipvl_addr_add(port->tables, addr, &claimed);
 	if (err > 0)
 		schedule_work(&port->grow);
 	if (err < 0)
 		net_warn_ratelimited("ipvlan: %s: %pI6c gets no packets (%d)\n", netdev_name(port->dev), addr, err);
 }
 
-/* Acts: a slave tells its port; a device of the host all ports whose master is in its netns. */
-static int on_address(struct net_device *dev, unsigned long event, const struct in6_addr *addr)
+/* Reads: whether a device has an address. */
+static bool has(struct net_device *dev, const struct in6_addr *addr)
+{
+	struct in_device *in = __in_dev_get_rcu(dev);
+	const struct in_ifaddr *ifa;
+
+	if (!ipv6_addr_v4mapped(addr))
+		return ipv6_chk_addr_and_flags(dev_net(dev), addr, dev, false, true, 0);
+	if (in) {
+		in_dev_for_each_ifa_rcu(ifa, in)
+			if (ifa->ifa_local == addr->s6_addr32[3])
+				return true;
+	}
+	return false;
+}
+
+/* Reads: a device of the host that has an address, or NULL. */
+static struct net_device *holder(const struct ipvl_port *port, const struct in6_addr *addr)
+{
+	struct net_device *dev;
+
+	for_each_netdev_rcu(read_pnet(&port->net), dev)
+		if (!ipvl_is_slave(dev) && has(dev, addr))
+			return dev;
+	return NULL;
+}
+
+/*
+ * Acts: a device of the host has an address no more; another may still have it. Events are not counted: one may come twice
+ * (an IPv4 address that was a secondary one), and autoconfigured addresses come while others are read or go. What comes
+ * after the second look tells it itself.
+ */
+static void forget(struct ipvl_port *port, const struct in6_addr *addr)
+{
+	struct net_device *dev;
+
+	if (holder(port, addr))
+		return;
+	ipvl_addr_del(port->tables, addr, IPVL_SLOT_HOST);
+	dev = holder(port, addr);
+	if (dev)
+		learn(port, dev, addr);
+}
+
+/* Acts: a slave tells its port. */
+static void on_slave_address(struct ipvl_slave *s, bool comes, const struct in6_addr *addr)
+{
+	if (comes)
+		learn(s->port, s->dev, addr);
+	else
+		ipvl_addr_del(s->port->tables, addr, s->slot);
+}
+
+/* Acts: a device of the host tells all ports whose master is in its netns. */
+static void on_host_address(struct net_device *dev, bool comes, const struct in6_addr *addr)
 {
 	struct ipvl_port *port;
 
+	rcu_read_lock();
+	list_for_each_entry_rcu(port, &ipvl_ports, all) {
+		if (!net_eq(read_pnet(&port->net), dev_net(dev)))
+			continue;
+		if (comes)
+			learn(port, dev, addr);
+		else
+			forget(port, addr);
+	}
+	rcu_read_unlock();
+}
+
+static int on_address(struct net_device *dev, unsigned long event, const struct in6_addr *addr)
+{
 	if (event != NETDEV_UP && event != NETDEV_DOWN)
 		return NOTIFY_DONE;
-	if (ipvl_is_slave(dev)) {
-		learn(ipvl_slave_of(dev)->port, dev, addr, event == NETDEV_UP);
-		return NOTIFY_OK;
-	}
-	rcu_read_lock();
-	list_for_each_entry_rcu(port, &ipvl_ports, all)
-		if (net_eq(read_pnet(&port->net), dev_net(dev)))
-			learn(port, dev, addr, event == NETDEV_UP);
-	rcu_read_unlock();
+	if (ipvl_is_slave(dev))
+		on_slave_address(ipvl_slave_of(dev), event == NETDEV_UP, addr);
+	else
+		on_host_address(dev, event == NETDEV_UP, addr);
 	return NOTIFY_OK;
 }
 
@@ -116,13 +173,13 @@ static void read_device(struct ipvl_port *port, struct net_device *dev)
 	if (in) {
 		in_dev_for_each_ifa_rtnl(ifa, in) {
 			addr = mapped(ifa->ifa_local);
-			learn(port, dev, &addr, true);
+			learn(port, dev, &addr);
 		}
 	}
 	if (in6) {
 		read_lock_bh(&in6->lock);
 		list_for_each_entry(ifa6, &in6->addr_list, if_list)
-			learn(port, dev, &ifa6->addr, true);
+			learn(port, dev, &ifa6->addr);
 		read_unlock_bh(&in6->lock);
 	}
 }

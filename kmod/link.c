@@ -37,17 +37,14 @@ static int set_options(struct ipvl_slave *s, u32 options, struct netlink_ext_ack
 	u16 mode = IPVL_MODE(options), before = IPVL_MODE(s->options);
 	struct net_device *dev = s->dev;
 	bool arp = mode == IPVLAN_MODE_L2;
-	int err;
+	int err = mode == IPVLAN_MODE_L3S ? ipvl_l3s_set(s, true) : 0;
 
-	err = ipvl_l3s_set(s, mode == IPVLAN_MODE_L3S);
+	if (!err && arp != (before == IPVLAN_MODE_L2))
+		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
+	if ((err ? before : mode) != IPVLAN_MODE_L3S)
+		ipvl_l3s_set(s, false); /* which cannot fail */
 	if (err)
 		return err;
-	if (arp != (before == IPVLAN_MODE_L2))
-		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
-	if (err) {
-		ipvl_l3s_set(s, before == IPVLAN_MODE_L3S);
-		return err;
-	}
 	s->options = options;
 	ipvl_slave_tell(s, netif_running(dev));
 	return 0;

@@ -3,8 +3,9 @@
  * By which route of the host does a slave's packet leave?
  *
  * Each CPU remembers some routes of each port. The kernel itself says whether one still holds (dst_check): any change of
- * its tables, rules, addresses or path MTUs ends it. A cache holds its reference as long as the entry stands, and packets
- * borrow it (RCU).
+ * its tables, rules, addresses or path MTUs ends it. It does not say that another of several gateways is the better by now,
+ * so each is looked up again every second. A cache holds its reference as long as the entry stands, and packets borrow it
+ * (RCU).
  */
 #include <linux/hash.h>
 #include <net/dst.h>
@@ -26,6 +27,7 @@ struct route_key {
 struct route_entry {
 	struct dst_entry *dst;
 	u32 cookie;
+	unsigned long until;	/* jiffies */
 	struct route_key key;
 };
 
@@ -138,6 +140,7 @@ static void remember(struct route_entry *entry, const struct route_key *key, str
 {
 	dst_release(xchg(&entry->dst, NULL));
 	entry->key = *key;
+	entry->until = jiffies + HZ;
 	entry->cookie = v4 ? 0 : rt6_get_cookie(container_of(dst, struct rt6_info, dst));
 	dst_release(xchg(&entry->dst, dst));
 }
@@ -153,7 +156,8 @@ int ipvl_route(struct ipvl_port *port, struct sk_buff *skb, int out, bool v4)
 	struct route_entry *entry = &this_cpu_ptr(port->routes)->at[hash_of(&key)];
 	struct dst_entry *dst = READ_ONCE(entry->dst);
 
-	if (likely(dst && same(&entry->key, &key) && dst_check(dst, entry->cookie))) {
+	if (likely(dst && same(&entry->key, &key) && time_before(jiffies, entry->until) &&
+		   dst_check(dst, entry->cookie))) {
 		skb_dst_set_noref(skb, dst);
 		return 0;
 	}

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
+use std::time::Instant;
 
 /// Echo requests; the kernel fills in the second one's checksum.
 const ECHO_V4: [u8; 8] = [8, 0, 0xf7, 0xff, 0, 0, 0, 0];
@@ -57,13 +58,16 @@ impl Pings {
         Self { v4, v6 }
     }
 
-    /// One ping to each, which may fail: there may be no master at the moment.
+    /// One ping to each, which may fail: there may be no master at the moment. Then a pause three times as long, so that a
+    /// slow machine has time for all else.
     fn round(&self) {
+        let begun = Instant::now();
         for low in SLAVES.chain(OTHERS) {
             let v4 = IpAddr::V4(Ipv4Addr::new(10, 0, 0, low));
             let v6 = IpAddr::V6(Ipv6Addr::from(0xfd00_u128 << 112 | u128::from(low)));
             let _ = sendto(&self.v4, &ECHO_V4, SendFlags::DONTWAIT, &SocketAddr::new(v4, 0));
             let _ = sendto(&self.v6, &ECHO_V6, SendFlags::DONTWAIT, &SocketAddr::new(v6, 0));
         }
+        thread::sleep(begun.elapsed() * 3);
     }
 }

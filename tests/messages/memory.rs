@@ -95,7 +95,7 @@ fn reset(world: &World) {
         }
     }
     if !world.host().has("eth0") {
-        world.places[1].netns.exec(["ip", "link", "del", "e0"]);
+        world.places[1].batch(&["link del e0"]);
         world.make_good();
     }
 }

@@ -39,7 +39,7 @@ pub fn run(seconds: u64, seed: u64) {
 fn shake(dice: &mut Dice, world: &mut World) {
     match dice.below(3) {
         0 => {
-            world.ip("link del eth0");
+            world.host().batch(&["link del eth0"]);
             world.make_good();
         }
         1 => world.places[2] = Place::new("two"),

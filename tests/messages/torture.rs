@@ -96,7 +96,10 @@ impl Torture {
         let host = self.world.host().netns.within(Door::open);
         let mut homes: Vec<_> = (0..EACH).map(|n| self.home(worker * EACH + n)).collect();
         let mut at = 0;
-        while self.next().is_some() {
+        while let Some(round) = self.next() {
+            if round.is_multiple_of(500) {
+                eprintln!("torture: round {round}");
+            }
             let (number, home) = (worker * EACH + at as u32, &mut homes[at]);
             self.end(number, home, &mut dice);
             host.ask(&Message::link(DEL_LINK, 0, FIRST_SLAVE + number, None)); // it may never have moved

@@ -4,6 +4,7 @@ use crate::wire::{Door, GET_LINK, Message};
 use ipvl_testbed::Netns;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
+use std::process::Command;
 
 /// The devices that a slave may be asked of, in `host`: a good master; a dummy, a bridge, its port, a macvlan and its
 /// master, a tun without Ethernet, a VRF, loopback.
@@ -37,6 +38,14 @@ impl Place {
     /// The namespace, to enter it.
     pub fn open(&self) -> File {
         open(&self.netns)
+    }
+
+    /// Has one `ip` do all of it, as a kernel that watches takes long to start a program; what is there already is not made
+    /// again.
+    pub fn batch(&self, lines: &[&str]) {
+        let file = format!("/run/{}.batch", self.netns.name());
+        fs::write(&file, lines.join("\n") + "\n").expect("write what ip is to do");
+        Command::new("ip").args(["-n", self.netns.name(), "-force", "-batch", &file]).output().expect("run ip");
     }
 
     /// For `IFLA_NET_NS_FD`.
@@ -76,7 +85,7 @@ impl World {
     /// Makes those masters that are missing.
     pub fn masters(&self) {
         self.make_good();
-        for line in [
+        self.host().batch(&[
             "link add d0 index 11 type dummy",
             "link add br0 index 12 type bridge",
             "link add p0 index 13 type dummy",
@@ -87,25 +96,18 @@ impl World {
             "link add vrf0 index 17 type vrf table 17",
             "link set d0 up",
             "link set vrf0 up",
-        ] {
-            self.ip(line);
-        }
+        ]);
     }
 
     /// A wire to another namespace.
     pub fn make_good(&self) {
         let other = self.places[1].netns.name();
-        self.ip(&format!("link add eth0 index {GOOD} type veth peer name e0 netns {other}"));
-        self.ip("addr add 10.0.0.1/24 dev eth0");
-        self.ip("link set eth0 up");
-        for words in ["link set e0 up", "addr add 10.0.0.254/24 dev e0", "addr add fd00::fe/64 dev e0 nodad"] {
-            self.places[1].netns.exec(std::iter::once("ip").chain(words.split(' ')));
-        }
-    }
-
-    /// Runs `ip` in the host's namespace; what is there already is not made again.
-    pub fn ip(&self, words: &str) {
-        self.host().netns.exec(std::iter::once("ip").chain(words.split(' ')));
+        self.host().batch(&[
+            &format!("link add eth0 index {GOOD} type veth peer name e0 netns {other}"),
+            "addr add 10.0.0.1/24 dev eth0",
+            "link set eth0 up",
+        ]);
+        self.places[1].batch(&["link set e0 up", "addr add 10.0.0.254/24 dev e0", "addr add fd00::fe/64 dev e0 nodad"]);
     }
 }
 

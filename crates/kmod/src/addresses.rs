@@ -43,7 +43,7 @@ pub struct Buckets {
 struct Entry {
     rcu: RcuHead,
     addr: [u64; 2],
-    /// One more than the owner's slot in the low half; how many devices of the host have the address in the high half.
+    /// One more than the owner's slot in the low half, and [`HOST`] if the host has the address.
     owner: AtomicU64,
     next: [AtomicPtr<Entry>; 2],
 }
@@ -129,10 +129,10 @@ impl Addresses {
         }
     }
 
-    /// One more device of the host has the address. A slave that had it before stays its owner.
+    /// The host has the address. A slave that had it before stays its owner.
     pub fn add_host(&self, addr: Words) -> Result<(), Refused> {
         let Some(entry) = self.find(addr) else { return self.insert(addr, HOST) };
-        entry.owner.store(entry.owner.load(Relaxed) + HOST, Relaxed);
+        entry.owner.store(entry.owner.load(Relaxed) | HOST, Relaxed);
         Ok(())
     }
 
@@ -143,12 +143,12 @@ impl Addresses {
         had
     }
 
-    /// One device of the host has the address no more.
+    /// The host has the address no more.
     pub fn remove_host(&self, addr: Words) {
-        self.change(addr, |owner| if owner >= HOST { owner - HOST } else { owner });
+        self.change(addr, |owner| owner & !HOST);
     }
 
-    /// The slave in `slot` has no address at all, or the host none, on any device.
+    /// The slave in `slot` has no address at all, or the host none.
     pub fn forget(&self, slot: Option<Slot>) {
         let Some(buckets) = self.buckets.get() else { return };
         for head in buckets.heads() {
