@@ -2,6 +2,7 @@
 
 use crate::quota;
 use ipvl_core::maps::WATCHERS;
+use ipvl_core::policy::{LABEL_BYTES, LABELS, MAX_RULES};
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
@@ -121,6 +122,16 @@ pub enum Refusal {
     NoHook(String),
     /// The kernel has no netkit, which was requested.
     NoNetkit(String),
+    /// A policy has no rule with this handle.
+    NoSuchRule(u32),
+    /// A policy would have more rules than it can.
+    TooManyRules,
+    /// A rule names a slave of another master.
+    NoSibling,
+    /// A label is empty, too long, or has a character that separates others.
+    UnfitLabel,
+    /// The slaves of the master have as many labels as there can be.
+    TooManyLabels,
 }
 
 impl Refusal {
@@ -148,6 +159,9 @@ impl Refusal {
             }
             Self::Watched => libc::EBUSY,
             Self::NothingToWatch => libc::EOPNOTSUPP,
+            Self::NoSuchRule(_) => libc::ENOENT,
+            Self::TooManyRules | Self::TooManyLabels => libc::ENOSPC,
+            Self::NoSibling | Self::UnfitLabel => libc::EINVAL,
         }
     }
 
@@ -167,6 +181,16 @@ impl Refusal {
             Self::OfKernelDriver => OF_KERNEL_DRIVER,
             Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
             _ => OF_MODULE,
+        }
+    }
+
+    fn of_policy(&self) -> String {
+        match self {
+            Self::NoSuchRule(handle) => format!("it has no rule {handle}; `ipvl policy show` lists them"),
+            Self::TooManyRules => format!("a policy has at most {MAX_RULES} rules"),
+            Self::NoSibling => "it is a slave of another master; name its addresses instead".to_owned(),
+            Self::UnfitLabel => format!("a label is 1 to {LABEL_BYTES} visible ASCII characters without , and ;"),
+            _ => format!("the slaves of a master have at most {LABELS} labels between them"),
         }
     }
 
@@ -258,6 +282,9 @@ impl fmt::Display for Refusal {
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
+            Self::NoSuchRule(_) | Self::TooManyRules | Self::NoSibling | Self::UnfitLabel | Self::TooManyLabels => {
+                f.write_str(&self.of_policy())
+            }
             Self::NoOwnModule
             | Self::AmbiguousInside
             | Self::OfKernelDriver

@@ -134,7 +134,8 @@ fn cause(reason: Reason) -> Option<Cause> {
         | Reason::UnspecifiedSource
         | Reason::NotARouter
         | Reason::NotDeclared
-        | Reason::SiblingRedirect => None,
+        | Reason::SiblingRedirect
+        | Reason::Policy => None,
     }
 }
 

@@ -11,20 +11,32 @@
 //! 5. The first rule that fits decides, else the default. If the packet passes, its connection is known from then on.
 //!
 //! After a policy has changed, a connection from before is known only if the new rules would let it be opened.
-//! [`judge`] changes nothing: [`Judgement::connection`] and [`Judgement::fragment`] say what the body must remember.
+//! [`judge`] changes nothing: [`Judgement::connection`] and [`Judgement::fragment`] say what the body must remember. A body with
+//! little stack takes the same steps one by one: [`Facts::read`], [`Facts::read_upper`], [`Facts::read_error`] and [`decide`].
 
 mod connection;
 mod direction;
+mod facts;
 mod rule;
 
 pub use connection::{Connection, Flow, FragmentKey};
 pub use direction::Direction;
-pub use rule::{Cause, MAX_RULES, Peer, PeerKind, Policy, Rule};
+pub use facts::Facts;
+pub use rule::{Answer, Cause, CountKey, MAX_RULES, Peer, PeerKind, Policy, PolicyCount, Rule};
 
 use crate::abi::Slot;
 use crate::addr::Addr;
 use crate::frame::Frame;
-use crate::wire::Headers;
+use crate::wire::{ETH_HLEN, Ethernet, Headers, ethertype};
+
+/// How many connections the slaves of a port have at once; of more, those that were silent longest are forgotten.
+pub const MAX_CONNECTIONS: u32 = 65_536;
+/// How many packets may be on their way in fragments at once.
+pub const MAX_FRAGMENTS: u32 = 4096;
+/// How many labels a port's slaves have between them: a bit each.
+pub const LABELS: u32 = 64;
+/// The longest name of a label in bytes.
+pub const LABEL_BYTES: usize = 32;
 
 /// What a policy asks of the world.
 pub trait PolicyTables {
@@ -36,6 +48,11 @@ pub trait PolicyTables {
     fn fragment(&self, key: &FragmentKey) -> Option<u64>;
     /// The time, by the same clock.
     fn now(&self) -> u64;
+    /// What the rules say of a connection that is opened in this direction.
+    #[inline(always)]
+    fn rules(&self, policy: &Policy, flow: &Flow, direction: Direction) -> Answer {
+        policy.decide(flow, direction, self.peer(flow.remote))
+    }
 }
 
 /// What becomes of a packet by a policy.
@@ -51,23 +68,7 @@ pub struct Judgement {
     pub fragment: Option<FragmentKey>,
 }
 
-impl Judgement {
-    #[inline(always)]
-    fn of(passes: bool, cause: Cause) -> Self {
-        Self { passes, cause, connection: None, fragment: None }
-    }
-}
-
-/// A packet as the policy of a slave sees it.
-struct Asked<'a, T> {
-    direction: Direction,
-    policy: &'a Policy,
-    tables: &'a T,
-    slave: Slot,
-}
-
 /// Judges the IP packet that begins at `at` in the frame and that the slave sends, or is to receive.
-#[inline(always)]
 pub fn judge(
     frame: &impl Frame,
     at: usize,
@@ -75,63 +76,70 @@ pub fn judge(
     policy: &Policy,
     tables: &impl PolicyTables,
 ) -> Judgement {
-    let asked = Asked { direction, policy, tables, slave };
-    let Some(headers) = Headers::read(frame, at) else { return Judgement::of(false, Cause::TRUNCATED) };
-    let fragment = headers.fragment.map(|(id, is_first)| (FragmentKey::of(&headers, id, slave, direction), is_first));
-    match fragment {
-        Some((key, false)) => Judgement::of(asked.first_has_passed(&key), Cause::FRAGMENT),
-        Some((key, true)) => {
-            let judged = asked.whole(frame, &headers);
-            Judgement { fragment: judged.passes.then_some(key), ..judged }
-        }
-        None => asked.whole(frame, &headers),
+    let mut facts = Facts::default();
+    facts.read(frame, at, slave, direction);
+    facts.read_upper(frame, slave, direction);
+    facts.read_error(frame, at, slave, direction);
+    let mut connection = Connection::default();
+    let answer = decide(&facts, direction, policy, tables, &mut connection);
+    Judgement {
+        passes: answer.passes(),
+        cause: answer.cause(),
+        connection: answer.is_to_be_remembered().then_some((facts.flow, connection)),
+        fragment: (answer.passes() && facts.is_first_fragment()).then_some(facts.fragment),
     }
 }
 
-impl<T: PolicyTables> Asked<'_, T> {
-    #[inline(always)]
-    fn first_has_passed(&self, key: &FragmentKey) -> bool {
-        self.tables.fragment(key).is_some_and(|at| FragmentKey::is_recent(at, self.tables.now()))
-    }
+/// Whether a frame at a slave's host end, which has an Ethernet header, carries IP: what else does is not a policy's business.
+#[inline(always)]
+pub fn concerns(frame: &impl Frame) -> bool {
+    Ethernet::parse(frame).is_some_and(|eth| matches!(eth.ethertype, ethertype::IPV4 | ethertype::IPV6))
+}
 
-    /// Judges a packet of which the ports are there.
-    #[inline(always)]
-    fn whole(&self, frame: &impl Frame, headers: &Headers) -> Judgement {
-        if headers.is_of_the_link(frame) {
-            return Judgement::of(true, Cause::LINK);
-        }
-        let Some(ports) = headers.ports(frame) else { return Judgement::of(false, Cause::TRUNCATED) };
-        if self.is_related(frame, headers) {
-            return Judgement::of(true, Cause::RELATED);
-        }
-        let flow = Flow::of(headers, ports, self.slave, self.direction);
-        let (opens, ends) = headers.opens_or_ends(frame);
-        if !opens && let Some(known) = self.known(&flow) {
-            let after = known.after(self.direction, ends, self.policy.generation, self.tables.now());
-            return Judgement { connection: Some((flow, after)), ..Judgement::of(true, Cause::ESTABLISHED) };
-        }
-        let (passes, cause) = self.policy.decide(&flow, self.direction, self.tables.peer(flow.remote));
-        let new = Connection::opened(self.direction, ends, self.policy.generation, self.tables.now());
-        Judgement { connection: passes.then_some((flow, new)), ..Judgement::of(passes, cause) }
-    }
+/// The source of the IP packet in such a frame.
+#[inline(always)]
+pub fn source(frame: &impl Frame) -> Option<Addr> {
+    Headers::read(frame, ETH_HLEN).map(|headers| headers.src)
+}
 
-    /// Whether it is an error about a known connection, and goes to the sender of the packet that it quotes.
-    #[inline(always)]
-    fn is_related(&self, frame: &impl Frame, headers: &Headers) -> bool {
-        let Some(quoted) = headers.quoted(frame) else { return false };
-        let Some(ports) = quoted.ports(frame) else { return false };
-        let is_whole = quoted.fragment.is_none_or(|(_, is_first)| is_first);
-        let flow = Flow::of(&quoted, ports, self.slave, self.direction.reversed());
-        is_whole && quoted.src == headers.dst && self.known(&flow).is_some()
+/// Judges a packet of which this is known. If it is to be remembered, so the answer says, its connection is written to
+/// `connection`.
+#[inline(always)]
+pub fn decide(
+    facts: &Facts,
+    direction: Direction,
+    policy: &Policy,
+    tables: &impl PolicyTables,
+    connection: &mut Connection,
+) -> Answer {
+    if facts.is_later_fragment() {
+        let first = tables.fragment(&facts.fragment);
+        return Answer::of(first.is_some_and(|at| FragmentKey::is_recent(at, tables.now())), Cause::FRAGMENT);
     }
+    if facts.is_truncated() {
+        return Answer::of(false, Cause::TRUNCATED);
+    }
+    if facts.is_of_the_link() {
+        return Answer::of(true, Cause::LINK);
+    }
+    if facts.is_error() && known(&facts.about, policy, tables).is_some() {
+        return Answer::of(true, Cause::RELATED);
+    }
+    if !facts.opens()
+        && let Some(known) = known(&facts.flow, policy, tables)
+    {
+        *connection = known.after(direction, facts.ends(), policy.generation, tables.now());
+        return Answer::of(true, Cause::ESTABLISHED).remembered();
+    }
+    let answer = tables.rules(policy, &facts.flow, direction);
+    *connection = Connection::opened(direction, facts.ends(), policy.generation, tables.now());
+    if answer.passes() { answer.remembered() } else { answer }
+}
 
-    /// What is remembered of a connection that is alive and, if the policy has changed since, may still be opened.
-    #[inline(always)]
-    fn known(&self, flow: &Flow) -> Option<Connection> {
-        let known = self.tables.connection(flow).filter(|known| known.is_alive(flow, self.tables.now()))?;
-        let is_allowed = known.generation == self.policy.generation || {
-            self.policy.decide(flow, known.opener(), self.tables.peer(flow.remote)).0
-        };
-        is_allowed.then_some(known)
-    }
+/// What is remembered of a connection that is alive and, if the policy has changed since, may still be opened.
+#[inline(always)]
+fn known(flow: &Flow, policy: &Policy, tables: &impl PolicyTables) -> Option<Connection> {
+    let known = tables.connection(flow).filter(|known| known.is_alive(flow, tables.now()))?;
+    let is_allowed = known.generation == policy.generation || tables.rules(policy, flow, known.opener()).passes();
+    is_allowed.then_some(known)
 }

@@ -33,6 +33,8 @@ const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const QUEUED: u32 = 1 << 11;
+/// It has a policy.
+const POLICED: u32 = 1 << 16;
 /// Derived from the options: l3s without `siblings direct`. One bit instead of two comparisons.
 const HOOKED: u32 = 1 << 30;
 
@@ -73,12 +75,22 @@ impl Slave {
     pub fn with_options(self, options: Options) -> Self {
         let state = self.state();
         let all_groups = state.all_groups || options.mode != self.mode();
-        Self::new(self.host_end, options, State { all_groups, ..state })
+        Self::new(self.host_end, options, State { all_groups, ..state }).with_policy(self.has_policy())
     }
 
     /// The same slave in another state.
     pub fn with_state(self, state: State) -> Self {
-        Self::new(self.host_end, self.options(), state)
+        Self::new(self.host_end, self.options(), state).with_policy(self.has_policy())
+    }
+
+    /// The same slave with a policy, or without one.
+    pub fn with_policy(self, policed: bool) -> Self {
+        Self { bits: self.bits & !POLICED | bit(policed, POLICED), ..self }
+    }
+
+    /// Whether it has a policy.
+    pub fn has_policy(self) -> bool {
+        self.has(POLICED)
     }
 
     /// Whether there is no slave.
@@ -201,10 +213,10 @@ impl Slave {
     }
 
     /// Whether frames for the slave go through its host end: `bpf_redirect_peer` does not reach it, or would bypass the host
-    /// end's queue.
+    /// end's queue, or the program there that asks the slave's policy.
     #[inline(always)]
     pub fn by_host_end(self) -> bool {
-        self.has(LOCAL | QUEUED)
+        self.has(LOCAL | QUEUED | POLICED)
     }
 }
 
@@ -231,6 +243,16 @@ mod tests {
             let slave = Slave::new(IfIndex(7), options, state);
             assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, IfIndex(7)));
         }
+    }
+
+    #[test]
+    fn a_policy_outlives_changes_of_the_rest_and_leads_through_the_host_end() {
+        let slave = Slave::new(IfIndex(7), Options::DEFAULT, UP);
+        let policed = slave.with_policy(true);
+        assert!(!slave.by_host_end() && policed.by_host_end() && policed.has_policy());
+        let changed = policed.with_options(Options { mode: Mode::L2, ..Options::DEFAULT }).with_state(State::default());
+        assert!(changed.has_policy() && !changed.with_policy(false).has_policy());
+        assert_eq!((policed.options(), policed.state()), (slave.options(), slave.state()));
     }
 
     #[test]

@@ -286,6 +286,8 @@ reasons! {
     NotDeclared = 30, "not-declared";
     /// An ICMP redirect from outside that names a sibling, to a slave that reaches siblings only by the outside.
     SiblingRedirect = 31, "sibling-redirect";
+    /// The policy of the slave that sends it, or that is to receive it, does not let it pass.
+    Policy = 32, "policy";
 }
 
 impl fmt::Display for Reason {

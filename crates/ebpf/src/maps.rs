@@ -6,15 +6,15 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, MAX_REASONS, NEXTHOPS_LEN, NexthopKey, SEEN,
-    SLOT_CACHE_LEN, Sent, SlotCacheEntry,
+    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, MET_REASONS,
+    NEXTHOPS_LEN, NexthopKey, SEEN, SLOT_CACHE_LEN, Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;
 use ipvl_core::*;
 
-const SLOTS: u32 = MAX_SLAVES + 1;
+pub const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
-const MAX_DROP_KEYS: u32 = SLOTS * MAX_REASONS;
+const MAX_DROP_KEYS: u32 = SLOTS * MET_REASONS;
 const MAX_GROUPS: u32 = 65_536;
 const REPORTS_BYTES: u32 = 4096;
 /// How long after a broadcast a switch may still send it back.

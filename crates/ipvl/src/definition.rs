@@ -7,6 +7,7 @@ mod build;
 mod graph;
 mod kinds;
 mod metrics;
+mod policy;
 mod switches;
 mod tables;
 mod top;

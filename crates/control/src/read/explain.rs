@@ -1,6 +1,7 @@
 //! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
 mod fate;
+mod judged;
 mod route;
 
 use crate::error::{Result, refused};
@@ -15,6 +16,7 @@ use fate::Fate;
 pub(super) use fate::obstacle;
 pub use fate::remedy;
 use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Owner, OwnerEntry, Slot, Tables, Verdict};
+use judged::Policies;
 use route::Router;
 use std::collections::BTreeMap;
 
@@ -62,7 +64,12 @@ pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let (port, source) = find_port(&netlink, device)?;
     let names = names(&netlink, &port)?;
     let place = Place { netlink: &netlink, master: port.master, source };
-    explain_at(&place, &Snapshot::read(&port)?, names, &frame)
+    let snapshot = Snapshot::read(&port)?;
+    let told = explain_at(&place, &snapshot, names, &frame)?;
+    match Policies::read(&netlink, &port, &snapshot)? {
+        Some(policies) => policies.ask(source.map(|(_, slot)| slot), &frame, told),
+        None => Ok(told),
+    }
 }
 
 /// The same, by these tables; slaves are called by `names`.

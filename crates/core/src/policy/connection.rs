@@ -19,7 +19,9 @@ const OTHER_IDLE: u64 = 600 * SECOND;
 const REASSEMBLY: u64 = 60 * SECOND;
 
 /// A connection of a slave, the same for both directions: the key of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Flow {
     /// The slave's address.
@@ -71,7 +73,7 @@ impl Flow {
 }
 
 /// What is remembered of a connection: the value of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Connection {
     /// When its last packet passed: nanoseconds of `CLOCK_MONOTONIC`.
@@ -116,7 +118,9 @@ impl Connection {
 }
 
 /// A packet that comes in fragments: the key of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct FragmentKey {
     src: Addr,

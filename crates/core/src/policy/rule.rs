@@ -38,6 +38,44 @@ impl Cause {
     }
 }
 
+/// What a policy says of a packet, in one word: in eBPF it passes from function to function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer(pub u32);
+
+impl Answer {
+    const PASSES: u32 = 1 << 8;
+    const REMEMBERED: u32 = 1 << 9;
+
+    #[inline(always)]
+    pub(super) fn of(passes: bool, Cause(cause): Cause) -> Self {
+        Self(u32::from(cause) | if passes { Self::PASSES } else { 0 })
+    }
+
+    /// The same, and its connection is to be remembered.
+    #[inline(always)]
+    pub(super) fn remembered(self) -> Self {
+        Self(self.0 | Self::REMEMBERED)
+    }
+
+    /// Whether it passes.
+    #[inline(always)]
+    pub fn passes(self) -> bool {
+        self.0 & Self::PASSES != 0
+    }
+
+    /// Whether its connection is to be remembered.
+    #[inline(always)]
+    pub fn is_to_be_remembered(self) -> bool {
+        self.0 & Self::REMEMBERED != 0
+    }
+
+    /// Why.
+    #[inline(always)]
+    pub fn cause(self) -> Cause {
+        Cause(self.0 as u8)
+    }
+}
+
 /// The other side of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -86,7 +124,8 @@ pub struct Rule {
     pub protocol: u8,
     /// [`Rule::IN`], [`Rule::OUT`] or both; and [`Rule::PASS`].
     pub bits: u8,
-    reserved: u32,
+    /// The number by which commands call it and packets are counted: of the rules of one policy each has another, from 1 on.
+    pub handle: u32,
 }
 
 impl Rule {
@@ -115,6 +154,11 @@ impl Rule {
     /// The same for one protocol, and for these ports alone. What has no ports, has port 0.
     pub fn on(self, protocol: u8, ports: RangeInclusive<u16>) -> Self {
         Self { protocol, first_port: *ports.start(), last_port: *ports.end(), ..self }
+    }
+
+    /// The same with this handle.
+    pub fn called(self, handle: u32) -> Self {
+        Self { handle, ..self }
     }
 
     /// Which peers it is about.
@@ -153,6 +197,34 @@ impl Rule {
     }
 }
 
+/// The key of the per-CPU map `POLICY_COUNTS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CountKey {
+    /// The slave.
+    pub slave: Slot,
+    /// A rule's handle, or what [`CountKey::of_cause`] gives.
+    pub number: u32,
+}
+
+/// The value of the map `POLICY_COUNTS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PolicyCount {
+    /// Packets; a GSO packet counts as one.
+    pub packets: u64,
+    /// Their bytes, Ethernet header included.
+    pub bytes: u64,
+}
+
+impl CountKey {
+    /// The number of a cause that is no rule.
+    #[inline(always)]
+    pub fn of_cause(cause: Cause, direction: Direction) -> u32 {
+        1 << 31 | u32::from(direction.bit()) << 8 | u32::from(cause.0)
+    }
+}
+
 /// What rules look at: the first packet of a connection.
 struct Opening {
     direction: u8,
@@ -184,9 +256,22 @@ impl Policy {
         Some(Self { generation, len: rules.len() as u16, default, reserved: 0, rules: stored })
     }
 
+    /// What counts the packets of `slave` about which `cause` decided: by rule, and else by cause and direction.
+    #[inline(always)]
+    pub fn count_key(&self, slave: Slot, direction: Direction, cause: Cause) -> CountKey {
+        let rule = cause.rule().and_then(|place| self.rules.get(place));
+        let number = rule.map_or(CountKey::of_cause(cause, direction), |rule| rule.handle);
+        CountKey { slave, number }
+    }
+
+    /// The rules that there are.
+    pub fn rules(&self) -> &[Rule] {
+        self.rules.get(..usize::from(self.len)).unwrap_or(&self.rules)
+    }
+
     /// Whether a connection may be opened in this direction, and what decides so: the first rule that fits, or the default.
     #[inline(always)]
-    pub(super) fn decide(&self, flow: &Flow, direction: Direction, peer: Peer) -> (bool, Cause) {
+    pub fn decide(&self, flow: &Flow, direction: Direction, peer: Peer) -> Answer {
         let (protocol, port, remote) = (flow.protocol, flow.port_opened(direction), Words::from(flow.remote));
         let opening = Opening { direction: direction.bit(), protocol, port, remote };
         for (place, rule) in self.rules.iter().enumerate() {
@@ -194,10 +279,10 @@ impl Policy {
                 break;
             }
             if rule.fits(&opening, peer) {
-                return (rule.bits & Rule::PASS != 0, Cause(place as u8));
+                return Answer::of(rule.bits & Rule::PASS != 0, Cause(place as u8));
             }
         }
-        (self.default & opening.direction != 0, Cause::DEFAULT)
+        Answer::of(self.default & opening.direction != 0, Cause::DEFAULT)
     }
 }
 

@@ -100,9 +100,17 @@ impl Headers {
     /// The packet that an ICMP or ICMPv6 error is about; `None` if this is none, or quotes too little.
     #[inline(always)]
     pub fn quoted(&self, frame: &impl Frame) -> Option<Self> {
-        let kind = self.icmp_type(frame)?;
-        let is_error = if self.protocol == ICMP { matches!(kind, 3 | 4 | 11 | 12) } else { matches!(kind, 1..=4) };
-        if is_error { Self::read(frame, self.upper_at + icmp::REST.end) } else { None }
+        if self.is_error(frame) { Self::read(frame, self.upper_at + icmp::REST.end) } else { None }
+    }
+
+    /// Whether it is an ICMP or ICMPv6 error.
+    #[inline(always)]
+    pub fn is_error(&self, frame: &impl Frame) -> bool {
+        match self.icmp_type(frame) {
+            Some(kind) if self.protocol == ICMP => matches!(kind, 3 | 4 | 11 | 12),
+            Some(kind) => matches!(kind, 1..=4),
+            None => false,
+        }
     }
 
     /// Whether no station can be without it: neighbour discovery and membership of groups (RFC 4861, RFC 3810, RFC 3376).

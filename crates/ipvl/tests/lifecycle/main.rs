@@ -36,6 +36,7 @@ mod multicast;
 mod netkit;
 mod news;
 mod places;
+mod policy;
 mod proxy;
 mod refusals;
 mod removal;

@@ -111,6 +111,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::NotARouter => "ipvl link set SLAVE type ipvlan guard router, if it is a router or a DHCP server",
         Reason::NotDeclared => "ipvl addr add ADDRESS dev SLAVE",
         Reason::SiblingRedirect => "switch redirects off at the router: sysctl net.ipv4.conf.all.send_redirects=0",
+        Reason::Policy => "ipvl policy show, then ipvl policy add dev SLAVE RULE",
         Reason::Undeclared => "if a sibling forwards for it: ipvl addr add PREFIX dev SIBLING",
     }
 }
