@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn words_follow_the_definition() {
-        check("", "addr link stats top metrics monitor flows capture explain graph doctor agent upgrade apply");
+        check("", "addr link policy stats top metrics monitor flows capture explain graph doctor agent upgrade apply");
         check("-n ", "NETNS");
         check(
             "-n ns0 -d l",
-            "addr link stats top metrics monitor flows capture explain graph doctor agent upgrade apply",
+            "addr link policy stats top metrics monitor flows capture explain graph doctor agent upgrade apply",
         );
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns type");
