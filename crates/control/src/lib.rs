@@ -38,7 +38,7 @@ pub use read::overview::overview;
 pub use read::permission::{require_master_here, require_rights};
 pub use read::view::{addresses, links, statistics};
 pub use read::watch::{Interest, Passage, Seen, Watching};
-pub use refusal::Refusal;
+pub use refusal::{PolicyRefusal, Refusal};
 pub use report::{AgentCounters, AgentReport, BOUNDS, Latency, Overview, PortReport, SlaveReport};
 pub use slave::declare::{declare, replace, withdraw};
 pub use slave::parent::{Parent, ensure_parent, remove_parent};

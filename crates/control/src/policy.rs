@@ -9,7 +9,7 @@ use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::port::policy::generation;
 use crate::port::tables::PolicyMaps;
-use crate::refusal::Refusal;
+use crate::refusal::{PolicyRefusal, Refusal};
 use crate::slave::find::{self, Found, SlaveNames};
 use ipvl_core::Slot;
 use ipvl_core::policy::{Cause, CountKey, Direction, LABEL_BYTES, PeerKind, Policy, PolicyCount, Rule};
@@ -225,7 +225,9 @@ impl Writer<'_> {
             PolicyChange::Flush | PolicyChange::Label(_) => return Ok(None),
         }
         let policy = Policy::new(generation(old), default, &stored);
-        policy.map(Some).ok_or_else(|| refused("change the policy of", self.slave, Refusal::TooManyRules))
+        policy
+            .map(Some)
+            .ok_or_else(|| refused("change the policy of", self.slave, Refusal::Policy(PolicyRefusal::TooManyRules)))
     }
 
     /// All rules anew. One that was there before keeps its handle, and so its count.
@@ -247,7 +249,9 @@ impl Writer<'_> {
 
     fn place(&self, rules: &[Rule], handle: u32) -> Result<usize> {
         let place = rules.iter().position(|rule| rule.handle == handle);
-        place.ok_or_else(|| refused("change the policy of", self.slave, Refusal::NoSuchRule(handle)))
+        place.ok_or_else(|| {
+            refused("change the policy of", self.slave, Refusal::Policy(PolicyRefusal::NoSuchRule(handle)))
+        })
     }
 
     fn stored(&mut self, rule: &PolicyRule) -> Result<Rule> {
@@ -269,7 +273,7 @@ impl Writer<'_> {
         let host_end = SlaveNames::default().host_end(self.netlink, name)?;
         match HostEnd::of(&host_end) {
             Some(described) if described.master == self.port.master => Ok(described.slot),
-            _ => Err(refused("use", name, Refusal::NoSibling)),
+            _ => Err(refused("use", name, Refusal::Policy(PolicyRefusal::NoSibling))),
         }
     }
 }
@@ -284,10 +288,12 @@ fn label_bits(maps: &mut PolicyMaps, labels: &[String]) -> std::result::Result<R
     for label in labels {
         let is_fit = !label.is_empty() && label.len() <= LABEL_BYTES && label.chars().all(|c| c.is_ascii_graphic());
         if !is_fit || label.contains([',', ';']) {
-            return Err(Refusal::UnfitLabel);
+            return Err(Refusal::Policy(PolicyRefusal::UnfitLabel));
         }
         let known = names.iter().position(|name| name == label);
-        let bit = known.or_else(|| names.iter().position(String::is_empty)).ok_or(Refusal::TooManyLabels)?;
+        let bit = known
+            .or_else(|| names.iter().position(String::is_empty))
+            .ok_or(Refusal::Policy(PolicyRefusal::TooManyLabels))?;
         if known.is_none() {
             if let Err(error) = maps.name_label(bit as u32, label) {
                 return Ok(Err(error));

@@ -122,9 +122,16 @@ pub enum Refusal {
     NoHook(String),
     /// The kernel has no netkit, which was requested.
     NoNetkit(String),
-    /// A policy has no rule with this handle.
+    /// A policy cannot be so.
+    Policy(PolicyRefusal),
+}
+
+/// Why a policy cannot be as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyRefusal {
+    /// It has no rule with this handle.
     NoSuchRule(u32),
-    /// A policy would have more rules than it can.
+    /// It would have more rules than it can.
     TooManyRules,
     /// A rule names a slave of another master.
     NoSibling,
@@ -132,6 +139,18 @@ pub enum Refusal {
     UnfitLabel,
     /// The slaves of the master have as many labels as there can be.
     TooManyLabels,
+}
+
+impl fmt::Display for PolicyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchRule(handle) => write!(f, "it has no rule {handle}; `ipvl policy show` lists them"),
+            Self::TooManyRules => write!(f, "a policy has at most {MAX_RULES} rules"),
+            Self::NoSibling => f.write_str("it is a slave of another master; name its addresses instead"),
+            Self::UnfitLabel => write!(f, "a label is 1 to {LABEL_BYTES} visible ASCII characters without , and ;"),
+            Self::TooManyLabels => write!(f, "the slaves of a master have at most {LABELS} labels between them"),
+        }
+    }
 }
 
 impl Refusal {
@@ -159,9 +178,9 @@ impl Refusal {
             }
             Self::Watched => libc::EBUSY,
             Self::NothingToWatch => libc::EOPNOTSUPP,
-            Self::NoSuchRule(_) => libc::ENOENT,
-            Self::TooManyRules | Self::TooManyLabels => libc::ENOSPC,
-            Self::NoSibling | Self::UnfitLabel => libc::EINVAL,
+            Self::Policy(PolicyRefusal::NoSuchRule(_)) => libc::ENOENT,
+            Self::Policy(PolicyRefusal::TooManyRules | PolicyRefusal::TooManyLabels) => libc::ENOSPC,
+            Self::Policy(PolicyRefusal::NoSibling | PolicyRefusal::UnfitLabel) => libc::EINVAL,
         }
     }
 
@@ -181,16 +200,6 @@ impl Refusal {
             Self::OfKernelDriver => OF_KERNEL_DRIVER,
             Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
             _ => OF_MODULE,
-        }
-    }
-
-    fn of_policy(&self) -> String {
-        match self {
-            Self::NoSuchRule(handle) => format!("it has no rule {handle}; `ipvl policy show` lists them"),
-            Self::TooManyRules => format!("a policy has at most {MAX_RULES} rules"),
-            Self::NoSibling => "it is a slave of another master; name its addresses instead".to_owned(),
-            Self::UnfitLabel => format!("a label is 1 to {LABEL_BYTES} visible ASCII characters without , and ;"),
-            _ => format!("the slaves of a master have at most {LABELS} labels between them"),
         }
     }
 
@@ -282,9 +291,7 @@ impl fmt::Display for Refusal {
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
-            Self::NoSuchRule(_) | Self::TooManyRules | Self::NoSibling | Self::UnfitLabel | Self::TooManyLabels => {
-                f.write_str(&self.of_policy())
-            }
+            Self::Policy(why) => write!(f, "{why}"),
             Self::NoOwnModule
             | Self::AmbiguousInside
             | Self::OfKernelDriver

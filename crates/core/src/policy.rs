@@ -10,9 +10,11 @@
 //! 4. A packet of a known connection passes, in either direction. One that opens a TCP connection never counts as such.
 //! 5. The first rule that fits decides, else the default. If the packet passes, its connection is known from then on.
 //!
-//! After a policy has changed, a connection from before is known only if the new rules would let it be opened.
+//! After a policy has changed, the rules are asked whether a connection from before may be opened, and if not, its packets
+//! and errors about them are dropped.
 //! [`judge`] changes nothing: [`Judgement::connection`] and [`Judgement::fragment`] say what the body must remember. A body with
-//! little stack takes the same steps one by one: [`Facts::read`], [`Facts::read_upper`], [`Facts::read_error`] and [`decide`].
+//! little stack takes the same steps one by one: [`Facts::read`], [`Facts::read_upper`], [`Facts::read_error`],
+//! [`Asked::ask`], [`Policy::decide`] and [`Asked::settle`].
 
 mod connection;
 mod direction;
@@ -22,12 +24,13 @@ mod rule;
 pub use connection::{Connection, Flow, FragmentKey};
 pub use direction::Direction;
 pub use facts::Facts;
-pub use rule::{Answer, Cause, CountKey, MAX_RULES, Peer, PeerKind, Policy, PolicyCount, Rule};
+pub use rule::{Answer, Cause, CountKey, MAX_RULES, Opening, Peer, PeerKind, Policy, PolicyCount, Rule};
 
 use crate::abi::Slot;
 use crate::addr::Addr;
 use crate::frame::Frame;
 use crate::wire::{ETH_HLEN, Ethernet, Headers, ethertype};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How many connections the slaves of a port have at once; of more, those that were silent longest are forgotten.
 pub const MAX_CONNECTIONS: u32 = 65_536;
@@ -48,11 +51,6 @@ pub trait PolicyTables {
     fn fragment(&self, key: &FragmentKey) -> Option<u64>;
     /// The time, by the same clock.
     fn now(&self) -> u64;
-    /// What the rules say of a connection that is opened in this direction.
-    #[inline(always)]
-    fn rules(&self, policy: &Policy, flow: &Flow, direction: Direction) -> Answer {
-        policy.decide(flow, direction, self.peer(flow.remote))
-    }
 }
 
 /// What becomes of a packet by a policy.
@@ -80,12 +78,13 @@ pub fn judge(
     facts.read(frame, at, slave, direction);
     facts.read_upper(frame, slave, direction);
     facts.read_error(frame, at, slave, direction);
-    let mut connection = Connection::default();
-    let answer = decide(&facts, direction, policy, tables, &mut connection);
+    let mut asked = Asked::default();
+    let known = asked.ask(&facts, direction, policy.generation, tables);
+    let answer = known.unwrap_or_else(|| asked.settle(policy.decide(&asked.opening)));
     Judgement {
         passes: answer.passes(),
         cause: answer.cause(),
-        connection: answer.is_to_be_remembered().then_some((facts.flow, connection)),
+        connection: answer.is_to_be_remembered().then_some((facts.flow, asked.connection)),
         fragment: (answer.passes() && facts.is_first_fragment()).then_some(facts.fragment),
     }
 }
@@ -102,44 +101,89 @@ pub fn source(frame: &impl Frame) -> Option<Addr> {
     Headers::read(frame, ETH_HLEN).map(|headers| headers.src)
 }
 
-/// Judges a packet of which this is known. If it is to be remembered, so the answer says, its connection is written to
-/// `connection`.
-#[inline(always)]
-pub fn decide(
-    facts: &Facts,
-    direction: Direction,
-    policy: &Policy,
-    tables: &impl PolicyTables,
-    connection: &mut Connection,
-) -> Answer {
-    if facts.is_later_fragment() {
-        let first = tables.fragment(&facts.fragment);
-        return Answer::of(first.is_some_and(|at| FragmentKey::is_recent(at, tables.now())), Cause::FRAGMENT);
-    }
-    if facts.is_truncated() {
-        return Answer::of(false, Cause::TRUNCATED);
-    }
-    if facts.is_of_the_link() {
-        return Answer::of(true, Cause::LINK);
-    }
-    if facts.is_error() && known(&facts.about, policy, tables).is_some() {
-        return Answer::of(true, Cause::RELATED);
-    }
-    if !facts.opens()
-        && let Some(known) = known(&facts.flow, policy, tables)
-    {
-        *connection = known.after(direction, facts.ends(), policy.generation, tables.now());
-        return Answer::of(true, Cause::ESTABLISHED).remembered();
-    }
-    let answer = tables.rules(policy, &facts.flow, direction);
-    *connection = Connection::opened(direction, facts.ends(), policy.generation, tables.now());
-    if answer.passes() { answer.remembered() } else { answer }
+/// What is asked about a packet, and what its connection will be if it passes. It is filled in place, as [`Facts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Asked {
+    /// What the rules are asked, if they are.
+    pub opening: Opening,
+    /// To be remembered if the answer says so.
+    pub connection: Connection,
+    purpose: u32,
+    reserved: u32,
 }
 
-/// What is remembered of a connection that is alive and, if the policy has changed since, may still be opened.
+/// Why the rules are asked: about the connection that the packet opens; about one from before the last change, which it
+/// belongs to; about such a one of which it tells an error.
+const NEW: u32 = 0;
+const OLD: u32 = 1;
+const ABOUT_OLD: u32 = 2;
+
+impl Asked {
+    /// The answer about a packet of which this is known; `None` if the rules must be asked about [`Asked::opening`].
+    #[inline(always)]
+    pub fn ask(
+        &mut self,
+        facts: &Facts,
+        direction: Direction,
+        generation: u32,
+        tables: &impl PolicyTables,
+    ) -> Option<Answer> {
+        if facts.is_later_fragment() {
+            let first = tables.fragment(&facts.fragment);
+            let passes = first.is_some_and(|at| FragmentKey::is_recent(at, tables.now()));
+            return Some(Answer::of(passes, Cause::FRAGMENT));
+        }
+        if facts.is_truncated() {
+            return Some(Answer::of(false, Cause::TRUNCATED));
+        }
+        if facts.is_of_the_link() {
+            return Some(Answer::of(true, Cause::LINK));
+        }
+        if facts.is_error()
+            && let Some(known) = alive(&facts.about, tables)
+        {
+            if known.generation == generation {
+                return Some(Answer::of(true, Cause::RELATED));
+            }
+            self.rules(ABOUT_OLD, &facts.about, known.opener(), tables);
+            return None;
+        }
+        if !facts.opens()
+            && let Some(known) = alive(&facts.flow, tables)
+        {
+            self.connection = known.after(direction, facts.ends(), generation, tables.now());
+            if known.generation == generation {
+                return Some(Answer::of(true, Cause::ESTABLISHED).remembered());
+            }
+            self.rules(OLD, &facts.flow, known.opener(), tables);
+            return None;
+        }
+        self.connection = Connection::opened(direction, facts.ends(), generation, tables.now());
+        self.rules(NEW, &facts.flow, direction, tables);
+        None
+    }
+
+    /// The answer, after that of the rules.
+    #[inline(always)]
+    pub fn settle(&self, by_rules: Answer) -> Answer {
+        match self.purpose {
+            _ if !by_rules.passes() => by_rules,
+            ABOUT_OLD => Answer::of(true, Cause::RELATED),
+            OLD => Answer::of(true, Cause::ESTABLISHED).remembered(),
+            _ => by_rules.remembered(),
+        }
+    }
+
+    #[inline(always)]
+    fn rules(&mut self, purpose: u32, flow: &Flow, direction: Direction, tables: &impl PolicyTables) {
+        self.purpose = purpose;
+        self.opening = Opening::of(flow, direction, tables.peer(flow.remote));
+    }
+}
+
+/// What is remembered of a connection, unless it was silent too long.
 #[inline(always)]
-fn known(flow: &Flow, policy: &Policy, tables: &impl PolicyTables) -> Option<Connection> {
-    let known = tables.connection(flow).filter(|known| known.is_alive(flow, tables.now()))?;
-    let is_allowed = known.generation == policy.generation || tables.rules(policy, flow, known.opener()).passes();
-    is_allowed.then_some(known)
+fn alive(flow: &Flow, tables: &impl PolicyTables) -> Option<Connection> {
+    tables.connection(flow).filter(|known| known.is_alive(flow, tables.now()))
 }

@@ -12,8 +12,8 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap};
 use ipvl_core::policy::{
-    Answer, Connection, CountKey, Direction, Facts, Flow, FragmentKey, LABEL_BYTES, LABELS, MAX_CONNECTIONS,
-    MAX_FRAGMENTS, MAX_RULES, Peer, Policy, PolicyCount, PolicyTables, concerns, decide, source,
+    Answer, Asked, Connection, CountKey, Direction, Facts, Flow, FragmentKey, LABEL_BYTES, LABELS, MAX_CONNECTIONS,
+    MAX_FRAGMENTS, MAX_RULES, Peer, Policy, PolicyCount, PolicyTables, concerns, source,
 };
 use ipvl_core::wire::ETH_HLEN;
 use ipvl_core::{Addr, Owner, Reason, Slot, Tables, WIRE};
@@ -40,6 +40,15 @@ static LABEL_NAMES: Array<[u8; LABEL_BYTES]> = Array::with_max_entries(LABELS, 0
 #[map]
 static POLICY_FACTS: PerCpuArray<Facts> = PerCpuArray::with_max_entries(1, 0);
 
+/// What is asked about it.
+#[map]
+static POLICY_ASKED: PerCpuArray<Asked> = PerCpuArray::with_max_entries(1, 0);
+
+/// No answer: only the rules know one.
+const UNKNOWN: u32 = u32::MAX;
+/// No answer: there is no policy.
+const NO_POLICY: u32 = u32::MAX - 1;
+
 /// The same action as the policy of the slave behind this host end has it: on to what follows at the hook, or dropped. Each step
 /// is a function: all that call each other share 512 bytes of stack.
 #[inline(always)]
@@ -53,8 +62,13 @@ pub fn enforce(skb: &Skb, direction: Direction) -> i32 {
     if POLICY_FACTS.get(0).is_some_and(Facts::is_error) {
         read_error(skb, direction);
     }
-    let passes = answer(skb, direction);
-    if passes != 0 { HOST } else { drop(skb, direction) }
+    let answer = match ask(skb, direction) {
+        UNKNOWN => ask_rules(skb),
+        answer => answer,
+    };
+    let answer = skb.forget_word(answer);
+    let passes = answer == NO_POLICY || settle(skb, direction, answer) != 0;
+    if passes { HOST } else { drop(skb, direction) }
 }
 
 #[inline(never)]
@@ -81,17 +95,38 @@ fn read_error(skb: &Skb, direction: Direction) -> i32 {
     0
 }
 
+/// What is known without the rules, as [`Answer`] has it, or [`UNKNOWN`].
+#[inline(never)]
+fn ask(skb: &Skb, direction: Direction) -> u32 {
+    let slave = Maps.slot_of(skb.ifindex());
+    let (Some(facts), Some(asked)) = (POLICY_FACTS.get(0), POLICY_ASKED.get_ptr_mut(0)) else { return NO_POLICY };
+    // SAFETY: an entry is never changed in place, only replaced.
+    let Some(policy) = (unsafe { POLICIES.get(&slave) }) else { return NO_POLICY };
+    // SAFETY: as in `read`.
+    unsafe { &mut *asked }.ask(facts, direction, policy.generation, &Maps).map_or(UNKNOWN, |answer| answer.0)
+}
+
+/// What the rules say. It takes all that it looks at from a map, of which the verifier knows nothing: so it checks the rules once,
+/// and not for each way that leads here.
+#[inline(never)]
+fn ask_rules(skb: &Skb) -> u32 {
+    let slave = Maps.slot_of(skb.ifindex());
+    // SAFETY: as in `ask`.
+    let (Some(policy), Some(asked)) = (unsafe { POLICIES.get(&slave) }, POLICY_ASKED.get(0)) else { return NO_POLICY };
+    asked.settle(policy.decide(&asked.opening)).0
+}
+
 /// Whether the packet passes (1); counts it, and remembers what later packets are judged by.
 #[inline(never)]
-fn answer(skb: &Skb, direction: Direction) -> i32 {
-    let slave = Maps.slot_of(skb.ifindex());
-    // SAFETY: an entry is never changed in place, only replaced.
+fn settle(skb: &Skb, direction: Direction, answer: u32) -> i32 {
+    let (slave, answer) = (Maps.slot_of(skb.ifindex()), Answer(answer));
+    // SAFETY: as in `ask`.
     let (Some(policy), Some(facts)) = (unsafe { POLICIES.get(&slave) }, POLICY_FACTS.get(0)) else { return 1 };
-    let mut connection = Connection::default();
-    let answer = decide(facts, direction, policy, &Maps, &mut connection);
     count(&policy.count_key(slave, direction, answer.cause()), skb.context.len());
-    if answer.is_to_be_remembered() {
-        remember(&facts.flow, &connection);
+    if answer.is_to_be_remembered()
+        && let Some(asked) = POLICY_ASKED.get(0)
+    {
+        remember(&facts.flow, &asked.connection);
     }
     if answer.passes() && facts.is_first_fragment() {
         let _ = FRAGMENTS.insert(&facts.fragment, now(), 0);
@@ -126,17 +161,6 @@ impl PolicyTables for Maps {
     fn now(&self) -> u64 {
         now()
     }
-
-    #[inline(always)]
-    fn rules(&self, policy: &Policy, flow: &Flow, direction: Direction) -> Answer {
-        Answer(by_rules(policy, flow, direction))
-    }
-}
-
-/// It is a function because it is needed in three places.
-#[inline(never)]
-fn by_rules(policy: &Policy, flow: &Flow, direction: Direction) -> u32 {
-    policy.decide(flow, direction, Maps.peer(flow.remote)).0
 }
 
 #[inline(always)]

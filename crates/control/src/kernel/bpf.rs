@@ -58,7 +58,6 @@ const BPF_PROG_GET_FD_BY_ID: i32 = 13;
 const BPF_MAP_GET_FD_BY_ID: i32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const BPF_PROG_QUERY: i32 = 16;
-const BPF_PROG_BIND_MAP: i32 = 35;
 const BPF_F_REPLACE: u32 = 1 << 2;
 const BPF_F_BEFORE: u32 = 1 << 3;
 const BPF_NOEXIST: u64 = 1;
@@ -80,15 +79,6 @@ pub fn prog_attach_first(ifindex: IfIndex, program: impl AsFd, at: AttachType) -
     let (at, flags) = (at as u32, BPF_F_BEFORE);
     let attr = AttachAttr { ifindex: ifindex.0, prog, at, flags, ..AttachAttr::new_zeroed() };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
-}
-
-/// Makes a map live as long as a program that does not use it (Linux 5.10).
-pub fn bind_map(program: impl AsFd, map: impl AsFd) -> Result<()> {
-    let attr = BindAttr { prog: raw(&program), map: raw(&map), flags: 0 };
-    match bpf(BPF_PROG_BIND_MAP, &attr).map_err(failed("bind a map to", "a bpf program".to_owned())) {
-        Err(error) if error.is_exists() => Ok(()),
-        other => other.map(drop),
-    }
 }
 
 /// Replaces `old` by `program`: each packet meets exactly one of them.
@@ -287,15 +277,6 @@ struct AttachAttr {
     replace: u32,
     relative: u32,
     expected_revision: u64,
-}
-
-/// The same for `BPF_PROG_BIND_MAP`.
-#[derive(IntoBytes, Immutable)]
-#[repr(C)]
-struct BindAttr {
-    prog: u32,
-    map: u32,
-    flags: u32,
 }
 
 /// The same for `BPF_PROG_QUERY`.

@@ -39,8 +39,16 @@ const NAMES: [&str; 13] = [
 ];
 
 /// The maps of the two programs of a policy that the others do not have.
-pub const POLICY_MAPS: [&str; 7] =
-    ["POLICIES", "POLICY_COUNTS", "CONNECTIONS", "FRAGMENTS", "LABELLED", "LABEL_NAMES", "POLICY_FACTS"];
+pub const POLICY_MAPS: [&str; 8] = [
+    "POLICIES",
+    "POLICY_COUNTS",
+    "CONNECTIONS",
+    "FRAGMENTS",
+    "LABELLED",
+    "LABEL_NAMES",
+    "POLICY_FACTS",
+    "POLICY_ASKED",
+];
 /// Those of them that take much memory at once, and which a loader makes although no program it loads uses them.
 const LARGE: [&str; 2] = ["CONNECTIONS", "FRAGMENTS"];
 

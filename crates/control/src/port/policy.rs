@@ -6,7 +6,7 @@
 
 use crate::error::{Result, refused};
 use crate::kernel::bpf::{self, AttachType};
-use crate::kernel::bpf_map::{MapShape, map_info};
+use crate::kernel::bpf_map::{MapShape, bind_map, map_info};
 use crate::kernel::netlink::{FilterPoint, LinkInfo, Netlink};
 use crate::model::Backend;
 use crate::port::Port;
@@ -15,7 +15,6 @@ use crate::port::host_end::backend_of;
 use crate::port::object::{self, POLICY_IN, POLICY_MAPS, POLICY_OUT, SLAVE_XMIT};
 use crate::port::programs::host_ends_of;
 use crate::port::tables::PolicyMaps;
-use crate::port::upgrade::NamedMaps;
 use crate::refusal::Refusal;
 use ipvl_core::policy::{PeerKind, Policy, Rule};
 use ipvl_core::{IfIndex, Slot};
@@ -117,7 +116,10 @@ pub(crate) fn generation(old: Option<&Policy>) -> u32 {
 }
 
 /// The maps of policies among a port's; refuses those that the programs of this build cannot read.
-pub(super) fn maps_among(master: &str, maps: &NamedMaps) -> Result<BTreeMap<String, OwnedFd>> {
+pub(super) fn maps_among(
+    master: &str,
+    maps: &BTreeMap<String, (OwnedFd, MapShape)>,
+) -> Result<BTreeMap<String, OwnedFd>> {
     let wanted = object::policy_shapes()?;
     let mut found = BTreeMap::new();
     for (name, (map, shape)) in maps.iter().filter(|(name, _)| POLICY_MAPS.contains(&name.as_str())) {
@@ -182,7 +184,7 @@ fn bind(slave_xmit: impl AsFd, policy_out: &OwnedFd) -> Result<()> {
     for id in bpf::prog_info(policy_out)?.map_ids {
         let map = bpf::map_fd_by_id(id)?;
         if POLICY_MAPS.contains(&map_info(&map)?.0.as_str()) {
-            bpf::bind_map(&slave_xmit, &map)?;
+            bind_map(&slave_xmit, &map)?;
         }
     }
     Ok(())

@@ -59,7 +59,7 @@ const PORT: &str = "PORT";
 const CONSTANTS: &str = ".rodata";
 
 /// The maps of a port by their names.
-pub(super) type NamedMaps = BTreeMap<String, (OwnedFd, MapShape)>;
+type NamedMaps = BTreeMap<String, (OwnedFd, MapShape)>;
 
 /// Where one of our programs is attached.
 struct Attached {

@@ -1,5 +1,6 @@
 //! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
+mod explanation;
 mod fate;
 mod judged;
 mod route;
@@ -7,11 +8,11 @@ mod route;
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::read::next_hop::NextHop;
 use crate::read::snapshot::Snapshot;
 use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
+pub use explanation::Explanation;
 use fate::Fate;
 pub(super) use fate::obstacle;
 pub use fate::remedy;
@@ -19,34 +20,6 @@ use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Owner, OwnerE
 use judged::Policies;
 use route::Router;
 use std::collections::BTreeMap;
-
-/// A verdict with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// What becomes of the frame, after the host's routing table was asked.
-    pub verdict: Verdict,
-    /// The questions to the tables, and to the kernel after them, on which the outcome rests, with the answers.
-    pub questions: Vec<String>,
-    /// The outcome in a sentence.
-    pub text: String,
-    /// Why the kernel does not carry the verdict out; none if nothing is known to stand in its way.
-    pub lost: Option<String>,
-    /// What to do if the frame does not arrive; else empty.
-    pub remedy: String,
-}
-
-impl Explanation {
-    /// The same for a packet that the slave's own stack sends to this next hop, if it sends it.
-    pub fn behind(self, next: NextHop) -> Self {
-        let questions = next.notes.into_iter().chain(self.questions).collect();
-        match next.silent {
-            Some((why, remedy)) => {
-                Self { questions, text: format!("not sent: {why}"), lost: Some(why), remedy, ..self }
-            }
-            None => Self { questions, ..self },
-        }
-    }
-}
 
 /// Where a frame is looked at.
 pub struct Place<'a> {

@@ -2,9 +2,9 @@
 
 use super::connection::Flow;
 use super::direction::{self, Direction};
-use crate::abi::Slot;
+use crate::abi::{MAX_SLAVES, Slot};
 use crate::addr::{Addr, Words};
-use crate::owner::Owner;
+use crate::owner::{Owner, OwnerEntry};
 use core::ops::RangeInclusive;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -176,22 +176,22 @@ impl Rule {
     }
 
     #[inline(always)]
-    fn fits(&self, opening: &Opening, peer: Peer) -> bool {
-        self.bits & opening.direction != 0
-            && (self.protocol == 0 || self.protocol == opening.protocol)
-            && self.first_port <= opening.port
-            && opening.port <= self.last_port
-            && self.is_about(opening.remote, peer)
+    fn fits(&self, opening: &Opening) -> bool {
+        self.bits & opening.direction as u8 != 0
+            && (self.protocol == 0 || u32::from(self.protocol) == opening.protocol)
+            && u32::from(self.first_port) <= opening.port
+            && opening.port <= u32::from(self.last_port)
+            && self.is_about(opening)
     }
 
     #[inline(always)]
-    fn is_about(&self, remote: Words, peer: Peer) -> bool {
+    fn is_about(&self, opening: &Opening) -> bool {
         match self.peer {
             ANY => true,
-            NETWORK => contains(Words::from(self.network), self.prefix_len, remote),
-            HOST => matches!(peer.owner, Owner::Host),
-            SLAVE => matches!(peer.owner, Owner::Slave(slot) if slot == self.slot),
-            LABELLED => matches!(peer.owner, Owner::Slave(_)) && peer.labels & self.labels == self.labels,
+            NETWORK => contains(Words::from(self.network), self.prefix_len, opening.remote()),
+            HOST => opening.owner == OwnerEntry::HOST.0,
+            SLAVE => opening.owner == self.slot.0,
+            LABELLED => opening.owner < MAX_SLAVES && opening.labels & self.labels == self.labels,
             _ => false,
         }
     }
@@ -226,11 +226,36 @@ impl CountKey {
 }
 
 /// What rules look at: the first packet of a connection.
-struct Opening {
-    direction: u8,
-    protocol: u8,
-    port: u16,
-    remote: Words,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Opening {
+    high: u64,
+    low: u64,
+    labels: u64,
+    owner: u32,
+    direction: u32,
+    protocol: u32,
+    port: u32,
+}
+
+impl Opening {
+    /// Of this connection, if it is opened in this direction.
+    #[inline(always)]
+    pub(super) fn of(flow: &Flow, direction: Direction, Peer { owner, labels }: Peer) -> Self {
+        let Words { high, low } = Words::from(flow.remote);
+        let owner = match owner {
+            Owner::Slave(slot) => slot.0,
+            Owner::Host => OwnerEntry::HOST.0,
+            Owner::Nobody => MAX_SLAVES,
+        };
+        let (protocol, port) = (flow.protocol.into(), flow.port_opened(direction).into());
+        Self { high, low, labels, owner, direction: direction.bit().into(), protocol, port }
+    }
+
+    #[inline(always)]
+    fn remote(&self) -> Words {
+        Words { high: self.high, low: self.low }
+    }
 }
 
 /// The rules of a slave, in their order: the value of a map.
@@ -269,20 +294,18 @@ impl Policy {
         self.rules.get(..usize::from(self.len)).unwrap_or(&self.rules)
     }
 
-    /// Whether a connection may be opened in this direction, and what decides so: the first rule that fits, or the default.
+    /// Whether a connection may be opened, and what decides so: the first rule that fits, or the default.
     #[inline(always)]
-    pub fn decide(&self, flow: &Flow, direction: Direction, peer: Peer) -> Answer {
-        let (protocol, port, remote) = (flow.protocol, flow.port_opened(direction), Words::from(flow.remote));
-        let opening = Opening { direction: direction.bit(), protocol, port, remote };
+    pub fn decide(&self, opening: &Opening) -> Answer {
         for (place, rule) in self.rules.iter().enumerate() {
             if place >= usize::from(self.len) {
                 break;
             }
-            if rule.fits(&opening, peer) {
+            if rule.fits(opening) {
                 return Answer::of(rule.bits & Rule::PASS != 0, Cause(place as u8));
             }
         }
-        Answer::of(self.default & opening.direction != 0, Cause::DEFAULT)
+        Answer::of(u32::from(self.default) & opening.direction != 0, Cause::DEFAULT)
     }
 }
 

@@ -87,11 +87,13 @@ impl Model {
             return (true, Why::Link);
         }
         if let Body::Error { quoted } = &packet.body
-            && self.is_known(&key_of(quoted, other(direction)), now)
             && quoted.src == packet.dst
             && !matches!(quoted.piece, Piece::Later(_))
+            && let about = key_of(quoted, other(direction))
+            && let Some(opener) = self.opener(&about, now)
         {
-            return (true, Why::Related);
+            let (passes, why) = self.decide(&about, opener);
+            return (passes, if passes { Why::Related } else { why });
         }
         let key = key_of(packet, direction);
         let flags = match packet.body {
@@ -99,7 +101,13 @@ impl Model {
             _ => ACK,
         };
         let ends = flags & (RST | 1) != 0;
-        if flags & (SYN | ACK) != SYN && self.is_known(&key, now) {
+        if flags & (SYN | ACK) != SYN
+            && let Some(opener) = self.opener(&key, now)
+        {
+            let (passes, why) = self.decide(&key, opener);
+            if !passes {
+                return (passes, why);
+            }
             let known = self.known.get_mut(&key).expect("it is known");
             known.at = now;
             known.answered |= known.opener != direction;
@@ -113,9 +121,9 @@ impl Model {
         (passes, why)
     }
 
-    /// Whether a connection is alive and could be opened today.
-    fn is_known(&self, key: &Key, now: u64) -> bool {
-        let Some(known) = self.known.get(key) else { return false };
+    /// The direction in which a connection that is alive was opened.
+    fn opener(&self, key: &Key, now: u64) -> Option<Direction> {
+        let known = self.known.get(key)?;
         let seconds = match key.4 {
             TCP if known.answered && !known.ended => 7440,
             TCP => 240,
@@ -123,7 +131,7 @@ impl Model {
             1 | 58 => 60,
             _ => 600,
         };
-        now - known.at < seconds * SECOND && self.decide(key, known.opener).0
+        (now - known.at < seconds * SECOND).then_some(known.opener)
     }
 
     fn decide(&self, &(_, remote, local_port, remote_port, protocol): &Key, direction: Direction) -> (bool, Why) {

@@ -1,6 +1,7 @@
 //! What do the policies of a frame's sender and of its receiver say?
 
-use super::{Explanation, Fate};
+use super::explanation::Explanation;
+use super::fate::Fate;
 use crate::error::Result;
 use crate::kernel::netlink::Netlink;
 use crate::policy::{Names, cause_in_words};
