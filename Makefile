@@ -43,7 +43,7 @@ kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virt
 kmod-howto: setup ## every command of docs/howto.md with stock ip and our module, in a virtual machine (KERNEL=6.12)
 	@scripts/kmod-howto
 
-kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (SECONDS_OF_IT=60)
+kmod-torture: setup ## our module under floods, changes, deaths and unloading, in a virtual machine (ROUNDS=400 or SECONDS_OF_IT)
 	@scripts/kmod-torture
 
 kmod-debug: ## a kernel that watches (KASAN, lockdep, kmemleak, failing memory), for KERNEL=debug; it takes 20 to 60 minutes once

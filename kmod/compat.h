@@ -54,23 +54,17 @@ static inline void ipvl_flow_dscp(struct flowi4 *fl4, const struct iphdr *ip)
 #endif
 }
 
-/* What the kernel's own list of reasons has for ours. So far, no kernel gives numbers to a module's own reasons. */
-static inline enum skb_drop_reason ipvl_skb_reason(u32 reason)
-{
-	static const enum skb_drop_reason nearest[32] = {
-		[0 /* truncated */] = SKB_DROP_REASON_PKT_TOO_SMALL,
-		[1 /* malformed */] = SKB_DROP_REASON_IP_INHDR,
-		[7 /* not-ip */] = SKB_DROP_REASON_UNHANDLED_PROTO,
-		[11 /* slave-down */] = SKB_DROP_REASON_DEV_READY,
-		[14 /* no-slave */] = SKB_DROP_REASON_DEV_READY,
-		[16 ... 19 /* no-route, blackhole, unreachable, prohibit */] = SKB_DROP_REASON_IP_OUTNOROUTES,
-		[20 /* too-big */] = SKB_DROP_REASON_PKT_TOO_BIG,
-		[22 /* flood-limit */] = SKB_DROP_REASON_FULL_RING,
-		[23 /* clone-failed */] = SKB_DROP_REASON_NOMEM,
-	};
-
-	return nearest[reason % 32] ?: SKB_DROP_REASON_NOT_SPECIFIED;
-}
+/* 6.13: a reason of vxlan's that fits. 7.3 (if not before): one of the kernel's own driver. */
+#if KERNEL_FROM(6, 13)
+#define IPVL_SKB_FOREIGN_MAC SKB_DROP_REASON_MAC_INVALID_SOURCE
+#else
+#define IPVL_SKB_FOREIGN_MAC SKB_DROP_REASON_NOT_SPECIFIED
+#endif
+#if KERNEL_FROM(7, 3)
+#define IPVL_SKB_FLOOD_LIMIT SKB_DROP_REASON_IPVLAN_MULTICAST_BACKLOG
+#else
+#define IPVL_SKB_FLOOD_LIMIT SKB_DROP_REASON_FULL_RING
+#endif
 
 /* 6.15: the arguments of newlink are a structure */
 #if KERNEL_FROM(6, 15)
@@ -89,11 +83,14 @@ static inline enum skb_drop_reason ipvl_skb_reason(u32 reason)
 	}
 #endif
 
-/* 6.2: a class looks at its devices, and does not change them */
+/* 6.2: a class looks at its devices, and does not change them. 7.3 (if not before): a namespace has a type. */
+#define IPVL_NAMESPACE typeof(((struct class *)NULL)->namespace(NULL))
 #if KERNEL_FROM(6, 2)
-#define IPVL_CLASS_NAMESPACE(name, node) const void *name(const struct device *node)
+#define IPVL_CLASS_NAMESPACE(name, node) IPVL_NAMESPACE name(const struct device *node)
 #else
-#define IPVL_CLASS_NAMESPACE(name, node) const void *name(struct device *node)
+#define IPVL_CLASS_NAMESPACE(name, node) IPVL_NAMESPACE name(struct device *node)
 #endif
+#define IPVL_NAMESPACE_OF(net)										\
+	__builtin_choose_expr(__builtin_types_compatible_p(IPVL_NAMESPACE, const void *), (net), &(net)->ns)
 
 #endif

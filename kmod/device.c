@@ -216,16 +216,6 @@ static void get_strings(struct net_device *dev, u32 set, u8 *data)
 	}
 }
 
-void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data)
-{
-	int cpu, i;
-
-	memset(data, 0, IPVL_REASONS * sizeof(*data));
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < IPVL_REASONS; i++)
-			data[i] += READ_ONCE(per_cpu_ptr(drops, cpu)->of[i]);
-}
-
 static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stats, u64 *data)
 {
 	const struct ipvl_slave *s = netdev_priv(dev);

@@ -37,7 +37,7 @@ void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff 
 	if (begin == IPVL_FLOOD_NOBODY)
 		return;
 	if (!clone) {
-		ipvl_count_drop(from ? from->drops : port->drops,
+		ipvl_count_drop(from ? from->dev : port->dev, from ? from->drops : port->drops, skb,
 				begin == IPVL_FLOOD_BEGINS ? IPVL_CLONE_FAILED : IPVL_FLOOD_LIMIT);
 		return;
 	}
@@ -50,57 +50,64 @@ void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff 
 	schedule_work(&port->flood);
 }
 
-/* Acts: one slave gets a copy. */
+/* Acts: one slave gets a copy, at once: a queue of the CPU would be full before the last of them. */
 static void copy_to(struct net_device *to, struct sk_buff *skb, bool from_slave)
 {
 	struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
 	unsigned int len = skb->len + (from_slave ? 0 : ETH_HLEN);
-	bool ok = false;
+	bool ok = copy && (!from_slave || !__dev_forward_skb(to, copy));
 
-	if (copy && from_slave) {
-		ok = dev_forward_skb(to, copy) == NET_RX_SUCCESS;
-	} else if (copy) {
-		skb_scrub_packet(copy, true);
+	ipvl_count_rx(to, len, ok, true);
+	if (!ok)
+		return;
+	if (!from_slave) {
 		copy->dev = to;
 		copy->pkt_type = ipvl_pkt_type(copy);
-		ok = netif_rx(copy) == NET_RX_SUCCESS;
 	}
-	ipvl_count_rx(to, len, ok, true);
+	netif_receive_skb(copy);
 }
 
-/* Acts: a chunk of the slaves that get copies; the next slot. */
+/* Acts: some of the slaves that get copies; the slot to go on with. */
 static u32 copy_chunk(struct ipvl_port *port, struct sk_buff *skb, u32 slot)
 {
 	struct net_device *to;
 	struct ipvl_view view;
-	int n;
+	u32 slots[CHUNK];
+	size_t i, n;
 
 	ipvl_view(&view, skb, skb_mac_header(skb));
-	for (n = 0; n < CHUNK; n++) {
-		slot = ipvl_flood_next(port->tables, &view, waiting(skb)->verdict, slot);
-		if (slot == IPVL_NOBODY)
-			break;
-		to = ipvl_dev_in(port, slot++);
+	n = ipvl_flood_next(port->tables, &view, waiting(skb)->verdict, slot, slots, CHUNK);
+	for (i = 0; i < n; i++) {
+		to = ipvl_dev_in(port, slots[i]);
 		if (to)
 			copy_to(to, skb, waiting(skb)->from);
 	}
-	return slot;
+	return n < CHUNK ? IPVL_NOBODY : slots[n - 1] + 1;
+}
+
+/* Acts: all slaves that get copies, with pauses. */
+static void copy_to_all(struct ipvl_port *port, struct sk_buff *skb)
+{
+	u32 slot;
+
+	if (!waiting(skb)->from)
+		skb_scrub_packet(skb, true);
+	for (slot = 0; slot != IPVL_NOBODY; cond_resched()) {
+		local_bh_disable();
+		rcu_read_lock();
+		slot = copy_chunk(port, skb, slot);
+		rcu_read_unlock();
+		local_bh_enable();
+	}
 }
 
 void ipvl_flood_work(struct work_struct *work)
 {
 	struct ipvl_port *port = container_of(work, struct ipvl_port, flood);
 	struct sk_buff *skb;
-	u32 slot;
 
 	while ((skb = skb_dequeue(&port->backlog))) {
-		for (slot = 0; slot != IPVL_NOBODY; cond_resched()) {
-			local_bh_disable();
-			rcu_read_lock();
-			slot = copy_chunk(port, skb, slot);
-			rcu_read_unlock();
-			local_bh_enable();
-		}
+		copy_to_all(port, skb);
 		atomic_dec(queued(port, waiting(skb)->from));
 		if (waiting(skb)->from)
 			netdev_put(waiting(skb)->from->dev, &waiting(skb)->tracker);

@@ -105,9 +105,10 @@ void ipvl_addrs_forget_host(struct ipvl_tables *tables);
 int ipvl_addrs_grow(struct ipvl_tables *tables, u64 seed);
 u64 ipvl_egress(struct ipvl_tables *tables, const struct ipvl_view *view, u32 slot);
 u64 ipvl_ingress(struct ipvl_tables *tables, const struct ipvl_view *view);
-int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct ipvl_view *view);
+int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct in6_addr *addr);
 u64 ipvl_route_refused(const struct ipvl_view *view, int err);
-u32 ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot);
+size_t ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot, u32 *out,
+		       size_t room);
 u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 waiting);
 size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 *out, size_t room);
 bool ipvl_is_told(u64 verdict);
@@ -139,6 +140,9 @@ struct ipvl_drops {
 	u32 of[IPVL_REASONS];
 };
 
+/* Routes that were used last, of each CPU (route.c). */
+struct ipvl_routes;
+
 /* A master with its slaves. Changed under RTNL; tables under the lock. */
 struct ipvl_port {
 	struct net_device *dev;
@@ -154,6 +158,7 @@ struct ipvl_port {
 	struct work_struct flood;
 	struct work_struct grow;
 	struct ipvl_drops __percpu *drops; /* of what comes from outside */
+	struct ipvl_routes __percpu *routes;
 };
 
 struct ipvl_slave {
@@ -212,11 +217,6 @@ static inline u8 ipvl_pkt_type(const struct sk_buff *skb)
 	return is_broadcast_ether_addr(eth_hdr(skb)->h_dest) ? PACKET_BROADCAST : PACKET_MULTICAST;
 }
 
-static inline void ipvl_count_drop(struct ipvl_drops __percpu *drops, u32 reason)
-{
-	this_cpu_inc(drops->of[reason % IPVL_REASONS]);
-}
-
 /* link.c; ipvtap.c uses it as well */
 int ipvl_link_register(struct rtnl_link_ops *ops);
 void ipvl_link_setup(struct net_device *dev);
@@ -231,7 +231,6 @@ void ipvl_port_put(struct ipvl_port *port);
 void ipvl_slave_tell(struct ipvl_slave *s, bool up);
 /* device.c */
 void ipvl_slave_free(struct net_device *dev);
-void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data);
 /* address.c */
 void ipvl_address_init(void);
 void ipvl_address_exit(void);
@@ -241,6 +240,15 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev);
 rx_handler_result_t ipvl_receive(struct sk_buff **pskb);
 void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head);
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast);
+/* route.c */
+struct ipvl_routes __percpu *ipvl_routes_new(void);
+void ipvl_routes_forget(struct ipvl_port *port);
+int ipvl_route(struct ipvl_port *port, struct sk_buff *skb, int out, bool v4);
+/* drop.c */
+void ipvl_count_drop(const struct net_device *dev, struct ipvl_drops __percpu *drops, const struct sk_buff *skb,
+		     u32 reason);
+void ipvl_drop(const struct net_device *dev, struct ipvl_drops __percpu *drops, struct sk_buff *skb, u32 reason);
+void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data);
 /* flood.c */
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict);

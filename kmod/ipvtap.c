@@ -22,7 +22,9 @@ static struct cdev cdev;
 
 static IPVL_CLASS_NAMESPACE(class_namespace, node)
 {
-	return dev_net(to_net_dev(node->parent));
+	const struct net *net = dev_net(to_net_dev(node->parent));
+
+	return IPVL_NAMESPACE_OF(net);
 }
 
 static struct class class = {

@@ -11,17 +11,20 @@
 
 #include "ipvl.h"
 
-/* Reads: the slave that a packet of the master is for. */
-static struct net_device *receiver(const struct net_device *master, const struct sk_buff *skb)
+/* Reads: the slave that a packet of the master is for. Its header was checked by the host's stack. */
+static struct net_device *receiver(const struct net_device *master, const struct sk_buff *skb, u8 family)
 {
 	struct ipvl_port *port = master && ipvl_is_master(master) ? rcu_dereference(master->rx_handler_data) : NULL;
-	struct ipvl_view view;
+	struct in6_addr addr;
 	int slot;
 
 	if (!port)
 		return NULL;
-	ipvl_view(&view, skb, skb_network_header(skb));
-	slot = ipvl_l3s_receiver(port->tables, &view);
+	if (family == AF_INET)
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr, &addr);
+	else
+		addr = ipv6_hdr(skb)->daddr;
+	slot = ipvl_l3s_receiver(port->tables, &addr);
 	return slot < 0 ? NULL : ipvl_dev_in(port, slot);
 }
 
@@ -44,11 +47,11 @@ static void route_v6(struct net_device *dev, struct sk_buff *skb)
 
 static struct sk_buff *l3_rcv(struct net_device *master, struct sk_buff *skb, u16 proto)
 {
-	struct net_device *dev = receiver(master, skb);
+	struct net_device *dev = receiver(master, skb, proto);
 
 	if (dev && proto == AF_INET)
 		ipvl_route_input(skb, ip_hdr(skb), dev);
-	else if (dev && proto == AF_INET6)
+	else if (dev)
 		route_v6(dev, skb);
 	return skb;
 }
@@ -58,7 +61,7 @@ static const struct l3mdev_ops l3mdev_ops = { .l3mdev_l3_rcv = l3_rcv };
 /* Acts: behind the host's INPUT the packet is the slave's. */
 static unsigned int on_local_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct net_device *dev = receiver(skb->dev, skb);
+	struct net_device *dev = receiver(skb->dev, skb, state->pf);
 
 	if (!dev)
 		return NF_ACCEPT;

@@ -53,6 +53,7 @@ static struct ipvl_port *port_alloc(struct net_device *dev)
 	INIT_WORK(&port->flood, ipvl_flood_work);
 	INIT_WORK(&port->grow, grow_work);
 	port->drops = alloc_percpu(struct ipvl_drops);
+	port->routes = ipvl_routes_new();
 	port->tables = ipvl_tables_new(&port->lock);
 	return port;
 }
@@ -65,6 +66,8 @@ static void port_free(struct ipvl_port *port)
 	flush_work(&port->flood); /* what waits finds no slaves any more */
 	cancel_work_sync(&port->grow);
 	ipvl_tables_free(port->tables);
+	ipvl_routes_forget(port);
+	free_percpu(port->routes);
 	free_percpu(port->drops);
 	kfree(port);
 }
@@ -86,7 +89,7 @@ int ipvl_port_create(struct net_device *dev)
 	port = port_alloc(dev);
 	if (!port)
 		return -ENOMEM;
-	if (port->drops && port->tables && !tell(port) && !ipvl_addrs_grow(port->tables, get_random_u64())) {
+	if (port->drops && port->routes && port->tables && !tell(port) && !ipvl_addrs_grow(port->tables, get_random_u64())) {
 		list_add_tail_rcu(&port->all, &ipvl_ports);
 		ipvl_host_addresses(port);
 		err = netdev_rx_handler_register(dev, ipvl_receive, port);
@@ -113,6 +116,8 @@ static void moved(struct ipvl_port *port)
 	if (net_eq(read_pnet(&port->net), dev_net(port->dev)))
 		return;
 	ipvl_l3s_move(port, dev_net(port->dev));
+	synchronize_net(); /* some packet may still be routed by the old one */
+	ipvl_routes_forget(port);
 	ipvl_addrs_forget_host(port->tables);
 	ipvl_host_addresses(port);
 }
@@ -164,12 +169,24 @@ static int follow(struct ipvl_slave *s, unsigned long event, struct netdev_notif
 	}
 }
 
+/* Acts: the same for all slaves. One may refuse a new MAC address. */
+static int follow_all(struct ipvl_port *port, unsigned long event, struct netdev_notifier_info *info)
+{
+	struct ipvl_slave *s;
+	int err;
+
+	list_for_each_entry(s, &port->slaves, list) {
+		err = follow(s, event, info);
+		if (err && event == NETDEV_PRE_CHANGEADDR)
+			return notifier_from_errno(err);
+	}
+	return NOTIFY_DONE;
+}
+
 static int on_device(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	struct ipvl_port *port;
-	struct ipvl_slave *s;
-	int err;
 
 	if (!ipvl_is_master(dev))
 		return NOTIFY_DONE;
@@ -189,13 +206,11 @@ static int on_device(struct notifier_block *nb, unsigned long event, void *ptr)
 		if (dev->reg_state == NETREG_UNREGISTERING)
 			remove_slaves(port);
 		return NOTIFY_DONE;
+	case NETDEV_PRECHANGEUPPER:
+	case NETDEV_CHANGEUPPER:
+		return NOTIFY_DONE; /* one slave more or less means nothing to the others, which may be thousands */
 	}
-	list_for_each_entry(s, &port->slaves, list) {
-		err = follow(s, event, ptr);
-		if (err && event == NETDEV_PRE_CHANGEADDR)
-			return notifier_from_errno(err);
-	}
-	return NOTIFY_DONE;
+	return follow_all(port, event, ptr);
 }
 
 struct notifier_block ipvl_device_nb = { .notifier_call = on_device };

@@ -90,8 +90,7 @@ static struct in6_addr router_address(struct net_device *master, const struct sk
 /* Acts: drops what a slave has sent, and counts why. */
 static int drop(struct ipvl_slave *s, struct sk_buff *skb, u32 reason)
 {
-	ipvl_count_drop(s->drops, reason);
-	kfree_skb_reason(skb, ipvl_skb_reason(reason));
+	ipvl_drop(s->dev, s->drops, skb, reason);
 	return NET_XMIT_DROP;
 }
 
@@ -152,62 +151,13 @@ static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, u32 slot)
 
 /* ---- routing ---- */
 
-/*
- * Reads the host's routing table for an IPv4 packet; an error is a negative errno. `out` is the device that the route
- * must lead to: in l3s the master, as with the C driver, so that a packet without a route passes OUTPUT all the same,
- * where it may get another destination. In l3 it is 0, and the host's table is obeyed.
- */
-static struct dst_entry *look_up_v4(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
-{
-	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
-	struct flowi4 fl4 = {
-		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(s->master),
-		.flowi4_oif = out,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC,
-		.flowi4_mark = skb->mark,
-		.daddr = ip->daddr,
-		.saddr = ip->saddr,
-	};
-	struct rtable *rt;
-
-	ipvl_flow_dscp(&fl4, ip);
-	rt = ip_route_output_flow(dev_net(s->master), &fl4, NULL);
-	if (IS_ERR(rt))
-		return ERR_CAST(rt);
-	if (rt->rt_type == RTN_UNICAST || (rt->rt_type == RTN_LOCAL && out))
-		return &rt->dst;
-	ip_rt_put(rt);
-	return ERR_PTR(-ENETUNREACH);
-}
-
-static struct dst_entry *look_up_v6(const struct ipvl_slave *s, const struct sk_buff *skb, int out)
-{
-	const struct ipv6hdr *ip = (const struct ipv6hdr *)(skb->data + ETH_HLEN);
-	struct flowi6 fl6 = {
-		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(s->master),
-		.flowi6_oif = ipv6_addr_type(&ip->daddr) & IPV6_ADDR_LINKLOCAL ? s->master->ifindex : out,
-		.flowi6_flags = FLOWI_FLAG_ANYSRC,
-		.flowi6_mark = skb->mark,
-		.flowi6_proto = ip->nexthdr,
-		.flowlabel = ip6_flowinfo(ip),
-		.daddr = ip->daddr,
-		.saddr = ip->saddr,
-	};
-	struct dst_entry *dst = ip6_route_output(dev_net(s->master), NULL, &fl6);
-	int err = dst->error;
-
-	if (!err)
-		return dst;
-	dst_release(dst);
-	return ERR_PTR(err);
-}
-
 /* Reads whether a packet exceeds its route's MTU and may not be fragmented. */
-static bool exceeds(const struct sk_buff *skb, const struct dst_entry *dst, bool v4)
+static bool exceeds(const struct sk_buff *skb, bool v4)
 {
 	const struct iphdr *ip = (const struct iphdr *)(skb->data + ETH_HLEN);
 
-	return !skb_is_gso(skb) && skb->len - ETH_HLEN > dst_mtu(dst) && !(v4 && !(ip->frag_off & htons(IP_DF)));
+	return !skb_is_gso(skb) && skb->len - ETH_HLEN > dst_mtu(skb_dst(skb)) &&
+	       !(v4 && !(ip->frag_off & htons(IP_DF)));
 }
 
 /* Acts: cuts off padding, which the host's stack would take for a part of the packet. */
@@ -220,24 +170,28 @@ static int trim(struct sk_buff *skb, bool v4)
 	return skb_is_gso(skb) ? 0 : pskb_trim_rcsum(skb, ETH_HLEN + len);
 }
 
-/* Acts: out of the slave's netns, to where the host's stack has packets of its own. */
+/* Acts: out of the slave's netns, whose marks mean nothing outside. */
+static void leave_netns(struct ipvl_slave *s, struct sk_buff *skb)
+{
+	skb_scrub_packet(skb, !net_eq(dev_net(s->dev), dev_net(s->master)));
+}
+
+/* Acts: to where the host's stack has packets of its own. */
 static void to_host_stack(struct sk_buff *skb, struct net_device *master)
 {
-	skb_scrub_packet(skb, !net_eq(dev_net(skb->dev), dev_net(master)));
 	skb->dev = master;
 	skb_pull(skb, ETH_HLEN);
 	skb_reset_network_header(skb);
 }
 
-/* Acts: the packet is the host's now, as if the host had made it: OUTPUT and POSTROUTING see it. */
-static int send_by_host(struct net_device *master, struct sk_buff *skb, struct dst_entry *dst, bool v4)
+/* Acts: the packet, which has its route, is the host's now, as if the host had made it: OUTPUT and POSTROUTING see it. */
+static int send_by_host(struct net_device *master, struct sk_buff *skb, bool v4)
 {
 	struct net *net = dev_net(master);
 	int err;
 
 	to_host_stack(skb, master);
 	skb_unset_mac_header(skb);
-	skb_dst_set(skb, dst);
 	memset(skb->cb, 0, sizeof(skb->cb));
 	err = v4 ? ip_local_out(net, NULL, skb) : ip6_local_out(net, NULL, skb);
 	return net_xmit_eval(err) ? NET_XMIT_DROP : NET_XMIT_SUCCESS;
@@ -253,26 +207,24 @@ static bool pull_ip(struct sk_buff *skb, bool *v4)
 	return true;
 }
 
+/* Acts: out by the host's routing table; see ipvl_route for `out`. */
 static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view, int out)
 {
-	struct dst_entry *dst;
-	int err = EMSGSIZE;
 	u32 mtu = 0;
 	bool v4;
+	int err;
 
 	if (!pull_ip(skb, &v4) || trim(skb, v4))
 		return drop(s, skb, IPVL_ACTION_FAILED);
 	ipvl_view(view, skb, skb_mac_header(skb));
-	if (!net_eq(dev_net(s->dev), dev_net(s->master)))
-		skb->mark = 0;
-	dst = v4 ? look_up_v4(s, skb, out) : look_up_v6(s, skb, out);
-	if (IS_ERR(dst)) {
-		err = -PTR_ERR(dst);
-	} else {
-		if (likely(!exceeds(skb, dst, v4)))
-			return send_by_host(s->master, skb, dst, v4);
-		mtu = dst_mtu(dst);
-		dst_release(dst);
+	leave_netns(s, skb);
+	err = -ipvl_route(s->port, skb, out, v4);
+	if (likely(!err)) {
+		if (likely(!exceeds(skb, v4)))
+			return send_by_host(s->master, skb, v4);
+		err = EMSGSIZE;
+		mtu = dst_mtu(skb_dst(skb));
+		skb_dst_drop(skb);
 	}
 	return refuse(s, skb, view, ipvl_route_refused(view, err), mtu);
 }
@@ -286,6 +238,7 @@ static int on_link(struct ipvl_slave *s, struct sk_buff *skb)
 	if (!pull_ip(skb, &v4))
 		return drop(s, skb, IPVL_ACTION_FAILED);
 	skb->protocol = eth_hdr(skb)->h_proto;
+	leave_netns(s, skb);
 	to_host_stack(skb, s->master);
 	neigh = v4 ? ip_neigh_gw4(s->master, ip_hdr(skb)->daddr) : ip_neigh_gw6(s->master, &ipv6_hdr(skb)->daddr);
 	return IS_ERR(neigh) ? drop(s, skb, IPVL_ACTION_FAILED) : neigh_output(neigh, skb, false);
@@ -414,8 +367,7 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 		consume_skb(skb);
 		return RX_HANDLER_CONSUMED;
 	case IPVL_DROP:
-		ipvl_count_drop(port->drops, IPVL_ARGUMENT(verdict));
-		kfree_skb_reason(skb, ipvl_skb_reason(IPVL_ARGUMENT(verdict)));
+		ipvl_drop(port->dev, port->drops, skb, IPVL_ARGUMENT(verdict));
 		return RX_HANDLER_CONSUMED;
 	default:
 		return to_host(skb);

@@ -16,7 +16,7 @@ def main(inside, *more):
     if sys.argv[1:2] != ["--inside"]:
         module = subprocess.run([f"{ROOT}/scripts/kmod"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         program = os.path.realpath(sys.argv[0])
-        words = ["run", "-k", os.environ.get("KERNEL", "6.12"), "-T", "300", program, "--inside", module, *more]
+        words = ["run", "-k", os.environ.get("KERNEL", "6.12"), "-T", "1800", program, "--inside", module, *more]
         os.execv(f"{ROOT}/vm/run", words)
     subprocess.run(["modprobe", "-qr", "ipvtap", "ipvlan"], check=False)
     inside(*sys.argv[2:])

@@ -1,12 +1,17 @@
 //! Does the driver of `type ipvlan` survive messages that nobody means to send, and memory that runs out?
 //!
 //! `random SECONDS SEED` sends random messages; `memory` lets each allocation of each change fail in turn, and prints which
-//! answers the kernel gave. Run by `make kmod-messages` in a virtual machine; then its kernel's log is read.
+//! answers the kernel gave; `torture ROUNDS SECONDS MODULE` has slaves, masters, namespaces and the module come and go under
+//! floods. Run by `make kmod-messages` and `make kmod-torture` in a virtual machine; then its kernel's log is read.
 
+#[path = "messages/floods.rs"]
+mod floods;
 #[path = "messages/memory.rs"]
 mod memory;
 #[path = "messages/random.rs"]
 mod random;
+#[path = "messages/torture.rs"]
+mod torture;
 #[path = "messages/wire.rs"]
 mod wire;
 #[path = "messages/world.rs"]
@@ -18,7 +23,8 @@ fn main() {
         ["random", seconds, seed] => random::run(number(seconds), number(seed)),
         ["memory"] => memory::run(""),
         ["memory", wanted] => memory::run(wanted),
-        _ => panic!("messages random SECONDS SEED | messages memory [CHANGE]"),
+        ["torture", rounds, seconds, module] => torture::run(number(rounds) as u32, number(seconds), module),
+        _ => panic!("messages random SECONDS SEED | memory [CHANGE] | torture ROUNDS SECONDS MODULE"),
     }
 }
 

@@ -14,11 +14,16 @@ use ipvl_testbed::{Driver, require_device, require_root, requires};
 use page::{Body, Page, Section};
 use session::{ROOT, Session};
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+/// While the module is loaded, `ipvl` would make its slaves by it: the test that loads it has this alone.
+static MODULE: RwLock<()> = RwLock::new(());
 
 #[test]
 fn the_howto_is_true_of_ebpf() {
     require_root!();
     require_device!("bridge");
+    let _unloaded = MODULE.read().unwrap_or_else(PoisonError::into_inner);
     play(&Page::read("docs/howto.md"), Body::Ebpf, Driver::Ipvl);
 }
 
@@ -29,6 +34,7 @@ fn the_howto_is_true_of_the_module() {
         module_may_be_loaded(),
         "no module of ours may be loaded here: make kmod-howto does it in a virtual machine",
     ) {
+        let _alone = MODULE.write().unwrap_or_else(PoisonError::into_inner);
         let before = session::kernel_log().len();
         play(&Page::read("docs/howto.md"), Body::Module, Driver::Module);
         let log = session::kernel_log().into_iter().skip(before).collect::<Vec<_>>().join("\n");

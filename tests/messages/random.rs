@@ -1,5 +1,6 @@
 //! Which messages does nobody mean to send? Random ones: right, or wrong in one place, to the right device or a wrong one.
 
+use crate::floods;
 use crate::wire::*;
 use crate::world::{FIRST_SLAVE, GOOD, MASTERS, Place, SLAVES, World};
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ type Answers = BTreeMap<(&'static str, Option<i32>), u32>;
 /// Sends messages for `seconds`, made from `seed`.
 pub fn run(seconds: u64, seed: u64) {
     let mut world = World::new();
+    floods::outside(&world);
     let mut dice = Dice(seed);
     let mut answers = Answers::new();
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -126,16 +128,24 @@ fn options(dice: &mut Dice, message: &mut Message) {
             info.put(KIND, [&b"ipvlan\0"[..], b"ipvlan", b"ipvtap\0", b"", b"ipvlan\0\0\0\0"][dice.below(5) as usize]);
             info.nest(DATA, |data| {
                 for _ in 0..dice.below(6) {
-                    data.put(dice.below(5) as u16, &dice.bytes(9));
+                    let attribute = [0, MODE, FLAGS, 3, 4, OPTIONS][dice.below(6) as usize];
+                    data.put(attribute, &dice.bytes(10));
                 }
             });
         }),
         1 => nested(dice, message, 0),
-        _ => message.options(
+        _ => message.options_with(
             (dice.below(8) > 0).then(|| [0, 1, 2, 0, 1, 2, 3][dice.below(7) as usize]),
             (dice.below(2) > 0).then(|| [0, 1, 2, 0, 1, 2, 3, 0x8000][dice.below(8) as usize]),
+            (dice.below(3) == 0).then(|| ours(dice)),
         ),
     }
+}
+
+/// Options of ours: a guard that there is, or any bits.
+fn ours(dice: &mut Dice) -> (u32, u32) {
+    const GUARD: u32 = 7 << 12;
+    if dice.below(2) == 0 { (dice.below(5) << 12, GUARD) } else { (dice.number(), dice.number()) }
 }
 
 fn nested(dice: &mut Dice, message: &mut Message, depth: u32) {
@@ -220,17 +230,19 @@ fn spoil(dice: &mut Dice, bytes: &mut Vec<u8>) {
 }
 
 /// Random numbers that a seed repeats (SplitMix64).
-pub struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn number(&mut self) -> u32 {
+    /// Any number.
+    pub fn number(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed >> 32) as u32
     }
 
-    fn below(&mut self, end: u32) -> u32 {
+    /// A number below `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
         self.number() % end
     }
 

@@ -28,6 +28,7 @@ pub const KIND: u16 = 1;
 pub const DATA: u16 = 2;
 pub const MODE: u16 = 1;
 pub const FLAGS: u16 = 2;
+pub const OPTIONS: u16 = 32;
 /// Attributes of addresses (`IFA_...`).
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -102,6 +103,11 @@ impl Message {
 
     /// Appends kind, mode and flags.
     pub fn options(&mut self, mode: Option<u16>, flags: Option<u16>) {
+        self.options_with(mode, flags, None);
+    }
+
+    /// The same, and values of options of ours with the selector of those that are given.
+    pub fn options_with(&mut self, mode: Option<u16>, flags: Option<u16>, ours: Option<(u32, u32)>) {
         self.nest(LINK_INFO, |info| {
             info.put(KIND, b"ipvlan\0");
             info.nest(DATA, |data| {
@@ -109,6 +115,9 @@ impl Message {
                     if let Some(value) = value {
                         data.put(attribute, &value.to_ne_bytes());
                     }
+                }
+                if let Some((value, selector)) = ours {
+                    data.put(OPTIONS, &[value.to_ne_bytes(), selector.to_ne_bytes()].concat());
                 }
             });
         });

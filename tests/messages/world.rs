@@ -1,14 +1,14 @@
 //! Where are the messages sent? In three namespaces, with masters of all kinds under known numbers.
 
-use crate::wire::Door;
+use crate::wire::{Door, GET_LINK, Message};
 use ipvl_testbed::Netns;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 
 /// The devices that a slave may be asked of, in `host`: a good master; a dummy, a bridge, its port, a macvlan and its
-/// master, a tun without Ethernet, loopback.
+/// master, a tun without Ethernet, a VRF, loopback.
 pub const GOOD: u32 = 10;
-pub const MASTERS: [u32; 9] = [GOOD, 11, 12, 13, 14, 15, 16, 1, 999];
+pub const MASTERS: [u32; 10] = [GOOD, 11, 12, 13, 14, 15, 16, 17, 1, 999];
 
 /// The first number of a slave, and how many there may be.
 pub const FIRST_SLAVE: u32 = 100;
@@ -30,8 +30,13 @@ impl Place {
     pub fn new(label: &str) -> Self {
         let netns = Netns::new(label);
         let door = netns.within(Door::open);
-        let file = File::open(format!("/run/netns/{}", netns.name())).expect("open the namespace");
+        let file = open(&netns);
         Self { netns, door, file }
+    }
+
+    /// The namespace, to enter it.
+    pub fn open(&self) -> File {
+        open(&self.netns)
     }
 
     /// For `IFLA_NET_NS_FD`.
@@ -58,6 +63,12 @@ impl World {
         world
     }
 
+    /// Whether a slave has this number, wherever it is.
+    pub fn has_link(&self, index: u32) -> bool {
+        let question = Message::link(GET_LINK, 0, index, None);
+        self.places.iter().any(|place| place.door.ask(&question) == Some(0))
+    }
+
     pub fn host(&self) -> &Place {
         &self.places[0]
     }
@@ -73,7 +84,9 @@ impl World {
             "link add d1 index 14 type dummy",
             "link add mv0 index 15 link d1 type macvlan",
             "tuntap add tun0 mode tun",
+            "link add vrf0 index 17 type vrf table 17",
             "link set d0 up",
+            "link set vrf0 up",
         ] {
             self.ip(line);
         }
@@ -85,11 +98,17 @@ impl World {
         self.ip(&format!("link add eth0 index {GOOD} type veth peer name e0 netns {other}"));
         self.ip("addr add 10.0.0.1/24 dev eth0");
         self.ip("link set eth0 up");
-        self.places[1].netns.exec(["ip", "link", "set", "e0", "up"]);
+        for words in ["link set e0 up", "addr add 10.0.0.254/24 dev e0", "addr add fd00::fe/64 dev e0 nodad"] {
+            self.places[1].netns.exec(std::iter::once("ip").chain(words.split(' ')));
+        }
     }
 
     /// Runs `ip` in the host's namespace; what is there already is not made again.
     pub fn ip(&self, words: &str) {
         self.host().netns.exec(std::iter::once("ip").chain(words.split(' ')));
     }
+}
+
+fn open(netns: &Netns) -> File {
+    File::open(format!("/run/netns/{}", netns.name())).expect("open the namespace")
 }

@@ -1,10 +1,12 @@
 //! How does a symptom come about? `symptoms.toml` says it, for each heading of docs/symptoms.md.
 
+use crate::MODULE;
 use crate::page::{Body, Page};
 use crate::session::Session;
 use ipvl_testbed::{Driver, Output, at_once, require_root, requires_device, wait_until};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Most of a symptom's time is spent waiting.
@@ -53,6 +55,7 @@ fn the_page_has_twenty_symptoms_and_each_comes_about() {
 
 #[track_caller]
 fn judge(which: impl Fn(&Symptom) -> bool) {
+    let _unloaded = MODULE.read().unwrap_or_else(PoisonError::into_inner);
     let page = Page::read("docs/symptoms.md");
     let wanted = symptoms().into_iter().filter(which).collect();
     let wrong = at_once(AT_ONCE, wanted, |symptom| play(&page, &symptom));

@@ -3,7 +3,6 @@
 //! The slave is made before the addresses are asked for: some IPAM plugins need it (`dhcp` sends through it). If anything
 //! fails, all of it is undone.
 
-use crate::bandwidth::Bandwidth;
 use crate::call::Call;
 use crate::config::{self, InterfaceSettings, Network};
 use crate::failure::Failure;
@@ -49,7 +48,6 @@ struct Slave<'a> {
     call: &'a Call,
     network: &'a Network,
     wanted: Attachment,
-    attached: Attached,
 }
 
 impl<'a> Slave<'a> {
@@ -61,25 +59,18 @@ impl<'a> Slave<'a> {
         let spec = LinkSpec {
             name: Some(call.ifname.clone()),
             options: settings.options,
+            given: settings.given,
             mtu: settings.mtu,
             backend: settings.backend,
+            rates: settings.rates,
             mac: asked_mac(call, settings)?,
             netns: (!network.link_in_container).then(|| call.netns()).transpose()?,
             ..LinkSpec::of(master)
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
         let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };
-        let attached = beside_master(call, network, || ipvl_control::attach(&wanted))?;
-        Ok(Self { call, network, wanted, attached })
-    }
-
-    /// Sets the limits, before the slave has addresses and so before it is used.
-    fn limit(&self, Bandwidth { ingress, egress }: Bandwidth) -> Result<(), Failure> {
-        let Attached { ifindex, host_end: (host_end, _), .. } = self.attached;
-        beside_master(self.call, self.network, || {
-            egress.map_or(Ok(()), |limit| ipvl_control::limit(self.wanted.spec.netns.as_ref(), ifindex, limit))?;
-            ingress.map_or(Ok(()), |limit| ipvl_control::limit(None, host_end, limit))
-        })
+        beside_master(call, network, || ipvl_control::attach(&wanted))?;
+        Ok(Self { call, network, wanted })
     }
 
     /// Gives it addresses and routes.
@@ -89,7 +80,6 @@ impl<'a> Slave<'a> {
         ipam: Option<&Ipam<'_>>,
         settings: &InterfaceSettings,
     ) -> Result<Outcome, Failure> {
-        self.limit(settings.bandwidth)?;
         let chosen = match (ipam, &settings.previous) {
             (Some(ipam), _) => ipam.add()?,
             (None, previous) => previous.clone().unwrap_or_default(),
@@ -116,6 +106,9 @@ fn interfaces(call: &Call, network: &Network, got: &Attached) -> Vec<Interface> 
     let (mac, mtu) = (got.mac.to_string(), Some(got.mtu));
     let slave = Interface { name: call.ifname.clone(), mac: mac.clone(), mtu, sandbox: sandbox.clone() };
     let beside = if network.link_in_container { sandbox } else { String::new() };
+    if got.in_module {
+        return vec![slave];
+    }
     vec![slave, Interface { name: got.host_end.1.clone(), mac, mtu, sandbox: beside }]
 }
 

@@ -2,44 +2,28 @@
 
 use crate::failure::Failure;
 use crate::fields::Fields;
-use ipvl_control::Limit;
+use ipvl_control::rate::default_burst;
+use ipvl_control::{Limit, Rates};
 use serde_json::Value;
 
 /// The burst that runtimes pass if none was configured: 2^31 - 1 (dockershim), 2^32 - 1 (containerd) or more (CRI-O) bits.
 /// Taken literally, it would let a quarter of a gigabyte through before the limit applies.
 const UNSAID_BURST: u64 = i32::MAX as u64;
-/// The burst that is used instead: a tenth of a second of the rate, and at least 64 KiB.
-const BURSTS_PER_SECOND: u64 = 10;
-const LEAST_BURST: u64 = 64 << 10;
 const BITS: u64 = 8;
 const RATES_AND_BURSTS: [[&str; 2]; 2] = [["ingressRate", "ingressBurst"], ["egressRate", "egressBurst"]];
 const SUBNETS: [&str; 2] = ["shapedSubnets", "unshapedSubnets"];
 
-/// The limits of one container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bandwidth {
-    /// What it receives.
-    pub ingress: Option<Limit>,
-    /// What it sends.
-    pub egress: Option<Limit>,
-}
-
-impl Bandwidth {
-    /// Reads the runtime's words: bits a second, and bits. containerd writes keys with capitals, which Go reads all the same.
-    pub fn of(passed: &Value) -> Result<Self, Failure> {
-        let words = passed.as_object().map_or_else(|| passed.clone(), |object| object.iter().map(known).collect());
-        Self::read(&Fields::of(&words, "runtimeConfig.bandwidth")?)
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, Failure> {
-        for key in SUBNETS {
-            if fields.list(key)?.is_some_and(|subnets| !subnets.is_empty()) {
-                return Err(fields.wrong(key, "empty: all that a container gets or sends is limited"));
-            }
+/// Reads the runtime's words: bits a second, and bits. containerd writes keys with capitals, which Go reads all the same.
+pub fn read(passed: &Value) -> Result<Rates, Failure> {
+    let words = passed.as_object().map_or_else(|| passed.clone(), |object| object.iter().map(known).collect());
+    let fields = &Fields::of(&words, "runtimeConfig.bandwidth")?;
+    for key in SUBNETS {
+        if fields.list(key)?.is_some_and(|subnets| !subnets.is_empty()) {
+            return Err(fields.wrong(key, "empty: all that a container gets or sends is limited"));
         }
-        let [ingress, egress] = RATES_AND_BURSTS;
-        Ok(Self { ingress: limit(fields, ingress)?, egress: limit(fields, egress)? })
     }
+    let [ingress, egress] = RATES_AND_BURSTS;
+    Ok(Rates { input: limit(fields, ingress)?, output: limit(fields, egress)? })
 }
 
 /// The key in its usual spelling.
@@ -57,7 +41,7 @@ fn limit(fields: &Fields<'_>, [rate_key, burst_key]: [&str; 2]) -> Result<Option
         _ if rate == 0 && burst == 0 => Ok(None),
         (0, _) => Err(fields.wrong(rate_key, &format!("8 or more bits a second where {burst_key} is set"))),
         (_, 0) => Err(fields.wrong(burst_key, &format!("8 or more bits where {rate_key} is set"))),
-        (rate, _) if burst >= UNSAID_BURST => Ok(Some(Limit::new(rate, (rate / BURSTS_PER_SECOND).max(LEAST_BURST)))),
+        (rate, _) if burst >= UNSAID_BURST => Ok(Some(default_burst(rate))),
         (rate, burst) => Ok(Some(Limit::new(rate, burst))),
     }
 }
@@ -67,28 +51,24 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: &Value) -> Result<Bandwidth, Failure> {
-        Bandwidth::of(value)
-    }
-
     #[test]
     fn bits_become_bytes_and_what_is_not_said_is_no_limit() {
         let limits = read(&json!({"ingressRate": 8_000_000, "ingressBurst": 800_000})).expect("limits");
-        assert_eq!(limits, Bandwidth { ingress: Some(Limit::new(1_000_000, 100_000)), egress: None });
+        assert_eq!(limits, Rates { input: Some(Limit::new(1_000_000, 100_000)), output: None });
         let shouted =
             read(&json!({"IngressRate": 8_000_000, "IngressBurst": 800_000, "EgressRate": 0})).expect("limits");
         assert_eq!(shouted, limits, "as containerd writes it");
         let none = read(&json!({"ingressRate": 0, "ingressBurst": 0, "egressRate": null})).expect("limits");
-        assert_eq!(none, Bandwidth::default());
+        assert_eq!(none, Rates::default());
     }
 
     #[test]
     fn a_burst_that_says_nothing_is_chosen() {
         let burst_of = |rate: u64, burst: u64| {
-            read(&json!({"egressRate": rate, "egressBurst": burst})).expect("limits").egress.map(|limit| limit.burst)
+            read(&json!({"egressRate": rate, "egressBurst": burst})).expect("limits").output.map(|limit| limit.burst)
         };
-        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX)), Some(125_000));
-        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX) * 8 - 1), Some(125_000));
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX)), Some(250_000));
+        assert_eq!(burst_of(10_000_000, u64::from(u32::MAX) * 8 - 1), Some(250_000));
         assert_eq!((burst_of(1_000_000, UNSAID_BURST), burst_of(1_000_000, 80_000)), (Some(65_536), Some(10_000)));
     }
 

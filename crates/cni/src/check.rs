@@ -25,17 +25,12 @@ pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let attached = beside_master(call, network, || ipvl_control::attached(&owner))?;
     let slave = attached.iter().find(|slave| slave.owner == owner).ok_or_else(|| missing("the slave"))?;
     let device = ipvl_control::device(Some(&netns), &call.ifname)?.ok_or_else(|| missing("the interface"))?;
-    let host_end = match settings.bandwidth.ingress {
-        Some(_) => beside_master(call, network, || ipvl_control::device(None, &slave.host_end.1))?,
-        None => None,
-    };
-    let gets = host_end.and_then(|device| device.limit);
     let wrong = [
         link(call, &settings, slave, &device),
         addresses(call, added, slave, &device),
         routes(added, &device),
-        limit("gets", settings.bandwidth.ingress, gets),
-        limit("sends", settings.bandwidth.egress, device.limit),
+        limit("gets", settings.rates.input, slave.rates.input),
+        limit("sends", settings.rates.output, slave.rates.output),
     ];
     wrong.into_iter().flatten().next().map_or(Ok(()), |text| Err(Failure::not_as_added(text)))
 }

@@ -1,16 +1,16 @@
 //! What does a network's configuration say? It has the keys of the CNI project's ipvlan plugin, and ipvl's own.
 
-use crate::bandwidth::Bandwidth;
+use crate::bandwidth;
 use crate::call::is_identifier;
 use crate::failure::{Code, Failure};
 use crate::fields::Fields;
 use crate::outcome::Outcome;
 use crate::result;
 use crate::version;
-use ipvl_control::Backend;
 use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
-use ipvl_control::text::PAIRS;
-use ipvl_core::{HostAccess, Mac, Mode, Options};
+use ipvl_control::text::BACKENDS;
+use ipvl_control::{Backend, Rates};
+use ipvl_core::{HostAccess, Mac, Mode, Options, OptionsChange};
 use serde_json::{Value, json};
 
 /// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
@@ -37,12 +37,14 @@ pub struct InterfaceSettings {
     /// None if the configuration does not name it.
     pub master: Option<String>,
     pub options: Options,
+    /// Those of them that the configuration names.
+    pub given: OptionsChange,
     /// None for netkit where the kernel has it.
     pub backend: Option<Backend>,
     /// None for the master's.
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
-    pub bandwidth: Bandwidth,
+    pub rates: Rates,
     pub dns: Value,
     /// What plugins before this one in the chain made.
     pub previous: Option<Outcome>,
@@ -70,14 +72,17 @@ impl Network {
     pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|previous| result::parse(previous, "prevResult")).transpose()?;
-        let SlaveKeys { master, mtu, backend, options } = slave_keys(&fields)?;
+        let SlaveKeys { master, mtu, backend, rates, options } = slave_keys(&fields)?;
+        let passed = self.bandwidth()?;
+        let rates = Rates { input: passed.input.or(rates.input), output: passed.output.or(rates.output) };
         Ok(InterfaceSettings {
             master,
             options: DEFAULTS.changed(options),
+            given: options,
             mtu,
             backend,
             mac: self.mac()?,
-            bandwidth: self.bandwidth()?,
+            rates,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
             previous,
         })
@@ -90,9 +95,9 @@ impl Network {
     }
 
     /// For `bandwidth`.
-    fn bandwidth(&self) -> Result<Bandwidth, Failure> {
+    fn bandwidth(&self) -> Result<Rates, Failure> {
         let passed = self.passed()?.and_then(|fields| fields.get("bandwidth"));
-        let limits = passed.map(Bandwidth::of).transpose()?;
+        let limits = passed.map(bandwidth::read).transpose()?;
         Ok(limits.unwrap_or_default())
     }
 
@@ -113,7 +118,9 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
         match Key::find(name) {
             Some(Key::Master) => keys.master = fields.text(name)?.map(str::to_owned),
             Some(Key::Mtu) => keys.mtu = fields.number(name)?.filter(|mtu| *mtu != 0),
-            Some(Key::Backend) => keys.backend = fields.word(name, &PAIRS)?,
+            Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
+            Some(Key::RateIn) => keys.rates.input = fields.limit(name)?,
+            Some(Key::RateOut) => keys.rates.output = fields.limit(name)?,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
             None => misspelt(name)?,
         }

@@ -1,7 +1,7 @@
 //! What is the value of a key in a JSON object, and which key has a value of the wrong type?
 
 use crate::failure::Failure;
-use ipvl_control::text;
+use ipvl_control::{Limit, keys, rate, text};
 use ipvl_core::{OptionEntry, OptionsChange};
 use serde_json::{Map, Value};
 
@@ -70,6 +70,13 @@ impl<'a> Fields<'a> {
             true => Ok(()),
             false => Err(self.wrong(key, &format!("{}, not \"{word}\"", any_of(option)))),
         }
+    }
+
+    /// The limit of a rate.
+    pub fn limit(&self, key: &str) -> Result<Option<Limit>, Failure> {
+        let limit =
+            |text| keys::limit(text).map_err(|_| self.wrong(key, &format!("{}, not \"{text}\"", rate::EXAMPLE)));
+        self.text(key)?.map_or(Ok(None), limit)
     }
 
     /// The keys that are there.

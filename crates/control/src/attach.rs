@@ -15,5 +15,5 @@ pub use assign_addresses::assign_addresses;
 pub use attachment::{Attached, Attachment};
 pub use create::{attach, attach_all};
 pub use detach::{detach, hand_over};
-pub use device::{Device, device, limit};
+pub use device::{Device, device};
 pub use list::attached;

@@ -130,6 +130,14 @@ impl Error {
         self
     }
 
+    /// The same error, with what to do besides.
+    pub(crate) fn advising(mut self, advice: &str) -> Self {
+        if let Self::Netlink { extack, .. } = &mut self {
+            *extack = Some(extack.take().map_or_else(|| advice.to_owned(), |text| format!("{text}; {advice}")));
+        }
+        self
+    }
+
     /// Whether a name or an address is taken already.
     pub fn is_exists(&self) -> bool {
         self.errno() == Some(libc::EEXIST)

@@ -1,6 +1,7 @@
 //! How are the kernel's interfaces used? Netlink, `bpf(2)`, namespaces, locks; nothing here knows of ports and slaves.
 
 pub mod bpf;
+pub(crate) mod bpf_batch;
 pub mod bpf_map;
 mod claims;
 pub(crate) mod event_counter;

@@ -5,7 +5,8 @@
 //! device under a bridge or a bond, so commands say `link` and refuse `master`.
 
 use crate::model::Backend;
-use crate::text::{self, PAIRS};
+use crate::rate::{self, Limit, Rates};
+use crate::text::{self, BACKENDS};
 use ipvl_core::{OPTIONS, OptionEntry, OptionKey, OptionsChange};
 use std::iter;
 
@@ -18,6 +19,10 @@ pub enum Key {
     Mtu,
     /// Whether slave and host end are a veth or a netkit pair.
     Backend,
+    /// The limit of what the slave gets.
+    RateIn,
+    /// The limit of what the slave sends.
+    RateOut,
     /// One of the slave's options.
     Option(OptionKey),
 }
@@ -61,11 +66,28 @@ pub const BACKEND: DeviceKey = DeviceKey {
     aliases: &[],
     about: "What the slave and its host end are: the ends of a veth pair, or of a netkit pair, which is faster to the outside \
             and needs Linux 6.7. By default netkit where the kernel has it; veth for more than three slaves of one batch, \
-            because veth pairs are made faster.",
+            because veth pairs are made faster. With kernel, one device of ipvl's kernel module.",
+};
+
+/// The limit of what the slave gets.
+pub const RATE_IN: DeviceKey = DeviceKey {
+    key: Key::RateIn,
+    name: "rate_in",
+    aliases: &["rateIn"],
+    about: "The most that the slave gets, from siblings, host and outside: a rate in tc's units, such as 100mbit, which burst \
+            SIZE may follow; off, the default: no limit.",
+};
+
+/// The limit of what the slave sends.
+pub const RATE_OUT: DeviceKey = DeviceKey {
+    key: Key::RateOut,
+    name: "rate_out",
+    aliases: &["rateOut"],
+    about: "The most that the slave sends, in the same words.",
 };
 
 /// All keys of the slave's device.
-pub const DEVICE_KEYS: &[DeviceKey] = &[MASTER, MTU, BACKEND];
+pub const DEVICE_KEYS: &[DeviceKey] = &[MASTER, MTU, BACKEND, RATE_IN, RATE_OUT];
 
 impl Key {
     /// The key that has this name.
@@ -103,6 +125,8 @@ pub struct SlaveKeys {
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
     pub backend: Option<Backend>,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// The options that were given.
     pub options: OptionsChange,
 }
@@ -121,6 +145,8 @@ impl SlaveKeys {
             Key::Master => self.master = Some(value.to_owned()).filter(|name| !name.is_empty()),
             Key::Mtu => self.mtu = Some(number(value)?).filter(|mtu| *mtu != 0),
             Key::Backend => self.backend = Some(backend(value)?),
+            Key::RateIn => self.rates.input = limit(value)?,
+            Key::RateOut => self.rates.output = limit(value)?,
             Key::Option(option) => take_option(&mut self.options, option, value)?,
         }
         Ok(())
@@ -152,7 +178,12 @@ pub fn twice<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &
 
 /// The backend of this name.
 pub fn backend(value: &str) -> Result<Backend, Unfit> {
-    text::one_of(&PAIRS, value).map_err(|words| it_can_be(&words))
+    text::one_of(&BACKENDS, value).map_err(|words| it_can_be(&words))
+}
+
+/// The limit that a text says.
+pub fn limit(value: &str) -> Result<Option<Limit>, Unfit> {
+    rate::parse(value).ok_or_else(|| it_can_be(rate::EXAMPLE))
 }
 
 fn take_option(options: &mut OptionsChange, option: OptionKey, value: &str) -> Result<(), Unfit> {

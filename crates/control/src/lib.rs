@@ -13,6 +13,7 @@ mod place;
 pub mod policy;
 pub mod port;
 mod quota;
+pub mod rate;
 pub mod read;
 mod refusal;
 mod report;
@@ -21,22 +22,23 @@ pub mod text;
 
 pub use agent::{Term, run_agent};
 pub use attach::{
-    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over, limit,
+    Attached, Attachment, Device, assign_addresses, attach, attach_all, attached, detach, device, hand_over,
 };
 pub use error::{Error, Result};
 pub use kernel::finder::Names;
-pub use kernel::netlink::{Limit, SlaveRoute};
+pub use kernel::netlink::SlaveRoute;
 pub use model::*;
 pub use place::{NsId, Place};
 pub use policy::{CountedRule, PolicyChange, PolicyPeer, PolicyRule, SlavePolicy, change_policy, policies};
 pub use port::upgrade::Upgraded;
+pub use rate::{Limit, Rates, RatesChange};
 pub use read::doctor::{doctor, kernel_findings};
 pub use read::explain::{Explanation, explain, remedy};
+pub use read::inventory::Inventory;
 pub use read::monitor::Monitor;
 pub use read::next_hop::{NextHop, next_hop};
 pub use read::overview::overview;
 pub use read::permission::{require_master_here, require_rights};
-pub use read::view::{addresses, links, statistics};
 pub use read::watch::{Interest, Passage, Seen, Watching};
 pub use refusal::{PolicyRefusal, Refusal};
 pub use report::{AgentCounters, AgentReport, BOUNDS, Latency, Overview, PortReport, SlaveReport};

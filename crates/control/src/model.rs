@@ -1,6 +1,7 @@
 //! What can be asked of ipvl, and what does it tell? Plain data, shared by every door.
 
 use crate::place::NsId;
+use crate::rate::{Rates, RatesChange};
 use ipvl_core::maps::Counters;
 use ipvl_core::{Addr, IfIndex, Mac, MoveReason, OPTIONS, OptionKey, Options, OptionsChange, Reason, Slot};
 
@@ -75,6 +76,8 @@ pub struct LinkSpec {
     pub name: Option<String>,
     /// Mode, flag and the other options.
     pub options: Options,
+    /// Those of them that were asked for, and not left to a default.
+    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// Refused unless it is the master's.
@@ -85,6 +88,8 @@ pub struct LinkSpec {
     pub tap: Option<Tap>,
     /// By default the kernel module's where that is loaded, else netkit where the kernel has it.
     pub backend: Option<Backend>,
+    /// The limits of its rates.
+    pub rates: Rates,
 }
 
 impl LinkSpec {
@@ -94,11 +99,13 @@ impl LinkSpec {
             master: master.into(),
             name: None,
             options: Options::DEFAULT,
+            given: OptionsChange::NONE,
             mtu: None,
             mac: None,
             netns: None,
             tap: None,
             backend: None,
+            rates: Rates::default(),
         }
     }
 }
@@ -116,6 +123,8 @@ pub struct Change {
     pub netns: Option<NetnsRef>,
     /// Administratively up or down.
     pub up: Option<bool>,
+    /// The limits of its rates.
+    pub rates: RatesChange,
 }
 
 /// A slave as it is.
@@ -161,6 +170,8 @@ pub struct Link {
     pub all_groups: bool,
     /// The queueing discipline of its host end that what is for the slave passes, if somebody gave it one.
     pub queue: Option<String>,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// Why the slave is not as it should be, in words; empty when it is.
     pub degraded: Vec<String>,
     /// What the kernel says of the device besides, for `-d`.

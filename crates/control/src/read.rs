@@ -3,8 +3,9 @@
 mod degraded;
 pub(crate) mod doctor;
 pub mod explain;
+mod holders;
 mod inside;
-mod inventory;
+pub(crate) mod inventory;
 pub(crate) mod monitor;
 pub(crate) mod next_hop;
 pub(crate) mod overview;

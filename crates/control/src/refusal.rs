@@ -116,8 +116,20 @@ pub enum Refusal {
     OfKernelDriver,
     /// It is a slave of our kernel module, for which this is not possible.
     OfModule,
-    /// An engine or a file asked for a slave of our kernel module, which has no place for an owner.
-    ModuleHasNoOwner,
+    /// Our kernel module tells nobody what becomes of its slaves' packets.
+    ModuleTellsNobody,
+    /// The host end has a queueing discipline that is not ours to replace.
+    OtherQueue {
+        /// Its kind.
+        qdisc: String,
+        /// The host end's name.
+        host_end: String,
+    },
+    /// No packet would pass with such a burst.
+    SmallBurst {
+        /// The smallest burst that lets the largest packet pass, in bytes.
+        least: u32,
+    },
     /// The kernel has neither tcx nor clsact.
     NoHook(String),
     /// The kernel has no netkit, which was requested.
@@ -168,8 +180,10 @@ impl Refusal {
             Self::TapNeedsEthernet | Self::NoAccount(_) => libc::EINVAL,
             Self::ForeignMac(_) | Self::NeedsForwarding | Self::TapStays => libc::EOPNOTSUPP,
             Self::NoHook(_) | Self::NoModule(_) | Self::NoNetkit(_) => libc::EOPNOTSUPP,
+            Self::OtherQueue { .. } => libc::EEXIST,
+            Self::SmallBurst { .. } => libc::EINVAL,
             Self::NoTun => libc::ENODEV,
-            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleHasNoOwner => libc::EOPNOTSUPP,
+            Self::NoOwnModule | Self::OfKernelDriver | Self::OfModule | Self::ModuleTellsNobody => libc::EOPNOTSUPP,
             Self::Full | Self::NoRoom | Self::Quota(_) => libc::ENOSPC,
             Self::AddressInUse { .. } => libc::EADDRINUSE,
             Self::NotDeclared(_) => libc::EADDRNOTAVAIL,
@@ -198,8 +212,18 @@ impl Refusal {
             Self::NoOwnModule => NO_OWN_MODULE,
             Self::AmbiguousInside => AMBIGUOUS_INSIDE,
             Self::OfKernelDriver => OF_KERNEL_DRIVER,
-            Self::ModuleHasNoOwner => MODULE_HAS_NO_OWNER,
+            Self::ModuleTellsNobody => MODULE_TELLS_NOBODY,
             _ => OF_MODULE,
+        }
+    }
+
+    fn about_rate(&self) -> String {
+        match self {
+            Self::OtherQueue { qdisc, host_end } => format!(
+                "its host end has a queue of another kind, {qdisc}: `tc qdisc del dev {host_end} root` removes it"
+            ),
+            Self::SmallBurst { least } => format!("its largest packet needs a burst of {least} bytes"),
+            _ => String::new(),
         }
     }
 
@@ -219,10 +243,10 @@ const NO_OWN_MODULE: &str = "ipvl's kernel module is not loaded (the kernel's ow
 const AMBIGUOUS_INSIDE: &str = "slaves in several network namespaces have that name; give it another first: \
     `ip -n NETNS link set NAME name NEW`";
 const OF_KERNEL_DRIVER: &str = "it is a slave of the kernel's own ipvlan driver, which `ip link` changes";
-const OF_MODULE: &str = "it is a slave of the kernel module, which `ipvl link`, `ipvl addr show`, `ipvl stats` and `ipvl doctor` \
-    know; for all else use `ip`, `tcpdump` and `ethtool -S`, or make the slave with backend veth or netkit";
-const MODULE_HAS_NO_OWNER: &str = "a slave of the kernel module has no place for the name of its owner; use backend veth or \
-    netkit";
+const OF_MODULE: &str = "it is a slave of the kernel module, for which this cannot be done; addresses are set on its device: \
+    `ip -n NETNS addr add ADDRESS dev NAME`; or make the slave with backend veth or netkit";
+const MODULE_TELLS_NOBODY: &str = "the kernel module tells nobody what becomes of packets; `ip netns exec NETNS tcpdump -i NAME` \
+    shows what a slave sends and gets, `ipvl stats` what was dropped, and `ipvl explain` why";
 const NEEDS_ROOT: &str = "ipvl needs root: the kernel shows programs and maps, and so the slaves, to nobody else \
     (CAP_NET_ADMIN and CAP_SYS_ADMIN, outside of user namespaces)";
 const NEEDS_FORWARDING: &str = "host access needs IPv6 forwarding, which before Linux 6.17 is one switch for all \
@@ -275,6 +299,7 @@ impl fmt::Display for Refusal {
             Self::NoModule(name) => write!(f, "the kernel has no such devices; try `modprobe {name}`"),
             Self::NoNetkit(kernel) => f.write_str(&no_netkit(kernel)),
             Self::NoHook(kernel) => f.write_str(&no_hook(kernel)),
+            Self::OtherQueue { .. } | Self::SmallBurst { .. } => f.write_str(&self.about_rate()),
             Self::NoLink => f.write_str("there is no link of that name here; `ip link` lists them"),
             Self::NoDefaultRoute => f.write_str(NO_DEFAULT_ROUTE),
             Self::NameTaken => f.write_str("there is a link of that name already; choose another, or delete it"),
@@ -296,7 +321,7 @@ impl fmt::Display for Refusal {
             | Self::AmbiguousInside
             | Self::OfKernelDriver
             | Self::OfModule
-            | Self::ModuleHasNoOwner => f.write_str(self.about_module()),
+            | Self::ModuleTellsNobody => f.write_str(self.about_module()),
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct PortReport {
     /// How many single addresses are in its table, the host's included.
     pub addresses: usize,
     /// How many can be.
-    pub most_addresses: usize,
+    pub most_addresses: Option<usize>,
     /// How many prefixes are declared.
     pub prefixes: usize,
     /// Addresses on slaves' devices that another slave or the host owns.

@@ -8,7 +8,10 @@ mod device_change;
 pub(crate) mod find;
 pub(crate) mod module;
 pub(crate) mod module_name;
+pub(crate) mod module_owner;
 pub(crate) mod parent;
+pub(crate) mod peers;
+pub(crate) mod rates;
 pub(crate) mod remove;
 pub(crate) mod routes;
 pub(crate) mod tap;
@@ -22,10 +25,9 @@ use crate::kernel::netlink::{LinkChange, LinkInfo, Netlink, NewPair, PairSpec};
 use crate::kernel::netns;
 use crate::model::{Backend, Change, LinkSpec};
 use crate::port::hook::Hook;
-use crate::port::host_end;
-use crate::port::host_end::HostEnd;
-use crate::port::sysctl;
-use crate::port::{ARPHRD_NONE, Port};
+use crate::port::host_end::{self, HostEnd};
+use crate::port::{ARPHRD_NONE, Port, sysctl};
+use crate::rate::{Rates, RatesChange};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
 use crate::slave::module::ModuleSlave;
@@ -78,34 +80,45 @@ pub fn set(name: &str, change: &Change) -> Result<()> {
     }
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
     let before = found.port.maps.slave(found.slot)?;
-    reconfigure(&netlink, &mut found, &master, change)?;
+    let (host_end, slot) = (found.host_end.ifindex, found.slot);
+    let limited = rates::change(&netlink, &mut found.port, host_end, slot, change.rates);
+    let undo = limited.map_err(|error| error.about(name))?;
+    let done = reconfigure(&netlink, &mut found, &master, change);
+    if done.is_err() {
+        rates::change(&netlink, &mut found.port, host_end, slot, undo)?;
+    }
+    done?;
     found.port.stop_forwarding_if_unused(&netlink)?;
     drop(lock);
-    let done = agent_client::sync(&[found.host_end.ifindex])
+    let done = agent_client::sync(&[host_end])
         .and_then(|()| change_device(&netlink, &found, change, netns.as_ref().map(|fd| fd.as_fd())));
     if done.is_err() {
-        restore(&mut found, before)?;
+        restore(&netlink, &mut found, before, undo)?;
     }
     done.map_err(|error| error.about(name))
 }
 
 /// Changes a slave of the kernel module, which needs no agent.
-fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Change) -> Result<()> {
+pub(crate) fn set_in_module(netlink: &Netlink, slave: &ModuleSlave, change: &Change) -> Result<()> {
     let name = &slave.device.name;
     let gone = || refused("find the master of", name, Refusal::NoLink);
     let master = netlink.link(slave.master, None)?.ok_or_else(gone)?;
     let mtu = change.mtu.map(|mtu| checked_mtu(mtu, master.mtu)).transpose();
     mtu.map_err(|refusal| refused("change", name, refusal))?;
     let netns = change.netns.as_ref().map(netns::open).transpose()?;
+    if change.rates != RatesChange::default() {
+        return Err(refused("limit", name, Refusal::OfModule));
+    }
     slave.set(change, netns.as_ref())
 }
 
 /// Undoes a change of the entry after another part of the change has failed.
-fn restore(found: &mut Found, before: Slave) -> Result<()> {
+fn restore(netlink: &Netlink, found: &mut Found, before: Slave, undo: RatesChange) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
+    rates::change(netlink, &mut found.port, found.host_end.ifindex, found.slot, undo)?;
     let undone = found.port.maps.slave(found.slot)?.with_options(before.options());
     found.port.maps.set_slave(found.slot, undone)?;
-    alias_event::publish(&Netlink::open()?, found.described(), undone);
+    alias_event::publish(netlink, found.described(), undone);
     drop(lock);
     agent_client::sync(&[found.host_end.ifindex])
 }
@@ -125,7 +138,7 @@ pub(crate) struct Adding {
     pub(crate) ports: BTreeMap<IfIndex, Port>,
     pub(crate) added: Vec<Added>,
     /// Slaves of the kernel module.
-    in_module: Vec<ModuleSlave>,
+    pub(crate) in_module: Vec<ModuleSlave>,
     /// The names of all.
     names: Vec<String>,
 }
@@ -152,7 +165,7 @@ impl Adding {
         let backend = self.backend(spec, owner).map_err(|refusal| refused("add", object(), refusal))?;
         let netns = spec.netns.as_ref().map(netns::open).transpose()?;
         if backend == Backend::Kernel {
-            return self.add_in_module(spec, &master, netns.as_ref().map(|fd| fd.as_fd()));
+            return self.add_in_module(spec, owner, &master, netns.as_ref().map(|fd| fd.as_fd()));
         }
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -169,17 +182,25 @@ impl Adding {
     fn backend(&self, spec: &LinkSpec, owner: Option<&str>) -> std::result::Result<Backend, Refusal> {
         match (spec.backend, owner) {
             _ if spec.tap.is_some() => Ok(Backend::Veth),
-            (Some(Backend::Kernel), Some(_)) => Err(Refusal::ModuleHasNoOwner),
-            (None, Some(_)) => Backend::choose_pair(self.count),
+            (Some(Backend::Kernel), _) if spec.rates != Rates::default() => Err(Refusal::OfModule),
+            (None, _) if spec.rates != Rates::default() => Backend::choose_pair(self.count),
+            (None, Some(_)) => Backend::choose_for_engine(self.count),
             (asked, _) => Backend::choose(asked, self.count),
         }
     }
 
-    fn add_in_module(&mut self, spec: &LinkSpec, master: &LinkInfo, netns: Option<BorrowedFd<'_>>) -> Result<()> {
+    fn add_in_module(
+        &mut self,
+        spec: &LinkSpec,
+        owner: Option<&str>,
+        master: &LinkInfo,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
         let made = module::add(&self.netlink, spec, master, netns)?;
         self.names.push(made.device.name.clone());
         self.in_module.push(made);
-        Ok(())
+        let Some(made) = self.in_module.last_mut() else { return Ok(()) };
+        owner.map_or(Ok(()), |owner| module_owner::set_owner(made, owner))
     }
 
     /// Removes the slaves again after the call has failed. What cannot be removed now, the agent or the next command
@@ -261,7 +282,9 @@ fn create(netlink: &Netlink, hook: Hook, request: &Request<'_>, master: &LinkInf
     let alias = host_end::with_owner(HostEnd { master: master.ifindex, slot }.to_string(), owner);
     let devices = create_devices(netlink, request, master, &alias)?;
     let host_end = devices.host_end;
-    let done = install(netlink, hook, port, host_end, slave(host_end), slot);
+    let limits = Rates::default().change_to(spec.rates);
+    let done = install(netlink, hook, port, host_end, slave(host_end), slot)
+        .and_then(|()| rates::change(netlink, port, host_end, slot, limits).map(drop));
     if let Err(error) = done.and_then(|()| devices.tap.map_or(Ok(()), NewTap::keep)) {
         discard(netlink, port, host_end, slot);
         return Err(error);

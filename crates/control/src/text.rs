@@ -11,10 +11,9 @@ pub const NAME_MAX: usize = 15;
 /// `ALTIFNAMSIZ` likewise.
 pub const ALTNAME_MAX: usize = 127;
 
-/// The words for backends that are pairs: those of files and engines.
-pub const PAIRS: [(&str, Backend); 2] = [("veth", Backend::Veth), ("netkit", Backend::Netkit)];
-/// The words for all backends.
-pub const BACKENDS: [(&str, Backend); 3] = [PAIRS[0], PAIRS[1], ("kernel", Backend::Kernel)];
+/// The words for backends.
+pub const BACKENDS: [(&str, Backend); 3] =
+    [("veth", Backend::Veth), ("netkit", Backend::Netkit), ("kernel", Backend::Kernel)];
 
 /// Why a text is no prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]

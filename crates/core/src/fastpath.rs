@@ -172,11 +172,12 @@ impl<F: Frame, T: Tables> FastEgress<'_, F, T> {
     }
 
     /// Whether the slave owns the source address, or has no guard; by a strict guard also whether it is surely no router's
-    /// message.
+    /// message. A slave with a limited rate is for the full decision.
     #[inline(always)]
     fn may_send(&self, packet: &PlainPacket) -> bool {
         let owned = self.slave.is_unguarded() || self.tables.owner_of(packet.src) == Owner::Slave(self.slot);
-        owned && (!self.slave.is_strictly_guarded() || is_plainly_of_host(self.frame))
+        let plain = || !self.slave.is_limited() && is_plainly_of_host(self.frame);
+        owned && (!self.slave.is_strict_or_limited() || plain())
     }
 
     /// To a sibling that can be reached, or to the host.

@@ -135,6 +135,7 @@ fn cause(reason: Reason) -> Option<Cause> {
         | Reason::NotARouter
         | Reason::NotDeclared
         | Reason::SiblingRedirect
+        | Reason::RateLimit
         | Reason::Policy => None,
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
 //! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
-//! `digest`, `dhcp`, `arrival`, `question`, `policy`;
+//! `digest`, `dhcp`, `arrival`, `question`, `rate`, `policy`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ mod options;
 mod owner;
 pub mod policy;
 mod question;
+mod rate;
 mod redirect;
 mod reply;
 mod route;
@@ -49,6 +50,7 @@ pub use ingress::{ingress, receive};
 pub use options::*;
 pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry};
 pub use question::{Question, address_of_sender};
+pub use rate::{RateEntry, wire_bytes, within_rate};
 pub use redirect::refuse_redirect;
 pub use reply::{ADVERTISEMENT_HEAD, ADVERTISEMENT_LEN, Reply};
 pub use route::{RouteAnswer, RouteLookup, WayOut, destination};

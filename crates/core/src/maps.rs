@@ -14,14 +14,14 @@ mod watch;
 
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
 pub use asked::Asked;
-pub use counters::{Counters, DropKey, MET_REASONS, Sent};
+pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
 pub use joins::{JOINED, JOINS_LEN, SEEN};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};
 pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};
 pub use watch::{FlowCount, FlowKey, MAX_FLOWS, MAX_SNAP, PacketTold, WATCHERS, Watch};
 
 /// The version of the layout and meaning of all maps. Programs and tools of different versions do not work together.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// How many copies of a flooded frame are made before the frame is queued again behind them. Few compared with the
 /// kernel's default `netdev_max_backlog` (1000), and few for the verifier, which follows the loop copy by copy.

@@ -1,7 +1,8 @@
 //! How is a slave stored in the map's word, and which part do commands and the agent write?
 //!
-//! Commands write the [`Options`], the agent writes the [`State`]. Each leaves the other's part unchanged, by
-//! [`Slave::with_options`] or [`Slave::with_state`].
+//! Commands write the [`Options`], whether its rate is limited and whether it has a policy, the agent writes the [`State`].
+//! Each leaves the other's part unchanged, by [`Slave::with_options`], [`Slave::with_limit`], [`Slave::with_policy`] or
+//! [`Slave::with_state`].
 
 use crate::abi::IfIndex;
 use crate::options::{Dhcp, Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
@@ -33,8 +34,10 @@ const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const QUEUED: u32 = 1 << 11;
-/// It has a policy.
-const POLICED: u32 = 1 << 16;
+/// Neither options nor the agent's: the slave has a policy.
+const POLICED: u32 = 1 << 27;
+/// What the slave sends is limited, by its entry in the map `RATES`.
+const LIMITED: u32 = 1 << 28;
 /// Derived from the options: l3s without `siblings direct`. One bit instead of two comparisons.
 const HOOKED: u32 = 1 << 30;
 
@@ -75,12 +78,17 @@ impl Slave {
     pub fn with_options(self, options: Options) -> Self {
         let state = self.state();
         let all_groups = state.all_groups || options.mode != self.mode();
-        Self::new(self.host_end, options, State { all_groups, ..state }).with_policy(self.has_policy())
+        self.keeping(Self::new(self.host_end, options, State { all_groups, ..state }))
     }
 
     /// The same slave in another state.
     pub fn with_state(self, state: State) -> Self {
-        Self::new(self.host_end, self.options(), state).with_policy(self.has_policy())
+        self.keeping(Self::new(self.host_end, self.options(), state))
+    }
+
+    /// The same slave with or without a limit of what it sends.
+    pub fn with_limit(self, limited: bool) -> Self {
+        Self { bits: self.bits & !LIMITED | bit(limited, LIMITED), ..self }
     }
 
     /// The same slave with a policy, or without one.
@@ -88,9 +96,20 @@ impl Slave {
         Self { bits: self.bits & !POLICED | bit(policed, POLICED), ..self }
     }
 
+    /// The other word, with what neither options nor state say as this one has it.
+    fn keeping(self, other: Self) -> Self {
+        Self { bits: other.bits | self.bits & (LIMITED | POLICED), ..other }
+    }
+
     /// Whether it has a policy.
     pub fn has_policy(self) -> bool {
         self.has(POLICED)
+    }
+
+    /// Whether what it sends is limited.
+    #[inline(always)]
+    pub fn is_limited(self) -> bool {
+        self.has(LIMITED)
     }
 
     /// Whether there is no slave.
@@ -127,6 +146,13 @@ impl Slave {
     #[inline(always)]
     pub(crate) fn is_strictly_guarded(self) -> bool {
         self.has(Guard::Strict.bits())
+    }
+
+    /// Whether a frame from it needs more than a look at its source: its guard is a strict one, or its rate is limited. One
+    /// comparison, so that a slave without a limit costs no more.
+    #[inline(always)]
+    pub(crate) fn is_strict_or_limited(self) -> bool {
+        self.has(Guard::Strict.bits() | LIMITED)
     }
 
     /// Whether host and slave reach each other: the option, or l3s, where packets pass the host's stack anyway.
@@ -274,6 +300,14 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_left_alone_by_whatever_else_is_written() {
+        let limited = Slave::new(IfIndex(7), Options::DEFAULT, UP).with_limit(true);
+        assert!(limited.with_options(Options { mode: Mode::L2, ..Options::DEFAULT }).is_limited());
+        assert!(limited.with_state(State::default()).is_limited() && !limited.with_limit(false).is_limited());
+        assert_eq!((limited.options(), limited.state()), (Options::DEFAULT, UP));
+    }
+
+    #[test]
     fn in_another_mode_a_slave_gets_all_groups_at_first() {
         let slave = Slave::new(IfIndex(7), Options::DEFAULT, UP);
         let moved = slave.with_options(Options { mode: Mode::L2, ..Options::DEFAULT });
@@ -319,7 +353,7 @@ mod tests {
     #[test]
     fn a_slave_is_one_word_and_options_leave_the_states_bits_alone() {
         assert_eq!(size_of::<Slave>(), 8);
-        let state = super::UP | LOCAL | ALL_GROUPS | QUEUED | HOOKED;
+        let state = super::UP | LOCAL | ALL_GROUPS | QUEUED | HOOKED | LIMITED | POLICED;
         assert!(crate::OPTIONS.iter().all(|entry| entry.mask & state == 0));
     }
 }

@@ -37,6 +37,12 @@ pub trait Tables {
 
     /// The slave that has sent a DHCP request with this transaction id a moment ago.
     fn asker_of(&self, xid: u32) -> Option<Asker>;
+
+    /// Takes this many bytes from the token bucket of a slave with a limited rate; false if it is empty. Tables without
+    /// buckets limit nothing.
+    fn take_bytes(&self, _slot: Slot, _bytes: u32) -> bool {
+        true
+    }
 }
 
 /// The slave that waits for a DHCP reply.
@@ -79,5 +85,9 @@ impl<T: Tables + ?Sized> Tables for &T {
 
     fn asker_of(&self, xid: u32) -> Option<Asker> {
         (**self).asker_of(xid)
+    }
+
+    fn take_bytes(&self, slot: Slot, bytes: u32) -> bool {
+        (**self).take_bytes(slot, bytes)
     }
 }

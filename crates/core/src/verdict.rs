@@ -286,8 +286,10 @@ reasons! {
     NotDeclared = 30, "not-declared";
     /// An ICMP redirect from outside that names a sibling, to a slave that reaches siblings only by the outside.
     SiblingRedirect = 31, "sibling-redirect";
+    /// Its sender has used up the rate at which it may send.
+    RateLimit = 32, "rate-limit";
     /// The policy of the slave that sends it, or that is to receive it, does not let it pass.
-    Policy = 32, "policy";
+    Policy = 33, "policy";
 }
 
 impl fmt::Display for Reason {

@@ -5,8 +5,8 @@ use crate::own_options::{GATEWAY, MAC};
 use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
-use ipvl_control::{Backend, LinkSpec};
-use ipvl_core::{Mode, Options};
+use ipvl_control::{Backend, LinkSpec, Rates};
+use ipvl_core::{Mode, Options, OptionsChange};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -22,10 +22,14 @@ pub struct NetworkOptions {
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
+    /// Those of them that the user named.
+    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
     pub backend: Option<Backend>,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// Whether containers get no default route.
     pub internal: bool,
     /// The way out, one address a family; dockerd's choice where there is none.
@@ -48,16 +52,17 @@ impl NetworkOptions {
         let internal = request.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
         let given = request.get(GENERIC).and_then(Value::as_object);
         let Given { slave, gateways, ignores_mac } = given.map(read_given).transpose()?.unwrap_or_default();
-        let SlaveKeys { master, mtu, backend, options } = slave;
+        let SlaveKeys { master, mtu, backend, rates, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        let options = DEFAULTS.changed(options);
-        Ok(Self { parent: master, options, mtu, backend, internal, gateways, ignores_mac })
+        let (given, options) = (options, DEFAULTS.changed(options));
+        Ok(Self { parent: master, options, given, mtu, backend, rates, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
     pub fn slave(&self, master: &str) -> LinkSpec {
-        LinkSpec { options: self.options, mtu: self.mtu, backend: self.backend, ..LinkSpec::of(master) }
+        let Self { options, given, mtu, backend, rates, .. } = *self;
+        LinkSpec { options, given, mtu, backend, rates, ..LinkSpec::of(master) }
     }
 }
 
@@ -110,6 +115,7 @@ pub fn wrong(option: &str, value: String, allowed: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_control::rate::parse;
     use ipvl_core::{Flag, Guard, HostAccess, NeighProxy};
     use serde_json::json;
 
@@ -127,8 +133,10 @@ mod tests {
         let expected = NetworkOptions {
             parent,
             options: defaults,
+            given: OptionsChange::NONE,
             mtu: None,
             backend: None,
+            rates: Rates::default(),
             internal: false,
             gateways,
             ignores_mac,
@@ -146,15 +154,23 @@ mod tests {
             "com.docker.network.generic": {
                 "parent": "eth0.10", "ipvlan_mode": "l3s", "ipvlan_flag": "private", "host_access": "on",
                 "guard": "strict", "com.docker.network.driver.mtu": "1400", "com.docker.network.foreign": "x",
-                "backend": "veth", "gateway": "10.1.0.9, fd00:1::9", "mac": "ignore",
+                "backend": "veth", "rate_in": "100mbit", "rateOut": "1gbit", "gateway": "10.1.0.9, fd00:1::9", "mac": "ignore",
             },
         }));
         let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
         let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
+            given: OptionsChange {
+                mode: Some(mode),
+                flag: Some(flag),
+                guard: Some(guard),
+                host: Some(host),
+                ..OptionsChange::NONE
+            },
             mtu: Some(1400),
             backend: Some(Backend::Veth),
+            rates: Rates { input: parse("100mbit").expect("a rate"), output: parse("1gbit").expect("a rate") },
             internal: true,
             gateways: vec!["10.1.0.9".parse().expect("IPv4"), "fd00:1::9".parse().expect("IPv6")],
             ignores_mac: true,
@@ -191,7 +207,8 @@ mod tests {
         assert!(refused("gaurd", "off").starts_with("there is no network option gaurd, perhaps guard is meant; those"));
         assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
-        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit");
+        assert!(refused("rate_in", "fast").starts_with("cannot use rate_in=fast: it can be a rate such as 100mbit"));
+        assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit, kernel");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");
     }

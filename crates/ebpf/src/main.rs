@@ -40,6 +40,7 @@ pub fn slave_xmit(context: TcContext) -> i32 {
         },
         None => {
             let verdict = skb.launder_verdict(egress(&skb));
+            let verdict = skb.launder_verdict(within_rate(&skb, verdict));
             dhcp::prepare(&skb, verdict);
             act_on_egress(&skb, verdict)
         }
@@ -81,6 +82,15 @@ fn egress(skb: &Skb) -> Verdict {
     skb.pull();
     let slot = Maps.slot_of(skb.ifindex());
     ipvl_core::egress(skb, &Maps, (slot != WIRE).then_some(slot))
+}
+
+/// What goes on with a flood has been paid for.
+#[inline(never)]
+fn within_rate(skb: &Skb, verdict: Verdict) -> Verdict {
+    if skb.resumed_at().is_some() {
+        return verdict;
+    }
+    ipvl_core::within_rate(&Maps, Maps.slot_of(skb.ifindex()), skb.wire_bytes(), verdict)
 }
 
 #[inline(never)]

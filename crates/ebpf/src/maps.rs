@@ -1,4 +1,4 @@
-//! Where is a port's state? In seventeen maps, which `Maps` reads and writes and which answer for `Tables`; those for watchers
+//! Where is a port's state? In eighteen maps, which `Maps` reads and writes and which answer for `Tables`; those for watchers
 //! are in `watch`.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -6,15 +6,16 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, MET_REASONS,
-    NEXTHOPS_LEN, NexthopKey, SEEN, SLOT_CACHE_LEN, Sent, SlotCacheEntry,
+    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, NEXTHOPS_LEN, NexthopKey, SEEN, SLOT_CACHE_LEN,
+    Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;
 use ipvl_core::*;
 
 pub const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
-const MAX_DROP_KEYS: u32 = SLOTS * MET_REASONS;
+/// As many as in every version, so that an upgrade can go on with the map: no slave has all reasons.
+const MAX_DROP_KEYS: u32 = SLOTS * 32;
 const MAX_GROUPS: u32 = 65_536;
 const REPORTS_BYTES: u32 = 4096;
 /// How long after a broadcast a switch may still send it back.
@@ -50,6 +51,8 @@ static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_
 static NEXTHOPS: PerCpuArray<CachedNexthop> = PerCpuArray::with_max_entries(NEXTHOPS_LEN, 0);
 #[map]
 static BUCKETS: Array<u64> = Array::with_max_entries(SLOTS, 0);
+#[map]
+static RATES: HashMap<Slot, RateEntry> = HashMap::with_max_entries(SLOTS, BPF_F_NO_PREALLOC);
 #[map]
 static SENT: LruHashMap<u64, Sent> = LruHashMap::with_max_entries(4096, 0);
 #[map]
@@ -127,6 +130,17 @@ impl Tables for Maps {
     fn asker_of(&self, xid: u32) -> Option<Asker> {
         // SAFETY: as above.
         unsafe { XIDS.get(&xid) }?.asker(now())
+    }
+
+    #[inline(always)]
+    fn take_bytes(&self, slot: Slot, bytes: u32) -> bool {
+        let Some(entry) = RATES.get_ptr_mut(&slot) else { return true };
+        // SAFETY: words that are there. If two CPUs send for one slave in the same nanoseconds, one of the frames is free.
+        unsafe {
+            let Some(from) = (*entry).admits(now()) else { return false };
+            (*entry).full_at = from + (*entry).nanos(bytes.into());
+        }
+        true
     }
 }
 

@@ -54,6 +54,13 @@ impl Skb {
         unsafe { (*self.raw()).pkt_type }
     }
 
+    /// The bytes that it has on the wire, all segments of a GSO packet together.
+    #[inline(always)]
+    pub fn wire_bytes(&self) -> u32 {
+        // SAFETY: as above.
+        ipvl_core::wire_bytes(self.context.len(), unsafe { (*self.raw()).gso_segs })
+    }
+
     /// The slot at which a flood goes on; `None` for a frame that is here for the first time.
     #[inline(always)]
     pub fn resumed_at(&self) -> Option<u32> {

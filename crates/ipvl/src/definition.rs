@@ -85,7 +85,12 @@ pub enum Form {
     Kind(&'static [DeviceKind]),
     /// All words that follow.
     Rest(Value),
+    /// `rate in RATE out RATE`: each of these words with a value, and behind it `burst SIZE`, or not.
+    Rates(&'static [&'static str]),
 }
+
+/// Between a rate and its burst.
+pub const BURST: &str = "burst";
 
 /// A kind of device, behind `type`.
 #[derive(Debug)]
@@ -218,6 +223,10 @@ impl Word {
             Form::Bare(value) => format!("[ {} ] {}", self.name, value.meta()),
             Form::Many(value) => format!("{} ...", value.meta()),
             Form::Choice(choices) => choices.join(" | "),
+            Form::Rates(ways) => {
+                let ways: Vec<_> = ways.iter().map(|way| format!("[ {way} RATE [ burst SIZE ] ]")).collect();
+                format!("{} {}", self.name, ways.join(" "))
+            }
             Form::Option(entry) if stands_alone(entry) => words(entry),
             Form::Option(entry) => format!("{} {{ {} }}", self.name, words(entry)),
             Form::Kind(kinds) => {

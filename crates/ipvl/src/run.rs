@@ -8,7 +8,7 @@ mod output;
 mod top;
 mod watching;
 
-use crate::backend;
+use crate::backend::{self, Inventory};
 use crate::batch::{self, Action, Step};
 use crate::command::{Command, Declaration, Family, Switches, Timestamp, Watch};
 use crate::failure::Failure;
@@ -131,15 +131,16 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 }
 
 fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let mut links = only(slaves()?, name, Link::is_called)?;
+    let inventory = Inventory::read()?;
+    let mut links = only(slaves(&inventory)?, name, Link::is_called)?;
     links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
-    let statistics = if statistics { backend::statistics()? } else { Vec::new() };
+    let statistics = if statistics { inventory.statistics()? } else { Vec::new() };
     show(&render::links(&links, &statistics, style))
 }
 
 /// The slaves of the masters in this netns. Where there are only other masters' slaves, that is said: none would be found.
-fn slaves() -> Result<Vec<Link>, Failure> {
-    let links = backend::links()?;
+fn slaves(inventory: &Inventory) -> Result<Vec<Link>, Failure> {
+    let links = inventory.links();
     if links.is_empty() {
         backend::require_master_here("examine")?;
     }
@@ -148,7 +149,8 @@ fn slaves() -> Result<Vec<Link>, Failure> {
 
 /// Looks for the name among the slaves, because a slave may have no addresses.
 fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -> Result<(), Failure> {
-    let (mut entries, mut links) = (backend::addresses()?, slaves()?);
+    let inventory = Inventory::read()?;
+    let (mut entries, mut links) = (inventory.addresses()?, slaves(&inventory)?);
     entries.retain(|entry| family.is_none_or(|family| family.has(entry.addr)));
     if slave.is_some() {
         links = only(links, slave, Link::is_called)?;
@@ -158,11 +160,12 @@ fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -
 }
 
 fn show_statistics(name: Option<String>, style: Style) -> Result<(), Failure> {
-    let mut links = slaves()?;
+    let inventory = Inventory::read()?;
+    let mut links = slaves(&inventory)?;
     links.retain(|link| name.as_ref().is_some_and(|name| link.is_called(name)));
     let is_one_of = |line: &Statistics| links.iter().any(|link| line.is_of(link));
     let is_named = |line: &Statistics, name: &str| is_one_of(line) || line.is_master && line.name == name;
-    show(&render::statistics(&only(backend::statistics()?, name, is_named)?, style))
+    show(&render::statistics(&only(inventory.statistics()?, name, is_named)?, style))
 }
 
 /// Runs until the reader of standard output is gone.
@@ -216,7 +219,9 @@ fn names(candidate: Candidate) -> Vec<(String, String)> {
         Candidate::Word(word, about) => return vec![(word, about)],
         Candidate::Devices => entries("/sys/class/net"),
         Candidate::Namespaces => entries("/run/netns"),
-        Candidate::Slaves => backend::links().unwrap_or_default().into_iter().map(|link| link.name).collect(),
+        Candidate::Slaves => {
+            Inventory::read().map(|found| found.links()).unwrap_or_default().into_iter().map(|link| link.name).collect()
+        }
     };
     names.into_iter().map(|name| (name, String::new())).collect()
 }

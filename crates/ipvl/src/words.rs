@@ -1,7 +1,8 @@
 //! Which word of a command line has which value? The definition says how to read them; the values are still text here.
 
-use crate::definition::{DeviceKind, Form, SET_ELSEWHERE, Verb, Word, synopsis};
+use crate::definition::{BURST, DeviceKind, Form, SET_ELSEWHERE, Verb, Word, synopsis};
 use crate::usage::UsageError;
+use std::slice::Iter;
 
 /// The words of a command line, with their values.
 #[derive(Debug, Default)]
@@ -56,11 +57,12 @@ impl Given {
         word: &'static Word,
         claimed: &'static str,
         typed: &str,
-        rest: &mut impl Iterator<Item = &'a String>,
+        rest: &mut Iter<'a, String>,
     ) -> Result<(), UsageError> {
         match word.form {
             Form::Choice(_) => self.put(word, claimed),
             Form::Pair(_) | Form::Bare(_) | Form::Many(_) | Form::Option(_) => self.put(word, next(typed, rest)?),
+            Form::Rates(ways) => self.take_rates(typed, ways, rest),
             Form::Rest(_) => self.put(word, &rest.map(String::as_str).collect::<Vec<_>>().join(" ")),
             Form::Kind(kinds) => {
                 let name = next(typed, rest)?;
@@ -70,6 +72,29 @@ impl Given {
                 self.take_kind(kind, rest)
             }
         }
+    }
+
+    /// Each way's rate under the way's name, with the burst behind it.
+    fn take_rates(
+        &mut self,
+        typed: &str,
+        ways: &'static [&'static str],
+        rest: &mut Iter<'_, String>,
+    ) -> Result<(), UsageError> {
+        let is_next = |rest: &Iter<'_, String>, word: &str| rest.as_slice().first().is_some_and(|next| next == word);
+        let mut after = typed;
+        while let Some(way) = ways.iter().copied().find(|way| is_next(rest, way)) {
+            let mut value = next(rest.next().map_or(typed, String::as_str), rest)?.to_owned();
+            if is_next(rest, BURST) {
+                value = format!("{value} {BURST} {}", next(rest.next().map_or(typed, String::as_str), rest)?);
+            }
+            if self.get(way).is_some() {
+                return Err(UsageError::Duplicate { word: way, value });
+            }
+            self.0.push((way, value));
+            after = way;
+        }
+        if after == typed { Err(UsageError::Incomplete { after: typed.to_owned() }) } else { Ok(()) }
     }
 
     /// As in iproute2: behind the type, a word given twice has its last value.

@@ -4,7 +4,7 @@ use crate::memory::now;
 use crate::tables::State;
 use crate::view::View;
 use core::sync::atomic::Ordering::Relaxed;
-use ipvl_core::wire::{ETH_HLEN, Ethernet, Packet};
+use ipvl_core::wire::{ETH_HLEN, Ethernet};
 use ipvl_core::*;
 
 /// The verdict on what the slave in `slot` sends.
@@ -47,11 +47,10 @@ fn full_ingress(state: &State, view: &View) -> Verdict {
     ingress(view, state)
 }
 
-/// The slot of the l3s slave that an IP packet in the host's stack is for, or -1. The view begins with the IP header.
+/// The slot of the l3s slave that has an address (IPv4: mapped), or -1.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_l3s_receiver(state: &State, view: &View) -> i32 {
-    let Ok(packet) = Packet::parse_ip(view) else { return -1 };
-    let Owner::Slave(slot) = state.owner(packet.dst) else { return -1 };
+pub extern "C" fn ipvl_l3s_receiver(state: &State, addr: &[u8; 16]) -> i32 {
+    let Owner::Slave(slot) = state.owner(Addr(*addr)) else { return -1 };
     let slave = state.slave(slot);
     if slave.mode() == Mode::L3s && slave.up() { slot.0 as i32 } else { -1 }
 }
@@ -78,24 +77,42 @@ pub extern "C" fn ipvl_route_refused(view: &View, errno: i32) -> u64 {
     })
 }
 
-/// The first slot from `slot` on that gets a copy of a flooded frame; `u32::MAX` if there is none.
+/// Writes the first slots from `slot` on that get a copy of a flooded frame, as many as there are and have room; how many.
+///
+/// # Safety
+/// `room` slots are at `out`.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_flood_next(state: &State, view: &View, verdict: u64, slot: u32) -> u32 {
-    next_receiver(state, view, verdict, slot).unwrap_or(u32::MAX)
+pub unsafe extern "C" fn ipvl_flood_next(
+    state: &State,
+    view: &View,
+    verdict: u64,
+    slot: u32,
+    out: *mut u32,
+    room: usize,
+) -> usize {
+    // SAFETY: the caller's promise.
+    let out = unsafe { core::slice::from_raw_parts_mut(out, room) };
+    let Some(receivers) = receivers(state, view, verdict, slot) else { return 0 };
+    out.iter_mut().zip(receivers).fold(0, |written, (place, slot)| {
+        *place = slot;
+        written + 1
+    })
 }
 
-fn next_receiver(state: &State, view: &View, verdict: u64, slot: u32) -> Option<u32> {
+/// The slots from `slot` on that get a copy of a flooded frame.
+#[inline(always)]
+fn receivers(state: &State, view: &View, verdict: u64, slot: u32) -> Option<impl Iterator<Item = u32>> {
     let Action::Flood(flood) = action(verdict) else { return None };
     let slots = state.slots.get()?;
     let (first, end) = state.range(&flood);
     let members = flood.filter(view, state);
     let all = FloodFilter { exempt: u32::MAX, ..members };
     let group = Ethernet::parse(view)?.dst;
-    (slot.max(first)..end).find(|slot| {
+    Some((slot.max(first)..end).filter(move |slot| {
         let Some(entry) = slots.get(Slot(*slot)) else { return false };
         let slave = entry.slave();
         all.admits(Slot(*slot), slave) && (members.admits(Slot(*slot), slave) || entry.hears(group))
-    })
+    }))
 }
 
 /// How many of a source's frames may wait to be copied.
@@ -111,7 +128,7 @@ pub extern "C" fn ipvl_flood_begin(state: &State, view: &View, verdict: u64, wai
         state.sent.remember(digest(view), flood.from, now);
     }
     let Some(bucket) = state.bucket(flood.from) else { return 0 };
-    if next_receiver(state, view, verdict, 0).is_none() {
+    if receivers(state, view, verdict, 0).and_then(|mut slots| slots.next()).is_none() {
         return 0;
     }
     let (first, end) = state.range(&flood);

@@ -58,8 +58,8 @@ impl NetworkOptions {
 
     /// Any slave of the network.
     pub fn spec(&self, master: &str) -> LinkSpec {
-        let SlaveKeys { mtu, backend, .. } = self.slave;
-        LinkSpec { options: self.options(), mtu, backend, ..LinkSpec::of(master) }
+        let SlaveKeys { mtu, backend, rates, options: given, .. } = self.slave;
+        LinkSpec { options: self.options(), given, mtu, backend, rates, ..LinkSpec::of(master) }
     }
 
     fn take_all(&mut self, words: Option<&Words>) -> Result<()> {
@@ -101,6 +101,7 @@ fn wrong(option: &str, value: &str, allowed: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_control::{Rates, rate};
     use ipvl_core::{Flag, Guard, HostAccess, NeighProxy, OptionsChange};
     use serde_json::json;
 
@@ -125,7 +126,7 @@ mod tests {
     fn every_option_is_understood() {
         let all = json!({ "options": {
             "parent": "eth1", "mode": "l3s", "mtu": "1400", "metric": "7", "no_default_route": "true",
-            "flag": "private", "host_access": "1", "guard": "strict",
+            "flag": "private", "host_access": "1", "guard": "strict", "rate_out": "1gbit",
         }});
         let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
         let options = Options { mode, flag, guard, host, ..Options::DEFAULT };
@@ -134,6 +135,7 @@ mod tests {
             options: OptionsChange { neigh: None, dhcp: None, siblings: None, ..Options::DEFAULT.change_to(options) },
             mtu: Some(1400),
             backend: None,
+            rates: Rates { input: None, output: rate::parse("1gbit").expect("a rate") },
         };
         let expected = NetworkOptions { slave, metric: Some(7), no_default_route: true, ignores_mac: false };
         assert_eq!(read(all).expect("good"), expected);
@@ -158,7 +160,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         assert_eq!(
             refused("bclim", "1"),
-            "there is no option bclim; those of ipvl are parent, mtu, backend, mode, flag, guard, host, neigh, dhcp, siblings, \
+            "there is no option bclim; those of ipvl are parent, mtu, backend, rate_in, rate_out, mode, flag, guard, host, neigh, dhcp, siblings, \
              metric, no_default_route, mac"
         );
         assert!(refused("metrics", "1").starts_with("there is no option metrics, perhaps metric is meant; "));

@@ -140,6 +140,12 @@ pub fn segment(socket: &UdpSocket, size: u16) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, size.into())
 }
 
+/// Moves the calling thread to a new network namespace without a name.
+pub fn enter_new_netns() -> io::Result<()> {
+    // SAFETY: unshare(2) takes no pointers, and a network namespace is the thread's alone.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
+}
+
 fn auxiliary(message: &libc::msghdr) -> Option<libc::tpacket_auxdata> {
     // SAFETY: the kernel filled the message's control buffer and its length; CMSG_FIRSTHDR checks that length.
     let header = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;

@@ -3,12 +3,13 @@
 use super::desired::DesiredState;
 use crate::error::Result;
 use crate::kernel::finder;
-use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::model::{Backend, Kind};
-use crate::place::NsId;
+use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of};
+use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, readable_peer, slave_records};
 use crate::slave::find;
 use crate::slave::routes::family_len;
@@ -27,13 +28,15 @@ pub struct ActualState {
     pub masters: BTreeMap<String, (IfIndex, u32)>,
     /// The names of all namespaces under `/run/netns`.
     pub netns: BTreeSet<String>,
-    /// By master and prefix: the host end of the slave that owns it; none if the host owns it.
-    pub owners: BTreeMap<(IfIndex, Addr, u8), Option<IfIndex>>,
+    /// By master and prefix: the slave that owns it; none if the host owns it.
+    pub owners: BTreeMap<(IfIndex, Addr, u8), Option<Place>>,
 }
 
 /// A slave that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActualLink {
+    /// Where its host end is, or the slave itself if it has none: what it is known by.
+    pub place: Place,
     /// Its owner.
     pub owner: Option<String>,
     /// Its name in its own netns; none if that cannot be read.
@@ -44,14 +47,16 @@ pub struct ActualLink {
     pub netns: Option<String>,
     /// A network device or a tap device.
     pub kind: Kind,
-    /// The kind of pair; none for a tap device.
+    /// The kind of pair, or our kernel module; none for a tap device.
     pub backend: Option<Backend>,
     /// The master's ifindex and name.
     pub master: (IfIndex, String),
-    /// The host end's ifindex and name.
+    /// The host end's ifindex and name; a slave of the kernel module is its own.
     pub host_end: (IfIndex, String),
     /// Mode, flag, guard and so on.
     pub options: Options,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -69,23 +74,22 @@ pub fn missing_masters(desired: &DesiredState) -> Result<BTreeSet<String>> {
     Ok(names.into_iter().filter(|name| find::link(&netlink, name).is_err()).cloned().collect())
 }
 
-/// Reads everything that the files may be about.
-pub fn observe(desired: &DesiredState) -> Result<ActualState> {
-    let netlink = Netlink::open()?;
+/// Reads the pairs and tap devices, their masters, and all namespaces.
+pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result<ActualState> {
     let mut actual = ActualState { netns: netns::names(), ..ActualState::default() };
     for link in &desired.links {
-        if let Ok(master) = find::link(&netlink, &link.spec.master) {
+        if let Ok(master) = find::link(netlink, &link.spec.master) {
             actual.masters.insert(link.spec.master.clone(), (master.ifindex, master.mtu));
         }
     }
     let mut declared: HashMap<IfIndex, BTreeSet<(Addr, u8)>> = HashMap::new();
-    for port in Port::all(&netlink)? {
+    for port in Port::all(netlink)? {
         let slots: HashMap<Slot, IfIndex> =
             port.maps.slots()?.into_iter().map(|(host_end, slot)| (slot, host_end)).collect();
         for (addr, bits, entry) in port.maps.owned()? {
             let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, family_len(addr, bits)));
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
-                actual.owners.insert((port.master, prefix.0, prefix.1), owner);
+                actual.owners.insert((port.master, prefix.0, prefix.1), owner.map(Place::here));
             }
             if let (Some(host_end), Origin::Declared) = (owner, entry.origin()) {
                 declared.entry(host_end).or_default().insert(prefix);
@@ -93,19 +97,20 @@ pub fn observe(desired: &DesiredState) -> Result<ActualState> {
         }
     }
     let mut names = HashMap::new();
-    for record in slave_records(&netlink)? {
+    for record in slave_records(netlink)? {
         let declared = declared.remove(&record.host_end.ifindex).unwrap_or_default();
-        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(&netlink, id)).clone();
+        let mut name_of = |id| names.entry(id).or_insert_with(|| finder::name_of(netlink, id)).clone();
         let netns = record.host_end.link_netnsid.and_then(&mut name_of);
-        actual.slaves.push(ActualLink { declared, netns, ..actual_link(&netlink, &record)? });
+        actual.slaves.push(ActualLink { declared, netns, ..actual_link(netlink, &record)? });
     }
     Ok(actual)
 }
 
 fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
-    let SlaveRecord { host_end, master, slave, .. } = record;
+    let SlaveRecord { host_end, master, slave, rates, .. } = record;
     let device = readable_peer(netlink, host_end);
     Ok(ActualLink {
+        place: Place::here(host_end.ifindex),
         owner: owner_of(host_end).map(str::to_owned),
         name: (device.ifindex != IfIndex::NONE).then(|| device.name.clone()),
         local: host_end.link_netnsid.is_none(),
@@ -115,6 +120,7 @@ fn actual_link(netlink: &Netlink, record: &SlaveRecord) -> Result<ActualLink> {
         master: (master.ifindex, master.name.clone()),
         host_end: (host_end.ifindex, host_end.name.clone()),
         options: slave.options(),
+        rates: *rates,
         mtu: device.mtu,
         up: device.is_up(),
         addresses: permanent(netlink, &device, host_end.link_netnsid)?,
@@ -126,9 +132,13 @@ fn permanent(netlink: &Netlink, device: &LinkInfo, nsid: Option<NsId>) -> Result
     if device.ifindex == IfIndex::NONE {
         return Ok(BTreeSet::new());
     }
-    let all = netlink.addresses(Some(device.ifindex), nsid)?.into_iter();
-    let ours = all.filter(|info| info.flags & PERMANENT != 0 && !info.addr.is_link_local());
-    Ok(ours.map(|info| (info.addr, info.prefix_len)).collect())
+    Ok(permanent_of(&netlink.addresses(Some(device.ifindex), nsid)?))
+}
+
+/// The addresses that files are about.
+pub(super) fn permanent_of(all: &[AddressInfo]) -> BTreeSet<(Addr, u8)> {
+    let ours = all.iter().filter(|info| info.flags & PERMANENT != 0 && !info.addr.is_link_local());
+    ours.map(|info| (info.addr, info.prefix_len)).collect()
 }
 
 impl ActualLink {

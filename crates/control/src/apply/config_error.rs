@@ -47,6 +47,7 @@ pub enum ErrorKind {
     },
     OnlyTap,
     OnlyPair,
+    NotInModule,
     TapStays,
     TapAddresses,
     NoNetns(String),
@@ -92,6 +93,9 @@ impl fmt::Display for ErrorKind {
             Self::DuplicateName { other } => write!(f, "there is a slave of that name and netns already: {other}"),
             Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr}, too: {other}"),
             Self::OnlyPair => f.write_str("this key is only for type \"ipvlan\": a tap device is not a pair"),
+            Self::NotInModule => f.write_str(
+                "the kernel module knows no declared addresses: put them on the device, or make the slave with backend veth",
+            ),
             Self::OnlyTap => f.write_str("this key is only for type \"ipvtap\""),
             Self::TapStays => f.write_str("a tap device works only in its master's network namespace"),
             Self::TapAddresses => f.write_str("a guest sets its addresses itself; list them under `declared` instead"),

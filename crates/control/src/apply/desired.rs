@@ -4,6 +4,7 @@ use super::config_error::{ConfigError, ErrorKind, Location};
 use super::file::{DeviceTable, File, Link};
 use super::value::NetnsName;
 use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
+use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,11 +116,13 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
         master: link.master.0,
         name: Some(link.name.0.clone()),
         options: Options::DEFAULT.changed(options),
+        given: options,
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),
         tap: (Kind::from(link.kind) == Kind::Ipvtap).then_some(tap),
         backend: link.backend.map(Into::into),
+        rates: Rates { input: link.rate_in.0, output: link.rate_out.0 },
     };
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());

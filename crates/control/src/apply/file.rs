@@ -1,7 +1,9 @@
 //! What may a file of `/etc/ipvl` contain? The types that it is parsed into, and the JSON schema made from them.
 
 use super::link_schema;
-use super::value::{AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix};
+use super::value::{
+    AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix, RateText,
+};
 use ipvl_core::OptionsChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -55,6 +57,12 @@ pub struct DeviceTable {
     pub mtu: Option<Mtu>,
     /// See [`crate::keys::BACKEND`].
     pub backend: Option<BackendWord>,
+    /// See [`crate::keys::RATE_IN`].
+    #[serde(default)]
+    pub rate_in: RateText,
+    /// See [`crate::keys::RATE_OUT`].
+    #[serde(default)]
+    pub rate_out: RateText,
     /// Whether the slave is administratively up.
     #[serde(default = "yes")]
     pub up: bool,

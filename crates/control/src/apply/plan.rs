@@ -3,8 +3,10 @@
 use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
 use super::desired::{DesiredLink, DesiredState, OWNER};
-use crate::model::{Change, Kind, NetnsRef};
-use ipvl_core::{Addr, IfIndex};
+use crate::model::{Backend, Change, Kind, LinkSpec, NetnsRef};
+use crate::place::Place;
+use crate::slave::module;
+use ipvl_core::{Addr, OptionsChange};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must be done.
@@ -78,7 +80,7 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
             makes.push(Step::Make(Box::new(link.clone())));
             continue;
         };
-        found.insert(was.host_end.0);
+        found.insert(was.place);
         let difference = compare(link, was, actual)?;
         if difference.is_none() {
             plan.unchanged += 1;
@@ -86,17 +88,20 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
             changes.push(Step::Change(Box::new(difference)));
         }
     }
-    let unwanted = actual.slaves.iter().filter(|slave| prune && is_ours(slave) && !found.contains(&slave.host_end.0));
+    let unwanted = actual.slaves.iter().filter(|slave| prune && is_ours(slave) && !found.contains(&slave.place));
     plan.steps = unwanted.map(|slave| Step::Delete(Box::new(slave.clone()))).chain(changes).chain(makes).collect();
     check_addresses(desired, actual, &plan)?;
     Ok(plan)
 }
 
-/// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns.
+/// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns. One
+/// of the kernel module has its owner in its own alias, which root of its netns can write: it counts in the file's netns alone.
 fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
     let owner = link.owner();
     let there = |slave: &&ActualLink| slave.name.as_ref() == Some(&link.name) && is_in(slave, link);
-    slaves.iter().find(|slave| slave.owner.as_ref() == Some(&owner)).or_else(|| slaves.iter().find(there))
+    let came =
+        |slave: &&ActualLink| slave.owner.as_ref() == Some(&owner) && (!slave.is_in_module() || is_in(slave, link));
+    slaves.iter().find(came).or_else(|| slaves.iter().find(there))
 }
 
 fn is_in(slave: &ActualLink, link: &DesiredLink) -> bool {
@@ -136,7 +141,10 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
             return Err(link.error("type", ErrorKind::Fixed { is: "an ipvtap device".to_owned(), name }));
         }
         _ if link.spec.backend.is_some_and(|backend| was.backend != Some(backend)) => {
-            return Err(link.error("backend", ErrorKind::Fixed { is: "of another kind of pair".to_owned(), name }));
+            return Err(link.error("backend", ErrorKind::Fixed { is: "of another backend".to_owned(), name }));
+        }
+        _ if was.is_in_module() && link.declared.as_ref().is_some_and(|declared| !declared.is_empty()) => {
+            return Err(link.error("declared", ErrorKind::NotInModule));
         }
         _ if was.name.is_none() => return Err(link.error("name", ErrorKind::Unreachable)),
         _ => {}
@@ -155,11 +163,19 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
 
 fn change(DesiredLink { spec, name, netns, .. }: &DesiredLink, was: &ActualLink) -> Change {
     Change {
-        options: was.options.change_to(spec.options),
+        options: wanted(was, spec),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),
         up: None,
+        rates: was.rates.change_to(spec.rates),
+    }
+}
+
+fn wanted(was: &ActualLink, spec: &LinkSpec) -> OptionsChange {
+    match was.is_in_module() {
+        true => module::change_from(was.options, spec),
+        false => was.options.change_to(spec.options),
     }
 }
 
@@ -175,15 +191,15 @@ impl AddrDiff {
 
 /// An address cannot be used while another slave or the host owns it, unless the plan takes it from that slave.
 fn check_addresses(desired: &DesiredState, actual: &ActualState, plan: &Plan) -> Result<(), ConfigError> {
-    let steps_by_host_end: BTreeMap<IfIndex, &Step> =
-        plan.steps.iter().filter_map(|step| Some((step.host_end()?, step))).collect();
+    let steps_by_place: BTreeMap<Place, &Step> =
+        plan.steps.iter().filter_map(|step| Some((step.place()?, step))).collect();
     for link in &desired.links {
         let Some((master, _)) = actual.masters.get(&link.spec.master) else { continue };
-        let own = find(link, &actual.slaves).map(|slave| slave.host_end.0);
+        let own = find(link, &actual.slaves).map(|slave| slave.place);
         for (key, addr, len) in link.claims() {
             let Some(owner) = actual.owners.get(&(*master, addr, len)) else { continue };
             let keeps = owner.is_none_or(|owner| {
-                Some(owner) != own && !steps_by_host_end.get(&owner).is_some_and(|step| step.gives_up(addr, len))
+                Some(owner) != own && !steps_by_place.get(&owner).is_some_and(|step| step.gives_up(addr, len))
             });
             if keeps {
                 let (addr, owner) = (addr.to_string(), actual.name_of(*owner));
@@ -203,14 +219,19 @@ impl DesiredLink {
 }
 
 impl ActualState {
-    fn name_of(&self, host_end: Option<IfIndex>) -> String {
-        let Some(host_end) = host_end else { return "the host".to_owned() };
-        let slave = self.slaves.iter().find(|slave| slave.host_end.0 == host_end);
-        slave.map_or_else(|| format!("link {host_end}"), |slave| slave.called().to_owned())
+    fn name_of(&self, place: Option<Place>) -> String {
+        let Some(place) = place else { return "the host".to_owned() };
+        let slave = self.slaves.iter().find(|slave| slave.place == place);
+        slave.map_or_else(|| format!("link {}", place.ifindex), |slave| slave.called().to_owned())
     }
 }
 
 impl ActualLink {
+    /// Whether our kernel module has it.
+    pub fn is_in_module(&self) -> bool {
+        self.backend == Some(Backend::Kernel)
+    }
+
     /// Its name, or its host end's name if that cannot be read.
     pub fn called(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.host_end.1)
@@ -218,10 +239,10 @@ impl ActualLink {
 }
 
 impl Step {
-    fn host_end(&self) -> Option<IfIndex> {
+    fn place(&self) -> Option<Place> {
         match self {
-            Self::Delete(slave) => Some(slave.host_end.0),
-            Self::Change(difference) => Some(difference.was.host_end.0),
+            Self::Delete(slave) => Some(slave.place),
+            Self::Change(difference) => Some(difference.was.place),
             Self::Make(_) => None,
         }
     }

@@ -1,6 +1,7 @@
 //! What may a value in a file be? Each value is checked while the file is parsed, so that the error has its line.
 
 use crate::model::{Account, Backend, Kind};
+use crate::rate::{self, Limit};
 use crate::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
 use ipvl_core::Addr;
 use schemars::JsonSchema;
@@ -31,8 +32,8 @@ macro_rules! words {
 words! {
     "ipvlan: a network device. ipvtap: a tap device for a virtual machine."
     KindWord for Kind: Ipvlan | Ipvtap, Ipvlan by default;
-    "veth: a veth pair. netkit: a netkit pair, which needs Linux 6.7."
-    BackendWord for Backend: Veth | Netkit, Veth by default;
+    "veth: a veth pair. netkit: a netkit pair, which needs Linux 6.7. kernel: a device of ipvl's kernel module."
+    BackendWord for Backend: Veth | Netkit | Kernel, Veth by default;
 }
 
 /// Types for texts that are parsed further.
@@ -66,6 +67,8 @@ texts! {
         network, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
     "An IP address, or a prefix: 198.51.100.7, 198.51.100.0/28, 2001:db8:1::/64." Prefix((Addr, u8)) by
         prefix, ["pattern" = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"];
+    "A rate in tc's units, with a burst or without, or off: 100mbit, 1gbit burst 2mb." RateText(Option<Limit>) by
+        limit, ["pattern" = r"^(off|[0-9.]+[A-Za-z/]*( +burst +[0-9.]+[A-Za-z]*)?)$"];
     "A user or a group, by name or by number." AccountName(Account) by account, ["minLength" = 1];
 }
 
@@ -116,6 +119,17 @@ fn prefix(text: &str) -> Result<(Addr, u8), String> {
 fn unicast((addr, len): (Addr, u8)) -> Result<(Addr, u8), String> {
     let foreign = addr.is_group() || addr.ip().is_loopback() || addr.is_unspecified();
     if foreign { Err(format!("{addr} is not an address that a slave can have")) } else { Ok((addr, len)) }
+}
+
+fn limit(text: &str) -> Result<Option<Limit>, String> {
+    rate::parse(text).ok_or_else(|| format!("{text:?} is not {}", rate::EXAMPLE))
+}
+
+#[expect(clippy::derivable_impls, reason = "`texts!` makes the type")]
+impl Default for RateText {
+    fn default() -> Self {
+        Self(None)
+    }
 }
 
 fn account(text: &str) -> Result<Account, String> {

@@ -3,7 +3,7 @@
 use super::attachment::{Attached, Attachment};
 use super::claim::claim;
 use super::device;
-use super::list::{PortCache, describe, owned};
+use super::list::{PortCache, describe, describe_in_module, in_its_netns, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkInfo, Netlink};
@@ -19,12 +19,22 @@ pub fn assign_addresses(wanted: &Attachment) -> Result<Attached> {
     wanted.check()?;
     let netlink = Netlink::open()?;
     let none = || refused("give addresses to", &wanted.owner, Refusal::NoSlave);
-    let link = owned(&netlink, |owner| owner == wanted.owner)?.pop().ok_or_else(none)?;
+    let Some(link) = owned(&netlink, |owner| owner == wanted.owner)?.pop() else {
+        return assign_in_module(&netlink, wanted);
+    };
     reserve(&netlink, &link, &wanted.addresses)?;
     let ifindex = place_of(&link).ok_or_else(none)?.ifindex;
     device::assign(wanted, ifindex)?;
     agent_client::sync(&[link.ifindex])?;
     describe(&netlink, &link, &mut PortCache::new())?.ok_or_else(none)
+}
+
+/// The module itself refuses an address that another has.
+fn assign_in_module(netlink: &Netlink, wanted: &Attachment) -> Result<Attached> {
+    let slave =
+        in_its_netns(netlink, wanted)?.ok_or_else(|| refused("give addresses to", &wanted.owner, Refusal::NoSlave))?;
+    device::assign(wanted, slave.device.ifindex)?;
+    describe_in_module(netlink, &slave)
 }
 
 fn reserve(netlink: &Netlink, host_end: &LinkInfo, addresses: &[(Addr, u8)]) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::model::LinkSpec;
 use crate::place::NsId;
 use crate::port::host::edges_of;
 use crate::port::host_end::check_owner;
+use crate::rate::Rates;
 use crate::refusal::Refusal;
 use ipvl_core::{Addr, IfIndex, Mac, Mode};
 
@@ -39,7 +40,9 @@ pub struct Attached {
     pub netnsid: Option<NsId>,
     /// The master's name; none if the master has left this netns.
     pub master: Option<String>,
-    /// The host end's ifindex and name.
+    /// Whether our kernel module has it: then it has no host end.
+    pub in_module: bool,
+    /// The host end's ifindex and name; a slave of the kernel module is its own.
     pub host_end: (IfIndex, String),
     /// The MAC address of slave and master.
     pub mac: Mac,
@@ -47,7 +50,9 @@ pub struct Attached {
     pub mtu: u32,
     /// l2, l3 or l3s.
     pub mode: Mode,
-    /// What it owns in the table, with lengths in bits of the address's own family: 32 or 128 for a single address.
+    /// The limits of its rates.
+    pub rates: Rates,
+    /// What it owns in the table, and of the kernel module what is on its device, with lengths in bits of the address's own family: 32 or 128 for a single address.
     pub addresses: Vec<(Addr, u8)>,
 }
 

@@ -3,13 +3,14 @@
 use super::attachment::{Attached, Attachment};
 use super::claim::claim;
 use super::device;
-use super::list::{PortCache, describe, owned};
+use super::list::{PortCache, describe, describe_in_module, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::Netlink;
 use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
 use crate::slave::Adding;
+use crate::slave::module::ModuleSlave;
 use crate::slave::{agent_client, tidy};
 use ipvl_core::{Addr, IfIndex};
 use std::collections::BTreeSet;
@@ -33,13 +34,13 @@ pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<
     if let Some(link) = owned(&adding.netlink, |owner| asked.contains(owner))?.first() {
         return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));
     }
-    let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<IfIndex>>>();
+    let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<Made>>>();
     if made.is_err() {
         adding.undo();
     }
-    let host_ends = made?;
+    let made = made?;
     drop(lock);
-    let ready = make_ready(&adding.netlink, &host_ends, wanted, progress);
+    let ready = make_ready(&adding.netlink, &made, wanted, progress);
     if ready.is_err() {
         let _lock = Lock::acquire(LOCK_WAIT)?;
         adding.undo();
@@ -47,10 +48,21 @@ pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<
     ready
 }
 
-/// Creates a slave that is in the table with its addresses. Returns its host end.
-fn create(adding: &mut Adding, wanted: &Attachment) -> Result<IfIndex> {
+/// A slave that was made: a pair's host end, or one of our kernel module.
+enum Made {
+    Pair(IfIndex),
+    InModule(Box<ModuleSlave>),
+}
+
+/// Creates a slave. A pair is in the table with its addresses; the module refuses an address that is in use when the device
+/// gets it.
+fn create(adding: &mut Adding, wanted: &Attachment) -> Result<Made> {
+    let before = adding.in_module.len();
     adding.add(&wanted.spec, Some(&wanted.owner))?;
-    reserve(adding, &wanted.addresses)
+    match adding.in_module.get(before) {
+        Some(slave) => Ok(Made::InModule(Box::new(slave.clone()))),
+        None => reserve(adding, &wanted.addresses).map(Made::Pair),
+    }
 }
 
 /// Gives the addresses to the slave that was just created. Returns its host end. If an address is in use, slaves that no
@@ -76,25 +88,45 @@ fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<IfIndex>
 /// Assigns what the engine wants assigned, and has the agent sync the slaves.
 fn make_ready(
     netlink: &Netlink,
-    host_ends: &[IfIndex],
+    made: &[Made],
     wanted: &[Attachment],
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Attached>> {
     let mut ports = PortCache::new();
     let mut ready = Vec::new();
-    for (host_ends, some) in host_ends.chunks(TOGETHER).zip(wanted.chunks(TOGETHER)) {
-        for (host_end, one) in host_ends.iter().zip(some).filter(|(_, one)| one.assign) {
-            assign(netlink, *host_end, one)?;
+    for (made, some) in made.chunks(TOGETHER).zip(wanted.chunks(TOGETHER)) {
+        for (slave, one) in made.iter().zip(some).filter(|(_, one)| one.assign) {
+            match slave {
+                Made::Pair(host_end) => assign(netlink, *host_end, one)?,
+                Made::InModule(slave) => device::assign(one, slave.device.ifindex)?,
+            }
         }
-        agent_client::sync(host_ends)?;
-        for (host_end, one) in host_ends.iter().zip(some) {
-            let link = netlink.link(*host_end, None)?;
-            let slave = link.map(|link| describe(netlink, &link, &mut ports)).transpose()?.flatten();
-            ready.push(slave.ok_or_else(|| one.gone())?);
+        sync_pairs(made)?;
+        for (slave, one) in made.iter().zip(some) {
+            ready.push(slave.described(netlink, one, &mut ports)?);
         }
         progress(ready.len());
     }
     Ok(ready)
+}
+
+fn sync_pairs(made: &[Made]) -> Result<()> {
+    let host_end = |slave: &Made| if let Made::Pair(host_end) = slave { Some(*host_end) } else { None };
+    let host_ends: Vec<IfIndex> = made.iter().filter_map(host_end).collect();
+    if host_ends.is_empty() { Ok(()) } else { agent_client::sync(&host_ends) }
+}
+
+impl Made {
+    fn described(&self, netlink: &Netlink, wanted: &Attachment, ports: &mut PortCache) -> Result<Attached> {
+        match self {
+            Self::Pair(host_end) => {
+                let link = netlink.link(*host_end, None)?;
+                let slave = link.map(|link| describe(netlink, &link, ports)).transpose()?.flatten();
+                slave.ok_or_else(|| wanted.gone())
+            }
+            Self::InModule(slave) => describe_in_module(netlink, slave),
+        }
+    }
 }
 
 fn assign(netlink: &Netlink, host_end: IfIndex, wanted: &Attachment) -> Result<()> {

@@ -6,6 +6,8 @@ use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::{LinkChange, Netlink};
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, check_owner, with_owner, without_owner};
+use crate::slave::module::ModuleSlave;
+use crate::slave::module_owner;
 use crate::slave::remove::{Removal, remove};
 use ipvl_core::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +25,10 @@ pub fn detach(owner: &str) -> Result<bool> {
             None => _ = netlink.delete_link(link.ifindex)?,
         }
     }
+    let in_module = module_owner::owned(&netlink, |other| other == owner)?;
+    in_module.iter().try_for_each(ModuleSlave::delete)?;
     remove(lock, &netlink, removals)?;
-    Ok(!host_ends.is_empty())
+    Ok(!host_ends.is_empty() || !in_module.is_empty())
 }
 
 /// Gives the slave of an owner to another one. Returns false if `owner` has none.
@@ -37,5 +41,7 @@ pub fn hand_over(owner: &str, to: &str) -> Result<bool> {
         let alias = with_owner(without_owner(link.alias.as_deref().unwrap_or_default()).to_owned(), Some(to));
         netlink.set_link(link.ifindex, &LinkChange { alias: Some(&alias), ..LinkChange::default() })?;
     }
-    Ok(!host_ends.is_empty())
+    let mut in_module = module_owner::owned(&netlink, |other| other == owner)?;
+    in_module.iter_mut().try_for_each(|slave| module_owner::set_owner(slave, to))?;
+    Ok(!host_ends.is_empty() || !in_module.is_empty())
 }

@@ -1,8 +1,8 @@
-//! How does a slave's device get its addresses, routes and limit, and which has it?
+//! How does a slave's device get its addresses and routes, and which has it?
 
 use super::attachment::Attachment;
 use crate::error::{Result, refused};
-use crate::kernel::netlink::{Limit, LinkChange, Netlink, SlaveRoute};
+use crate::kernel::netlink::{LinkChange, Netlink, SlaveRoute};
 use crate::kernel::netns;
 use crate::model::NetnsRef;
 use crate::port::sysctl;
@@ -24,8 +24,6 @@ pub struct Device {
     pub addresses: Vec<(Addr, u8)>,
     /// The routes out of it, in any table.
     pub routes: Vec<SlaveRoute>,
-    /// The limit of what it sends.
-    pub limit: Option<Limit>,
 }
 
 /// The device with this name in `netns`, or in our own netns; none if there is none.
@@ -40,8 +38,6 @@ fn device_here(name: &str) -> Result<Option<Device>> {
     let netlink = Netlink::open()?;
     let Some(link) = netlink.link_by_name(name, None)? else { return Ok(None) };
     let addresses = netlink.addresses(Some(link.ifindex), None)?;
-    // The kernel lists the queueing disciplines of all devices at once, so only ask if there is a limit.
-    let limit = if link.qdisc == "tbf" { netlink.limit(link.ifindex)? } else { None };
     Ok(Some(Device {
         ifindex: link.ifindex,
         mac: link.mac,
@@ -49,18 +45,7 @@ fn device_here(name: &str) -> Result<Option<Device>> {
         is_up: link.is_up(),
         addresses: addresses.into_iter().map(|info| (info.addr, info.prefix_len)).collect(),
         routes: netlink.slave_routes(link.ifindex)?,
-        limit,
     }))
-}
-
-/// Limits what a device sends. On a slave's device that limits what the slave sends; on its host end it limits what the
-/// slave receives, once the agent has synced the slave.
-pub fn limit(netns: Option<&NetnsRef>, ifindex: IfIndex, limit: Limit) -> Result<()> {
-    let work = || Netlink::open()?.set_limit(ifindex, limit);
-    match netns {
-        Some(netns) => netns::within(netns::open(netns)?, work)?,
-        None => work(),
-    }
 }
 
 /// Puts addresses and routes of the attachment on the device, in the netns in which it was created, and sets it up.

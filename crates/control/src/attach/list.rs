@@ -1,15 +1,21 @@
 //! Which slaves does an engine have, and what are they like?
 
-use super::attachment::Attached;
+use super::attachment::{Attached, Attachment};
 use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
+use crate::kernel::netns;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
-use crate::slave::find::peer_of;
+use crate::rate::Rates;
+use crate::slave::module::{self, ModuleSlave};
+use crate::slave::module_owner;
+use crate::slave::peers::peer_of;
+use crate::slave::rates::rates;
 use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::os::fd::AsFd;
 
 /// What each slot of a port owns.
 type Owned = BTreeMap<Slot, Vec<(Addr, u8)>>;
@@ -24,6 +30,9 @@ pub fn attached(owner_prefix: &str) -> Result<Vec<Attached>> {
     let mut all = Vec::new();
     for link in owned(&netlink, |owner| owner.starts_with(owner_prefix))? {
         all.extend(describe(&netlink, &link, &mut ports)?);
+    }
+    for slave in module_owner::owned(&netlink, |owner| owner.starts_with(owner_prefix))? {
+        all.push(describe_in_module(&netlink, &slave)?);
     }
     Ok(all)
 }
@@ -56,11 +65,41 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
         mtu: device.as_ref().map_or(host_end.mtu, |device| device.mtu),
         name: device.map(|device| device.name),
         master: name.clone(),
+        in_module: false,
         host_end: (host_end.ifindex, host_end.name.clone()),
         mac: host_end.mac.unwrap_or(Mac([0; 6])),
         mode: port.maps.slave(slot)?.mode(),
+        rates: rates(netlink, port, host_end, slot)?,
         addresses: owned.get(&slot).cloned().unwrap_or_default(),
     }))
+}
+
+/// A slave of our kernel module.
+pub fn describe_in_module(netlink: &Netlink, slave: &ModuleSlave) -> Result<Attached> {
+    let device = &slave.device;
+    let addresses = slave.netlink.addresses(Some(device.ifindex), None)?;
+    Ok(Attached {
+        owner: module_owner::owner_of(device).unwrap_or_default().to_owned(),
+        name: Some(device.name.clone()),
+        ifindex: device.ifindex,
+        netnsid: slave.netnsid,
+        master: netlink.link(slave.master, None)?.map(|link| link.name),
+        in_module: true,
+        host_end: (device.ifindex, device.name.clone()),
+        mac: device.mac.unwrap_or(Mac([0; 6])),
+        mtu: device.mtu,
+        mode: slave.options().mode,
+        rates: Rates::default(),
+        addresses: addresses.into_iter().map(|info| (info.addr, info.addr.full_len())).collect(),
+    })
+}
+
+/// The module's slave of this owner in the netns where it was made: elsewhere another may have given itself that name.
+pub fn in_its_netns(netlink: &Netlink, wanted: &Attachment) -> Result<Option<ModuleSlave>> {
+    let netns = wanted.spec.netns.as_ref().map(netns::open).transpose()?;
+    let id = netns.map_or(Ok(None), |there| module::id_of(netlink, there.as_fd()))?;
+    let found = module_owner::owned(netlink, |owner| owner == wanted.owner)?;
+    Ok(found.into_iter().find(|slave| slave.netnsid == id))
 }
 
 fn owned_by_slot(port: &Port) -> Result<Owned> {

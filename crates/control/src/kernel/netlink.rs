@@ -30,5 +30,4 @@ pub use route::RouteInfo;
 pub use route_get::ChosenRoute;
 pub use slave_route::SlaveRoute;
 pub use socket::Netlink;
-pub use tbf::Limit;
 pub use tc::{BpfFilter, FilterPoint};

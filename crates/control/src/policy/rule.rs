@@ -148,7 +148,7 @@ impl fmt::Display for PolicyRule {
                 None => write!(f, "proto {protocol} ")?,
             }
         }
-        match self.ports.as_ref().map(RangeInclusive::clone).map(RangeInclusive::into_inner) {
+        match self.ports.clone().map(RangeInclusive::into_inner) {
             Some((first, last)) if first == last => write!(f, "dport {first} ")?,
             Some((first, last)) => write!(f, "dport {first}-{last} ")?,
             None => {}

@@ -136,6 +136,7 @@ mod tests {
             prefix_len,
             scope: 0,
             flags: 0,
+            created: 0,
         };
         assert_eq!(edges(&info(24)), [Addr::v4([10, 0, 7, 0]), Addr::v4([10, 0, 7, 255])]);
         assert!(edges(&info(31)).is_empty() && edges(&info(32)).is_empty());

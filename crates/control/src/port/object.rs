@@ -22,7 +22,7 @@ pub const POLICY_OUT: &str = "policy_out";
 pub const POLICY_IN: &str = "policy_in";
 
 /// The maps that control reads or writes.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "PORT",
     "ROUTER",
     "SLAVES",
@@ -36,6 +36,7 @@ const NAMES: [&str; 13] = [
     "STATS",
     "DROPS",
     "BUCKETS",
+    "RATES",
 ];
 
 /// The maps of the two programs of a policy that the others do not have.

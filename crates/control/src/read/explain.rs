@@ -1,7 +1,9 @@
 //! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
+mod by_host;
 mod explanation;
 mod fate;
+mod in_module;
 mod judged;
 mod route;
 
@@ -16,7 +18,10 @@ pub use explanation::Explanation;
 use fate::Fate;
 pub(super) use fate::obstacle;
 pub use fate::remedy;
-use ipvl_core::{Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Owner, OwnerEntry, Slot, Tables, Verdict};
+use in_module::ModulePort;
+use ipvl_core::{
+    Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Mac, Owner, OwnerEntry, Reason, Reply, Slot, Tables, Verdict,
+};
 use judged::Policies;
 use route::Router;
 use std::collections::BTreeMap;
@@ -34,6 +39,9 @@ pub struct Place<'a> {
 /// What happens to a frame that a slave sends or a master receives; `device` is the name of one of them.
 pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let netlink = Netlink::open()?;
+    if let Some(port) = in_module::find(&netlink, device)? {
+        return explain_in_module(&netlink, &port, &frame);
+    }
     let (port, source) = find_port(&netlink, device)?;
     let names = names(&netlink, &port)?;
     let place = Place { netlink: &netlink, master: port.master, source };
@@ -52,14 +60,33 @@ pub fn explain_at(
     names: BTreeMap<Slot, String>,
     frame: &impl Frame,
 ) -> Result<Explanation> {
-    let tables = Trace::new(snapshot, names);
-    let verdict = match place.source {
-        Some((_, slot)) => ipvl_core::egress(frame, &tables, Some(slot)),
+    let owner = ipvl_core::destination(frame).map(|dst| snapshot.owner(dst));
+    let source = place.source.map(|(_, slot)| slot);
+    explained(Trace::new(snapshot, names), source, frame, |decided| fate(decided, frame, place, owner))
+}
+
+/// A frame that a slave of our kernel module sends, or a master with such slaves receives.
+fn explain_in_module(netlink: &Netlink, port: &ModulePort, frame: &impl Frame) -> Result<Explanation> {
+    let owner = ipvl_core::destination(frame).map(|dst| port.snapshot.owner(dst));
+    let tables = Trace::of_module(&port.snapshot, port.names.clone());
+    let explanation =
+        explained(tables, port.source, frame, |decided| by_host::fate(netlink, port, decided, frame, owner))?;
+    let questions = explanation.questions.into_iter().chain(port.unknown.iter().cloned()).collect();
+    Ok(Explanation { questions, ..explanation })
+}
+
+fn explained(
+    tables: Trace<'_>,
+    source: Option<Slot>,
+    frame: &impl Frame,
+    carry_out: impl FnOnce(Fate) -> Result<Fate>,
+) -> Result<Explanation> {
+    let verdict = match source {
+        Some(slot) => ipvl_core::egress(frame, &tables, Some(slot)),
         None => ipvl_core::ingress(frame, &tables),
     };
     let text = sentence(verdict, frame, &tables);
-    let owner = ipvl_core::destination(frame).map(|dst| snapshot.owner(dst));
-    let Fate { verdict, notes, text, lost, remedy } = fate(Fate::of(verdict, text), frame, place, owner)?;
+    let Fate { verdict, notes, text, lost, remedy } = carry_out(Fate::of(verdict, text))?;
     let questions = tables.questions().into_iter().chain(notes).collect();
     Ok(Explanation { verdict, questions, text, lost, remedy })
 }
@@ -75,6 +102,8 @@ fn fate(decided: Fate, frame: &impl Frame, place: &Place<'_>, owner: Option<Owne
         (Action::Host, Some(Owner::Slave(_))) => router.by_stack(frame)?,
         (Action::Host, Some(Owner::Nobody)) if place.source.is_some() => router.by_stack(frame)?,
         (Action::Drop(reason), _) => Fate::dropped(reason),
+        // The program tries, and drops a solicitation behind extension headers, which no stack sends.
+        (Action::Answer, _) if Reply::to(frame, Mac([0; 6])).is_none() => Fate::dropped(Reason::ActionFailed),
         (Action::Flood(Flood { then: FloodThen::Wire | FloodThen::WireAndHost, .. }), _) => match leaves()? {
             Some((why, remedy)) => Fate { remedy, text: format!("{}; but {why}", decided.text), ..decided },
             None => decided,

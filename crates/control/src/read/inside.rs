@@ -1,17 +1,23 @@
 //! How do slaves of our kernel module look to their user, by what the kernel says of them?
 
+use super::holders::{self, Holder};
 use super::record::{UNKNOWN, shown_name};
 use super::shown::alone;
 use crate::error::Result;
-use crate::kernel::netlink::{LinkInfo, Netlink};
-use crate::model::{AddressEntry, AddressStatus, Backend, Link, Statistics};
+use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
+use crate::model::{AddressEntry, Backend, Link, Statistics};
 use crate::place::NsId;
 use crate::port::ARPHRD_NONE;
+use crate::report::PortReport;
 use crate::slave::module::{ModuleSlave, all};
+use crate::slave::module_owner::owner_of;
 use ipvl_core::maps::Counters;
-use ipvl_core::{Addr, IfIndex, Reason};
+use ipvl_core::{IfIndex, Options, Reason, Slave, State};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// How many slaves of the module a master can have.
+const MOST_SLAVES: usize = 65_532;
 
 /// A slave of the module, and its master's name.
 pub struct Inside {
@@ -49,15 +55,19 @@ impl Inside {
             backend: Some((Backend::Kernel, Backend::Kernel.why())),
             netnsid: *netnsid,
             netns: netnsid.and_then(|id| names.get(&id).cloned()),
-            options: self.slave.options(),
+            options: options_in_effect(self.slave.options()),
             ..alone(device, (self.slave.master, self.master.clone()))
         }
     }
 
-    /// The addresses on its device. The module lets no other slave have them.
-    pub fn addresses(&self) -> Vec<AddressEntry> {
-        let found = self.slave.netlink.addresses(Some(self.slave.device.ifindex), None).unwrap_or_default();
-        found.into_iter().map(|info| entry(info.addr, Some(&self.slave.device.name), &self.master)).collect()
+    /// The owner that its alias names.
+    pub fn owner(&self) -> Option<&str> {
+        owner_of(&self.slave.device)
+    }
+
+    /// The addresses on its device.
+    pub fn addresses(&self) -> Vec<AddressInfo> {
+        self.slave.netlink.addresses(Some(self.slave.device.ifindex), None).unwrap_or_default()
     }
 
     /// Its counters, and what it sent that was dropped.
@@ -81,21 +91,65 @@ impl Inside {
     }
 }
 
-/// The addresses of masters that have slaves of the module and no others: the host's.
-pub fn own_addresses(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) -> Vec<AddressEntry> {
-    let mut masters: Vec<(IfIndex, &str)> =
-        inside.iter().map(|one| (one.slave.master, one.master.as_str())).filter(|(n, _)| !known.contains(n)).collect();
-    masters.dedup();
+/// In l3s the host's stack has each packet, so what is asked for does not matter.
+fn options_in_effect(options: Options) -> Options {
+    Slave::new(IfIndex::NONE, options, State::default()).options_in_effect()
+}
+
+/// The addresses of the slaves, and of masters that have no others: the host's. `known` are the masters that have others.
+pub fn addresses(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) -> Vec<AddressEntry> {
+    let masters: BTreeMap<IfIndex, &str> = inside.iter().map(|one| (one.slave.master, one.master.as_str())).collect();
+    let local: BTreeSet<IfIndex> =
+        inside.iter().filter(|one| one.netnsid().is_none()).map(|one| one.slave.device.ifindex).collect();
+    let host = netlink.addresses(None, None).unwrap_or_default();
+    let host: Vec<AddressInfo> = host.into_iter().filter(|info| !local.contains(&info.ifindex)).collect();
     let mut lines = Vec::new();
-    for (ifindex, name) in masters.into_iter().filter(|(_, name)| *name != UNKNOWN) {
-        let found = netlink.addresses(Some(ifindex), None).unwrap_or_default();
-        lines.extend(found.into_iter().map(|info| entry(info.addr, None, name)));
+    for (ifindex, master) in masters.into_iter().filter(|(_, name)| *name != UNKNOWN) {
+        let its = inside.iter().filter(|one| one.slave.master == ifindex);
+        let of_slave = |one: &Inside, info: AddressInfo| Holder {
+            addr: info.addr,
+            created: info.created,
+            slave: Some(one.slave.device.name.clone()),
+            is_shown: true,
+        };
+        let of_slaves = its.flat_map(|one| one.addresses().into_iter().map(move |info| of_slave(one, info)));
+        let of_host = host.iter().map(|info| Holder {
+            addr: info.addr,
+            created: info.created,
+            slave: None,
+            is_shown: info.ifindex == ifindex && !known.contains(&ifindex),
+        });
+        lines.extend(holders::lines(master, of_slaves.chain(of_host).collect()));
     }
     lines
 }
 
-/// An address on the device of a slave, or on its master.
-fn entry(addr: Addr, slave: Option<&str>, master: &str) -> AddressEntry {
-    let (slave, master) = (slave.map(str::to_owned), master.to_owned());
-    AddressEntry { addr, prefix_len: addr.full_len(), slave, master, status: AddressStatus::Device, owner: None }
+/// The masters that have slaves of the module and no others. What was for their slaves and dropped is counted where netlink does
+/// not tell it: in `ethtool -S`.
+pub fn ports(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) -> Vec<PortReport> {
+    let mut ports: BTreeMap<IfIndex, PortReport> = BTreeMap::new();
+    for one in inside.iter().filter(|one| !known.contains(&one.slave.master)) {
+        let port = ports.entry(one.slave.master).or_insert_with(|| port(netlink, one));
+        port.slaves += 1;
+        port.addresses += one.addresses().len();
+    }
+    ports.into_values().collect()
+}
+
+/// A master without slaves.
+fn port(netlink: &Netlink, one: &Inside) -> PortReport {
+    let own = netlink.addresses(Some(one.slave.master), None).unwrap_or_default();
+    PortReport {
+        ifindex: one.slave.master,
+        name: one.master.clone(),
+        addresses: own.len(),
+        own_addresses: own.into_iter().map(|info| info.addr).collect(),
+        slaves: 0,
+        most_slaves: MOST_SLAVES,
+        most_addresses: None,
+        prefixes: 0,
+        conflicts: 0,
+        refused: 0,
+        drops: Vec::new(),
+    }
 }

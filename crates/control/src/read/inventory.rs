@@ -2,7 +2,7 @@
 
 use super::degraded::degraded;
 use super::inside::{self, Inside};
-use super::record::{SlaveRecord, is_master_gone, master_of, readable_peer, records_of, shown_name};
+use super::record::{SlaveRecord, is_master_gone, master_of, records_of, shown_name};
 use super::shown::link;
 use super::table::Table;
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::place::NsId;
 use crate::port::Port;
 use crate::port::host_end::{HostEnd, owner_of};
 use crate::report::{PortReport, SlaveReport};
+use crate::slave::peers::Peers;
 use ipvl_core::maps::Counters;
 use ipvl_core::{IfIndex, MAX_SLAVES, Mode, Reason, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
@@ -54,9 +55,10 @@ impl Inventory {
         let mut ports = Vec::new();
         for port in found {
             let master = master_of(&netlink, &port)?;
-            let records = records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let records = records_of(&netlink, &port, &master, is_master_gone(&port)?, &mut host_ends)?;
+            let peers = Peers::list(&netlink, records.iter().map(|record| &record.host_end));
             let slaves = records.into_iter().map(|record| {
-                let device = readable_peer(&netlink, &record.host_end);
+                let device = peers.device(&netlink, &record.host_end).unwrap_or_default();
                 SlaveRead { record, device }
             });
             let slaves = slaves.collect();
@@ -83,8 +85,7 @@ impl Inventory {
             entries.extend(self.table(port)?.lines().into_values());
         }
         let masters: Vec<IfIndex> = self.ports.iter().map(|port| port.port.master).collect();
-        entries.extend(inside::own_addresses(&self.netlink, &self.inside, &masters));
-        entries.extend(self.inside.iter().flat_map(Inside::addresses));
+        entries.extend(inside::addresses(&self.netlink, &self.inside, &masters));
         entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
         Ok(entries)
     }
@@ -108,14 +109,16 @@ impl Inventory {
         let counters = self.statistics()?.into_iter().filter(|line| !line.is_master);
         let pairs = self.ports.iter().flat_map(|port| &port.slaves);
         let owners = pairs.map(|slave| owner_of(&slave.record.host_end).map(str::to_owned));
-        let owners = owners.chain(self.inside.iter().map(|_| None));
+        let owners = owners.chain(self.inside.iter().map(|slave| slave.owner().map(str::to_owned)));
         let report = |((link, owner), Statistics { counters, drops, .. })| SlaveReport { link, owner, counters, drops };
         Ok(self.links().into_iter().zip(owners).zip(counters).map(report).collect())
     }
 
     /// How full the tables of every port are.
     pub fn ports(&self) -> Result<Vec<PortReport>> {
-        self.ports.iter().map(|port| self.port(port)).collect()
+        let known: Vec<IfIndex> = self.ports.iter().map(|port| port.port.master).collect();
+        let inside = inside::ports(&self.netlink, &self.inside, &known);
+        self.ports.iter().map(|port| self.port(port)).chain(inside.into_iter().map(Ok)).collect()
     }
 
     fn port(&self, port: &PortRead) -> Result<PortReport> {
@@ -131,7 +134,7 @@ impl Inventory {
             slaves: port.slaves.len(),
             most_slaves: MAX_SLAVES as usize,
             addresses: table.owned.len() - prefixes,
-            most_addresses: maps.most_addresses(),
+            most_addresses: Some(maps.most_addresses()),
             prefixes,
             conflicts: count(AddressStatus::Conflict),
             refused: count(AddressStatus::Refused),

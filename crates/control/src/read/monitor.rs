@@ -3,14 +3,16 @@
 //! The agent takes no part in it. Netlink events report changes of links and addresses, and, in the host end's alias, of
 //! mode, flag, guard and host (`alias_event.rs`). The monitor reports what the event says, not what it reads afterwards,
 //! so it also reports a change that was undone at once. No event reports changes of the address table: after each event
-//! the monitor reads the table several times and compares, since the agent takes a moment to change it.
+//! the monitor reads the table several times and compares, since the agent takes a moment to change it. Slaves of our kernel
+//! module are read anew then, too.
 
+mod in_module;
 mod pace;
 mod reported;
 mod watched;
 
 use super::record::{self, SlaveRecord};
-use super::table::{Table, addresses_on};
+use super::table::Table;
 use crate::error::{Result, io_error};
 use crate::kernel::finder;
 use crate::kernel::netlink::{AddressInfo, Event, Events, LinkInfo, Netlink, What};
@@ -20,7 +22,9 @@ use crate::place::{NsId, Place};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::slave::alias_event;
+use crate::slave::peers::addresses_on;
 use crate::slave::routes::PROTOCOL;
+use in_module::ReportedModule;
 use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
 use pace::Pace;
 use reported::{ReportedTable, ReportedTables};
@@ -42,6 +46,8 @@ pub struct Monitor {
     unread: BTreeSet<IfIndex>,
     /// The address tables as they were reported.
     tables: ReportedTables,
+    /// The slaves of our kernel module as they were reported.
+    in_module: ReportedModule,
     /// Names of namespaces, by id.
     names: HashMap<NsId, Option<String>>,
     /// What is still to be reported.
@@ -69,6 +75,7 @@ impl Monitor {
             slaves: BTreeMap::new(),
             unread: BTreeSet::new(),
             tables: ReportedTables::default(),
+            in_module: ReportedModule::default(),
             names: HashMap::new(),
             reports: VecDeque::new(),
             pace: Pace::new(Instant::now()),
@@ -115,6 +122,9 @@ impl Monitor {
 
     /// Reports what an event says.
     fn take(&mut self, event: Event) -> Result<()> {
+        if self.in_module.may_change_by(&event) {
+            self.pace.hurry(Instant::now());
+        }
         let number = self.received - self.queue.len() as u64 - 1;
         match (event.nsid, event.what) {
             (_, What::Overrun) => {
@@ -135,6 +145,15 @@ impl Monitor {
             (_, What::NewNsid(nsid) | What::DelNsid(nsid)) => _ = self.names.remove(&nsid),
             (_, What::DelRoute(_) | What::Queue(_) | What::Groups(_)) => {}
         }
+        Ok(())
+    }
+
+    /// Reads the slaves of our kernel module, and reports what differs.
+    fn read_module(&mut self) -> Result<()> {
+        let masters: Vec<IfIndex> = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
+        let (netlink, names) = (&self.netlink, &mut self.names);
+        let read = ReportedModule::read(netlink, &masters, |id| known_name(netlink, names, id))?;
+        self.reports.extend(self.in_module.replace(read));
         Ok(())
     }
 
@@ -241,7 +260,8 @@ impl Monitor {
         self.queue_events()?;
         let fresh = (fresh, self.received);
         let device = record::readable_peer(&self.netlink, &record.host_end);
-        let addrs = addresses_on(&self.netlink, device.ifindex, &record.host_end);
+        let found = addresses_on(&self.netlink, device.ifindex, &record.host_end);
+        let addrs = found.into_iter().map(|info| info.addr).collect();
         let (host_end, netns) = (record.host_end.ifindex, self.name_of(record.host_end.link_netnsid));
         match device.ifindex {
             IfIndex::NONE => self.unread.insert(host_end),
@@ -259,13 +279,7 @@ impl Monitor {
     }
 
     fn name_of(&mut self, nsid: Option<NsId>) -> Option<String> {
-        let nsid = nsid?;
-        if let Some(Some(name)) = self.names.get(&nsid) {
-            return Some(name.clone());
-        }
-        let name = finder::name_of(&self.netlink, nsid);
-        self.names.insert(nsid, name.clone());
-        name
+        known_name(&self.netlink, &mut self.names, nsid?)
     }
 
     /// Reads all slaves, and reports what differs from what was known.
@@ -299,6 +313,7 @@ impl Monitor {
         let masters = self.slaves.values().map(|slave| slave.record.master.ifindex).collect();
         let read = contents.iter().map(|content| (content.master, ReportedTable::of(&content.table))).collect();
         self.reports.extend(self.tables.replace(&masters, read));
+        self.read_module()?;
         self.pace.has_read(start, Instant::now());
         Ok(())
     }
@@ -357,6 +372,15 @@ impl Monitor {
             self.reports.extend(differences(&old, &slave.link()));
         }
     }
+}
+
+fn known_name(netlink: &Netlink, names: &mut HashMap<NsId, Option<String>>, nsid: NsId) -> Option<String> {
+    if let Some(Some(name)) = names.get(&nsid) {
+        return Some(name.clone());
+    }
+    let name = finder::name_of(netlink, nsid);
+    names.insert(nsid, name.clone());
+    name
 }
 
 fn claimant(slave: &Watched) -> (Slot, (String, Vec<ipvl_core::Addr>)) {

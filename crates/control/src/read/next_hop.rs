@@ -5,6 +5,7 @@ use crate::kernel::netlink::{ChosenRoute, Netlink};
 use crate::port::host_end::is_tap;
 use crate::refusal::Refusal;
 use crate::slave::find;
+use crate::slave::module_name::ModuleNames;
 use crate::text::prefix_text;
 use ipvl_core::{Addr, IfIndex, Mac};
 
@@ -26,6 +27,9 @@ pub struct NextHop {
 /// The next hop of a slave's packets to `to`. None for a tap device: the guest's tables cannot be read.
 pub fn next_hop(slave: &str, to: Addr) -> Result<Option<NextHop>> {
     let netlink = Netlink::open()?;
+    if let Some(slave) = ModuleNames::default().take(&netlink, slave)? {
+        return look_up(&slave.netlink, slave.device.ifindex, to).map(Some);
+    }
     let found = find::slave(&netlink, slave)?;
     if is_tap(&found.host_end) {
         return Ok(None);

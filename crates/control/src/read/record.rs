@@ -4,7 +4,9 @@ use crate::error::Result;
 use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
-use crate::slave::find::peer_of;
+use crate::rate::Rates;
+use crate::slave::peers::peer_of;
+use crate::slave::rates::{has_input_limit, rates};
 use ipvl_core::{IfIndex, Mac, PortEntry, Slave, Slot};
 use std::collections::BTreeMap;
 
@@ -26,6 +28,8 @@ pub struct SlaveRecord {
     pub slot: Slot,
     /// Its entry in the table.
     pub slave: Slave,
+    /// The limits of its rates.
+    pub rates: Rates,
     /// The groups that it has joined. Only [`slave_records`] reads them.
     pub groups: Vec<Mac>,
 }
@@ -41,7 +45,8 @@ pub fn slave_record(netlink: &Netlink, host_end: IfIndex) -> Result<Option<Slave
     let (slot, slave) = (described.slot, port.maps.slave(described.slot)?);
     let (master, master_gone) = (master_of(netlink, &port)?, is_master_gone(&port)?);
     let unattached = port.is_departed();
-    Ok(Some(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups: Vec::new() }))
+    let rates = rates(netlink, &port, &host_end, slot)?;
+    Ok(Some(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, rates, groups: Vec::new() }))
 }
 
 /// All slaves of all masters in this netns, in the order of their masters and slots.
@@ -51,29 +56,46 @@ pub fn slave_records(netlink: &Netlink) -> Result<Vec<SlaveRecord>> {
     let mut records = Vec::new();
     for port in Port::all(netlink)? {
         let master = master_of(netlink, &port)?;
-        records.extend(records_of(&port, &master, is_master_gone(&port)?, &mut host_ends)?);
+        records.extend(records_of(netlink, &port, &master, is_master_gone(&port)?, &mut host_ends)?);
     }
     Ok(records)
 }
 
 /// The slaves of one port, in the order of their slots. Their host ends are taken out of `host_ends`.
 pub fn records_of(
+    netlink: &Netlink,
     port: &Port,
     master: &LinkInfo,
     master_gone: bool,
     host_ends: &mut BTreeMap<IfIndex, LinkInfo>,
 ) -> Result<Vec<SlaveRecord>> {
     let (all, unattached) = (port.maps.groups()?, port.is_departed());
+    // In this order: a slave that is being added is written before its slot can be found.
+    let (slots, slaves) = (port.maps.slots()?, port.maps.slaves()?);
     let mut records = Vec::new();
-    for (ifindex, slot) in port.maps.slots()? {
+    for (ifindex, slot) in slots {
         let Some(host_end) = host_ends.remove(&ifindex) else { continue };
-        let slave = port.maps.slave(slot)?;
+        // The highest slot in use is raised last: a slave above it is read by itself.
+        let slave = slaves.get(slot.0 as usize).map_or_else(|| port.maps.slave(slot), |slave| Ok(*slave))?;
         let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
         let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
         groups.sort();
-        records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, groups });
+        let output = if slave.is_limited() { port.maps.rate(slot)? } else { None };
+        let rates = Rates { input: None, output };
+        records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, rates, groups });
     }
+    add_input_rates(netlink, &mut records)?;
     Ok(records)
+}
+
+/// Adds the limits of what slaves get, which are their host ends'.
+fn add_input_rates(netlink: &Netlink, records: &mut [SlaveRecord]) -> Result<()> {
+    if !records.iter().any(|record| has_input_limit(&record.host_end)) {
+        return Ok(());
+    }
+    let limits = netlink.limits()?;
+    records.iter_mut().for_each(|record| record.rates.input = limits.get(&record.host_end.ifindex).copied());
+    Ok(())
 }
 
 /// The slave's device, empty if it cannot be read: one unreadable slave must not hide the others.

@@ -5,11 +5,12 @@ use crate::kernel::netlink::LinkInfo;
 use crate::model::{Kind, Link};
 use crate::port::ARPHRD_NONE;
 use crate::port::host_end::{backend_of, is_tap};
+use crate::rate::Rates;
 use ipvl_core::{IfIndex, Mac, Options, Slot};
 
 /// The slave as it is shown, without what needs more than the record.
 pub fn link(record: &SlaveRecord, device: &LinkInfo, netns: Option<String>) -> Link {
-    let SlaveRecord { host_end, master, slot, slave: entry, .. } = record;
+    let SlaveRecord { host_end, master, slot, slave: entry, rates, .. } = record;
     Link {
         kind: if is_tap(host_end) { Kind::Ipvtap } else { Kind::Ipvlan },
         master_is_ip: master.arp_type == ARPHRD_NONE,
@@ -19,6 +20,7 @@ pub fn link(record: &SlaveRecord, device: &LinkInfo, netns: Option<String>) -> L
         netnsid: host_end.link_netnsid,
         netns,
         options: entry.options_in_effect(),
+        rates: *rates,
         queue: entry.state().queued.then(|| host_end.qdisc.clone()),
         ..alone(device, (master.ifindex, master.name.clone()))
     }
@@ -48,6 +50,7 @@ pub fn alone(device: &LinkInfo, master: (IfIndex, String)) -> Link {
         groups: Vec::new(),
         all_groups: false,
         queue: None,
+        rates: Rates::default(),
         degraded: Vec::new(),
         detail: device.detail.clone(),
     }

@@ -3,12 +3,13 @@
 use super::record::{UNKNOWN, shown_name};
 use super::refused::Refused;
 use crate::error::Result;
-use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
+use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::model::{AddressEntry, AddressMove, AddressStatus};
 use crate::port::Port;
 use crate::port::tables::SINGLE;
+use crate::slave::peers::{PeerAddresses, addresses_on};
 use crate::slave::routes::family_len;
-use ipvl_core::{Addr, IfIndex, Moved, Origin, OwnerEntry, Slot};
+use ipvl_core::{Addr, Moved, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The address table of one port, and the slaves with addresses that could be in it.
@@ -42,8 +43,9 @@ impl Table {
         let mut claimants = BTreeMap::new();
         let mut refused = Refused::new(port);
         let slaves: Vec<_> = slaves.collect();
+        let on_devices = PeerAddresses::list(netlink, slaves.iter().map(|(_, link, _)| *link));
         for &(slot, link, device) in &slaves {
-            let addresses = read_addresses(netlink, device.ifindex, link);
+            let addresses = on_devices.on(netlink, device.ifindex, link);
             refused.add(slot, link.link_netnsid, &addresses);
             let addrs = addresses.into_iter().map(|info| info.addr).collect();
             claimants.insert(slot, (shown_name(device.name.clone()), addrs));
@@ -60,7 +62,7 @@ impl Table {
         for &(slot, link, device) in slaves.iter().filter(|(slot, ..)| doubted.contains(slot)) {
             let still = addresses_on(netlink, device.ifindex, link);
             if let Some((_, addrs)) = self.claimants.get_mut(&slot) {
-                addrs.retain(|addr| still.contains(addr));
+                addrs.retain(|addr| still.iter().any(|info| info.addr == *addr));
             }
         }
     }
@@ -117,16 +119,4 @@ impl Table {
         let name = || self.claimants.get(&slot).map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name.clone());
         (slot != OwnerEntry::HOST).then(name)
     }
-}
-
-/// The addresses on a slave's device; none if it cannot be read.
-pub fn addresses_on(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<Addr> {
-    read_addresses(netlink, ifindex, host_end).into_iter().map(|info| info.addr).collect()
-}
-
-fn read_addresses(netlink: &Netlink, ifindex: IfIndex, host_end: &LinkInfo) -> Vec<AddressInfo> {
-    if ifindex == IfIndex::NONE {
-        return Vec::new();
-    }
-    netlink.addresses(Some(ifindex), host_end.link_netnsid).unwrap_or_default()
 }

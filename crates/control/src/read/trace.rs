@@ -9,13 +9,20 @@ use std::collections::BTreeMap;
 pub struct Trace<'a> {
     snapshot: &'a Snapshot,
     names: BTreeMap<Slot, String>,
+    /// Whether it is of our kernel module: then slots, joined groups and recent broadcasts are not known.
+    in_module: bool,
     questions: RefCell<Vec<String>>,
 }
 
 impl<'a> Trace<'a> {
     /// Answers from `snapshot`. Slaves are called by `names`, where they have one.
     pub fn new(snapshot: &'a Snapshot, names: BTreeMap<Slot, String>) -> Self {
-        Self { snapshot, names, questions: RefCell::default() }
+        Self { snapshot, names, in_module: false, questions: RefCell::default() }
+    }
+
+    /// The same of a port of our kernel module, as far as netlink tells it.
+    pub fn of_module(snapshot: &'a Snapshot, names: BTreeMap<Slot, String>) -> Self {
+        Self { in_module: true, ..Self::new(snapshot, names) }
     }
 
     /// Each question and its answer, in order.
@@ -26,6 +33,7 @@ impl<'a> Trace<'a> {
     /// A slave by name and slot: `ipvl1 (slot 1)`.
     pub fn name(&self, slot: Slot) -> String {
         match self.names.get(&slot) {
+            Some(name) if self.in_module => name.clone(),
             Some(name) => format!("{name} (slot {})", slot.0),
             None => format!("the slave in slot {}", slot.0),
         }
@@ -89,6 +97,11 @@ impl Tables for Trace<'_> {
     }
 
     fn members(&self, group: Group) -> Option<&Members> {
+        if self.in_module {
+            let mac = group.mac;
+            self.note(format!("which slaves have joined {mac}? not known here: ip -n NETNS maddr show dev SLAVE"));
+            return None;
+        }
         let members = self.snapshot.members(group);
         let names: Vec<String> = members.into_iter().flat_map(Members::slots).map(|slot| self.name(slot)).collect();
         let names = if names.is_empty() { "no slave".to_owned() } else { names.join(", ") };
@@ -109,6 +122,7 @@ impl Tables for Trace<'_> {
     fn sender_of(&self, digest: u64) -> Option<Slot> {
         let sender = self.snapshot.sender_of(digest);
         let answer = sender.map_or("no slave".to_owned(), |slot| self.name(slot));
+        let answer = if self.in_module { "not known here; taken for no slave".to_owned() } else { answer };
         self.note(format!("which slave sent this broadcast a moment ago? {answer}"));
         sender
     }

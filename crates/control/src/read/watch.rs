@@ -7,6 +7,7 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::sys;
 use crate::port::Port;
 use crate::refusal::Refusal;
+use crate::slave::module;
 use ipvl_core::maps::{FlowCount, FlowKey, PacketTold, Watch};
 use ipvl_core::{Action, Addr, Reason, Slot, Verdict, WIRE};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -90,6 +91,8 @@ pub enum Seen {
 pub struct Watching {
     netlink: Netlink,
     ports: Vec<Watched>,
+    /// Slaves of our kernel module.
+    unwatched: Vec<String>,
     renewed: Instant,
 }
 
@@ -126,15 +129,30 @@ impl Watching {
             let watcher = Watcher::open(port, want, &master)?;
             ports.push(Watched { master, watcher, names, reported: HashMap::new() });
         }
+        let unwatched: Vec<String> = module::all(&netlink)?.into_iter().map(|slave| slave.device.name).collect();
         match (&interest.slave, ports.is_empty()) {
+            (Some(slave), true) if unwatched.contains(slave) => {
+                Err(refused("watch", slave.clone(), Refusal::ModuleTellsNobody))
+            }
             (Some(slave), true) => Err(refused("watch", slave.clone(), Refusal::NoSlave)),
-            _ => Ok(Self { netlink, ports, renewed: Instant::now() }),
+            (None, true) if !unwatched.is_empty() => {
+                Err(refused("watch", unwatched.join(", "), Refusal::ModuleTellsNobody))
+            }
+            (asked, _) => {
+                let unwatched = if asked.is_none() { unwatched } else { Vec::new() };
+                Ok(Self { netlink, ports, unwatched, renewed: Instant::now() })
+            }
         }
     }
 
     /// The masters that are watched.
     pub fn masters(&self) -> impl Iterator<Item = &str> {
         self.ports.iter().map(|port| port.master.as_str())
+    }
+
+    /// Slaves of our kernel module, which tells nobody what becomes of packets.
+    pub fn unwatched(&self) -> &[String] {
+        &self.unwatched
     }
 
     /// Waits for something to be seen, a second at most, and takes it. Returns none once the other end of the pipe `reader`

@@ -6,9 +6,10 @@ use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::place::NsId;
 use crate::port::Port;
-use crate::port::host_end::{HostEnd, backend_of, is_tap, place_of};
+use crate::port::host_end::{HostEnd, place_of};
 use crate::refusal::Refusal;
 use crate::slave::module;
+use crate::slave::peers::{Peers, peer_of};
 use ipvl_core::{IfIndex, Slot};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -44,15 +45,6 @@ pub fn peer(netlink: &Netlink, ifindex: IfIndex) -> Result<Option<LinkInfo>> {
     match netlink.link(ifindex, None)? {
         Some(link) => peer_of(netlink, &link),
         None => Ok(None),
-    }
-}
-
-/// The same, for a link that was read already. A tap device is its own other end.
-pub fn peer_of(netlink: &Netlink, link: &LinkInfo) -> Result<Option<LinkInfo>> {
-    match link.link {
-        _ if is_tap(link) => Ok(Some(link.clone())),
-        Some(peer) if backend_of(link).is_some() => netlink.uncounted_link(peer, link.link_netnsid),
-        _ => Ok(None),
     }
 }
 
@@ -148,8 +140,11 @@ impl SlaveNames {
     fn everywhere(&mut self, netlink: &Netlink) -> Result<&BTreeMap<String, Vec<LinkInfo>>> {
         if self.0.is_none() {
             let mut names: BTreeMap<String, Vec<LinkInfo>> = BTreeMap::new();
-            for link in netlink.links(None)?.into_iter().filter(|link| HostEnd::of(link).is_some()) {
-                if let Some(slave) = peer_of(netlink, &link).ok().flatten() {
+            let mut host_ends = netlink.links(None)?;
+            host_ends.retain(|link| HostEnd::of(link).is_some());
+            let peers = Peers::list(netlink, &host_ends);
+            for link in host_ends {
+                if let Some(slave) = peers.device(netlink, &link) {
                     names.entry(slave.name).or_default().push(link);
                 }
             }

@@ -5,10 +5,10 @@ use crate::kernel::finder;
 use crate::kernel::netlink::{IpvlanChange, IpvlanInfo, LinkInfo, Netlink, NewIpvlan};
 use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
-use crate::place::NsId;
+use crate::place::{NsId, Place};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
-use ipvl_core::{Flag, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange};
+use ipvl_core::{Dhcp, Flag, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange, Siblings};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -16,7 +16,11 @@ use std::rc::Rc;
 /// Our module's version begins with our name; the kernel's own driver has none.
 const VERSION: &str = "/sys/module/ipvlan/version";
 
+/// What a slave of which nothing is said has: of the options that the module carries out, as the kernel's driver.
+const DEFAULT: Options = Options { siblings: Siblings::Direct, dhcp: Dhcp::Off, ..Options::DEFAULT };
+
 /// A slave of the module.
+#[derive(Clone)]
 pub struct ModuleSlave {
     /// Its device, as its own netns shows it.
     pub device: LinkInfo,
@@ -49,6 +53,23 @@ pub fn all(netlink: &Netlink) -> Result<Vec<ModuleSlave>> {
     Ok(found)
 }
 
+/// The id of a netns; none of this one.
+pub fn id_of(netlink: &Netlink, netns: BorrowedFd<'_>) -> Result<Option<NsId>> {
+    if netns::same(netns::own()?, netns)? { Ok(None) } else { netlink.ensure_nsid(netns) }
+}
+
+/// The slave that has its device at this place.
+pub fn at(netlink: &Netlink, place: Place) -> Result<Option<ModuleSlave>> {
+    Ok(all(netlink)?.into_iter().find(|slave| slave.place() == place))
+}
+
+/// The change that makes what `spec` asks for of these options. What the module cannot do is in it only if it was asked for,
+/// and not left to a default: then the module refuses it.
+pub fn change_from(options: Options, spec: &LinkSpec) -> OptionsChange {
+    let change = options.change_to(spec.options);
+    OptionsChange { host: change.host.and(spec.given.host), dhcp: change.dhcp.and(spec.given.dhcp), ..change }
+}
+
 /// Why a command for pairs cannot use the device of this name, if `here` or a slave in another netns is of the driver or of
 /// our module.
 pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) -> Result<Option<Refusal>> {
@@ -68,16 +89,13 @@ pub fn add(
     master: &LinkInfo,
     netns: Option<BorrowedFd<'_>>,
 ) -> Result<ModuleSlave> {
-    // The module's own default is another: as the kernel's driver, siblings direct.
-    let siblings = Some(spec.options.siblings);
-    let change = OptionsChange { siblings, ..Options::DEFAULT.change_to(spec.options) };
     let with = IpvlanChange {
         mode: Some(spec.options.mode.in_ipvlan()),
         flags: Some(spec.options.flag.in_ipvlan()),
-        ..in_netlink(&change)
+        ..in_netlink(&change_from(DEFAULT, spec))
     };
     let (name, mtu) = (spec.name.as_deref().unwrap_or("ipvl%d"), spec.mtu.unwrap_or(master.mtu));
-    let made = netlink.add_ipvlan(&NewIpvlan { master: master.ifindex, name, mtu, with, netns })?;
+    let made = netlink.add_ipvlan(&NewIpvlan { master: master.ifindex, name, mtu, with, netns }).map_err(or_a_pair)?;
     let own = netns::own()?;
     let there = netns.map_or(own.as_fd(), |netns| netns);
     let netlink_there = open_in(there)?;
@@ -87,11 +105,16 @@ pub fn add(
         (None, None) => newest(&netlink_there)?,
     };
     let device = device.ok_or_else(|| refused("find again", name, Refusal::NoLink))?;
-    let netnsid = if netns::same(&own, there)? { None } else { netlink.ensure_nsid(there)? };
+    let netnsid = id_of(netlink, there)?;
     Ok(ModuleSlave { device, master: master.ifindex, netnsid, netlink: netlink_there })
 }
 
 impl ModuleSlave {
+    /// Where its device is.
+    pub fn place(&self) -> Place {
+        Place { netns: self.netnsid, ifindex: self.device.ifindex }
+    }
+
     /// Its options.
     pub fn options(&self) -> Options {
         let Some(info) = &self.device.ipvlan else { return Options::DEFAULT };
@@ -110,7 +133,7 @@ impl ModuleSlave {
         let wanted = in_netlink(&change.options);
         let named = |error: Error| error.about(&self.device.name);
         if wanted != IpvlanChange::default() {
-            self.netlink.set_ipvlan(ifindex, &wanted).map_err(named)?;
+            self.netlink.set_ipvlan(ifindex, &wanted).map_err(named).map_err(or_a_pair)?;
         }
         let device = device_change(change, netns.map(AsFd::as_fd));
         let done = device.map_or(Ok(()), |device| self.netlink.set_link(ifindex, &device));
@@ -128,6 +151,14 @@ impl ModuleSlave {
     fn as_it_was(&self) -> IpvlanChange {
         let info = self.device.ipvlan.clone().unwrap_or_default();
         IpvlanChange { mode: Some(info.mode), flags: Some(info.flags), options: info.options }
+    }
+}
+
+/// What the module does not carry out, a pair does.
+fn or_a_pair(error: Error) -> Error {
+    match error.errno() {
+        Some(libc::EOPNOTSUPP) => error.advising("a slave that is made with backend veth can do that"),
+        _ => error,
     }
 }
 
@@ -180,7 +211,24 @@ fn in_netlink(change: &OptionsChange) -> IpvlanChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Guard, NeighProxy};
+    use ipvl_core::{Guard, HostAccess, NeighProxy};
+
+    #[test]
+    fn what_the_module_cannot_do_is_asked_of_it_only_if_a_user_asked() {
+        let mut spec = LinkSpec::of("eth0");
+        assert_eq!(
+            change_from(DEFAULT, &spec),
+            OptionsChange { siblings: Some(Siblings::Host), ..OptionsChange::NONE }
+        );
+        spec.given.dhcp = Some(Dhcp::On);
+        assert_eq!(change_from(DEFAULT, &spec).dhcp, Some(Dhcp::On));
+        spec.options.host = HostAccess::On;
+        assert_eq!(change_from(DEFAULT, &spec).host, None);
+        spec.given.host = Some(HostAccess::On);
+        assert_eq!(change_from(DEFAULT, &spec).host, Some(HostAccess::On));
+        let already = Options { host: HostAccess::On, ..DEFAULT };
+        assert_eq!(change_from(already, &spec).host, None);
+    }
 
     #[test]
     fn only_what_is_given_is_selected() {

@@ -110,6 +110,7 @@ mod tests {
             prefix_len,
             scope: 0,
             flags: 0,
+            created: 0,
         };
         let infos = [of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)];
         let toward = |ip: [u8; 4]| near(&infos, u32::from_be_bytes(ip));

@@ -21,13 +21,11 @@ pub struct Counters {
     pub rx_bytes: u64,
 }
 
-/// How many reasons for a drop the map `DROPS` has room for in each slot, if each slave met as many. There are more reasons
-/// than that, and no slave meets half of them; a map of another size could not be taken over by an upgrade.
-pub const MET_REASONS: u32 = 32;
-/// How many reasons there may be.
-const MAX_REASONS: usize = 64;
+/// How many reasons for a drop can have a counter for each slot, in the map `DROPS`.
+pub const MAX_REASONS: u32 = 64;
 
-const _: () = assert!(Reason::ALL.len() <= MAX_REASONS, "the map that counts drops has no room for so many reasons");
+const _: () =
+    assert!(Reason::ALL.len() <= MAX_REASONS as usize, "the map that counts drops has no room for so many reasons");
 
 /// The key of the per-CPU map `DROPS`; its value is a `u64`, the number of drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoBytes, FromBytes, Immutable, KnownLayout)]

@@ -14,6 +14,10 @@ pub(super) const fn choice(name: &'static str, words: &'static [&'static str], a
     Word { name, aliases: &[], form: Form::Choice(words), abbreviable: false, required: false, about }
 }
 
+pub(super) const fn rates(name: &'static str, ways: &'static [&'static str], about: &'static str) -> Word {
+    Word { name, aliases: &[], form: Form::Rates(ways), abbreviable: false, required: false, about }
+}
+
 pub(super) const fn kind(kinds: &'static [DeviceKind]) -> Word {
     let about = "The kind of device. The words behind it belong to it, so it comes last.";
     Word { name: "type", aliases: &[], form: Form::Kind(kinds), abbreviable: true, required: false, about }

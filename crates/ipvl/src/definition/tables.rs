@@ -1,7 +1,7 @@
 //! Which objects, commands and words are there?
 
 use super::apply::APPLY;
-use super::build::{bare, choice, kind, pair};
+use super::build::{bare, choice, kind, pair, rates};
 use super::graph::GRAPH;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::metrics::METRICS;
@@ -93,6 +93,10 @@ const LINK: Object = Object {
         ("ipvl link add link eth0 ipvl1 netns web type ipvlan mode l3s guard strict", "A slave in netns web."),
         ("ipvl link add link eth0 name tap0 type ipvtap mode l2 user kvm", "A tap device that user kvm may open."),
         ("ipvl link set ipvl0 type ipvlan private", "From now on no sibling reaches ipvl0; its mode stays."),
+        (
+            "ipvl link set ipvl0 rate in 1gbit out 100mbit",
+            "It gets and sends no more than that; rate in off ends the first.",
+        ),
         ("ipvl -d -j link show", "All slaves, in the JSON of ip -d -j link show."),
     ],
     hidden: false,
@@ -104,8 +108,15 @@ const LINK_ADD: &[Word] = &[
     pair("mtu", Value::Mtu, keys::MTU.about).or(keys::MTU.aliases),
     pair("address", Value::Mac, "Only the master's own MAC address is accepted.").abbreviable(),
     pair("netns", Value::Netns, "The namespace to make it in: a name, or a process in it."),
+    RATE,
     kind(KINDS).required(),
 ];
+
+const RATE: Word = rates("rate", &["in", "out"], RATE_ABOUT);
+
+const RATE_ABOUT: &str = "The most that it gets (in) and that it sends (out), in tc(8)'s units: 100mbit, 1.5gbit, 2mbps; off for \
+    no limit. Behind a rate, burst is what may pass at once after a pause, in bytes: 256kb; by default a fifth of a \
+    second's, and at least 64kb. Nothing in the slave's own namespace can remove the limits.";
 
 const LINK_SET: &[Word] = &[
     bare("dev", Value::Slave, "The slave.").required(),
@@ -113,6 +124,7 @@ const LINK_SET: &[Word] = &[
     pair("mtu", Value::Mtu, "At most the master's.").or(keys::MTU.aliases),
     pair("name", Value::NewName, "A new name."),
     pair("netns", Value::Netns, "Moves it to a namespace: a name, or a process in it."),
+    RATE,
     kind(KINDS_TO_CHANGE),
 ];
 

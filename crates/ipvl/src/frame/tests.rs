@@ -113,6 +113,7 @@ fn link(mode: Mode, mac: Mac) -> Link {
         groups: Vec::new(),
         all_groups: false,
         queue: None,
+        rates: ipvl_control::Rates::default(),
         degraded: Vec::new(),
         detail: Detail::default(),
     }

@@ -41,7 +41,7 @@ pub fn sample() -> Graph {
         slaves: 2,
         most_slaves: 4096,
         addresses: 3,
-        most_addresses: 65536,
+        most_addresses: Some(65536),
         prefixes: 0,
         conflicts: 0,
         refused: 0,

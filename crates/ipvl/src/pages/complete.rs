@@ -1,8 +1,9 @@
 //! What may come next on a command line? The shells' scripts ask the command itself.
 
 use crate::command::Shell;
-use crate::definition::{DeviceKind, Form, OBJECTS, Object, SWITCHES, Value, Verb, Word};
+use crate::definition::{BURST, DeviceKind, Form, OBJECTS, Object, SWITCHES, Value, Verb, Word};
 use ipvl_core::{OptionEntry, Reason};
+use std::iter::Peekable;
 
 /// A word that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +68,9 @@ fn of_object<'a>(object: &'static Object, mut words: impl Iterator<Item = &'a st
     }
 }
 
-fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a str>) -> Vec<Candidate> {
+fn of_command<'a>(command: &'static Verb, words: impl Iterator<Item = &'a str>) -> Vec<Candidate> {
     let mut open: Vec<&'static Word> = command.words.iter().collect();
+    let mut words = words.peekable();
     while let Some(typed) = words.next() {
         let claiming = open.iter().position(|word| word.claims(typed).is_some());
         let bare = || open.iter().position(|word| matches!(word.form, Form::Bare(_) | Form::Many(_)));
@@ -76,15 +78,46 @@ fn of_command<'a>(command: &'static Verb, mut words: impl Iterator<Item = &'a st
         if let Form::Many(_) = open[place].form {
             continue;
         }
-        let word = open.remove(place);
-        let value_follows = word.claims(typed).is_some_and(|claimed| word.takes_value(claimed));
+        let claimed = open.remove(place);
+        if let Form::Rates(ways) = claimed.form {
+            match within_rates(ways, &mut words) {
+                Typed::Word => return vec![],
+                Typed::Next(ways) => {
+                    let ways = ways.into_iter().map(|way| word(way, ""));
+                    return ways.chain(open.iter().flat_map(|word| of_word(word))).collect();
+                }
+                Typed::All => continue,
+            }
+        }
+        let value_follows = claimed.claims(typed).is_some_and(|name| claimed.takes_value(name));
         let value = if value_follows { words.next() } else { Some("") };
-        let Some(value) = value else { return value_of(word) };
-        if let Form::Kind(kinds) = word.form {
+        let Some(value) = value else { return value_of(claimed) };
+        if let Form::Kind(kinds) = claimed.form {
             open = kinds.iter().filter(|kind| kind.name == value).flat_map(|kind| kind.words).collect();
         }
     }
     open.iter().flat_map(|word| of_word(word)).collect()
+}
+
+/// How far `rate in RATE burst SIZE out RATE` is typed.
+enum Typed {
+    /// Up to a word that a value follows.
+    Word,
+    /// Up to where these may come, or something else.
+    Next(Vec<&'static str>),
+    /// To its end.
+    All,
+}
+
+fn within_rates<'a>(ways: &[&'static str], words: &mut Peekable<impl Iterator<Item = &'a str>>) -> Typed {
+    let mut open = ways.to_vec();
+    while let Some(typed) = words.next_if(|typed| open.contains(typed) || *typed == BURST) {
+        open.retain(|way| *way != typed);
+        if words.next().is_none() {
+            return Typed::Word;
+        }
+    }
+    if words.peek().is_some() { Typed::All } else { Typed::Next(open) }
 }
 
 fn of_word(next: &'static Word) -> Vec<Candidate> {
@@ -101,6 +134,7 @@ fn value_of(after: &'static Word) -> Vec<Candidate> {
         Form::Pair(value) | Form::Bare(value) | Form::Many(value) | Form::Rest(value) => of_value(value),
         Form::Kind(kinds) => kinds.iter().map(|DeviceKind { name, .. }| word(name, "")).collect(),
         Form::Option(entry) => of_option(entry),
+        Form::Rates(ways) => ways.iter().map(|way| word(way, "")).collect(),
         Form::Choice(_) => vec![],
     }
 }
@@ -137,9 +171,9 @@ mod tests {
             "addr link policy stats top metrics monitor flows capture explain graph doctor agent upgrade apply",
         );
         check("link ", "add set delete show");
-        check("link add ", "link mtu address netns type");
+        check("link add ", "link mtu address netns rate type");
         check("link add link ", "DEVICE");
-        check("link add link eth0 ipvl0 ", "mtu address netns type");
+        check("link add link eth0 ipvl0 ", "mtu address netns rate type");
         check("l a link eth0 type ", "ipvlan ipvtap");
         check("l a link eth0 type ipvlan mode ", "l2 l3 l3s");
         check("link add link eth0 type ipvlan private ", "mode guard host neigh dhcp siblings backend");
@@ -149,7 +183,11 @@ mod tests {
             "bridge private vepa guard host neigh dhcp siblings user group multi_queue",
         );
         check("link set ipvl0 type ipvtap host on ", "mode bridge private vepa guard neigh dhcp siblings");
-        check("link set ", "SLAVE up down mtu name netns type");
+        check("link set ", "SLAVE up down mtu name netns rate type");
+        check("link set ipvl0 rate ", "in out up down mtu name netns type");
+        check("link set ipvl0 rate in ", "");
+        check("link set ipvl0 rate in 1mbit burst 20kb ", "out up down mtu name netns type");
+        check("link set ipvl0 rate in 1mbit out 2mbit up mtu 1400 ", "name netns type");
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");
         check("explain from ipvl0 to 10.0.0.1 ", "src dst-mac src-mac arp ns udp tcp icmp len hex");

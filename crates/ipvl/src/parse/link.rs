@@ -5,20 +5,23 @@ use crate::command::Command;
 use crate::names::Named as _;
 use crate::usage::UsageError;
 use crate::words::Given;
-use ipvl_control::{Change, Kind, LinkSpec, Tap};
+use ipvl_control::{Change, Kind, LinkSpec, RatesChange, Tap};
 use ipvl_core::{OPTIONS, Options, OptionsChange};
 
 /// `link add`
 pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
+    let asked = options(given)?;
     Ok(LinkSpec {
         master: values::device(given.required("link")?)?,
         name: given.parsed("name", values::new_name)?,
-        options: Options::DEFAULT.changed(options(given)?),
+        options: Options::DEFAULT.changed(asked),
+        given: asked,
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,
         tap: tap(given)?,
         backend: given.parsed("backend", |word| named(word, "backend must be veth, netkit or kernel"))?,
+        rates: rates(given)?.of_new(),
     })
 }
 
@@ -35,8 +38,13 @@ pub fn set(given: &Given) -> Result<Command, UsageError> {
         name: given.parsed("name", values::new_name)?,
         netns: given.parsed("netns", values::netns)?,
         up: given.get("state").map(|state| state == "up"),
+        rates: rates(given)?,
     };
     Ok(Command::LinkSet { name: values::device(given.required("dev")?)?, change })
+}
+
+fn rates(given: &Given) -> Result<RatesChange, UsageError> {
+    Ok(RatesChange { input: given.parsed("in", values::rate)?, output: given.parsed("out", values::rate)? })
 }
 
 fn kind(given: &Given) -> Option<Kind> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Frame, Question};
-use ipvl_control::{Account, Backend, Change, LinkSpec, NetnsRef, Tap};
+use ipvl_control::{Account, Backend, Change, LinkSpec, NetnsRef, Rates, RatesChange, Tap, rate};
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, Mac, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 #[test]
@@ -324,7 +324,30 @@ fn what_is_wrong_is_said_as_iproute2_says_it() {
 #[track_caller]
 fn adds(line: &str, expected: LinkSpec) {
     let Command::LinkAdd(spec) = parse(line).unwrap() else { panic!("{line}") };
-    assert_eq!(spec, expected, "{line}");
+    assert_eq!(Options::DEFAULT.changed(spec.given), spec.options, "{line}");
+    assert_eq!(spec, LinkSpec { given: spec.given, ..expected }, "{line}");
+}
+
+#[test]
+fn rates_are_given_for_each_way() {
+    let limit = |text| rate::parse(text).expect("a rate");
+    let rates = Rates { input: limit("100mbit burst 256kb"), output: limit("1gbit") };
+    let add = "link add link eth0 ipvl0 rate in 100mbit burst 256kb out 1gbit type ipvlan";
+    adds(add, LinkSpec { rates, ..plain_spec() });
+    let change = |input, output| Change { rates: RatesChange { input, output }, ..Change::default() };
+    sets("link set ipvl0 rate in off", change(Some(None), None));
+    sets("link set ipvl0 rate out 1gbit up", Change { up: Some(true), ..change(None, Some(limit("1gbit"))) });
+    for (words, why) in [
+        ("rate", "Command line is not complete"),
+        ("rate up", "Command line is not complete"),
+        ("rate in", "Command line is not complete"),
+        ("rate in 1mbit burst", "Command line is not complete"),
+        ("rate in quick", "rate must be in tc's units"),
+        ("rate in 1mbit in 2mbit", "duplicate"),
+    ] {
+        let error = parse(&format!("link set ipvl0 {words}")).expect_err(words).to_string();
+        assert!(error.contains(why), "{words}: {error}");
+    }
 }
 
 #[track_caller]
@@ -346,8 +369,10 @@ fn plain_spec() -> LinkSpec {
             dhcp: Dhcp::On,
             siblings: Siblings::Host,
         },
+        given: OptionsChange::NONE,
         mtu: None,
         mac: None,
+        rates: Rates::default(),
         netns: None,
         tap: None,
         backend: None,

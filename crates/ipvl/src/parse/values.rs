@@ -3,10 +3,12 @@
 use crate::names::Named;
 use crate::usage::UsageError;
 use ipvl_control::text::{self, ALTNAME_MAX, MTU, NAME_MAX, NoPrefix};
-use ipvl_control::{Account, NetnsRef};
+use ipvl_control::{Account, Limit, NetnsRef, rate};
 use ipvl_core::{Addr, Mac};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+const RATE_MUST: &str = "rate must be in tc's units, such as 100mbit or 100mbit burst 256kb, or off";
 
 /// One of the words of a type.
 pub fn named<T: Named>(word: &str, must: &'static str) -> Result<T, UsageError> {
@@ -27,6 +29,11 @@ pub fn new_name(text: &str) -> Result<String, UsageError> {
 pub fn mtu(text: &str) -> Result<u32, UsageError> {
     let parsed = text.parse().ok().filter(|mtu| MTU.contains(mtu));
     parsed.ok_or_else(|| wrong(text, "mtu must be a number from 68 to 65535"))
+}
+
+/// A rate with its burst, or none.
+pub fn rate(text: &str) -> Result<Option<Limit>, UsageError> {
+    rate::parse(text).ok_or_else(|| wrong(text, RATE_MUST))
 }
 
 /// How long to wait, in seconds.

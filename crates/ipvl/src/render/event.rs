@@ -83,7 +83,7 @@ fn text(event: &MonitorEvent, style: Style) -> String {
 }
 
 fn described(link: &Link, style: Style) -> String {
-    let (Link { ifindex, mtu, .. }, own) = (link, link::own_words(link));
+    let (Link { ifindex, mtu, .. }, own) = (link, link::own_words(link) + &link::rates_words(link));
     let name = style.paint(Color::Name, &link.name);
     let degraded: String =
         link.degraded.iter().map(|why| format!(" {}: {why}", style.paint(Color::Bad, "degraded"))).collect();

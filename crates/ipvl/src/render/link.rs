@@ -4,7 +4,7 @@ use super::color::Color;
 use super::stats::traffic;
 use super::{Style, options};
 use crate::names::Named;
-use ipvl_control::{Detail, Link, Statistics};
+use ipvl_control::{Detail, Limit, Link, Rates, Statistics, rate};
 use ipvl_core::{Mode, OPTIONS};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -31,6 +31,7 @@ fn text(link: &Link, counters: Option<&Statistics>, style: Style) -> String {
     lines.extend(backend_line(link).filter(|_| details));
     lines.extend(groups(link).filter(|_| details));
     lines.extend(queue_line(link).filter(|_| details));
+    lines.extend(rates_line(link));
     lines.extend(link.degraded.iter().map(|why| format!("    {}: {why}", style.paint(Color::Bad, "degraded"))));
     lines.extend(counters.map(traffic));
     lines.iter().fold(String::new(), |mut all, line| {
@@ -44,7 +45,8 @@ fn brief(link: &Link, style: Style) -> String {
     let degraded: String =
         link.degraded.iter().map(|why| format!(" {}: {why}", style.paint(Color::Bad, "degraded"))).collect();
     let (mac, flags) = (style.paint(Color::Mac, &link.mac.to_string()), flag_names(link.flags).join(","));
-    format!("{}{mac} <{flags}> {}{degraded}\n", brief_start(link, style), own_words(link))
+    let words = own_words(link) + &rates_words(link);
+    format!("{}{mac} <{flags}> {words}{degraded}\n", brief_start(link, style))
 }
 
 /// The first two columns.
@@ -117,6 +119,24 @@ fn backend_line(link: &Link) -> Option<String> {
 /// The queueing discipline of the host end, if it has one.
 fn queue_line(link: &Link) -> Option<String> {
     link.queue.as_ref().map(|qdisc| format!("    ipvl queue {qdisc}"))
+}
+
+/// The limits of the slave's rates, if it has any.
+fn rates_line(link: &Link) -> Option<String> {
+    Some(rates_words(link)).filter(|words| !words.is_empty()).map(|words| format!("    ipvl{words}"))
+}
+
+/// ` rate in 100mbit`; nothing without a limit.
+pub fn rates_words(link: &Link) -> String {
+    let limited = |(way, limit): (&str, Option<Limit>)| limit.map(|_| format!(" {way} {}", rate::text(limit)));
+    let words: String = link.rates.ways().into_iter().filter_map(limited).collect();
+    if words.is_empty() { words } else { format!(" rate{words}") }
+}
+
+/// As they are typed.
+fn rates_json(link: &Link) -> Value {
+    let limits = link.rates.ways().into_iter().filter(|(_, limit)| limit.is_some());
+    limits.map(|(way, limit)| (way.to_owned(), json!(rate::text(limit)))).collect::<Map<_, _>>().into()
 }
 
 /// The multicast groups of an l2 slave, without those that every station receives.
@@ -209,6 +229,9 @@ pub fn own_json(link: &Link, details: bool) -> Value {
     }
     if let (true, Some(qdisc)) = (details, &link.queue) {
         own["queue"] = json!(qdisc);
+    }
+    if link.rates != Rates::default() {
+        own["rate"] = rates_json(link);
     }
     if let Some(name) = &link.netns {
         own["netns"] = json!(name);

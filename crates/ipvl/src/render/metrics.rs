@@ -91,7 +91,8 @@ fn told_ports(out: &mut Families<'_, '_>, ports: &[(Labels, &PortReport)]) -> fm
     out.gauge("ipvl_port_slaves", "Slaves of the master", each(|port| port.slaves))?;
     out.gauge("ipvl_port_slaves_limit", "How many it can have", each(|port| port.most_slaves))?;
     out.gauge("ipvl_port_addresses", "Single addresses in its table", each(|port| port.addresses))?;
-    out.gauge("ipvl_port_addresses_limit", "How many there can be", each(|port| port.most_addresses))?;
+    let limited = ports.iter().filter_map(|(labels, port)| Some((labels.clone(), port.most_addresses? as u64)));
+    out.gauge("ipvl_port_addresses_limit", "How many there can be", limited)?;
     out.gauge("ipvl_port_prefixes", "Declared prefixes", each(|port| port.prefixes))?;
     out.gauge(
         "ipvl_port_conflicts",

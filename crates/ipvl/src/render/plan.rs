@@ -3,7 +3,7 @@
 use super::color::Color;
 use super::{Style, options};
 use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Plan, Step};
-use ipvl_control::{Change, NetnsRef};
+use ipvl_control::{Change, NetnsRef, RatesChange, rate};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -57,6 +57,9 @@ fn made_json(link: &DesiredLink) -> Value {
     let mut all = json!({ "action": "make", "ifname": link.name, "master": spec.master, "netns": link.netns });
     OPTIONS.iter().for_each(|entry| all[entry.name] = options::in_json(entry, spec.options));
     (all["mtu"], all["state"]) = (json!(spec.mtu), json!(state(link.up)));
+    for (way, limit) in spec.rates.ways() {
+        all[format!("rate_{way}")] = json!(rate::text(limit));
+    }
     (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
     all
 }
@@ -84,6 +87,9 @@ fn made(link: &DesiredLink) -> String {
     link.netns.iter().for_each(|netns| _ = write!(text, " netns {netns}"));
     _ = write!(text, " {}", options::in_words(spec.options));
     spec.mtu.iter().for_each(|mtu| _ = write!(text, " mtu {mtu}"));
+    spec.rates.ways().into_iter().filter(|(_, limit)| limit.is_some()).for_each(|(way, limit)| {
+        _ = write!(text, " rate_{way} {}", rate::text(limit));
+    });
     text += if link.up { " up\n" } else { " down\n" };
     text + &lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref())
 }
@@ -116,7 +122,10 @@ fn changes(was: &ActualLink, change: &Change) -> Vec<(&'static str, String, Stri
     });
     let device =
         [from_to("mtu", &was.mtu.to_string(), mtu.as_deref()), from_to("state", state(was.up), change.up.map(state))];
-    place.into_iter().chain(options).chain(device).flatten().collect()
+    let RatesChange { input, output } = change.rates;
+    let limits = [("rate_in", was.rates.input, input), ("rate_out", was.rates.output, output)]
+        .map(|(word, from, to)| to.map(|to| (word, rate::text(from), rate::text(to))));
+    place.into_iter().chain(options).chain(device).chain(limits).flatten().collect()
 }
 
 fn state(up: bool) -> &'static str {

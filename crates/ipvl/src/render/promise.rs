@@ -8,8 +8,8 @@ use crate::command::Watch;
 use crate::snapshot;
 use ipvl_control::apply::{self, ActualLink, ActualState};
 use ipvl_control::{
-    AddressEntry, AddressStatus, Backend, CountedRule, Explanation, Finding, Kind, Link, MonitorEvent, Property,
-    Severity, SlavePolicy, Statistics, Upgraded,
+    AddressEntry, AddressStatus, Backend, CountedRule, Explanation, Finding, Kind, Link, MonitorEvent, Property, Rates,
+    Severity, SlavePolicy, Statistics, Upgraded, rate,
 };
 use ipvl_core::maps::Counters;
 use ipvl_core::policy::{Direction, PolicyCount};
@@ -129,6 +129,7 @@ fn link() -> Link {
         backend: Some((Backend::Netkit, "the kernel has it")),
         groups: vec![Mac([1, 0, 0x5e, 1, 2, 3])],
         queue: Some("tbf".to_owned()),
+        rates: Rates { input: rate::parse("100mbit").flatten(), output: rate::parse("1gbit").flatten() },
         degraded: vec!["its master has left".to_owned()],
         ..moved()
     }
@@ -217,6 +218,7 @@ fn planned() -> apply::Plan {
         [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n";
     let set = |addr: [u8; 4]| BTreeSet::from([(Addr::v4(addr), 24)]);
     let was = |host_end: u32, name: &str| ActualLink {
+        place: ipvl_control::Place::here(IfIndex(host_end)),
         owner: Some(format!("apply /{name}")),
         name: Some(name.to_owned()),
         local: true,
@@ -226,6 +228,7 @@ fn planned() -> apply::Plan {
         master: (IfIndex(2), "eth0".to_owned()),
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: Options::DEFAULT,
+        rates: Rates::default(),
         mtu: 1500,
         up: true,
         addresses: set([10, 0, 0, 9]),

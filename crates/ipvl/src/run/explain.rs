@@ -1,7 +1,7 @@
 //! What becomes of a frame? One answer, for `explain` and for every pair of a graph.
 
 use super::output::show;
-use crate::backend::{self, Explanation};
+use crate::backend::{self, Explanation, Inventory};
 use crate::command::Question;
 use crate::failure::Failure;
 use crate::frame;
@@ -10,7 +10,8 @@ use ipvl_control::{AddressEntry, Link};
 
 /// Prints the answer.
 pub fn run(question: &Question, style: Style) -> Result<(), Failure> {
-    let (links, addresses) = (backend::links()?, backend::addresses()?);
+    let inventory = Inventory::read()?;
+    let (links, addresses) = (inventory.links(), inventory.addresses()?);
     show(&render::explanation(&answer(question, &links, &addresses)?, style))
 }
 

@@ -2,7 +2,7 @@
 
 use super::explain::answer;
 use super::output::show;
-use crate::backend;
+use crate::backend::{self, Inventory};
 use crate::command::Drawing;
 use crate::failure::Failure;
 use crate::graph::{Graph, graph};
@@ -26,8 +26,9 @@ pub fn run(drawing: Drawing, style: Style) -> Result<(), Failure> {
 }
 
 fn read() -> Result<Graph, Failure> {
-    let (links, addresses, overview) =
-        (backend::links()?, backend::addresses()?, backend::overview(&mut Names::default())?);
+    let inventory = Inventory::read()?;
+    let (links, addresses) = (inventory.links(), inventory.addresses()?);
+    let overview = backend::overview(&mut Names::default())?;
     if links.is_empty() {
         backend::require_master_here("examine")?;
     }

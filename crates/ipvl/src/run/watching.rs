@@ -44,6 +44,10 @@ fn watch(filter: &Filter, snap: u32, sink: impl FnOnce() -> Result<Sink, Failure
 fn open(filter: &Filter, snap: u32) -> Result<Watching, Failure> {
     let (slave, reason, drops) = (filter.slave.clone(), filter.reason, filter.drops);
     let watching = Watching::open(&Interest { slave, reason, drops, snap })?;
+    if !watching.unwatched().is_empty() {
+        let slaves = watching.unwatched().join(", ");
+        eprintln!("not watched: {slaves}, of the kernel module; ip netns exec NETNS tcpdump -i SLAVE");
+    }
     let masters: Vec<&str> = watching.masters().collect();
     match masters.is_empty() {
         true => eprintln!("there is no slave here, so there is nothing to see"),

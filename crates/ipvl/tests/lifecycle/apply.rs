@@ -166,6 +166,24 @@ fn a_bad_file_changes_nothing_at_all() {
 }
 
 #[test]
+fn rates_are_those_of_the_file() {
+    require_root!();
+    let lab = Lab::new(1);
+    let file = Etc::new(&lab);
+    file.write("a.toml", &link(&lab, 0, "mode = \"l2\"\nrate_in = \"100mbit\"\nrate_out = \"1gbit burst 2mb\""));
+    assert!(file.apply("").contains(" rate_in 100mbit rate_out 1gbit burst 2097152b up"));
+    assert!(lab.ipvl("link show").contains("ipvl rate in 100mbit out 1gbit burst 2097152b\n"));
+    assert!(file.apply("").starts_with("Nothing to do"));
+    file.write("a.toml", &link(&lab, 0, "mode = \"l2\"\nrateIn = \"50mbit\""));
+    let shown = file.apply("");
+    assert!(shown.contains("rate_in 100mbit -> 50mbit, rate_out 1gbit burst 2097152b -> off"), "{shown}");
+    assert!(lab.ipvl("link show").contains("ipvl rate in 50mbit\n"));
+    assert!(file.apply("").starts_with("Nothing to do"));
+    file.write("a.toml", &link(&lab, 0, "rate_in = \"quick\""));
+    assert!(file.refused("").contains("rate_in: \"quick\" is not a rate such as 100mbit"), "{}", file.refused(""));
+}
+
+#[test]
 fn masters_may_be_waited_for() {
     require_root!();
     let lab = Lab::new(1);

@@ -123,13 +123,17 @@ impl Race {
     }
 }
 
+fn addresses(lab: &Lab) -> Vec<AddressEntry> {
+    lab.host.within(|| ipvl_control::Inventory::read()?.addresses()).expect("read the table")
+}
+
 /// What is wrong with the table after a block of races, and with where packets go for the first two addresses.
 fn judged(lab: &Lab, number: usize, block: &Barrier) -> Vec<String> {
     block.wait();
     let races: Vec<_> = (0..RACES).map(|race| Race::new(number, race)).collect();
     let mut problems = Vec::new();
     let agreed = wait_until(SOON, || {
-        let table = lab.host.within(|| ipvl_control::addresses().expect("read the table"));
+        let table = addresses(lab);
         problems = races.iter().filter_map(|race| race.owner(&table).err()).collect();
         problems.is_empty()
     });
@@ -144,7 +148,7 @@ fn judged(lab: &Lab, number: usize, block: &Barrier) -> Vec<String> {
 
 /// Whether the owner gets what is sent to the address, and the other nothing.
 fn delivered(lab: &Lab, race: &Race) -> Option<String> {
-    let table = lab.host.within(|| ipvl_control::addresses().expect("read the table"));
+    let table = addresses(lab);
     let owner = race.owner(&table).ok().flatten()?;
     let target = SocketAddr::new(race.addr, 7);
     let sockets = race.slaves.map(|n| receiver(&lab.slaves[n], target));
@@ -158,7 +162,7 @@ fn delivered(lab: &Lab, race: &Race) -> Option<String> {
 
 /// Whether the address goes to the other once its owner has given it up.
 fn handed_over(lab: &Lab, race: &Race) -> Option<String> {
-    let read = || lab.host.within(|| ipvl_control::addresses().expect("read the table"));
+    let read = || addresses(lab);
     let owner = race.owner(&read()).ok().flatten()?;
     let (from, to) = (race.slaves[owner], format!("ipvl{}", race.slaves[1 - owner]));
     run(&lab.slaves[from], &format!("ip addr del {}/{} dev ipvl{from}", race.addr, race.len()));

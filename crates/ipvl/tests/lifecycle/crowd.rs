@@ -45,6 +45,34 @@ fn commands_at_once_agree() {
     expect_as_before(&lab.host, &before);
 }
 
+/// Where there are many, a netns is listed once instead of asked for each device, and a map is read in one piece.
+#[test]
+fn each_of_many_is_shown_as_it_is() {
+    require_root!();
+    let lab = Lab::new(1);
+    let netns = &lab.slaves[0];
+    for n in 1..=20 {
+        let mode = if n % 2 == 0 { "l2" } else { "l3" };
+        lab.ipvl(&format!("link add link eth0 name many{n} netns {} type ipvlan mode {mode}", netns.name()));
+        run(netns, &format!("ip link set many{n} mtu {}", 1400 + n));
+        run(netns, &format!("ip addr add 10.0.1.{n}/16 dev many{n}"));
+    }
+    let shown = || -> Vec<(String, u64)> {
+        let links: Value = serde_json::from_str(&lab.ipvl("-j link show")).expect("JSON");
+        let links = links.as_array().expect("a list").iter();
+        let many = links.filter(|link| link["ifname"].as_str().is_some_and(|name| name.starts_with("many")));
+        many.map(|link| (link["ifname"].as_str().unwrap_or("?").to_owned(), link["mtu"].as_u64().unwrap_or(0)))
+            .collect()
+    };
+    assert_eq!(shown(), (1..=20).map(|n| (format!("many{n}"), 1400 + n)).collect::<Vec<_>>());
+    let owner = |n: u64| lab.ipvl("addr show").contains(&format!("10.0.1.{n} dev many{n} "));
+    assert!(wait_until(SOON, || (1..=20).all(owner)), "{}", lab.ipvl("addr show"));
+    run(netns, "ip addr del 10.0.1.7/16 dev many7");
+    lab.ipvl("link del many9");
+    assert!(wait_until(SOON, || !owner(7) && !owner(9) && owner(8)), "{}", lab.ipvl("addr show"));
+    assert_eq!(shown().len(), 19);
+}
+
 #[test]
 fn a_broadcast_reaches_every_one_of_many_exactly_once() {
     require_root!();

@@ -38,6 +38,7 @@ mod news;
 mod places;
 mod policy;
 mod proxy;
+mod rates;
 mod refusals;
 mod removal;
 mod room;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::apply::read;
 use crate::model::Backend;
+use crate::place::{NsId, Place};
+use crate::rate::Rates;
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
 const ETH0: IfIndex = IfIndex(2);
@@ -88,7 +90,7 @@ fn only_what_came_from_files_is_pruned_and_only_if_asked() {
 fn an_address_goes_from_one_slave_to_another_in_one_go() {
     let first = ActualLink { addresses: set("10.0.0.1/24"), ..slave(7, "a") };
     let mut actual = actual(vec![first]);
-    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(IfIndex(7)));
+    actual.owners.insert((ETH0, Addr::v4([10, 0, 0, 1]), 32), Some(Place::here(IfIndex(7))));
     let heir = "name = \"b\"\naddresses = [\"10.0.0.1/24\"]";
     let given = plan(&desired("", &["name = \"a\"\naddresses = []", heir]), &actual, false).expect("a plan");
     assert_eq!(shape(&given), "change a, make b");
@@ -114,7 +116,7 @@ fn what_cannot_be_is_said_before_anything_is_done() {
         ("name = \"a\"", vec![engines], "name: there is a slave of that name and netns, which belongs to docker n e"),
         ("name = \"a\"", vec![tap], "type: it is an ipvtap device"),
         ("name = \"a\"", vec![hidden], "name: the slave's network namespace cannot be entered"),
-        ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another kind of pair"),
+        ("name = \"a\"\nbackend = \"netkit\"", vec![slave(7, "a")], "backend: it is of another backend"),
         ("name = \"a\"\nnetns = \"nowhere\"", vec![], "netns: there is no network namespace nowhere: make it"),
         ("name = \"a\"\nmtu = 9000", vec![], "mtu: a slave's mtu cannot be larger than the master's, 1500"),
     ] {
@@ -124,6 +126,35 @@ fn what_cannot_be_is_said_before_anything_is_done() {
     let nowhere = ActualState::default();
     let error = plan(&desired("", &["name = \"a\""]), &nowhere, false).expect_err("no master").to_string();
     assert_eq!(error, "f: [[link]] 1 \"a\": master: there is no link eth0 here; `ip link` lists the links");
+}
+
+#[test]
+fn a_slave_of_the_module_keeps_what_the_module_cannot_do_and_is_told_from_others_of_its_name() {
+    let in_module = |netns: i32, owner: &str| ActualLink {
+        place: Place { netns: Some(NsId(netns)), ifindex: IfIndex(5) },
+        owner: Some(format!("apply {owner}")),
+        local: false,
+        netns: Some(if netns == 1 { "web" } else { "db" }.to_owned()),
+        backend: Some(Backend::Kernel),
+        options: Options { dhcp: Dhcp::Off, ..OPTIONS },
+        ..slave(5, "eth0")
+    };
+    let state = || {
+        let both = actual(vec![in_module(0, "web/eth0"), in_module(1, "web/eth0")]);
+        ActualState { netns: BTreeSet::from(["web".to_owned(), "db".to_owned()]), ..both }
+    };
+    let kept = desired("", &["name = \"eth0\"\nnetns = \"web\""]);
+    let same = plan(&kept, &state(), true).expect("a plan");
+    assert_eq!((same.unchanged, shape(&same)), (1, "delete eth0".to_owned()));
+    let Step::Delete(gone) = &same.steps[0] else { panic!("{same:?}") };
+    assert_eq!(gone.place.netns, Some(NsId(0)));
+    let asked =
+        plan(&desired("", &["name = \"eth0\"\nnetns = \"web\"\ndhcp = \"on\""]), &state(), false).expect("a plan");
+    let Step::Change(difference) = &asked.steps[0] else { panic!("{asked:?}") };
+    assert_eq!(difference.change.options, OptionsChange { dhcp: Some(Dhcp::On), ..OptionsChange::NONE });
+    let declared = desired("", &["name = \"eth0\"\nnetns = \"web\"\ndeclared = [\"10.9.0.0/24\"]"]);
+    let error = plan(&declared, &state(), false).expect_err("not in the module").to_string();
+    assert!(error.contains("backend veth"), "{error}");
 }
 
 fn desired(start: &str, links: &[&str]) -> DesiredState {
@@ -144,6 +175,7 @@ fn actual(slaves: Vec<ActualLink>) -> ActualState {
 /// One beside its master.
 fn slave(host_end: u32, name: &str) -> ActualLink {
     ActualLink {
+        place: Place::here(IfIndex(host_end)),
         owner: None,
         name: Some(name.to_owned()),
         local: true,
@@ -153,6 +185,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         master: (ETH0, "eth0".to_owned()),
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: OPTIONS,
+        rates: Rates::default(),
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),

@@ -2,13 +2,15 @@
 
 use super::socket::{Netlink, about, unless_gone, unless_gone_there};
 use super::uapi::*;
-use super::wire::{Message, Reply, attributes, read_ifindex};
+use super::wire::{Message, Reply, attributes, read_ifindex, read_u32};
 use crate::error::Result;
 use crate::place::NsId;
 use ipvl_core::{Addr, IfIndex};
 
 /// `struct ifaddrmsg`.
 const IFADDRMSG: usize = 8;
+/// Where `struct ifa_cacheinfo` has `cstamp`.
+const CREATED: usize = 8;
 
 /// An address on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct AddressInfo {
     pub scope: u8,
     /// `IFA_F_*`.
     pub flags: u32,
+    /// When the link got it, in hundredths of a second since the machine started.
+    pub created: u32,
 }
 
 impl AddressInfo {
@@ -68,12 +72,13 @@ impl Netlink {
 /// The address in a message, if it has one.
 pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
     let (header, rest) = reply.payload.split_at_checked(IFADDRMSG)?;
-    let (mut local, mut address, mut flags) = (None, None, u32::from(header[2]));
+    let (mut local, mut address, mut flags, mut created) = (None, None, u32::from(header[2]), 0);
     for attribute in attributes(rest) {
         match attribute.kind {
             IFA_LOCAL => local = addr(attribute.value),
             IFA_ADDRESS => address = addr(attribute.value),
             IFA_FLAGS => flags = attribute.u32(),
+            IFA_CACHEINFO if attribute.value.len() >= CREATED + 4 => created = read_u32(attribute.value, CREATED),
             _ => {}
         }
     }
@@ -82,7 +87,8 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<AddressInfo> {
     if header[0] == libc::AF_INET6 as u8 && addr.as_v4().is_some() {
         return None;
     }
-    Some(AddressInfo { ifindex: read_ifindex(header, 4), addr, prefix_len: header[1], scope: header[3], flags })
+    let (ifindex, prefix_len, scope) = (read_ifindex(header, 4), header[1], header[3]);
+    Some(AddressInfo { ifindex, addr, prefix_len, scope, flags, created })
 }
 
 /// The link in a message about an address.

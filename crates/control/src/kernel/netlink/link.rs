@@ -164,14 +164,13 @@ impl Netlink {
 
     /// All links.
     pub fn links(&self, nsid: Option<NsId>) -> Result<Vec<LinkInfo>> {
-        let message = || {
-            let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(IfIndex::NONE, 0, 0));
-            with_target(message.u32(IFLA_EXT_MASK, EXT_MASK), nsid)
-        };
-        let result = self.list(about("list", &"links"), message, parse);
-        Ok(unless_gone_there(nsid, result)?.unwrap_or_default())
+        self.list_links(EXT_MASK, nsid)
     }
 
+    /// All links, without their counters.
+    pub fn uncounted_links(&self, nsid: Option<NsId>) -> Result<Vec<LinkInfo>> {
+        self.list_links(EXT_MASK | SKIP_STATS, nsid)
+    }
     /// Changes a link of this netns.
     pub fn set_link(&self, ifindex: IfIndex, change: &LinkChange<'_>) -> Result<()> {
         let (flags, mask) = change.flags();
@@ -199,6 +198,15 @@ impl Netlink {
         let message = Message::new(RTM_DELLINK, NLM_F_ACK, &ifinfomsg(IfIndex::NONE, 0, 0)).u32(IFLA_GROUP, group);
         let result = self.order(about("delete", &format_args!("the links of group {group}")), message);
         unless_gone(result).map(|done| done.is_some())
+    }
+
+    fn list_links(&self, mask: u32, nsid: Option<NsId>) -> Result<Vec<LinkInfo>> {
+        let message = || {
+            let message = Message::new(RTM_GETLINK, NLM_F_DUMP, &ifinfomsg(IfIndex::NONE, 0, 0));
+            with_target(message.u32(IFLA_EXT_MASK, mask), nsid)
+        };
+        let result = self.list(about("list", &"links"), message, parse);
+        Ok(unless_gone_there(nsid, result)?.unwrap_or_default())
     }
 
     fn one_link(&self, object: &dyn Display, message: Message, nsid: Option<NsId>) -> Result<Option<LinkInfo>> {

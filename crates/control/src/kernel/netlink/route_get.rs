@@ -46,6 +46,30 @@ impl Netlink {
 }
 
 impl Netlink {
+    /// The route of this netns's own packets to `dst`, out of `oif` if that is given, or the errno with which the kernel refuses
+    /// them.
+    pub fn own_route(&self, dst: Addr, oif: Option<IfIndex>) -> Result<std::result::Result<ChosenRoute, i32>> {
+        let message = question(dst, None, 0).option(oif, |m, oif| m.ifindex(RTA_OIF, oif));
+        let mut found = None;
+        match self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = parse(reply)) {
+            Err(error) if is_refusal(error.errno()) => Ok(Err(error.errno().unwrap_or(libc::ENETUNREACH))),
+            other => other.map(|()| found.ok_or(libc::ENETUNREACH).and_then(usable)),
+        }
+    }
+}
+
+/// For IPv6 the kernel tells a route that refuses.
+fn usable(route: ChosenRoute) -> std::result::Result<ChosenRoute, i32> {
+    match route.kind {
+        RTN_UNICAST | RTN_LOCAL => Ok(route),
+        libc::RTN_BLACKHOLE => Err(libc::EINVAL),
+        libc::RTN_PROHIBIT => Err(libc::EACCES),
+        libc::RTN_UNREACHABLE => Err(libc::EHOSTUNREACH),
+        _ => Err(libc::ENETUNREACH),
+    }
+}
+
+impl Netlink {
     /// The destination of the route that packets to `dst` match: of this netns's own, or of those from `src` that the link
     /// `input` receives. None where the kernel does not say.
     pub fn matched_prefix(&self, dst: Addr, forwarded: Option<(Addr, IfIndex)>) -> Option<(Addr, u8)> {

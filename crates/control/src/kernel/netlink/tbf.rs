@@ -5,10 +5,10 @@ use super::tc::{TCMSG, tcmsg};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes, read_ifindex, read_u32, read_u64};
 use crate::error::Result;
+use crate::rate::{Limit, WAITS_PER_SECOND};
 use ipvl_core::IfIndex;
+use std::collections::BTreeMap;
 
-/// A packet waits at most a fortieth of a second, as with the CNI project's plugin `bandwidth`.
-const WAITS_PER_SECOND: u64 = 40;
 /// `1:`
 const HANDLE: u32 = 1 << 16;
 /// `struct tc_ratespec`.
@@ -18,28 +18,6 @@ const QOPT: usize = 2 * RATESPEC + 12;
 const LINK_LAYER: usize = 1;
 const RATE: usize = 8;
 const QUEUE: usize = 2 * RATESPEC;
-
-/// The rate at which a device may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// In bytes a second.
-    pub rate: u64,
-    /// The most that it may send at once after a pause, in bytes. Less than a packet lets no packet pass.
-    pub burst: u32,
-}
-
-impl Limit {
-    /// A limit with a burst that is cut to what the kernel can store.
-    pub fn new(rate: u64, burst: u64) -> Self {
-        let most = u64::from(u32::MAX).saturating_sub(rate / WAITS_PER_SECOND).max(1);
-        Self { rate, burst: burst.min(most) as u32 }
-    }
-
-    /// The length of the queue, in bytes.
-    fn queue(self) -> u32 {
-        (self.rate / WAITS_PER_SECOND + u64::from(self.burst)).min(u32::MAX.into()) as u32
-    }
-}
 
 impl Netlink {
     /// Limits what a link of this netns sends. Replaces its queueing discipline.
@@ -55,12 +33,27 @@ impl Netlink {
         self.order(about("limit", &format_args!("link {ifindex}")), message)
     }
 
+    /// Removes a link's own queueing discipline, so that it has its kind's default one; it may have none.
+    pub fn remove_limit(&self, ifindex: IfIndex) -> Result<()> {
+        let message = Message::new(RTM_DELQDISC, NLM_F_ACK, &tcmsg(ifindex, 0, TC_H_ROOT, 0));
+        match self.order(about("remove the limit of", &format_args!("link {ifindex}")), message) {
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// All limits of links of this netns.
+    pub fn limits(&self) -> Result<BTreeMap<IfIndex, Limit>> {
+        let message = || Message::new(RTM_GETQDISC, NLM_F_DUMP, &tcmsg(IfIndex::NONE, 0, 0, 0));
+        Ok(self.list(about("list", &"queues"), message, parse)?.into_iter().collect())
+    }
+
     /// The limit of what a link of this netns sends, if it has one.
     pub fn limit(&self, ifindex: IfIndex) -> Result<Option<Limit>> {
         let message = || Message::new(RTM_GETQDISC, NLM_F_DUMP, &tcmsg(ifindex, 0, 0, 0));
-        let found =
-            self.list(about("list queues of", &format_args!("link {ifindex}")), message, |reply| parse(reply, ifindex));
-        Ok(unless_gone(found)?.and_then(|limits| limits.first().copied()))
+        let found = self.list(about("list queues of", &format_args!("link {ifindex}")), message, parse);
+        let its = |(of, limit)| (of == ifindex).then_some(limit);
+        Ok(unless_gone(found)?.and_then(|limits| limits.into_iter().find_map(its)))
     }
 }
 
@@ -70,16 +63,21 @@ fn qopt(limit: Limit) -> [u8; QOPT] {
     bytes[LINK_LAYER] = TC_LINKLAYER_ETHERNET;
     let rate = limit.rate.min(u32::MAX.into()) as u32;
     bytes[RATE..RATE + 4].copy_from_slice(&rate.to_ne_bytes());
-    bytes[QUEUE..QUEUE + 4].copy_from_slice(&limit.queue().to_ne_bytes());
+    bytes[QUEUE..QUEUE + 4].copy_from_slice(&queue(limit).to_ne_bytes());
     bytes
+}
+
+/// The length of the queue, in bytes.
+fn queue(limit: Limit) -> u32 {
+    (limit.rate / WAITS_PER_SECOND + u64::from(limit.burst)).min(u32::MAX.into()) as u32
 }
 
 /// Reads a limit. The kernel returns the burst as a rounded time, so it is computed from the length of the queue. Older
 /// kernels list all links.
-fn parse(reply: Reply<'_>, ifindex: IfIndex) -> Option<Limit> {
+fn parse(reply: Reply<'_>) -> Option<(IfIndex, Limit)> {
     let (header, rest) = reply.payload.split_at_checked(TCMSG)?;
     let kind = attributes(rest).find(|a| a.kind == TCA_KIND).map(Attribute::string)?;
-    if read_ifindex(header, 4) != ifindex || read_u32(header, 12) != TC_H_ROOT || kind != "tbf" {
+    if read_u32(header, 12) != TC_H_ROOT || kind != "tbf" {
         return None;
     }
     let options = || attributes(rest).filter(|a| a.kind == TCA_OPTIONS).flat_map(Attribute::nested);
@@ -87,5 +85,5 @@ fn parse(reply: Reply<'_>, ifindex: IfIndex) -> Option<Limit> {
     let wide = options().find(|a| a.kind == TCA_TBF_RATE64).map(|a| read_u64(a.value, 0));
     let rate = wide.unwrap_or_else(|| read_u32(parms, RATE).into());
     let burst = u64::from(read_u32(parms, QUEUE)).saturating_sub(rate / WAITS_PER_SECOND);
-    Some(Limit::new(rate, burst))
+    Some((read_ifindex(header, 4), Limit::new(rate, burst)))
 }

@@ -110,6 +110,7 @@ pub const NETKIT_DROP: u32 = 2;
 
 pub const IFA_ADDRESS: u16 = 1;
 pub const IFA_LOCAL: u16 = 2;
+pub const IFA_CACHEINFO: u16 = 6;
 pub const IFA_FLAGS: u16 = 8;
 pub const IFA_TARGET_NETNSID: u16 = 10;
 

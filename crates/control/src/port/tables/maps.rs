@@ -4,11 +4,14 @@ use super::abi::{Abi, found, is_full, open_by_ids, removed, take, typed};
 use super::caches::{AddrCache, SlotCache};
 use super::groups::{Groups, Joins};
 use crate::error::{Result, ebpf};
+use crate::kernel::bpf_batch::Whole;
+use crate::rate::Limit;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuHashMap};
 use ipvl_core::maps::{Counters, DropKey};
 use ipvl_core::{
-    Addr, Group, IfIndex, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, Reason, Router, Slave, Slot,
+    Addr, Group, IfIndex, MAX_SLAVES, Mac, Members, Origin, OwnerEntry, PortEntry, RateEntry, Reason, Router, Slave,
+    Slot,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -34,9 +37,12 @@ pub struct PortMaps {
     port: Array<MapData, Abi<PortEntry>>,
     router: Array<MapData, Abi<Router>>,
     slaves: Array<MapData, Abi<Slave>>,
+    all_slaves: Whole<u32, Slave>,
     slot_by_ifindex: HashMap<MapData, Abi<IfIndex>, Abi<Slot>>,
+    all_slots: Whole<IfIndex, Slot>,
     slot_cache: SlotCache,
     addrs: HashMap<MapData, Abi<Addr>, Abi<OwnerEntry>>,
+    all_addrs: Whole<Addr, OwnerEntry>,
     most_addresses: usize,
     addr_cache: AddrCache,
     prefixes: LpmTrie<MapData, Abi<Addr>, Abi<OwnerEntry>>,
@@ -46,6 +52,7 @@ pub struct PortMaps {
     stats: PerCpuArray<MapData, Abi<Counters>>,
     drops: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     buckets: Array<MapData, u64>,
+    rates: HashMap<MapData, Abi<Slot>, Abi<RateEntry>>,
 }
 
 impl PortMaps {
@@ -65,14 +72,17 @@ impl PortMaps {
     pub fn from_named(mut named: BTreeMap<String, MapData>) -> Result<Self> {
         let joins = named.remove("JOINS").map(Joins::from_data).transpose()?;
         let mut take = |name| take(&mut named, name);
-        let addrs = take("ADDRS")?;
+        let (addrs, slaves, slots) = (take("ADDRS")?, take("SLAVES")?, take("SLOT_BY_IFINDEX")?);
         let most_addresses = addrs.info().map_err(ebpf("describe", "the map ADDRS"))?.max_entries() as usize;
         Ok(Self {
             port: typed("PORT", Map::Array(take("PORT")?))?,
             router: typed("ROUTER", Map::Array(take("ROUTER")?))?,
-            slaves: typed("SLAVES", Map::Array(take("SLAVES")?))?,
-            slot_by_ifindex: typed("SLOT_BY_IFINDEX", Map::HashMap(take("SLOT_BY_IFINDEX")?))?,
+            all_slaves: Whole::of("SLAVES", slaves.fd())?,
+            slaves: typed("SLAVES", Map::Array(slaves))?,
+            all_slots: Whole::of("SLOT_BY_IFINDEX", slots.fd())?,
+            slot_by_ifindex: typed("SLOT_BY_IFINDEX", Map::HashMap(slots))?,
             slot_cache: SlotCache::from_data(take("SLOT_CACHE")?)?,
+            all_addrs: Whole::of("ADDRS", addrs.fd())?,
             addrs: typed("ADDRS", Map::HashMap(addrs))?,
             most_addresses,
             addr_cache: AddrCache::from_data(take("ADDR_CACHE")?)?,
@@ -82,6 +92,7 @@ impl PortMaps {
             stats: typed("STATS", Map::PerCpuArray(take("STATS")?))?,
             drops: typed("DROPS", Map::PerCpuHashMap(take("DROPS")?))?,
             buckets: typed("BUCKETS", Map::Array(take("BUCKETS")?))?,
+            rates: typed("RATES", Map::HashMap(take("RATES")?))?,
         })
     }
 
@@ -118,6 +129,26 @@ impl PortMaps {
         self.slaves.set(slot.0, Abi(slave), 0).map_err(ebpf("write", "the map SLAVES"))
     }
 
+    /// The limit of what the slave in `slot` sends, if it has one.
+    pub fn rate(&self, slot: Slot) -> Result<Option<Limit>> {
+        let entry = found(self.rates.get(&Abi(slot), 0)).map_err(ebpf("read", "the map RATES"))?;
+        Ok(entry.map(|Abi(entry)| Limit::new(entry.rate, entry.burst)))
+    }
+
+    /// Writes it. The slave's word says whether to look for it: so there is a limit wherever that says so.
+    pub fn set_rate(&mut self, slot: Slot, limit: Option<Limit>) -> Result<()> {
+        if let Some(Limit { rate, burst }) = limit {
+            let entry = RateEntry { rate, burst: burst.into(), full_at: 0 };
+            self.rates.insert(Abi(slot), Abi(entry), 0).map_err(ebpf("write", "the map RATES"))?;
+        }
+        self.set_slave(slot, self.slave(slot)?.with_limit(limit.is_some()))?;
+        if limit.is_none() { self.forget_rate(slot) } else { Ok(()) }
+    }
+
+    fn forget_rate(&mut self, slot: Slot) -> Result<()> {
+        removed(self.rates.remove(&Abi(slot))).map_err(ebpf("write", "the map RATES"))
+    }
+
     /// The slot of the slave behind a host end.
     pub fn slot_of(&self, host_end: IfIndex) -> Result<Option<Slot>> {
         found(self.slot_by_ifindex.get(&Abi(host_end), 0))
@@ -127,10 +158,15 @@ impl PortMaps {
 
     /// All slaves: host end and slot.
     pub fn slots(&self) -> Result<Vec<(IfIndex, Slot)>> {
-        let entries: std::result::Result<Vec<_>, _> = self.slot_by_ifindex.iter().collect();
-        let mut entries = entries.map_err(ebpf("read", "the map SLOT_BY_IFINDEX"))?;
-        entries.sort_by_key(|(_, slot)| slot.0.0);
-        Ok(entries.into_iter().map(|(host_end, slot)| (host_end.0, slot.0)).collect())
+        let mut entries = self.all_slots.entries(MAX_SLAVES as usize)?;
+        entries.sort_by_key(|(_, slot)| slot.0);
+        Ok(entries)
+    }
+
+    /// The slaves in the slots up to the highest that is in use.
+    pub fn slaves(&self) -> Result<Vec<Slave>> {
+        let entries = self.all_slaves.entries(self.port()?.slots as usize)?;
+        Ok(entries.into_iter().map(|(_, slave)| slave).collect())
     }
 
     /// Whether there is no slave.
@@ -178,6 +214,7 @@ impl PortMaps {
         for &(host_end, slot) in slaves {
             removed(self.slot_by_ifindex.remove(&Abi(host_end))).map_err(ebpf("write", "the map SLOT_BY_IFINDEX"))?;
             self.set_slave(slot, Slave::VACANT)?;
+            self.forget_rate(slot)?;
         }
         let end = self.slots()?.last().map_or(0, |(_, slot)| slot.0 + 1);
         self.change_port(|port| port.slots = end)
@@ -206,9 +243,7 @@ impl PortMaps {
 
     /// All single addresses.
     pub fn owners(&self) -> Result<Vec<(Addr, OwnerEntry)>> {
-        let entries: std::result::Result<Vec<_>, _> = self.addrs.iter().collect();
-        let entries = entries.map_err(ebpf("read", "the map ADDRS"))?;
-        Ok(entries.into_iter().map(|(addr, entry)| (addr.0, entry.0)).collect())
+        self.all_addrs.entries(self.most_addresses)
     }
 
     /// Writes the owner of an address, if it has none.
@@ -352,6 +387,7 @@ impl PortMaps {
         let zero = vec![Abi(Counters::default()); cpus].try_into().map_err(ebpf("reset", "the counters"))?;
         self.stats.set(slot.0, zero, 0).map_err(ebpf("write", "the map STATS"))?;
         self.buckets.set(slot.0, 0, 0).map_err(ebpf("write", "the map BUCKETS"))?;
+        self.forget_rate(slot)?;
         for reason in Reason::ALL {
             let key = Abi(DropKey { slot, reason: *reason as u32 });
             removed(self.drops.remove(&key)).map_err(ebpf("write", "the map DROPS"))?;

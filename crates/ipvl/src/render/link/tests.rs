@@ -155,6 +155,7 @@ pub fn moved() -> Link {
         groups: Vec::new(),
         all_groups: false,
         queue: None,
+        rates: ipvl_control::Rates::default(),
         degraded: Vec::new(),
         detail: Detail {
             promiscuity: 0,

@@ -63,7 +63,7 @@ fn overview() -> Overview {
         slaves: 2,
         most_slaves: 4096,
         addresses: 5,
-        most_addresses: 65536,
+        most_addresses: Some(65536),
         prefixes: 1,
         conflicts: 1,
         refused: 0,
