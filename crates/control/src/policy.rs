@@ -114,7 +114,8 @@ pub fn change_policy(slave: &str, change: &PolicyChange) -> Result<()> {
     let mut maps = found.port.ensure_policy_maps()?;
     if let PolicyChange::Label(labels) = change {
         let labels = label_bits(&mut maps, labels).map_err(|refusal| refused("label", slave, refusal))?;
-        return maps.set_labels(found.slot, labels?);
+        maps.set_labels(found.slot, labels?)?;
+        return ask_again(&mut maps);
     }
     let old = maps.policy(found.slot)?;
     let mut writer = Writer { netlink: &netlink, port: &found.port, maps: &mut maps, slave };
@@ -186,6 +187,15 @@ fn install(netlink: &Netlink, found: &mut Found, maps: &mut PolicyMaps, policy: 
     maps.forget_counts(found.slot, &numbers.into_iter().chain(of_causes).collect::<Vec<_>>())?;
     let slave = found.port.maps.slave(found.slot)?;
     found.port.maps.set_slave(found.slot, slave.with_policy(true))
+}
+
+/// The rules say the same, but not of the same slaves: each policy counts as changed, for connections from before.
+fn ask_again(maps: &mut PolicyMaps) -> Result<()> {
+    for (slot, mut policy) in maps.policies()? {
+        policy.generation = generation(Some(&policy));
+        maps.set_policy(slot, &policy)?;
+    }
+    Ok(())
 }
 
 fn remove(netlink: &Netlink, found: &mut Found, maps: &mut PolicyMaps) -> Result<()> {

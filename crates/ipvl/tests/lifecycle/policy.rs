@@ -147,13 +147,22 @@ fn a_change_meets_every_packet_and_counts_go_on() {
     assert_eq!((policy["rules"][0]["handle"].as_u64(), policy["rules"].as_array().map(Vec::len)), (Some(1), Some(1)));
     assert!(policy["rules"][0]["packets"].as_u64() >= Some(2), "{policy}");
 
-    // And a rule that goes takes its connections with it.
+    // And a rule that goes takes its connections with it, as does a label.
+    expect_to_end(&lab, "policy delete dev ipvl1 handle 1");
+    lab.ipvl("policy label dev ipvl0 labels web");
+    lab.ipvl("policy set dev ipvl1 rules in from label web udp accept");
+    expect_to_end(&lab, "policy label dev ipvl0 labels db");
+}
+
+/// Fails unless what the one slave sends to the other arrives until this command.
+#[track_caller]
+fn expect_to_end(lab: &Lab, command: &str) {
     let probe = Probe::start(&lab.slaves[0], &lab.slaves[1], "10.0.0.11:1000");
     probe.more(20);
-    lab.ipvl("policy delete dev ipvl1 handle 1");
+    lab.ipvl(command);
     probe.more(100);
     let loss = probe.finish();
-    assert!(loss.lost.len() > 50, "{loss:?}");
+    assert!(loss.lost.len() > 50 && loss.sent as usize > loss.lost.len() + 10, "{command}: {loss:?}");
 }
 
 #[test]
