@@ -115,8 +115,8 @@ fn cases(network: &Network, mode: &str) -> Vec<Case> {
 fn policies(network: &Network) -> Vec<Case> {
     let ipvl = env::var("IPVL").expect("the command");
     let policy = |words: &str| network.host().run([&ipvl, "policy", "set", "dev"].into_iter().chain(words.split(' ')));
-    policy("ipvl0 in drop");
-    policy(&format!("ipvl1 in drop rules {}", "in from 203.0.113.0/24 udp dport 9 accept ".repeat(64).trim_end()));
+    policy("ipvlh0 in drop");
+    policy(&format!("ipvlh1 in drop rules {}", "in from 203.0.113.0/24 udp dport 9 accept ".repeat(64).trim_end()));
     let mut cases = vec![];
     for (v6, family) in [(false, "IPv4"), (true, "IPv6")] {
         let [slave, sibling, outside] = [0, 1, 2].map(|n| network.address(n, v6));

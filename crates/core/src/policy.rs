@@ -77,7 +77,7 @@ pub fn judge(
     let mut facts = Facts::default();
     facts.read(frame, at, slave, direction);
     facts.read_upper(frame, slave, direction);
-    facts.read_error(frame, at, slave, direction);
+    facts.read_error(frame, slave, direction);
     let mut asked = Asked::default();
     let known = asked.ask(&facts, direction, policy.generation, tables);
     let answer = known.unwrap_or_else(|| asked.settle(policy.decide(&asked.opening)));

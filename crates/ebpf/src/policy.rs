@@ -91,7 +91,7 @@ fn read_upper(skb: &Skb, direction: Direction) -> i32 {
 fn read_error(skb: &Skb, direction: Direction) -> i32 {
     let Some(facts) = POLICY_FACTS.get_ptr_mut(0) else { return 0 };
     // SAFETY: as in `read`.
-    unsafe { &mut *facts }.read_error(skb, ETH_HLEN, Maps.slot_of(skb.ifindex()), direction);
+    unsafe { &mut *facts }.read_error(skb, Maps.slot_of(skb.ifindex()), direction);
     0
 }
 

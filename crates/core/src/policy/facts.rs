@@ -58,8 +58,8 @@ impl Facts {
 
     /// Reads what an ICMP error quotes: the last step. Only one that goes to the sender of the packet that it quotes is one here.
     #[inline(always)]
-    pub fn read_error(&mut self, frame: &impl Frame, at: usize, slave: Slot, direction: Direction) {
-        if self.bits & ERROR != 0 && self.read_quoted(frame, at, slave, direction).is_none() {
+    pub fn read_error(&mut self, frame: &impl Frame, slave: Slot, direction: Direction) {
+        if self.bits & ERROR != 0 && self.read_quoted(frame, slave, direction).is_none() {
             self.bits &= !ERROR;
         }
     }
@@ -106,10 +106,16 @@ impl Facts {
         self.bits & ENDS != 0
     }
 
+    /// What [`Facts::read`] has found, unless it is a fragment.
+    #[inline(always)]
+    fn headers(&self) -> Headers {
+        let (src, dst, upper_at) = (self.src, self.dst, self.upper_at as usize);
+        Headers { src, dst, protocol: self.protocol as u8, upper_at, fragment: None }
+    }
+
     #[inline(always)]
     fn upper(&mut self, frame: &impl Frame, slave: Slot, direction: Direction) -> u32 {
-        let (src, dst, upper_at) = (self.src, self.dst, self.upper_at as usize);
-        let headers = Headers { src, dst, protocol: self.protocol as u8, upper_at, fragment: None };
+        let headers = self.headers();
         if headers.is_of_the_link(frame) {
             return LINK;
         }
@@ -120,13 +126,12 @@ impl Facts {
     }
 
     #[inline(always)]
-    fn read_quoted(&mut self, frame: &impl Frame, at: usize, slave: Slot, direction: Direction) -> Option<()> {
-        let headers = Headers::read(frame, at)?;
-        let quoted = headers.quoted(frame)?;
+    fn read_quoted(&mut self, frame: &impl Frame, slave: Slot, direction: Direction) -> Option<()> {
+        let quoted = self.headers().quoted(frame)?;
         let ports = quoted.ports(frame)?;
         let is_whole = quoted.fragment.is_none_or(|(_, is_first)| is_first);
         self.about = Flow::of(&quoted, ports, slave, direction.reversed());
-        (is_whole && quoted.src == headers.dst).then_some(())
+        (is_whole && quoted.src == self.dst).then_some(())
     }
 }
 

@@ -271,6 +271,8 @@ fn expect_to_hold(options: &str, hook: &str) {
 /// Two slaves, which reach each other, the host and the outside in both families.
 fn lab(options: &str) -> Lab {
     let lab = Lab::new(2);
+    // Without it the host's stack would route no IPv6 to slaves before Linux 6.17.
+    lab.host.sysctl("net/ipv6/conf/all/forwarding", "1");
     for n in 0..2 {
         lab.add_slave(n, options, &[&format!("10.0.0.1{n}/24"), &format!("fd00::1{n}/64")]);
         if !options.contains("l2") {
