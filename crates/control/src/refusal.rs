@@ -274,10 +274,7 @@ impl fmt::Display for Refusal {
             Self::NotEthernet(kind) => {
                 write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind}); use another device as master")
             }
-            Self::NeedsEthernet(mode) => {
-                let mode = format!("{mode:?}").to_lowercase();
-                write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
-            }
+            Self::NeedsEthernet(mode) => f.write_str(&needs_ethernet(*mode)),
             Self::NoAccount(name) => write!(f, "there is no {name}; give its number instead"),
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
@@ -324,6 +321,11 @@ impl fmt::Display for Refusal {
             | Self::ModuleTellsNobody => f.write_str(self.about_module()),
         }
     }
+}
+
+fn needs_ethernet(mode: Mode) -> String {
+    let mode = format!("{mode:?}").to_lowercase();
+    format!("the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
 }
 
 fn quota_reached(most: usize) -> String {

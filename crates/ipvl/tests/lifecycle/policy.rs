@@ -1,6 +1,6 @@
 //! Does a slave send and receive what its policy says, whichever way a packet comes, and does a change meet every packet?
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -291,7 +291,7 @@ fn lab(options: &str) -> Lab {
 fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool {
     let address: SocketAddr = address.parse().expect("address and port");
     let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
-    let listener = to.within(|| TcpListener::bind((any, address.port()))).expect("listen");
+    let listener = to.within(|| bound(|| TcpListener::bind((any, address.port()))));
     listener.set_nonblocking(true).expect("no waiting");
     let server =
         thread::spawn(move || wait_until(patience, || listener.accept().is_ok_and(|(stream, _)| echo(stream))));
@@ -303,6 +303,16 @@ fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool
     });
     server.join().expect("the server");
     carried.is_some()
+}
+
+/// What `bind` makes. A child of another test has the descriptors of all until it has begun, and so perhaps the port.
+fn bound<T>(bind: impl Fn() -> io::Result<T>) -> T {
+    let mut made = None;
+    wait_until(LONG, || {
+        made = bind().ok();
+        made.is_some()
+    });
+    made.expect("a free port")
 }
 
 fn echo(mut stream: TcpStream) -> bool {
@@ -318,7 +328,7 @@ fn datagram(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool
     const LEN: usize = 4000;
     let address: SocketAddr = address.parse().expect("address and port");
     let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
-    let receiver = to.within(|| UdpSocket::bind((any, address.port()))).expect("bind");
+    let receiver = to.within(|| bound(|| UdpSocket::bind((any, address.port()))));
     receiver.set_read_timeout(Some(patience)).expect("a timeout");
     from.within(|| UdpSocket::bind((any, 0)).expect("bind").send_to(&[7; LEN], address)).expect("send");
     receiver.recv(&mut [0; LEN]).is_ok_and(|len| len == LEN)
