@@ -308,11 +308,11 @@ fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool
 /// What `bind` makes. A child of another test has the descriptors of all until it has begun, and so perhaps the port.
 fn bound<T>(bind: impl Fn() -> io::Result<T>) -> T {
     let mut made = None;
-    wait_until(LONG, || {
+    let is_bound = wait_until(LONG, || {
         made = bind().ok();
         made.is_some()
     });
-    made.expect("a free port")
+    made.filter(|_| is_bound).expect("a free port")
 }
 
 fn echo(mut stream: TcpStream) -> bool {
