@@ -52,6 +52,9 @@ fn the_verifier_is_soon_done() {
     require_kernel!("5.16", "a program's count of verified instructions");
     let verified = Programs::load().verified().expect("a count");
     assert!(verified.iter().all(|&count| count < 95_000), "{verified:?} instructions");
+    let of_policies = Programs::verified_of_policies().expect("a count");
+    println!("{verified:?} instructions, of policies {of_policies:?}");
+    assert!(of_policies.iter().all(|&count| count < 95_000), "{of_policies:?} instructions of policies");
 }
 
 struct Judge<'a> {

@@ -61,8 +61,13 @@ pub struct Counted {
 impl Programs {
     /// How many instructions the verifier looked at, for each program; `None` if the kernel does not say.
     pub fn verified(&self) -> Option<[u32; 2]> {
-        let count = |program: &SchedClassifier| program.info().expect("ask for a program").verified_instruction_count();
         Some([count(&self.slave_xmit)?, count(&self.master_rx)?])
+    }
+
+    /// The same of the two programs that ask a policy.
+    pub fn verified_of_policies() -> Option<[u32; 2]> {
+        let (out, inward) = object::load_policy(&BTreeMap::new()).expect("load the programs of a policy");
+        Some([count(&classifier(&out))?, count(&classifier(&inward))?])
     }
 
     /// Loads them into the kernel, attached nowhere.
@@ -229,4 +234,8 @@ fn maps(slave_xmit: &Program, master_rx: &Program) -> BTreeMap<String, MapData> 
     let ids = [slave_xmit, master_rx].into_iter().flat_map(|p| bpf::prog_info(&p.fd).expect("describe").map_ids);
     let data = ids.map(|id| MapData::from_id(id).expect("open a map"));
     data.map(|data| (data.info().expect("describe a map").name_as_str().unwrap_or_default().to_owned(), data)).collect()
+}
+
+fn count(program: &SchedClassifier) -> Option<u32> {
+    program.info().expect("ask for a program").verified_instruction_count()
 }

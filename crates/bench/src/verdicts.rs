@@ -39,6 +39,12 @@ pub fn verdicts() -> Results {
             run(&cases, counting, &mut results);
         });
     }
+    let network = Network::with_host(Candidate::Ipvl("l2", Backend::Veth)).expect("a network of ipvl's");
+    network.host().within(|| {
+        let cases = policies(&network);
+        sizes(&cases, &mut results);
+        run(&cases, counting, &mut results);
+    });
     results
 }
 
@@ -105,6 +111,31 @@ fn cases(network: &Network, mode: &str) -> Vec<Case> {
     cases
 }
 
+/// The first slave may send to all, and receive what it has asked for; the second one has 64 rules, of which none fits.
+fn policies(network: &Network) -> Vec<Case> {
+    let ipvl = env::var("IPVL").expect("the command");
+    let policy = |words: &str| network.host().run([&ipvl, "policy", "set", "dev"].into_iter().chain(words.split(' ')));
+    policy("ipvlh0 in drop");
+    policy(&format!("ipvlh1 in drop rules {}", "in from 203.0.113.0/24 udp dport 9 accept ".repeat(64).trim_end()));
+    let mut cases = vec![];
+    for (v6, family) in [(false, "IPv4"), (true, "IPv6")] {
+        let [slave, sibling, outside] = [0, 1, 2].map(|n| network.address(n, v6));
+        let [first, second] = ["ipvlh0", "ipvlh1"].map(|host_end| index(network, host_end));
+        let received = |to| datagram(Link::new(EXT_MAC, MASTER_MAC), outside, to);
+        let mut add = |program: &str, path: &str, at, ifindex, frame| {
+            let names = [program, path, family].map(str::to_owned);
+            cases.push(Case { names, program: attached_at(ifindex, at), ifindex, frame });
+        };
+        let sent = datagram(Link::new(MASTER_MAC, EXT_MAC), slave, outside);
+        add("policy_out", "known connection", AttachType::TcxIngress, first, sent);
+        add("policy_in", "known connection", AttachType::TcxEgress, first, received(slave));
+        let unasked = udp(Link::new(EXT_MAC, MASTER_MAC), (outside, PORT + 1), (slave, PORT), &[0; 64]);
+        add("policy_in", "no rule, dropped", AttachType::TcxEgress, first, unasked);
+        add("policy_in", "64 rules, dropped", AttachType::TcxEgress, second, received(sibling));
+    }
+    cases
+}
+
 fn datagram(link: Link, from: IpAddr, to: IpAddr) -> Vec<u8> {
     udp(link, (from, PORT), (to, PORT), &[0; 64])
 }
@@ -115,7 +146,11 @@ fn index(network: &Network, device: &str) -> u32 {
 }
 
 fn attached(ifindex: u32) -> OwnedFd {
-    let ids = prog_query(IfIndex(ifindex), AttachType::TcxIngress).expect("ask for the device's programs");
+    attached_at(ifindex, AttachType::TcxIngress)
+}
+
+fn attached_at(ifindex: u32, at: AttachType) -> OwnedFd {
+    let ids = prog_query(IfIndex(ifindex), at).expect("ask for the device's programs");
     prog_fd_by_id(ids[0]).expect("open the program")
 }
 

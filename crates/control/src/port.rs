@@ -5,6 +5,7 @@ pub mod hook;
 pub(crate) mod host;
 pub mod host_end;
 pub mod object;
+pub(crate) mod policy;
 pub(crate) mod programs;
 pub(crate) mod sysctl;
 pub mod tables;

@@ -2,6 +2,7 @@
 
 use crate::quota;
 use ipvl_core::maps::WATCHERS;
+use ipvl_core::policy::{LABEL_BYTES, LABELS, MAX_RULES};
 use ipvl_core::{Addr, Mac, Mode};
 use std::fmt;
 use std::io;
@@ -137,6 +138,35 @@ pub enum Refusal {
     NoHook(String),
     /// The kernel has no netkit, which was requested.
     NoNetkit(String),
+    /// A policy cannot be so.
+    Policy(PolicyRefusal),
+}
+
+/// Why a policy cannot be as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyRefusal {
+    /// It has no rule with this handle.
+    NoSuchRule(u32),
+    /// It would have more rules than it can.
+    TooManyRules,
+    /// A rule names a slave of another master.
+    NoSibling,
+    /// A label is empty, too long, or has a character that separates others.
+    UnfitLabel,
+    /// The slaves of the master have as many labels as there can be.
+    TooManyLabels,
+}
+
+impl fmt::Display for PolicyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchRule(handle) => write!(f, "it has no rule {handle}; `ipvl policy show` lists them"),
+            Self::TooManyRules => write!(f, "a policy has at most {MAX_RULES} rules"),
+            Self::NoSibling => f.write_str("it is a slave of another master; name its addresses instead"),
+            Self::UnfitLabel => write!(f, "a label is 1 to {LABEL_BYTES} visible ASCII characters without , and ;"),
+            Self::TooManyLabels => write!(f, "the slaves of a master have at most {LABELS} labels between them"),
+        }
+    }
 }
 
 impl Refusal {
@@ -167,6 +197,9 @@ impl Refusal {
             }
             Self::Watched => libc::EBUSY,
             Self::NothingToWatch => libc::EOPNOTSUPP,
+            Self::Policy(PolicyRefusal::NoSuchRule(_)) => libc::ENOENT,
+            Self::Policy(PolicyRefusal::TooManyRules | PolicyRefusal::TooManyLabels) => libc::ENOSPC,
+            Self::Policy(PolicyRefusal::NoSibling | PolicyRefusal::UnfitLabel) => libc::EINVAL,
         }
     }
 
@@ -246,10 +279,7 @@ impl fmt::Display for Refusal {
             Self::NotEthernet(kind) => {
                 write!(f, "the master is neither Ethernet nor plain IP (ARPHRD {kind}); use another device as master")
             }
-            Self::NeedsEthernet(mode) => {
-                let mode = format!("{mode:?}").to_lowercase();
-                write!(f, "the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
-            }
+            Self::NeedsEthernet(mode) => f.write_str(&needs_ethernet(*mode)),
             Self::NoAccount(name) => write!(f, "there is no {name}; give its number instead"),
             Self::IsSlave(master) => write!(f, "the master is itself a slave; add to its master {master} instead"),
             Self::Mtu { mtu, max } => write!(f, "mtu {mtu} is not between 68 and {max}, the master's"),
@@ -288,6 +318,7 @@ impl fmt::Display for Refusal {
             Self::NeedsForwarding => f.write_str(NEEDS_FORWARDING),
             Self::Attached => f.write_str("this owner has a slave already; remove that slave first"),
             Self::ForeignProgram => f.write_str(FOREIGN_PROGRAM),
+            Self::Policy(why) => write!(f, "{why}"),
             Self::NoOwnModule
             | Self::AmbiguousInside
             | Self::OfKernelDriver
@@ -299,6 +330,11 @@ impl fmt::Display for Refusal {
 
 fn unfit(addr: Addr, prefix_len: u8) -> String {
     format!("{addr}/{prefix_len} is not an address that a device can have")
+}
+
+fn needs_ethernet(mode: Mode) -> String {
+    let mode = format!("{mode:?}").to_lowercase();
+    format!("the master has no Ethernet header, which mode {mode} needs; use l3 or l3s")
 }
 
 fn quota_reached(most: usize) -> String {

@@ -342,6 +342,7 @@ fn install(netlink: &Netlink, hook: Hook, port: &mut Port, host_end: IfIndex, sl
     sysctl::prepare_host_end(&link.name, slave)?;
     // The agent sets a host end up as soon as its entry is in the table, so the program must be there before.
     port.attach(netlink, hook, &link)?;
+    port.forget_policies_of(slot)?;
     port.maps.insert_slave(slot, slave)?;
     alias_event::publish(netlink, HostEnd { master: port.master, slot }, slave);
     Ok(())

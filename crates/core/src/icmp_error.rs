@@ -135,7 +135,8 @@ fn cause(reason: Reason) -> Option<Cause> {
         | Reason::NotARouter
         | Reason::NotDeclared
         | Reason::SiblingRedirect
-        | Reason::RateLimit => None,
+        | Reason::RateLimit
+        | Reason::Policy => None,
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
 //! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
-//! `digest`, `dhcp`, `arrival`, `question`, `rate`;
+//! `digest`, `dhcp`, `arrival`, `question`, `rate`, `policy`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ mod ingress;
 pub mod maps;
 mod options;
 mod owner;
+pub mod policy;
 mod question;
 mod rate;
 mod redirect;

@@ -21,7 +21,7 @@ pub use slot_cache::{SLOT_CACHE_LEN, SlotCacheEntry};
 pub use watch::{FlowCount, FlowKey, MAX_FLOWS, MAX_SNAP, PacketTold, WATCHERS, Watch};
 
 /// The version of the layout and meaning of all maps. Programs and tools of different versions do not work together.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// How many copies of a flooded frame are made before the frame is queued again behind them. Few compared with the
 /// kernel's default `netdev_max_backlog` (1000), and few for the verifier, which follows the loop copy by copy.

@@ -1,7 +1,8 @@
 //! How is a slave stored in the map's word, and which part do commands and the agent write?
 //!
-//! Commands write the [`Options`] and whether its rate is limited, the agent writes the [`State`]. Each leaves the other's
-//! part unchanged, by [`Slave::with_options`], [`Slave::with_limit`] or [`Slave::with_state`].
+//! Commands write the [`Options`], whether its rate is limited and whether it has a policy, the agent writes the [`State`].
+//! Each leaves the other's part unchanged, by [`Slave::with_options`], [`Slave::with_limit`], [`Slave::with_policy`] or
+//! [`Slave::with_state`].
 
 use crate::abi::IfIndex;
 use crate::options::{Dhcp, Flag, Guard, HostAccess, Mode, NeighProxy, Options, Siblings};
@@ -33,7 +34,9 @@ const UP: u32 = 1 << 7;
 const LOCAL: u32 = 1 << 8;
 const ALL_GROUPS: u32 = 1 << 9;
 const QUEUED: u32 = 1 << 11;
-/// Neither an option nor the agent's: what the slave sends is limited, by its entry in the map `RATES`.
+/// Neither options nor the agent's: the slave has a policy.
+const POLICED: u32 = 1 << 27;
+/// What the slave sends is limited, by its entry in the map `RATES`.
 const LIMITED: u32 = 1 << 28;
 /// Derived from the options: l3s without `siblings direct`. One bit instead of two comparisons.
 const HOOKED: u32 = 1 << 30;
@@ -75,12 +78,12 @@ impl Slave {
     pub fn with_options(self, options: Options) -> Self {
         let state = self.state();
         let all_groups = state.all_groups || options.mode != self.mode();
-        self.keep_limit(Self::new(self.host_end, options, State { all_groups, ..state }))
+        self.keeping(Self::new(self.host_end, options, State { all_groups, ..state }))
     }
 
     /// The same slave in another state.
     pub fn with_state(self, state: State) -> Self {
-        self.keep_limit(Self::new(self.host_end, self.options(), state))
+        self.keeping(Self::new(self.host_end, self.options(), state))
     }
 
     /// The same slave with or without a limit of what it sends.
@@ -88,8 +91,19 @@ impl Slave {
         Self { bits: self.bits & !LIMITED | bit(limited, LIMITED), ..self }
     }
 
-    fn keep_limit(self, other: Self) -> Self {
-        other.with_limit(self.is_limited())
+    /// The same slave with a policy, or without one.
+    pub fn with_policy(self, policed: bool) -> Self {
+        Self { bits: self.bits & !POLICED | bit(policed, POLICED), ..self }
+    }
+
+    /// The other word, with what neither options nor state say as this one has it.
+    fn keeping(self, other: Self) -> Self {
+        Self { bits: other.bits | self.bits & (LIMITED | POLICED), ..other }
+    }
+
+    /// Whether it has a policy.
+    pub fn has_policy(self) -> bool {
+        self.has(POLICED)
     }
 
     /// Whether what it sends is limited.
@@ -225,10 +239,10 @@ impl Slave {
     }
 
     /// Whether frames for the slave go through its host end: `bpf_redirect_peer` does not reach it, or would bypass the host
-    /// end's queue.
+    /// end's queue, or the program there that asks the slave's policy.
     #[inline(always)]
     pub fn by_host_end(self) -> bool {
-        self.has(LOCAL | QUEUED)
+        self.has(LOCAL | QUEUED | POLICED)
     }
 }
 
@@ -255,6 +269,16 @@ mod tests {
             let slave = Slave::new(IfIndex(7), options, state);
             assert_eq!((slave.options(), slave.state(), slave.host_end), (options, state, IfIndex(7)));
         }
+    }
+
+    #[test]
+    fn a_policy_outlives_changes_of_the_rest_and_leads_through_the_host_end() {
+        let slave = Slave::new(IfIndex(7), Options::DEFAULT, UP);
+        let policed = slave.with_policy(true);
+        assert!(!slave.by_host_end() && policed.by_host_end() && policed.has_policy());
+        let changed = policed.with_options(Options { mode: Mode::L2, ..Options::DEFAULT }).with_state(State::default());
+        assert!(changed.has_policy() && !changed.with_policy(false).has_policy());
+        assert_eq!((policed.options(), policed.state()), (slave.options(), slave.state()));
     }
 
     #[test]
@@ -329,7 +353,7 @@ mod tests {
     #[test]
     fn a_slave_is_one_word_and_options_leave_the_states_bits_alone() {
         assert_eq!(size_of::<Slave>(), 8);
-        let state = super::UP | LOCAL | ALL_GROUPS | QUEUED | HOOKED | LIMITED;
+        let state = super::UP | LOCAL | ALL_GROUPS | QUEUED | HOOKED | LIMITED | POLICED;
         assert!(crate::OPTIONS.iter().all(|entry| entry.mask & state == 0));
     }
 }

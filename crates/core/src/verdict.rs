@@ -288,6 +288,8 @@ reasons! {
     SiblingRedirect = 31, "sibling-redirect";
     /// Its sender has used up the rate at which it may send.
     RateLimit = 32, "rate-limit";
+    /// The policy of the slave that sends it, or that is to receive it, does not let it pass.
+    Policy = 33, "policy";
 }
 
 impl fmt::Display for Reason {

@@ -1,6 +1,6 @@
 //! Which program runs at which hook? Each views the frame, decides, counts and acts; every decision is `ipvl_core`'s.
 //!
-//! Modules, from the top: `act`; `flood`, `route`, `rewrite`, `dhcp`, `watch`; `ctx`; `maps`, `skb`.
+//! Modules, from the top: `act`, `policy`; `flood`, `route`, `rewrite`, `dhcp`, `watch`; `ctx`; `maps`, `skb`.
 #![no_std]
 #![no_main]
 
@@ -9,6 +9,7 @@ mod ctx;
 mod dhcp;
 mod flood;
 mod maps;
+mod policy;
 mod rewrite;
 mod route;
 mod skb;
@@ -16,6 +17,7 @@ mod watch;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use ctx::PacketCtx;
+use ipvl_core::policy::Direction;
 use ipvl_core::{Verdict, WIRE, fastpath};
 use maps::Maps;
 use skb::Skb;
@@ -59,6 +61,18 @@ pub fn master_rx(context: TcContext) -> i32 {
             act_on_ingress(&skb, verdict)
         }
     }
+}
+
+/// What a slave with a policy sends, before [`slave_xmit`] sees it.
+#[classifier]
+pub fn policy_out(context: TcContext) -> i32 {
+    policy::enforce(&Skb { context }, Direction::Out)
+}
+
+/// What a slave with a policy is to receive, at the host end's egress.
+#[classifier]
+pub fn policy_in(context: TcContext) -> i32 {
+    policy::enforce(&Skb { context }, Direction::In)
 }
 
 /// The decision without the fast path. It is a function of the frame alone, so that the verifier checks it once, whatever

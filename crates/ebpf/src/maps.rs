@@ -12,7 +12,7 @@ use ipvl_core::maps::{
 use ipvl_core::wire::ADDRESSES_LEN;
 use ipvl_core::*;
 
-const SLOTS: u32 = MAX_SLAVES + 1;
+pub const SLOTS: u32 = MAX_SLAVES + 1;
 const MAX_ADDRESSES: u32 = 65_536;
 /// As many as in every version, so that an upgrade can go on with the map: no slave has all reasons.
 const MAX_DROP_KEYS: u32 = SLOTS * 32;

@@ -1,7 +1,7 @@
 //! What does a command line ask for? Its meaning, after parsing.
 
 use crate::definition::Object;
-use ipvl_control::{Change, Kind, LinkSpec, Term};
+use ipvl_control::{Change, Kind, LinkSpec, PolicyChange, Term};
 use ipvl_core::{Addr, Mac, Reason};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub enum Command {
     AddressAdd(Declaration),
     AddressReplace(Declaration),
     AddressDelete(Declaration),
+    PolicyShow { slave: Option<String> },
+    PolicyChange { slave: String, change: PolicyChange },
     Stats { name: Option<String> },
     Metrics { listen: Option<SocketAddr> },
     Monitor(Watch),
@@ -47,11 +49,13 @@ impl Command {
     pub fn needs_rights(&self) -> Option<&'static str> {
         match self {
             Self::LinkAdd(_) => Some("add"),
-            Self::LinkSet { .. } | Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
+            Self::LinkSet { .. } | Self::PolicyChange { .. } => Some("change"),
+            Self::AddressAdd(_) | Self::AddressDelete(_) => Some("change"),
             Self::LinkDelete { .. } => Some("delete"),
             Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } | Self::Metrics { .. } => {
                 Some("list")
             }
+            Self::PolicyShow { .. } => Some("list"),
             Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) | Self::Top { .. } => Some("watch"),
             Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),
@@ -249,6 +253,7 @@ pub struct Description {
     pub dst_mac: Option<Mac>,
     pub src_mac: Option<Mac>,
     pub protocol: Protocol,
+    pub dport: Option<u16>,
     pub len: Option<usize>,
 }
 
@@ -259,9 +264,9 @@ pub enum Protocol {
     Arp,
     /// A neighbour solicitation (RFC 4861, 4.3).
     Ns,
-    /// A datagram to port 9 (RFC 863).
+    /// A datagram, to port 9 (RFC 863) unless another is given.
     Udp,
-    /// A SYN to port 9.
+    /// A SYN, to the same.
     Tcp,
     /// An echo request (RFC 792, RFC 4443).
     #[default]

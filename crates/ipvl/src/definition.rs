@@ -8,6 +8,7 @@ mod flowtable;
 mod graph;
 mod kinds;
 mod metrics;
+mod policy;
 mod switches;
 mod tables;
 mod top;

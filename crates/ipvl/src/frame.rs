@@ -88,9 +88,9 @@ fn received(description: &Description, link: &Link) -> Vec<u8> {
 }
 
 fn packet(description: &Description, src_mac: Mac, src: Addr, neighbour: impl FnOnce() -> Mac) -> Packet {
-    let Description { to, protocol, len, .. } = *description;
+    let Description { to, protocol, dport, len, .. } = *description;
     let dst_mac = description.dst_mac.or_else(|| Packet::group_mac(protocol, to)).unwrap_or_else(neighbour);
-    Packet { src_mac, dst_mac, src, to, protocol, len }
+    Packet { src_mac, dst_mac, src, to, protocol, dport, len }
 }
 
 /// A slave in l3 or l3s resolves no neighbour. In l2, siblings and the host have the slave's own MAC address.

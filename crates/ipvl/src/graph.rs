@@ -249,7 +249,8 @@ fn common_address(from: &Node, to: &Node) -> Option<Addr> {
 
 fn question(device: &str, to: Addr) -> Question {
     let protocol = Protocol::default();
-    let frame = Frame::Described(Description { to, src: None, dst_mac: None, src_mac: None, protocol, len: None });
+    let frame =
+        Frame::Described(Description { to, src: None, dst_mac: None, src_mac: None, protocol, dport: None, len: None });
     Question { way: Direction::From, device: device.to_owned(), frame }
 }
 

@@ -16,6 +16,8 @@ pub struct Packet {
     pub to: Addr,
     /// What it carries.
     pub protocol: Protocol,
+    /// The destination port, if it has ports.
+    pub dport: Option<u16>,
     /// The whole frame's length, if it is to be longer than necessary.
     pub len: Option<usize>,
 }
@@ -102,7 +104,7 @@ impl Packet {
     fn payload(&self, header: usize) -> Vec<u8> {
         let (mut bytes, sum_at) = match self.protocol {
             Protocol::Udp => (self.udp(header), 6),
-            Protocol::Tcp => (tcp(), 16),
+            Protocol::Tcp => (tcp(self.dport.unwrap_or(PORT)), 16),
             Protocol::Ns => (self.solicitation(), 2),
             Protocol::Icmp | Protocol::Arp => (echo(header == IPV4), 2),
         };
@@ -133,7 +135,7 @@ impl Packet {
 
     fn udp(&self, header: usize) -> Vec<u8> {
         let len = self.room(header).max(8) as u16;
-        words(&[SOURCE_PORT, PORT, len, 0])
+        words(&[SOURCE_PORT, self.dport.unwrap_or(PORT), len, 0])
     }
 
     /// With the option that names the sender's MAC address, unless it has no address yet (RFC 4861, 4.3).
@@ -146,8 +148,8 @@ impl Packet {
     }
 }
 
-fn tcp() -> Vec<u8> {
-    words(&[SOURCE_PORT, PORT, 0, 1, 0, 0, TCP_SYN, u16::MAX, 0, 0])
+fn tcp(dport: u16) -> Vec<u8> {
+    words(&[SOURCE_PORT, dport, 0, 1, 0, 0, TCP_SYN, u16::MAX, 0, 0])
 }
 
 fn echo(v4: bool) -> Vec<u8> {
@@ -260,7 +262,7 @@ mod tests {
     }
 
     fn packet(protocol: Protocol, src: &str, to: &str, len: Option<usize>) -> Packet {
-        Packet { src_mac: A, dst_mac: B, src: addr(src), to: addr(to), protocol, len }
+        Packet { src_mac: A, dst_mac: B, src: addr(src), to: addr(to), protocol, dport: None, len }
     }
 
     fn addr(text: &str) -> Addr {

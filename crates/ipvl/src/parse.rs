@@ -2,6 +2,7 @@
 
 mod explain;
 mod link;
+mod policy;
 mod values;
 mod watching;
 
@@ -176,6 +177,7 @@ fn given_command(object: &Object, verb: &Verb, line: &[String], given: &Given) -
         ("addr", "replace") => declaration(given).map(Command::AddressReplace),
         ("addr", "delete") => declaration(given).map(Command::AddressDelete),
         ("addr", _) => Ok(Command::AddressShow { slave: given.parsed("dev", values::device)? }),
+        ("policy", verb) => policy::command(verb, given),
         ("stats", _) => Ok(Command::Stats { name: given.parsed("dev", values::device)? }),
         ("metrics", _) => Ok(Command::Metrics { listen: given.parsed("--listen", values::listen)? }),
         ("monitor", _) => watch(given).map(Command::Monitor),

@@ -13,6 +13,7 @@ mod link;
 mod metrics;
 mod options;
 mod plan;
+mod policy;
 #[cfg(test)]
 mod promise;
 mod stats;
@@ -34,6 +35,7 @@ pub use link::own_words;
 pub use link::tests::moved as sample_link;
 pub use metrics::{MEDIA_TYPE, metrics};
 pub use plan::plan;
+pub use policy::policies;
 pub use stats::statistics;
 pub use upgrade::upgraded;
 

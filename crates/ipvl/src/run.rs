@@ -99,6 +99,10 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
         Command::AddressDelete(Declaration { slave, addr, prefix_len }) => {
             Ok(backend::withdraw(&slave, addr, prefix_len)?)
         }
+        Command::PolicyShow { slave } => {
+            show(&render::policies(&backend::policies(slave.as_deref())?, switches.statistics, style))
+        }
+        Command::PolicyChange { slave, change } => Ok(backend::change_policy(&slave, &change)?),
         Command::Stats { name } => show_statistics(name, style),
         Command::Metrics { listen } => metrics::run(listen),
         Command::Monitor(watch) => monitor(&Watch { family: switches.family, ..watch }, switches.timestamp, style),

@@ -58,6 +58,8 @@ pub enum UsageError {
     UnknownTopic { word: String },
     #[error("{error}{} Did you mean \"{meant}\"?", stop(error))]
     Meant { error: Box<Self>, meant: String },
+    #[error("Error: a rule is wrong: {problem}")]
+    Rule { problem: String },
     #[error("Error: unbalanced quote in \"{line}\".")]
     OpenQuote { line: String },
 }

@@ -59,6 +59,7 @@ const BPF_MAP_GET_FD_BY_ID: i32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
 const BPF_PROG_QUERY: i32 = 16;
 const BPF_F_REPLACE: u32 = 1 << 2;
+const BPF_F_BEFORE: u32 = 1 << 3;
 const BPF_NOEXIST: u64 = 1;
 /// The most programs on one hook (`BPF_MPROG_MAX`).
 const MAX_PROGRAMS: usize = 64;
@@ -69,6 +70,14 @@ const MAX_MAPS: usize = 64;
 pub fn prog_attach(ifindex: IfIndex, program: impl AsFd, at: AttachType) -> Result<()> {
     let prog = raw(&program);
     let attr = AttachAttr { ifindex: ifindex.0, prog, at: at as u32, ..AttachAttr::new_zeroed() };
+    bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
+}
+
+/// Attaches `program` to the device, before those that are attached already.
+pub fn prog_attach_first(ifindex: IfIndex, program: impl AsFd, at: AttachType) -> Result<()> {
+    let prog = raw(&program);
+    let (at, flags) = (at as u32, BPF_F_BEFORE);
+    let attr = AttachAttr { ifindex: ifindex.0, prog, at, flags, ..AttachAttr::new_zeroed() };
     bpf(BPF_PROG_ATTACH, &attr).map(drop).map_err(failed("attach a program to", device(ifindex)))
 }
 

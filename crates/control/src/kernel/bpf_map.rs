@@ -20,6 +20,7 @@ const BPF_MAP_DELETE_ELEM: i32 = 3;
 const BPF_MAP_GET_NEXT_KEY: i32 = 4;
 const BPF_OBJ_PIN: i32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: i32 = 15;
+const BPF_PROG_BIND_MAP: i32 = 35;
 /// What a loader asks for and a kernel reports alike. Others, such as `BPF_F_RDONLY_PROG`, are not used.
 const BPF_F_NO_PREALLOC: u32 = 1;
 const UNLIMITED: Rlimit = Rlimit { current: None, maximum: None };
@@ -78,6 +79,15 @@ pub fn remove_entry(map: impl AsFd, key: &(impl IntoBytes + Immutable)) -> Resul
     match entry(BPF_MAP_DELETE_ELEM, &map, &mut key, &mut []).map_err(failed("write", "a bpf map".to_owned())) {
         Err(error) if error.is_gone() => Ok(()),
         other => other,
+    }
+}
+
+/// Makes a map live as long as a program that does not use it (Linux 5.10).
+pub fn bind_map(program: impl AsFd, map: impl AsFd) -> Result<()> {
+    let attr = BindAttr { prog: raw(&program), map: raw(&map), flags: 0 };
+    match bpf(BPF_PROG_BIND_MAP, &attr).map_err(failed("bind a map to", "a bpf program".to_owned())) {
+        Err(error) if error.is_exists() => Ok(()),
+        other => other.map(drop),
     }
 }
 
@@ -167,6 +177,15 @@ struct NewAttr {
     inner: u32,
     node: u32,
     name: [u8; 16],
+}
+
+/// The same for `BPF_PROG_BIND_MAP`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct BindAttr {
+    prog: u32,
+    map: u32,
+    flags: u32,
 }
 
 /// The same for the commands about entries.

@@ -20,7 +20,7 @@ pub enum Hook {
 const CHOICE: &str = "IPVL_HOOK";
 /// A call that makes more slaves than this saves time to attach, rather than time for each packet.
 pub(crate) const MANY: usize = 3;
-const PRIORITY: u16 = 0x4950;
+pub(super) const PRIORITY: u16 = 0x4950;
 const WITH_CLSACT: &str = "+clsact";
 
 impl Hook {
@@ -127,7 +127,7 @@ pub(crate) fn release() -> String {
 }
 
 /// What a kernel without the hook has there: nothing.
-fn unless_unknown<T>(found: Result<Vec<T>>) -> Result<Vec<T>> {
+pub(super) fn unless_unknown<T>(found: Result<Vec<T>>) -> Result<Vec<T>> {
     match found {
         Err(error) if matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(Vec::new()),
         other => other,
@@ -136,7 +136,7 @@ fn unless_unknown<T>(found: Result<Vec<T>>) -> Result<Vec<T>> {
 
 /// The program with this id, if it has that name and still exists. One that cannot be opened, as without CAP_SYS_ADMIN, is an
 /// error, lest the program be taken for absent and a second port be made beside it.
-fn named(id: u32, name: &str) -> Result<Option<OwnedFd>> {
+pub(super) fn named(id: u32, name: &str) -> Result<Option<OwnedFd>> {
     match bpf::prog_fd_by_id(id) {
         Err(error) if error.is_gone() => Ok(None),
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ use crate::kernel::bpf_map::{Bpffs, MapShape, map_info};
 use crate::port::tables::PortMaps;
 use crate::port::watch;
 use aya::programs::SchedClassifier;
-use aya::{EbpfLoader, include_bytes_aligned};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
@@ -15,6 +15,11 @@ use std::thread;
 pub const SLAVE_XMIT: &str = "slave_xmit";
 /// The name of the program at the master.
 pub const MASTER_RX: &str = "master_rx";
+
+/// The name of the program before that at the host end of a slave with a policy.
+pub const POLICY_OUT: &str = "policy_out";
+/// The name of the program at such a host end's egress.
+pub const POLICY_IN: &str = "policy_in";
 
 /// The maps that control reads or writes.
 const NAMES: [&str; 14] = [
@@ -33,6 +38,20 @@ const NAMES: [&str; 14] = [
     "BUCKETS",
     "RATES",
 ];
+
+/// The maps of the two programs of a policy that the others do not have.
+pub const POLICY_MAPS: [&str; 8] = [
+    "POLICIES",
+    "POLICY_COUNTS",
+    "CONNECTIONS",
+    "FRAGMENTS",
+    "LABELLED",
+    "LABEL_NAMES",
+    "POLICY_FACTS",
+    "POLICY_ASKED",
+];
+/// Those of them that take much memory at once, and which a loader makes although no program it loads uses them.
+const LARGE: [&str; 2] = ["CONNECTIONS", "FRAGMENTS"];
 
 /// The eBPF object as the build made it.
 pub static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
@@ -65,13 +84,7 @@ pub fn load() -> Result<Loaded> {
 
 /// The same, with these maps, by their names, instead of new ones. They have the shapes that [`shapes`] says.
 pub fn load_sharing(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<Loaded> {
-    let (bpffs, own) = (Bpffs::new()?, watch::arrays()?);
-    let mut loader = EbpfLoader::new();
-    let own = own.iter().filter(|(name, _)| !maps.contains_key(*name)).map(|(name, map)| (name, map.as_fd()));
-    for (name, map) in maps.iter().map(|(name, map)| (name, *map)).chain(own) {
-        loader.map_pin_path(name.as_str(), bpffs.pin(map, name)?);
-    }
-    let mut object = loader.load(OBJECT).map_err(ebpf("load", "the eBPF object"))?;
+    let mut object = object(maps, &LARGE)?;
     let mut programs: BTreeMap<_, _> = object.programs_mut().collect();
     let (one, other) = (programs.remove(SLAVE_XMIT), programs.remove(MASTER_RX));
     let (slave_xmit, master_rx) = thread::scope(|scope| {
@@ -87,17 +100,51 @@ pub fn load_sharing(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<Loaded> {
     Ok(Loaded { slave_xmit, master_rx, maps: PortMaps::from_named(named)? })
 }
 
-/// The maps of the object, by their names.
+/// Loads the two programs of a policy, [`POLICY_OUT`] and [`POLICY_IN`], with these maps of a port; the others of
+/// [`POLICY_MAPS`] are new.
+pub fn load_policy(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<(Program, Program)> {
+    let mut object = object(maps, &[])?;
+    let mut programs: BTreeMap<_, _> = object.programs_mut().collect();
+    let (out, inward) = (programs.remove(POLICY_OUT), programs.remove(POLICY_IN));
+    Ok((program(out, POLICY_OUT)?, program(inward, POLICY_IN)?))
+}
+
+fn object(maps: &BTreeMap<String, BorrowedFd<'_>>, small: &[&'static str]) -> Result<Ebpf> {
+    let (bpffs, own) = (Bpffs::new()?, watch::arrays()?);
+    let mut loader = EbpfLoader::new();
+    let own = own.iter().filter(|(name, _)| !maps.contains_key(*name)).map(|(name, map)| (name, map.as_fd()));
+    for (name, map) in maps.iter().map(|(name, map)| (name, *map)).chain(own) {
+        loader.map_pin_path(name.as_str(), bpffs.pin(map, name)?);
+    }
+    for name in small {
+        loader.map_max_entries(name, 1);
+    }
+    loader.load(OBJECT).map_err(ebpf("load", "the eBPF object"))
+}
+
+/// The maps of the object that every port has, by their names.
 pub fn shapes() -> Result<BTreeMap<String, MapShape>> {
-    let object = aya_obj::Object::parse(OBJECT).map_err(ebpf("read", "the eBPF object"))?;
-    let shape = |map: &aya_obj::Map| {
-        MapShape::new(map.map_type(), map.key_size(), map.value_size(), map.max_entries(), map.map_flags())
-    };
-    let mut shapes: BTreeMap<_, _> = object.maps.iter().map(|(name, map)| (name.clone(), shape(map))).collect();
+    let mut shapes = all_shapes()?;
+    shapes.retain(|name, _| !POLICY_MAPS.contains(&name.as_str()));
     for (name, map) in watch::arrays()? {
         shapes.insert(name, map_info(map)?.1);
     }
     Ok(shapes)
+}
+
+/// Those of [`POLICY_MAPS`].
+pub fn policy_shapes() -> Result<BTreeMap<String, MapShape>> {
+    let mut shapes = all_shapes()?;
+    shapes.retain(|name, _| POLICY_MAPS.contains(&name.as_str()));
+    Ok(shapes)
+}
+
+fn all_shapes() -> Result<BTreeMap<String, MapShape>> {
+    let object = aya_obj::Object::parse(OBJECT).map_err(ebpf("read", "the eBPF object"))?;
+    let shape = |map: &aya_obj::Map| {
+        MapShape::new(map.map_type(), map.key_size(), map.value_size(), map.max_entries(), map.map_flags())
+    };
+    Ok(object.maps.iter().map(|(name, map)| (name.clone(), shape(map))).collect())
 }
 
 fn map_id(map: &aya::maps::Map) -> Result<u32> {

@@ -4,9 +4,11 @@ mod abi;
 mod caches;
 mod groups;
 mod maps;
+mod policy;
 
 pub use abi::Abi;
 pub(crate) use abi::{open_by_ids, removed, take, typed};
 pub use caches::{AddrCache, SlotCache};
 pub use groups::{Joins, Reports};
 pub use maps::{Claim, PortMaps, SINGLE};
+pub use policy::PolicyMaps;

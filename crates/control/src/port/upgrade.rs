@@ -15,6 +15,7 @@ use crate::port::Port;
 use crate::port::hook::Hook;
 use crate::port::host_end::backend_of;
 use crate::port::object::{self, Loaded, MASTER_RX, Program, SLAVE_XMIT};
+use crate::port::policy;
 use crate::port::programs::{Remnant, host_ends_of, port_entry};
 use crate::refusal::Refusal;
 use ipvl_core::maps::ABI_VERSION;
@@ -100,7 +101,9 @@ pub fn upgrade(netlink: &Netlink, master: &LinkInfo, again: bool) -> Result<Opti
         Port::replace(netlink, master, Remnant { hook, master_rx: master_rx.program, entry })?;
         return Ok(done(1));
     }
-    let mut loaded = load(&master.name, entry.abi, &maps_of(&master_rx, &host_ends, &entry)?)?;
+    let old = maps_of(&master_rx, &host_ends, &entry)?;
+    let policy_maps = policy::maps_among(&master.name, &old)?;
+    let mut loaded = load(&master.name, entry.abi, &old)?;
     // All or none: the port names one program for all host ends.
     let all: Vec<&Attached> = host_ends.iter().chain([&master_rx]).collect();
     if !again && all.iter().all(|attached| attached.is_of(&loaded)) {
@@ -109,6 +112,7 @@ pub fn upgrade(netlink: &Netlink, master: &LinkInfo, again: bool) -> Result<Opti
     let slave_xmit = loaded.slave_xmit.id;
     loaded.maps.set_port(PortEntry { abi: ABI_VERSION, slave_xmit, ..entry })?;
     all.iter().try_for_each(|attached| attached.replace(netlink, &loaded))?;
+    policy::upgrade(netlink, &host_ends_of(netlink, master.ifindex)?, &loaded.slave_xmit.fd, &policy_maps)?;
     Ok(done(all.len()))
 }
 
@@ -118,7 +122,10 @@ fn at_host_ends(netlink: &Netlink, master: IfIndex) -> Result<Vec<Attached>> {
     for link in host_ends_of(netlink, master)? {
         if backend_of(&link) == Some(Backend::Netkit) {
             for id in bpf::prog_query(link.ifindex, AttachType::NetkitPeer)? {
-                found.push(Attached::new(link.ifindex, SLAVE_XMIT, bpf::prog_fd_by_id(id)?, Point::Netkit)?);
+                let attached = Attached::new(link.ifindex, SLAVE_XMIT, bpf::prog_fd_by_id(id)?, Point::Netkit)?;
+                if attached.info.name == SLAVE_XMIT {
+                    found.push(attached);
+                }
             }
         }
         if let Some((hook, program)) = Hook::find(netlink, link.ifindex, SLAVE_XMIT)? {

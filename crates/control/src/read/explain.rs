@@ -1,18 +1,20 @@
 //! What would happen to this packet, and why? Core itself decides, on a copy of the tables.
 
 mod by_host;
+mod explanation;
 mod fate;
 mod in_module;
+mod judged;
 mod route;
 
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::port::Port;
-use crate::read::next_hop::NextHop;
 use crate::read::snapshot::Snapshot;
 use crate::read::trace::Trace;
 use crate::refusal::Refusal;
 use crate::slave::find;
+pub use explanation::Explanation;
 use fate::Fate;
 pub(super) use fate::obstacle;
 pub use fate::remedy;
@@ -20,36 +22,9 @@ use in_module::ModulePort;
 use ipvl_core::{
     Action, Flood, FloodThen, FloodTo, Frame, IfIndex, Mac, Owner, OwnerEntry, Reason, Reply, Slot, Tables, Verdict,
 };
+use judged::Policies;
 use route::Router;
 use std::collections::BTreeMap;
-
-/// A verdict with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// What becomes of the frame, after the host's routing table was asked.
-    pub verdict: Verdict,
-    /// The questions to the tables, and to the kernel after them, on which the outcome rests, with the answers.
-    pub questions: Vec<String>,
-    /// The outcome in a sentence.
-    pub text: String,
-    /// Why the kernel does not carry the verdict out; none if nothing is known to stand in its way.
-    pub lost: Option<String>,
-    /// What to do if the frame does not arrive; else empty.
-    pub remedy: String,
-}
-
-impl Explanation {
-    /// The same for a packet that the slave's own stack sends to this next hop, if it sends it.
-    pub fn behind(self, next: NextHop) -> Self {
-        let questions = next.notes.into_iter().chain(self.questions).collect();
-        match next.silent {
-            Some((why, remedy)) => {
-                Self { questions, text: format!("not sent: {why}"), lost: Some(why), remedy, ..self }
-            }
-            None => Self { questions, ..self },
-        }
-    }
-}
 
 /// Where a frame is looked at.
 pub struct Place<'a> {
@@ -70,7 +45,12 @@ pub fn explain(device: &str, frame: &[u8]) -> Result<Explanation> {
     let (port, source) = find_port(&netlink, device)?;
     let names = names(&netlink, &port)?;
     let place = Place { netlink: &netlink, master: port.master, source };
-    explain_at(&place, &Snapshot::read(&port)?, names, &frame)
+    let snapshot = Snapshot::read(&port)?;
+    let told = explain_at(&place, &snapshot, names, &frame)?;
+    match Policies::read(&netlink, &port, &snapshot)? {
+        Some(policies) => policies.ask(source.map(|(_, slot)| slot), &frame, told),
+        None => Ok(told),
+    }
 }
 
 /// The same, by these tables; slaves are called by `names`.

@@ -44,6 +44,8 @@ pub(super) mod ipv4 {
     pub const VERSION_IHL: usize = 0;
     pub const TOS: usize = 1;
     pub const TOTAL_LEN: Range<usize> = 2..4;
+    /// The number that the fragments of a packet share.
+    pub const ID: Range<usize> = 4..6;
     /// Flags (3 bits) and the fragment's offset.
     pub const FRAGMENT: Range<usize> = 6..8;
     pub const TTL: usize = 8;

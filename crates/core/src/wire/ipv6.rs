@@ -13,7 +13,7 @@ use crate::verdict::Reason;
 const VERSION_6: [u8; 4] = [0x60, 0, 0, 0];
 /// How many extension headers are followed in search of the protocol behind them. A packet with more is dropped: it could
 /// be a neighbour advertisement for an address that the guard denies.
-const MAX_EXTENSIONS: usize = 6;
+pub(super) const MAX_EXTENSIONS: usize = 6;
 
 /// The IPv6 header behind an Ethernet header, read field by field.
 ///
@@ -146,7 +146,7 @@ struct Upper {
 }
 
 #[inline(always)]
-fn is_extension(header: u8) -> bool {
+pub(super) fn is_extension(header: u8) -> bool {
     matches!(header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 
@@ -162,12 +162,18 @@ fn follow_extensions(frame: &impl Frame, start: usize, first: u8) -> Result<Uppe
         let [next, len, o0, o1] = frame.read_at::<4>(at).ok_or(Reason::Truncated)?;
         let is_first = upper != FRAGMENT || u16::from_be_bytes([o0, o1]) & FRAGMENT_OFFSET == 0;
         fragment |= upper == FRAGMENT;
-        at += match upper {
-            FRAGMENT => 8,
-            AUTHENTICATION => (usize::from(len) + 2) * 4,
-            _ => (usize::from(len) + 1) * 8,
-        };
+        at += extension_len(upper, len);
         upper = if is_first { next } else { NONE };
     }
     Err(Reason::Malformed)
+}
+
+/// Length in bytes of an extension header with `len` in its second byte.
+#[inline(always)]
+pub(super) fn extension_len(header: u8, len: u8) -> usize {
+    match header {
+        FRAGMENT => 8,
+        AUTHENTICATION => (usize::from(len) + 2) * 4,
+        _ => (usize::from(len) + 1) * 8,
+    }
 }

@@ -6,6 +6,7 @@ use super::flowtable::{FLUSH, SET};
 use super::graph::GRAPH;
 use super::kinds::{KINDS, KINDS_ALONE, KINDS_TO_CHANGE};
 use super::metrics::METRICS;
+use super::policy::POLICY;
 use super::top::TOP;
 use super::watching::{CAPTURE, FLOWS};
 use super::{Form, Object, Value, Verb, Word};
@@ -13,8 +14,8 @@ use ipvl_control::keys;
 
 /// The objects, in the order in which a beginning is matched.
 pub const OBJECTS: &[Object] = &[
-    ADDRESS, LINK, STATS, TOP, METRICS, MONITOR, FLOWS, CAPTURE, EXPLAIN, GRAPH, DOCTOR, AGENT, SET, FLUSH, UPGRADE,
-    APPLY, MAN, COMPLETION, COMPLETE,
+    ADDRESS, LINK, POLICY, STATS, TOP, METRICS, MONITOR, FLOWS, CAPTURE, EXPLAIN, GRAPH, DOCTOR, AGENT, SET, FLUSH,
+    UPGRADE, APPLY, MAN, COMPLETION, COMPLETE,
 ];
 
 /// Words of iproute2 for any device, which ipvl refuses. `master` is one of them: it puts a device under a bridge or a bond.
@@ -249,6 +250,7 @@ const EXPLAIN_FROM: &[Word] = &[
     pair("dst-mac", Value::Mac, "The destination's MAC address; by default what the slave would have resolved."),
     pair("src-mac", Value::Mac, "The source's MAC address; the slave's own by default."),
     choice("protocol", PROTOCOLS, "What is in it; icmp (an echo request) by default."),
+    DPORT,
     pair("len", Value::Length, "The whole frame's length; as short as possible by default."),
     HEX,
 ];
@@ -260,11 +262,14 @@ const EXPLAIN_IN: &[Word] = &[
     pair("dst-mac", Value::Mac, "The destination's MAC address; the master's by default."),
     pair("src-mac", Value::Mac, "The source's MAC address; one for documentation by default."),
     choice("protocol", PROTOCOLS, "What is in it; icmp (an echo request) by default."),
+    DPORT,
     pair("len", Value::Length, "The whole frame's length; as short as possible by default."),
     HEX,
 ];
 
 const PROTOCOLS: &[&str] = &["arp", "ns", "udp", "tcp", "icmp"];
+
+const DPORT: Word = pair("dport", Value::Number, "The destination port of tcp and udp; 9 by default.");
 
 const HEX: Word = Word {
     name: "hex",

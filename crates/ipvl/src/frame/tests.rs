@@ -68,7 +68,15 @@ fn question(way: Direction, device: &str, description: Description) -> Question 
 }
 
 fn description(to: &str) -> Description {
-    Description { to: addr(to), src: None, dst_mac: None, src_mac: None, protocol: Protocol::Icmp, len: None }
+    Description {
+        to: addr(to),
+        src: None,
+        dst_mac: None,
+        src_mac: None,
+        protocol: Protocol::Icmp,
+        dport: None,
+        len: None,
+    }
 }
 
 fn entry(text: &str, slave: &str) -> AddressEntry {

@@ -166,12 +166,12 @@ mod tests {
     fn words_follow_the_definition() {
         check(
             "",
-            "addr link stats top metrics monitor flows capture explain graph doctor agent set flush upgrade apply",
+            "addr link policy stats top metrics monitor flows capture explain graph doctor agent set flush upgrade apply",
         );
         check("-n ", "NETNS");
         check(
             "-n ns0 -d l",
-            "addr link stats top metrics monitor flows capture explain graph doctor agent set flush upgrade apply",
+            "addr link policy stats top metrics monitor flows capture explain graph doctor agent set flush upgrade apply",
         );
         check("link ", "add set delete show");
         check("link add ", "link mtu address netns rate type");
@@ -193,7 +193,7 @@ mod tests {
         check("link set ipvl0 rate in 1mbit out 2mbit up mtu 1400 ", "name netns type");
         check("link set ipvl0 netns ", "NETNS");
         check("addr add 10.0.0.1/32 dev ", "SLAVE");
-        check("explain from ipvl0 to 10.0.0.1 ", "src dst-mac src-mac arp ns udp tcp icmp len hex");
+        check("explain from ipvl0 to 10.0.0.1 ", "src dst-mac src-mac arp ns udp tcp icmp dport len hex");
         check("monitor link ", "label dev");
         check("completion ", "bash zsh fish");
         check("nonsense ", "");

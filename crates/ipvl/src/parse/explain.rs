@@ -18,7 +18,7 @@ pub fn question(way: &str, given: &Given) -> Result<Question, UsageError> {
 }
 
 fn only_bytes(given: &Given, bytes: Vec<u8>) -> Result<Frame, UsageError> {
-    match given.first_of(&["to", "src", "from", "dst-mac", "src-mac", "protocol", "len"]) {
+    match given.first_of(&["to", "src", "from", "dst-mac", "src-mac", "protocol", "dport", "len"]) {
         Some(word) => Err(UsageError::HexAndMore { word }),
         None => Ok(Frame::Bytes(bytes)),
     }
@@ -32,6 +32,7 @@ fn description(given: &Given) -> Result<Description, UsageError> {
         dst_mac: given.parsed("dst-mac", values::mac)?,
         src_mac: given.parsed("src-mac", values::mac)?,
         protocol: given.parsed("protocol", |word| named(word, "unknown protocol"))?.unwrap_or_default(),
+        dport: given.parsed("dport", values::port)?,
         len: given.parsed("len", values::length)?,
     };
     check_families(&description)?;

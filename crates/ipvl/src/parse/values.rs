@@ -55,6 +55,11 @@ pub fn listen(text: &str) -> Result<SocketAddr, UsageError> {
     found.ok_or_else(|| wrong(text, "a port, or an address and a port, is expected: 9768, 127.0.0.1:9768, [::1]:9768"))
 }
 
+/// A port.
+pub fn port(text: &str) -> Result<u16, UsageError> {
+    text.parse().map_err(|_| wrong(text, "a port is a number up to 65535"))
+}
+
 /// A whole frame's length in bytes.
 pub fn length(text: &str) -> Result<usize, UsageError> {
     let parsed = text.parse().ok().filter(|len| (14..=65549).contains(len));

@@ -8,10 +8,11 @@ use crate::command::Watch;
 use crate::snapshot;
 use ipvl_control::apply::{self, ActualLink, ActualState};
 use ipvl_control::{
-    AddressEntry, AddressStatus, Backend, Explanation, Finding, Kind, Link, MonitorEvent, Property, Rates, Severity,
-    Statistics, Upgraded, rate,
+    AddressEntry, AddressStatus, Backend, CountedRule, Explanation, Finding, Kind, Link, MonitorEvent, Property, Rates,
+    Severity, SlavePolicy, Statistics, Upgraded, rate,
 };
 use ipvl_core::maps::Counters;
+use ipvl_core::policy::{Direction, PolicyCount};
 use ipvl_core::{Addr, IfIndex, Mac, Options, Reason};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +117,7 @@ fn answers() -> Vec<Answer> {
         ("monitor # an address", Box::new(|style| told(&events()[2], style))),
         ("monitor # lost", Box::new(|style| told(&MonitorEvent::Lost, style))),
         ("explain from s0 to 10.0.0.11", Box::new(|style| explanation(&explained(), style))),
+        ("policy show", Box::new(|style| policies(&[policy()], false, style))),
         ("doctor", Box::new(|style| findings(&[finding()], style))),
         ("apply --dry-run", Box::new(|style| plan(&planned(), style))),
         ("upgrade", Box::new(|style| upgraded(&[replaced()], style))),
@@ -184,6 +186,19 @@ fn explained() -> Explanation {
         text: "dropped as private".to_owned(),
         lost: None,
         remedy: "ipvl link set SLAVE type ipvlan bridge".to_owned(),
+    }
+}
+
+fn policy() -> SlavePolicy {
+    let count = PolicyCount { packets: 5, bytes: 370 };
+    let rule = ipvl_control::policy::rules("in from 10.0.0.0/8 tcp dport 80-90 accept").unwrap().remove(0);
+    SlavePolicy {
+        slave: "s0".to_owned(),
+        master: "eth0".to_owned(),
+        labels: vec!["web".to_owned(), "db".to_owned()],
+        defaults: Some((false, true)),
+        rules: vec![CountedRule { handle: 3, rule, count }],
+        others: vec![("established", Direction::In, count)],
     }
 }
 

@@ -39,6 +39,7 @@ mod multicast;
 mod netkit;
 mod news;
 mod places;
+mod policy;
 mod proxy;
 mod rates;
 mod refusals;

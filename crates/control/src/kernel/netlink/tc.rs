@@ -12,11 +12,13 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) const TCMSG: usize = 20;
 const HANDLE: u32 = 1;
 
-/// Where a filter is attached: at the ingress of one device, or of all devices that share a block.
+/// Where a filter is attached: at one device, or at the ingress of all devices that share a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterPoint {
     /// The clsact ingress of this link.
     Device(IfIndex),
+    /// Its egress.
+    Egress(IfIndex),
     /// A shared block.
     Block(u32),
 }
@@ -99,6 +101,7 @@ impl FilterPoint {
     fn header(self, handle: u32, priority: u16) -> [u8; TCMSG] {
         let (ifindex, parent) = match self {
             Self::Device(ifindex) => (ifindex, TC_H_CLSACT_INGRESS),
+            Self::Egress(ifindex) => (ifindex, TC_H_CLSACT_EGRESS),
             Self::Block(block) => (IfIndex(TCM_IFINDEX_MAGIC_BLOCK), block),
         };
         let protocol = if priority == 0 { 0 } else { u32::from((libc::ETH_P_ALL as u16).to_be()) };
@@ -110,6 +113,7 @@ impl fmt::Display for FilterPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(ifindex) => write!(f, "link {ifindex}"),
+            Self::Egress(ifindex) => write!(f, "the egress of link {ifindex}"),
             Self::Block(block) => write!(f, "block {block}"),
         }
     }

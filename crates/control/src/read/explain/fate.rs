@@ -112,6 +112,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::NotDeclared => "ipvl addr add ADDRESS dev SLAVE",
         Reason::RateLimit => "ipvl link set SLAVE rate out RATE, if it may send more",
         Reason::SiblingRedirect => "switch redirects off at the router: sysctl net.ipv4.conf.all.send_redirects=0",
+        Reason::Policy => "ipvl policy show, then ipvl policy add dev SLAVE RULE",
         Reason::Undeclared => "if a sibling forwards for it: ipvl addr add PREFIX dev SIBLING",
     }
 }

@@ -1,0 +1,55 @@
+//! Which change of a slave's policy is asked for?
+
+use super::values;
+use crate::command::Command;
+use crate::usage::UsageError;
+use crate::words::Given;
+use ipvl_control::PolicyChange;
+use ipvl_control::policy::rules;
+
+/// `policy show`, `set`, `add`, ...
+pub fn command(verb: &str, given: &Given) -> Result<Command, UsageError> {
+    let change = match verb {
+        "set" => set(given)?,
+        "add" => add(given)?,
+        "delete" => PolicyChange::Delete(handle(given.required("handle")?)?),
+        "flush" => PolicyChange::Flush,
+        "label" => {
+            let labels = given.get("labels").unwrap_or_default();
+            PolicyChange::Label(labels.split([' ', ',']).filter(|label| !label.is_empty()).map(str::to_owned).collect())
+        }
+        _ => return Ok(Command::PolicyShow { slave: given.parsed("dev", values::device)? }),
+    };
+    Ok(Command::PolicyChange { slave: values::device(given.required("dev")?)?, change })
+}
+
+fn set(given: &Given) -> Result<PolicyChange, UsageError> {
+    let read = |text: &str| rules(text).map_err(|problem| UsageError::Rule { problem });
+    Ok(PolicyChange::Set {
+        inward: given.parsed("in", is_accept)?,
+        outward: given.parsed("out", is_accept)?,
+        rules: given.parsed("rules", read)?,
+    })
+}
+
+fn add(given: &Given) -> Result<PolicyChange, UsageError> {
+    let text = given.required("rule")?;
+    let mut rules = rules(text).map_err(|problem| UsageError::Rule { problem })?;
+    match (rules.pop(), rules.is_empty()) {
+        (Some(rule), true) => Ok(PolicyChange::Add { rule, before: given.parsed("before", handle)? }),
+        _ => Err(UsageError::Rule { problem: format!("\"{text}\" is not one rule; \"set\" takes several") }),
+    }
+}
+
+fn is_accept(word: &str) -> Result<bool, UsageError> {
+    match word {
+        "accept" => Ok(true),
+        "drop" => Ok(false),
+        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "it must be accept or drop" }),
+    }
+}
+
+fn handle(text: &str) -> Result<u32, UsageError> {
+    let parsed = text.parse().ok().filter(|handle| *handle > 0);
+    parsed.ok_or_else(|| UsageError::Wrong { value: text.to_owned(), must: "a rule's handle is a number from 1 on" })
+}
