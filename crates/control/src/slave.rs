@@ -366,9 +366,9 @@ fn reconfigure(netlink: &Netlink, found: &mut Found, master: &LinkInfo, change: 
     }
     if slave.host() && !old.host() {
         sysctl::prepare_host_end(&found.host_end.name, slave)?;
-    }
-    if slave.host() && !old.host() && old.up() && !old.local() {
-        routes::add_all(netlink, &found.port.maps, old.host_end, found.slot)?;
+        if old.up() && !old.local() {
+            routes::add_all(netlink, &found.port.maps, old.host_end, found.slot)?;
+        }
     }
     match (slave.mode() == Mode::L2) == (old.mode() == Mode::L2) {
         _ if slave == old => {}
