@@ -36,8 +36,7 @@ use crate::slave::module_name::ModuleNames;
 use crate::slave::tap::{NewTap, TapSpec};
 use find::Found;
 use ipvl_core::{IfIndex, Mac, Mode, Slave, Slot, State};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::os::fd::{AsFd, BorrowedFd};
 
 const MIN_MTU: u32 = 68;
