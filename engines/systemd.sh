@@ -67,3 +67,13 @@ power_off() {
     find "$BOOT_GROUP" -depth -type d -exec rmdir {} \; 2>/dev/null || true
     system=
 }
+
+# ipvl's units, as `make install` would put them, enabled.
+install_units() {
+    local unit to=/usr/local/lib/systemd/system wants=/etc/systemd/system/multi-user.target.wants
+    mkdir -p $to $wants /etc/ipvl
+    for unit; do
+        sed 's#=/usr/sbin/ipvl#=/usr/local/sbin/ipvl#' "/src/deploy/systemd/$unit.service" >"$to/$unit.service"
+        ln -sf "$to/$unit.service" $wants/
+    done
+}

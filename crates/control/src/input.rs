@@ -1,9 +1,9 @@
 //! How much is read of what others hand us? Not more than anybody needs, and from a file only if it is one.
 
 use rustix::fs::OFlags;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// In bytes: a file with the most slaves that a master can have takes less.
@@ -27,14 +27,20 @@ pub fn read_text(input: impl Read) -> io::Result<String> {
     String::from_utf8(read(input)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// The text of a regular file. What is none, such as a device or a pipe, is not read: it might never end.
+/// The text of a regular file, or of `/dev/null`, which has none: with it the unit asks for no slaves at all. Another
+/// device or a pipe is not read: it might never end.
 pub fn file(path: &Path) -> io::Result<String> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    match metadata.is_file() || is_null(&metadata) {
         true => read_text(file),
         false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
     }
+}
+
+fn is_null(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == rustix::fs::makedev(1, 3)
 }
 
 #[cfg(test)]
@@ -54,5 +60,6 @@ mod tests {
             assert_eq!(file(Path::new(path)).expect_err(path).to_string(), "it is not a regular file", "{path}");
         }
         assert!(file(Path::new("/proc/self/status")).is_ok());
+        assert_eq!(file(Path::new("/dev/null")).expect("empty"), "");
     }
 }
