@@ -25,7 +25,7 @@ use crate::slave::alias_event;
 use crate::slave::peers::addresses_on;
 use crate::slave::routes::PROTOCOL;
 use in_module::ReportedModule;
-use ipvl_core::{IfIndex, OwnerEntry, Slave, Slot};
+use ipvl_core::{IfIndex, OwnerEntry, Slave};
 use pace::Pace;
 use reported::{ReportedTable, ReportedTables};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -302,8 +302,9 @@ impl Monitor {
     /// Reads the maps, and reports what differs.
     fn read_maps(&mut self) -> Result<()> {
         let start = Instant::now();
-        let contents = self.contents();
+        let mut contents = self.contents();
         self.queue_events()?;
+        self.drop_departed(&mut contents);
         // A command that changes an entry writes the alias before the next command gets the lock. So if no event is
         // queued, at most the changes of the last command have not been reported.
         if self.queue.is_empty() {
@@ -330,7 +331,7 @@ impl Monitor {
         let slots = port.maps.slots()?.into_iter();
         let slaves: Result<_> = slots.map(|(host_end, slot)| Ok((host_end, port.maps.slave(slot)?))).collect();
         let its = self.slaves.values().filter(|slave| slave.record.master.ifindex == master);
-        let claimants: BTreeMap<_, _> = its.clone().map(claimant).collect();
+        let claimants: BTreeMap<_, _> = its.clone().map(Watched::claim).collect();
         let mut owned = port.maps.owned()?;
         owned.retain(|(_, _, owner)| owner.slot == OwnerEntry::HOST || claimants.contains_key(&owner.slot));
         let name = its.map(|slave| slave.record.master.name.clone()).next().unwrap_or_default();
@@ -341,6 +342,20 @@ impl Monitor {
             slaves: slaves?,
             table: Table { master: name, owned, claimants, refused: Vec::new() },
         }))
+    }
+
+    /// Drops addresses of which a queued event says that they have left their device. Their next owner may have been in the
+    /// maps already, which would look like a conflict.
+    fn drop_departed(&self, contents: &mut [PortContent]) {
+        for event in &self.queue {
+            let What::DelAddress(address) = &event.what else { continue };
+            let place = Place { netns: event.nsid, ifindex: address.ifindex };
+            let Some(slave) = self.slaves.values().find(|slave| slave.place() == Some(place)) else { continue };
+            let its = contents.iter_mut().filter(|content| content.master == slave.record.master.ifindex);
+            for (_, addrs) in its.filter_map(|content| content.table.claimants.get_mut(&slave.record.slot)) {
+                addrs.retain(|addr| *addr != address.addr);
+            }
+        }
     }
 
     /// Takes over entries that no alias reported.
@@ -381,9 +396,4 @@ fn known_name(netlink: &Netlink, names: &mut HashMap<NsId, Option<String>>, nsid
     let name = finder::name_of(netlink, nsid);
     names.insert(nsid, name.clone());
     name
-}
-
-fn claimant(slave: &Watched) -> (Slot, (String, Vec<ipvl_core::Addr>)) {
-    let name = slave.link().name;
-    (slave.record.slot, (name, slave.addrs.iter().copied().collect()))
 }

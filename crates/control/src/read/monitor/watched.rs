@@ -8,7 +8,7 @@ use crate::read::degraded::degraded;
 use crate::read::record::SlaveRecord;
 use crate::read::shown;
 use crate::slave::alias_event;
-use ipvl_core::{Addr, Slave};
+use ipvl_core::{Addr, Slave, Slot};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,11 @@ impl Watched {
     /// Where its device is.
     pub fn place(&self) -> Option<Place> {
         place_of(&self.record.host_end)
+    }
+
+    /// What it may own: its slot, its name and the addresses on its device.
+    pub fn claim(&self) -> (Slot, (String, Vec<Addr>)) {
+        (self.record.slot, (self.link().name, self.addrs.iter().copied().collect()))
     }
 
     /// Whether the host end still belongs to this master, and the slave is still at this place.
