@@ -97,14 +97,7 @@ impl Netlink {
 
     /// All routes of files in this netns, with their devices; those that lead nowhere have none.
     pub fn inside_routes(&self) -> Result<Vec<(IfIndex, InsideRoute)>> {
-        let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            let mut header = [0; RTMSG];
-            (header[0], header[5]) = (family as u8, FROM_FILES);
-            let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
-            all.extend(unless_gone(self.list(about("list", &"routes"), message, parse))?.unwrap_or_default());
-        }
-        Ok(all)
+        self.all_routes(FROM_FILES, parse)
     }
 }
 

@@ -65,9 +65,8 @@ impl Netlink {
 
     /// All routes of `protocol`, of both families and in any table.
     pub fn routes_of_protocol(&self, protocol: u8) -> Result<Vec<RouteInfo>> {
-        let mut all = self.routes_of(libc::AF_INET as u8, protocol)?;
-        all.extend(self.routes_of(libc::AF_INET6 as u8, protocol)?);
-        Ok(all)
+        let routes = self.all_routes(protocol, parse)?.into_iter();
+        Ok(routes.filter(|route| route.protocol == protocol).collect())
     }
 
     /// The links of the default routes in the main table: IPv4's before IPv6's, the lowest metric first.
@@ -92,12 +91,15 @@ impl Netlink {
         Ok(links.into_iter().map(|(_, oif)| oif).collect())
     }
 
-    fn routes_of(&self, family: u8, protocol: u8) -> Result<Vec<RouteInfo>> {
-        let header = rtmsg(family, 0, RT_TABLE_UNSPEC, protocol, NO_SCOPE, 0);
-        let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
-        let result = self.list(about("list", &"routes"), message, parse);
-        let routes = unless_gone(result)?.unwrap_or_default().into_iter();
-        Ok(routes.filter(|route| route.protocol == protocol).collect())
+    /// The routes of both families that `parse` takes. Kernels that can, list only those of `protocol`, if it is not 0.
+    pub(super) fn all_routes<T>(&self, protocol: u8, parse: fn(Reply<'_>) -> Option<T>) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let header = rtmsg(family as u8, 0, RT_TABLE_UNSPEC, protocol, NO_SCOPE, 0);
+            let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
+            all.extend(unless_gone(self.list(about("list", &"routes"), message, parse))?.unwrap_or_default());
+        }
+        Ok(all)
     }
 }
 

@@ -11,19 +11,6 @@ use std::fmt;
 
 /// `struct fib_rule_hdr`.
 const HEADER: usize = 12;
-const TO_TABLE: u8 = 1;
-const RTM_NEWRULE: u16 = 32;
-const RTM_DELRULE: u16 = 33;
-const RTM_GETRULE: u16 = 34;
-const FRA_DST: u16 = 1;
-const FRA_SRC: u16 = 2;
-const FRA_IIFNAME: u16 = 3;
-const FRA_PRIORITY: u16 = 6;
-const FRA_FWMARK: u16 = 10;
-const FRA_TABLE: u16 = 15;
-const FRA_FWMASK: u16 = 16;
-const FRA_OIFNAME: u16 = 17;
-const FRA_PROTOCOL: u16 = 21;
 
 /// A rule that says in which table some packets are looked up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,14 +84,14 @@ fn parse(reply: Reply<'_>) -> Option<InsideRule> {
     }
     (rule.to, rule.from) = (dst.map(|addr| (addr, header[1])), src.map(|addr| (addr, header[2])));
     rule.fwmark = fwmark.map(|mark| (mark, fwmask));
-    (protocol == FROM_FILES && header[7] == TO_TABLE).then_some(rule)
+    (protocol == FROM_FILES && header[7] == FR_ACT_TO_TBL).then_some(rule)
 }
 
 fn message(kind: u16, flags: u16, rule: &InsideRule) -> Message {
     let len = |prefix: Option<(Addr, u8)>| prefix.map_or(0, |(_, len)| len);
     let mut header = [0; HEADER];
     header[0] = if rule.v6 { libc::AF_INET6 } else { libc::AF_INET } as u8;
-    (header[1], header[2], header[7]) = (len(rule.to), len(rule.from), TO_TABLE);
+    (header[1], header[2], header[7]) = (len(rule.to), len(rule.from), FR_ACT_TO_TBL);
     Message::new(kind, flags, &header)
         .u32(FRA_PRIORITY, rule.priority)
         .u32(FRA_TABLE, rule.table)

@@ -1,7 +1,7 @@
 //! How are the routes of a slave's own netns added and listed?
 
 use super::address::{addr, family_and_bytes};
-use super::socket::{Netlink, about, unless_gone};
+use super::socket::{Netlink, about};
 use super::uapi::*;
 use super::wire::{Attribute, Message, Reply, attributes};
 use crate::error::Result;
@@ -51,15 +51,8 @@ impl Netlink {
 impl Netlink {
     /// The routes of a device, of both families.
     pub(crate) fn slave_routes(&self, ifindex: IfIndex) -> Result<Vec<SlaveRoute>> {
-        let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            let mut header = [0; RTMSG];
-            header[0] = family as u8;
-            let message = || Message::new(RTM_GETROUTE, NLM_F_DUMP, &header);
-            let found = unless_gone(self.list(about("list", &"routes"), message, parse))?.unwrap_or_default();
-            all.extend(found.into_iter().filter(|(oif, _)| *oif == ifindex).map(|(_, route)| route));
-        }
-        Ok(all)
+        let found = self.all_routes(RTPROT_UNSPEC, parse)?.into_iter();
+        Ok(found.filter(|(oif, _)| *oif == ifindex).map(|(_, route)| route).collect())
     }
 }
 
