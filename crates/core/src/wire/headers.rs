@@ -1,16 +1,15 @@
 //! Which addresses, protocol and ports has an IP packet anywhere in a frame, also a fragment and one that an error quotes?
 
 use super::field::{IPV4_HLEN, IPV6_HLEN, icmp, ipv4, ipv6, udp};
-use super::ipv6::{MAX_EXTENSIONS, extension_len, is_extension};
+use super::ipv4::FRAGMENT_OFFSET as OFFSET_4;
+use super::ipv6::{FRAGMENT_OFFSET as OFFSET_6, MAX_EXTENSIONS, extension_len, is_extension};
 use super::protocol::{DCCP, FRAGMENT, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE};
 use crate::addr::Addr;
 use crate::frame::Frame;
 
 /// Bits of a fragment field that are not its offset: in IPv4 the three above it, in IPv6 the three below.
 const MORE_4: u16 = 0x2000;
-const OFFSET_4: u16 = 0x1fff;
 const MORE_6: u16 = 1;
-const OFFSET_6: u16 = 0xfff8;
 /// Where in a TCP header the flags are, and three of them (RFC 9293, 3.1).
 const TCP_FLAGS: usize = 13;
 const FIN: u8 = 1;

@@ -14,7 +14,7 @@ const MAX_OPTION_WORDS: usize = 10;
 /// In the first byte of the fragment field.
 const DONT_FRAGMENT: u8 = 0x40;
 /// In the fragment field: the place of a fragment's data, in units of 8 bytes.
-const FRAGMENT_OFFSET: u16 = 0x1fff;
+pub(super) const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// The IPv4 header behind an Ethernet header, read field by field; options, if there are any, are not part of it.
 ///

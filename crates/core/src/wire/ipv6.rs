@@ -14,6 +14,8 @@ const VERSION_6: [u8; 4] = [0x60, 0, 0, 0];
 /// How many extension headers are followed in search of the protocol behind them. A packet with more is dropped: it could
 /// be a neighbour advertisement for an address that the guard denies.
 pub(super) const MAX_EXTENSIONS: usize = 6;
+/// In the fragment field: the place of a fragment's data, in bytes, above the three bits that are flags.
+pub(super) const FRAGMENT_OFFSET: u16 = 0xfff8;
 
 /// The IPv6 header behind an Ethernet header, read field by field.
 ///
@@ -152,8 +154,6 @@ pub(super) fn is_extension(header: u8) -> bool {
 
 #[inline(always)]
 fn follow_extensions(frame: &impl Frame, start: usize, first: u8) -> Result<Upper, Reason> {
-    /// Above the three bits that are flags.
-    const FRAGMENT_OFFSET: u16 = 0xfff8;
     let (mut at, mut upper, mut fragment) = (start, first, false);
     for _ in 0..=MAX_EXTENSIONS {
         if !is_extension(upper) {
