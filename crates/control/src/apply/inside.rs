@@ -1,6 +1,6 @@
 //! How does a slave's netns get the routes, rules and switches of a file, and lose those that files gave it before?
 
-use super::inside_table::Inside;
+use super::inside_table::{Inside, words};
 use crate::error::{Error, Result, io_error};
 use crate::kernel::netlink::{InsideRoute, InsideRule, Netlink, RouteKind};
 use crate::kernel::sysctl;
@@ -132,11 +132,6 @@ impl Done {
         self.added.routes.insert(route.clone());
         Ok(())
     }
-}
-
-/// Values apart by single blanks, as the kernel reads them as well.
-pub(super) fn words(value: &str) -> String {
-    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn or_of_others(error: Error) -> Error {

@@ -192,9 +192,14 @@ pub fn sysctl(key: &str, value: &SysctlValue, ifname: &str) -> Result<(String, S
     }
     let value = match value {
         SysctlValue::Number(number) => number.to_string(),
-        SysctlValue::Text(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        SysctlValue::Text(text) => words(text),
     };
     if value.is_empty() { Err(format!("{key} has no value")) } else { Ok((parts.join("/"), value)) }
+}
+
+/// Values apart by single blanks, as the kernel reads them as well.
+pub fn words(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a switch is of the slave alone.

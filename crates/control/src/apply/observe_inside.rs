@@ -2,8 +2,8 @@
 
 use super::actual::{ActualLink, ActualState};
 use super::desired::{DesiredLink, DesiredState};
-use super::inside::{Given, enter, words};
-use super::inside_table::Inside;
+use super::inside::{Given, enter};
+use super::inside_table::{Inside, words};
 use super::plan::{find, is_ours};
 use crate::error::{Error, Result};
 use crate::kernel::netlink::Netlink;
