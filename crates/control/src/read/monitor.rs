@@ -347,10 +347,10 @@ impl Monitor {
     /// Drops addresses of which a queued event says that they have left their device. Their next owner may have been in the
     /// maps already, which would look like a conflict.
     fn drop_departed(&self, contents: &mut [PortContent]) {
-        for event in &self.queue {
+        for (number, event) in (self.received - self.queue.len() as u64..).zip(&self.queue) {
             let What::DelAddress(address) = &event.what else { continue };
-            let place = Place { netns: event.nsid, ifindex: address.ifindex };
-            let Some(slave) = self.slaves.values().find(|slave| slave.place() == Some(place)) else { continue };
+            let host_end = self.at(Place { netns: event.nsid, ifindex: address.ifindex }, number);
+            let Some(slave) = host_end.and_then(|host_end| self.slaves.get(&host_end)) else { continue };
             let its = contents.iter_mut().filter(|content| content.master == slave.record.master.ifindex);
             for (_, addrs) in its.filter_map(|content| content.table.claimants.get_mut(&slave.record.slot)) {
                 addrs.retain(|addr| *addr != address.addr);
