@@ -111,8 +111,7 @@ impl Network {
                 self.nft(firewall::RULES)?;
             }
             Candidate::Flowtable(backend) => {
-                self.ipvl_slaves("l3s", backend)?;
-                self.nft(firewall::RULES)?;
+                self.connect(Candidate::Filtered(backend))?;
                 let command = format!("{} set flowtable on", ipvl_path().display());
                 self.lab.host.exec(command.split(' ')).ok.then_some(())?;
             }
