@@ -2,17 +2,19 @@
 
 mod rule;
 
-use crate::error::{Result, refused};
+use crate::error::{Error, Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{LinkInfo, Netlink};
 use crate::port::Port;
 use crate::port::host_end::HostEnd;
 use crate::port::policy::generation;
+use crate::port::programs::host_ends_of;
 use crate::port::tables::PolicyMaps;
 use crate::refusal::{PolicyRefusal, Refusal};
 use crate::slave::find::{self, Found, SlaveNames};
-use ipvl_core::Slot;
+use crate::slave::peers::Peers;
 use ipvl_core::policy::{Cause, CountKey, Direction, LABEL_BYTES, PeerKind, Policy, PolicyCount, Rule};
+use ipvl_core::{IfIndex, Slot};
 pub use rule::{PolicyPeer, PolicyRule, rules};
 use std::collections::BTreeMap;
 
@@ -88,10 +90,10 @@ pub fn policies(slave: Option<&str>) -> Result<Vec<SlavePolicy>> {
     for port in Port::all(&netlink)? {
         let wanted = |slot: Slot| only.as_ref().is_none_or(|only| (only.port.master, only.slot) == (port.master, slot));
         let Some(maps) = port.policy_maps()? else { continue };
-        let master = netlink.link(port.master, None)?.map_or_else(|| "?".to_owned(), |link| link.name);
-        let names = Names::read(&netlink, &port, &maps)?;
+        let master = name_of(&netlink, port.master)?;
+        let (names, counts) = (Names::read(&netlink, &port, &maps)?, maps.counts()?);
         for slot in names.slaves.keys().copied().filter(|slot| wanted(*slot)) {
-            let shown = shown(&maps, &names, slot, &master)?;
+            let shown = shown(&maps, &names, counts.get(&slot), slot, &master)?;
             if only.is_some() || shown.defaults.is_some() || !shown.labels.is_empty() {
                 found.push(shown);
             }
@@ -113,8 +115,8 @@ pub fn change_policy(slave: &str, change: &PolicyChange) -> Result<()> {
     }
     let mut maps = found.port.ensure_policy_maps()?;
     if let PolicyChange::Label(labels) = change {
-        let labels = label_bits(&mut maps, labels).map_err(|refusal| refused("label", slave, refusal))?;
-        maps.set_labels(found.slot, labels?)?;
+        let labels = label_bits(&mut maps, labels, |refusal| refused("label", slave, refusal))?;
+        maps.set_labels(found.slot, labels)?;
         return ask_again(&mut maps);
     }
     let old = maps.policy(found.slot)?;
@@ -137,9 +139,13 @@ impl Names {
     /// Reads them.
     pub fn read(netlink: &Netlink, port: &Port, maps: &PolicyMaps) -> Result<Self> {
         let mut slaves = BTreeMap::new();
+        let host_ends = host_ends_of(netlink, port.master)?.into_iter();
+        let host_ends: BTreeMap<IfIndex, LinkInfo> = host_ends.map(|link| (link.ifindex, link)).collect();
+        let peers = Peers::list(netlink, host_ends.values());
         for (host_end, slot) in port.maps.slots()? {
-            let name = find::peer(netlink, host_end)?.map_or_else(|| "?".to_owned(), |link| link.name);
-            slaves.insert(slot, name);
+            let link = host_ends.get(&host_end);
+            let device = link.and_then(|link| peers.device(netlink, link));
+            slaves.insert(slot, device.map_or_else(|| "?".to_owned(), |device| device.name));
         }
         Ok(Self { slaves, labels: maps.label_names()? })
     }
@@ -171,7 +177,7 @@ pub(crate) fn cause_in_words(policy: &Policy, cause: Cause, direction: Direction
         Some(rule) => format!("rule {}: {}", rule.handle, names.in_words(rule)),
         None => {
             let word = CAUSES.iter().find(|(known, _)| *known == cause).map_or("?", |(_, word)| word);
-            format!("{word} ({})", rule::direction_word(direction))
+            format!("{word} ({})", direction.word())
         }
     }
 }
@@ -272,8 +278,8 @@ impl Writer<'_> {
             PolicyPeer::Slaves => PeerKind::Labelled(0),
             PolicyPeer::Slave(name) => PeerKind::Slave(self.sibling(name)?),
             PolicyPeer::Labelled(labels) => {
-                let bits = label_bits(self.maps, labels);
-                PeerKind::Labelled(bits.map_err(|refusal| refused("use", labels.join(","), refusal))??)
+                let refuse = |refusal| refused("use", labels.join(","), refusal);
+                PeerKind::Labelled(label_bits(self.maps, labels, refuse)?)
             }
         };
         Ok(rule.stored(peer))
@@ -289,35 +295,35 @@ impl Writer<'_> {
 }
 
 /// The bits of these labels; one that is new gets a bit.
-fn label_bits(maps: &mut PolicyMaps, labels: &[String]) -> std::result::Result<Result<u64>, Refusal> {
-    let mut names = match maps.label_names() {
-        Ok(names) => names,
-        Err(error) => return Ok(Err(error)),
-    };
+fn label_bits(maps: &mut PolicyMaps, labels: &[String], refuse: impl Fn(Refusal) -> Error) -> Result<u64> {
+    let mut names = maps.label_names()?;
     let mut bits = 0;
     for label in labels {
         let is_fit = !label.is_empty() && label.len() <= LABEL_BYTES && label.chars().all(|c| c.is_ascii_graphic());
         if !is_fit || label.contains([',', ';']) {
-            return Err(Refusal::Policy(PolicyRefusal::UnfitLabel));
+            return Err(refuse(Refusal::Policy(PolicyRefusal::UnfitLabel)));
         }
         let known = names.iter().position(|name| name == label);
-        let bit = known
-            .or_else(|| names.iter().position(String::is_empty))
-            .ok_or(Refusal::Policy(PolicyRefusal::TooManyLabels))?;
+        let bit = known.or_else(|| names.iter().position(String::is_empty));
+        let bit = bit.ok_or_else(|| refuse(Refusal::Policy(PolicyRefusal::TooManyLabels)))?;
         if known.is_none() {
-            if let Err(error) = maps.name_label(bit as u32, label) {
-                return Ok(Err(error));
-            }
+            maps.name_label(bit as u32, label)?;
             names[bit].clone_from(label);
         }
         bits |= 1 << bit;
     }
-    Ok(Ok(bits))
+    Ok(bits)
 }
 
-fn shown(maps: &PolicyMaps, names: &Names, slot: Slot, master: &str) -> Result<SlavePolicy> {
-    let (policy, counts) = (maps.policy(slot)?, maps.counts(slot)?);
-    let count = |number: u32| counts.get(&number).copied().unwrap_or_default();
+fn shown(
+    maps: &PolicyMaps,
+    names: &Names,
+    counts: Option<&BTreeMap<u32, PolicyCount>>,
+    slot: Slot,
+    master: &str,
+) -> Result<SlavePolicy> {
+    let policy = maps.policy(slot)?;
+    let count = |number: u32| counts.and_then(|counts| counts.get(&number)).copied().unwrap_or_default();
     let counted = |rule: &Rule| {
         let (handle, rule, count) = (rule.handle, names.in_words(rule), count(rule.handle));
         CountedRule { handle, rule, count }
@@ -337,11 +343,15 @@ fn shown(maps: &PolicyMaps, names: &Names, slot: Slot, master: &str) -> Result<S
 }
 
 impl SlavePolicy {
-    fn none(slave: String, master: ipvl_core::IfIndex, netlink: &Netlink) -> Result<Self> {
-        let master = netlink.link(master, None)?.map_or_else(|| "?".to_owned(), |link| link.name);
+    fn none(slave: String, master: IfIndex, netlink: &Netlink) -> Result<Self> {
+        let master = name_of(netlink, master)?;
         let (labels, defaults, rules, others) = (Vec::new(), None, Vec::new(), Vec::new());
         Ok(Self { slave, master, labels, defaults, rules, others })
     }
+}
+
+fn name_of(netlink: &Netlink, master: IfIndex) -> Result<String> {
+    Ok(netlink.link(master, None)?.map_or_else(|| "?".to_owned(), |link| link.name))
 }
 
 fn free_handle(rules: &[Rule]) -> u32 {

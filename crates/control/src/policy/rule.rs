@@ -1,9 +1,9 @@
 //! How is a rule of a policy said in words? `in from 192.0.2.0/24 tcp dport 80-90 accept`
 
+use crate::text;
 use ipvl_core::Addr;
-use ipvl_core::policy::{Direction, PeerKind, Rule};
+use ipvl_core::policy::{PeerKind, Rule};
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// Stands for a slave that is no longer there.
@@ -157,14 +157,6 @@ impl fmt::Display for PolicyRule {
     }
 }
 
-/// `in` or `out`.
-pub(super) fn direction_word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::In => "in",
-        Direction::Out => "out",
-    }
-}
-
 fn value<'a>(word: &str, rest: &mut impl Iterator<Item = &'a str>) -> Result<&'a str, String> {
     rest.next().ok_or_else(|| format!("\"{word}\" wants a value"))
 }
@@ -177,25 +169,12 @@ fn peer<'a>(word: &str, rest: &mut impl Iterator<Item = &'a str>) -> Result<Poli
         "slave" => PolicyPeer::Slave(value(word, rest)?.to_owned()),
         "label" => PolicyPeer::Labelled(value(word, rest)?.split(',').map(str::to_owned).collect()),
         prefix => {
-            let (addr, len) = network(prefix).ok_or_else(|| {
+            let (addr, len) = text::prefix(prefix).map_err(|_| {
                 format!("\"{prefix}\" is no prefix, and none of any, host, slaves, slave NAME, label A,B")
             })?;
             PolicyPeer::Network(addr, len)
         }
     })
-}
-
-/// A prefix of which no bit behind its length is set, or a single address.
-fn network(text: &str) -> Option<(Addr, u8)> {
-    let (addr, len) = text.split_once('/').map_or((text, None), |(addr, len)| (addr, Some(len)));
-    let addr: IpAddr = addr.parse().ok()?;
-    let (bits, most) = match addr {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
-        IpAddr::V6(v6) => (v6.to_bits(), 128),
-    };
-    let len: u8 = len.map_or(Some(most), |len| len.parse().ok())?;
-    let is_prefix = len <= most && bits.checked_shl(len.into()).unwrap_or(0) == 0;
-    is_prefix.then(|| (Addr::from(addr), len))
 }
 
 fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {

@@ -20,6 +20,8 @@ pub const MASTER_RX: &str = "master_rx";
 pub const POLICY_OUT: &str = "policy_out";
 /// The name of the program at such a host end's egress.
 pub const POLICY_IN: &str = "policy_in";
+/// The map of a program's constants, which each loading makes anew.
+pub const CONSTANTS: &str = ".rodata";
 
 /// The maps that control reads or writes.
 const NAMES: [&str; 14] = [

@@ -12,7 +12,7 @@ use crate::model::Backend;
 use crate::port::Port;
 use crate::port::hook::{Hook, PRIORITY, named, unless_unknown};
 use crate::port::host_end::backend_of;
-use crate::port::object::{self, POLICY_IN, POLICY_MAPS, POLICY_OUT, SLAVE_XMIT};
+use crate::port::object::{self, CONSTANTS, POLICY_IN, POLICY_MAPS, POLICY_OUT, SLAVE_XMIT};
 use crate::port::programs::host_ends_of;
 use crate::port::tables::PolicyMaps;
 use crate::refusal::Refusal;
@@ -21,9 +21,6 @@ use ipvl_core::{IfIndex, Slot};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-
-/// What a program has and another load of it makes anew.
-const CONSTANTS: &str = ".rodata";
 
 /// Where one of the two programs is attached.
 #[derive(Clone, Copy)]

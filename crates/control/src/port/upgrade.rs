@@ -14,7 +14,7 @@ use crate::model::Backend;
 use crate::port::Port;
 use crate::port::hook::Hook;
 use crate::port::host_end::backend_of;
-use crate::port::object::{self, Loaded, MASTER_RX, Program, SLAVE_XMIT};
+use crate::port::object::{self, CONSTANTS, Loaded, MASTER_RX, Program, SLAVE_XMIT};
 use crate::port::policy;
 use crate::port::programs::{Remnant, host_ends_of, port_entry};
 use crate::refusal::Refusal;
@@ -55,8 +55,6 @@ const TRANSIENT: [&str; 12] = [
 /// The tables of this version and of later ones can be taken over.
 const OLDEST: u32 = 4;
 const PORT: &str = "PORT";
-/// A program's constants.
-const CONSTANTS: &str = ".rodata";
 
 /// The maps of a port by their names.
 type NamedMaps = BTreeMap<String, (OwnedFd, MapShape)>;

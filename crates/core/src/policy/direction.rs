@@ -15,6 +15,14 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// `in` or `out`, as rules have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+
     /// The other one.
     #[inline(always)]
     pub fn reversed(self) -> Self {

@@ -26,7 +26,7 @@ fn text(policy: &SlavePolicy, counted: bool, style: Style) -> String {
     let others: String = others
         .iter()
         .filter(|_| counted)
-        .map(|(cause, way, count)| format!("    # {cause} {}{}\n", way_word(*way), counters(*count)))
+        .map(|(cause, way, count)| format!("    # {cause} {}{}\n", way.word(), counters(*count)))
         .collect();
     head + &default + &rules + &others
 }
@@ -42,7 +42,7 @@ fn counters(count: PolicyCount) -> String {
 
 fn json(policy: &SlavePolicy) -> Value {
     let rule = |CountedRule { handle, rule, count }: &CountedRule| json!({ "handle": handle, "rule": rule.to_string(), "packets": count.packets, "bytes": count.bytes });
-    let other = |(cause, way, count): &(&str, Direction, PolicyCount)| json!({ "cause": cause, "direction": way_word(*way), "packets": count.packets, "bytes": count.bytes });
+    let other = |(cause, way, count): &(&str, Direction, PolicyCount)| json!({ "cause": cause, "direction": way.word(), "packets": count.packets, "bytes": count.bytes });
     let default = policy.defaults.map(|(inward, outward)| json!({ "in": verdict(inward), "out": verdict(outward) }));
     json!({
         "ifname": policy.slave,
@@ -56,11 +56,4 @@ fn json(policy: &SlavePolicy) -> Value {
 
 fn verdict(passes: bool) -> &'static str {
     if passes { "accept" } else { "drop" }
-}
-
-fn way_word(way: Direction) -> &'static str {
-    match way {
-        Direction::In => "in",
-        Direction::Out => "out",
-    }
 }

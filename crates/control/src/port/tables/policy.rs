@@ -58,17 +58,15 @@ impl PolicyMaps {
         removed(self.policies.remove(&Abi(slave))).map_err(ebpf("write", "the map POLICIES"))
     }
 
-    /// What was counted for a slave, over all CPUs, by [`CountKey::number`].
-    pub fn counts(&self, slave: Slot) -> Result<BTreeMap<u32, PolicyCount>> {
-        let mut counts = BTreeMap::new();
+    /// What was counted for each slave, over all CPUs, by [`CountKey::number`].
+    pub fn counts(&self) -> Result<BTreeMap<Slot, BTreeMap<u32, PolicyCount>>> {
+        let mut counts: BTreeMap<Slot, BTreeMap<u32, PolicyCount>> = BTreeMap::new();
         for entry in self.counts.iter() {
             let (Abi(key), each) = entry.map_err(ebpf("read", "the map POLICY_COUNTS"))?;
-            if key.slave == slave {
-                let sum: &mut PolicyCount = counts.entry(key.number).or_default();
-                for Abi(cpu) in each.iter() {
-                    sum.packets += cpu.packets;
-                    sum.bytes += cpu.bytes;
-                }
+            let sum = counts.entry(key.slave).or_default().entry(key.number).or_default();
+            for Abi(cpu) in each.iter() {
+                sum.packets += cpu.packets;
+                sum.bytes += cpu.bytes;
             }
         }
         Ok(counts)
@@ -76,8 +74,8 @@ impl PolicyMaps {
 
     /// Forgets counts of a slave, except those with these numbers.
     pub fn forget_counts(&mut self, slave: Slot, except: &[u32]) -> Result<()> {
-        let gone: Vec<u32> = self.counts(slave)?.into_keys().filter(|number| !except.contains(number)).collect();
-        for number in gone {
+        let gone = self.counts()?.remove(&slave).unwrap_or_default();
+        for number in gone.into_keys().filter(|number| !except.contains(number)) {
             removed(self.counts.remove(&Abi(CountKey { slave, number })))
                 .map_err(ebpf("write", "the map POLICY_COUNTS"))?;
         }

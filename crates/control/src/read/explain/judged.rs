@@ -8,10 +8,10 @@ use crate::policy::{Names, cause_in_words};
 use crate::port::Port;
 use crate::port::tables::PolicyMaps;
 use crate::read::snapshot::Snapshot;
+use crate::read::watcher;
 use ipvl_core::policy::{Connection, Direction, Flow, FragmentKey, Peer, PolicyTables, judge};
 use ipvl_core::wire::ETH_HLEN;
 use ipvl_core::{Action, Addr, Frame, Owner, PortEntry, Reason, Slot, Tables, destination};
-use rustix::time::{ClockId, clock_gettime};
 
 /// The policies of a port, and what they are asked.
 pub struct Policies<'a> {
@@ -100,8 +100,7 @@ impl PolicyTables for Policies<'_> {
     }
 
     fn now(&self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+        watcher::now()
     }
 }
 
