@@ -242,6 +242,7 @@ mod tests {
         for (text, named) in [
             ("in tcp dport 80", "does not end"),
             ("in from 192.0.2.1/24 accept", "192.0.2.1/24"),
+            ("in from ::ffff:192.0.2.1 accept", "::ffff:192.0.2.1"),
             ("in dport 80 accept", "dport"),
             ("in icmp dport 80 accept", "dport"),
             ("in tcp dport 0 accept", "\"0\""),
