@@ -2,6 +2,8 @@
 /* Which addresses do slaves and the host have? The kernel's notifiers say so, before and after. */
 #include <linux/inetdevice.h>
 #include <net/addrconf.h>
+#include <net/arp.h>
+#include <net/ndisc.h>
 
 #include "ipvl.h"
 
@@ -79,13 +81,30 @@ static void forget(struct ipvl_port *port, const struct in6_addr *addr)
 		learn(port, dev, addr);
 }
 
+/* Acts: the host, which was told the slave's MAC address for this one (host.c), asks again: another may have it now. */
+static void forget_neighbour(struct net_device *master, const struct in6_addr *addr)
+{
+	bool v4 = ipv6_addr_v4mapped(addr);
+	const void *key = v4 ? (const void *)&addr->s6_addr32[3] : addr;
+	struct neighbour *neigh = neigh_lookup(v4 ? &arp_tbl : &nd_tbl, key, master);
+
+	if (!neigh)
+		return;
+	if (!(READ_ONCE(neigh->nud_state) & NUD_PERMANENT))
+		neigh_update(neigh, NULL, NUD_FAILED, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN, 0);
+	neigh_release(neigh);
+}
+
 /* Acts: a slave tells its port. */
 static void on_slave_address(struct ipvl_slave *s, bool comes, const struct in6_addr *addr)
 {
-	if (comes)
+	if (comes) {
 		learn(s->port, s->dev, addr);
-	else
-		ipvl_addr_del(s->port->tables, addr, s->slot);
+		return;
+	}
+	ipvl_addr_del(s->port->tables, addr, s->slot);
+	if (s->host)
+		forget_neighbour(s->master, addr);
 }
 
 /* Acts: a device of the host tells all ports whose master is in its netns. */

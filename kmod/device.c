@@ -65,7 +65,7 @@ static void slave_uninit(struct net_device *dev)
 {
 	struct ipvl_slave *s = netdev_priv(dev);
 
-	ipvl_l3s_set(s, false);
+	ipvl_hooks_settle(s, 0); /* l2 without host access, which needs none */
 	ipvl_slot_free(s->port->tables, s->slot);
 	ipvl_port_put(s->port);
 }

@@ -6,6 +6,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_link.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
 #include <linux/workqueue.h>
 #include <net/ipv6.h>
@@ -105,6 +106,7 @@ void ipvl_addrs_forget_host(struct ipvl_tables *tables);
 int ipvl_addrs_grow(struct ipvl_tables *tables, u64 seed);
 u64 ipvl_egress(struct ipvl_tables *tables, const struct ipvl_view *view, u32 slot);
 u64 ipvl_ingress(struct ipvl_tables *tables, const struct ipvl_view *view);
+u64 ipvl_output(struct ipvl_tables *tables, const struct ipvl_view *view);
 int ipvl_l3s_receiver(struct ipvl_tables *tables, const struct in6_addr *addr);
 u64 ipvl_route_refused(const struct ipvl_view *view, int err);
 size_t ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 slot, u32 *out,
@@ -118,6 +120,7 @@ struct ipvl_answer ipvl_options_check(const struct ipvl_request *request);
 u32 ipvl_options_default(void);
 u32 ipvl_options_changed(u32 options, const struct ipvl_request *request);
 u16 ipvl_options_flags(u32 options);
+bool ipvl_options_host(u32 options);
 u32 ipvl_options_ours(void);
 bool ipvl_reason_name(u32 number, char *out, size_t room);
 
@@ -153,6 +156,8 @@ struct ipvl_port {
 	struct list_head all;		/* in ipvl_ports, for readers (RCU) */
 	u32 count;			/* slaves that have a slot, or are about to */
 	u32 l3s;			/* of them, in mode l3s */
+	u32 host;			/* of them, with host access */
+	struct nf_hook_ops output;	/* registered while there are such */
 	struct sk_buff_head backlog;	/* frames to be copied to slaves */
 	atomic_t queued;		/* of them, from outside */
 	struct work_struct flood;
@@ -171,7 +176,7 @@ struct ipvl_slave {
 	atomic_t queued;
 	u32 slot;
 	u32 options;			/* core's, see IPVL_MODE */
-	bool l3s;			/* counted in the port's l3s */
+	bool l3s, host;			/* counted in the port's */
 	u32 msg_enable;
 	netdev_features_t features;	/* of those it may have: a monitor knows */
 };
@@ -236,6 +241,8 @@ void ipvl_address_init(void);
 void ipvl_address_exit(void);
 void ipvl_host_addresses(struct ipvl_port *port);
 /* xmit.c */
+bool ipvl_send_answer(struct ipvl_port *port, const struct ipvl_view *view, struct net_device *to, bool received);
+bool ipvl_to_sibling(struct net_device *to, struct sk_buff *skb);
 netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev);
 rx_handler_result_t ipvl_receive(struct sk_buff **pskb);
 void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head);
@@ -254,7 +261,14 @@ void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff 
 		u64 verdict);
 void ipvl_flood_work(struct work_struct *work);
 /* l3s.c */
-int ipvl_l3s_set(struct ipvl_slave *s, bool l3s);
-void ipvl_l3s_move(struct ipvl_port *port, struct net *to);
+int ipvl_l3s_hooks(struct ipvl_port *port, bool on);
+/* host.c */
+DECLARE_PER_CPU(const struct sk_buff *, ipvl_sending);
+int ipvl_host_hook(struct ipvl_port *port, bool on);
+/* hooks.c */
+int ipvl_hooks_need(struct ipvl_slave *s, u32 options);
+void ipvl_hooks_settle(struct ipvl_slave *s, u32 options);
+void ipvl_hooks_leave(struct ipvl_port *port);
+void ipvl_hooks_enter(struct ipvl_port *port);
 
 #endif

@@ -3,7 +3,6 @@
  * How does an l3s slave get packets that the host's PREROUTING and INPUT have seen? As with the C driver: the master's
  * l3mdev hook routes the packet as one that the slave has received, and the last hook of INPUT makes it the slave's.
  */
-#include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/ip6_route.h>
@@ -80,7 +79,7 @@ static const struct nf_hook_ops hooks[] = {
 };
 
 /* Registers or unregisters. The operations stay: a packet under way may still call them, and they find no slave. */
-static int set_hooks(struct ipvl_port *port, bool on)
+int ipvl_l3s_hooks(struct ipvl_port *port, bool on)
 {
 	struct net *net = read_pnet(&port->net);
 	int err = on ? nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks)) : 0;
@@ -93,29 +92,4 @@ static int set_hooks(struct ipvl_port *port, bool on)
 		nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
 	}
 	return err;
-}
-
-int ipvl_l3s_set(struct ipvl_slave *s, bool l3s)
-{
-	struct ipvl_port *port = s->port;
-	int err = 0;
-
-	if (l3s == s->l3s)
-		return 0;
-	if (port->l3s == !l3s)
-		err = set_hooks(port, l3s);
-	if (err)
-		return err;
-	port->l3s += l3s ? 1 : -1;
-	s->l3s = l3s;
-	return 0;
-}
-
-void ipvl_l3s_move(struct ipvl_port *port, struct net *to)
-{
-	if (port->l3s)
-		set_hooks(port, false);
-	write_pnet(&port->net, to);
-	if (port->l3s && set_hooks(port, true))
-		netdev_err(port->dev, "no hooks in the new namespace: l3s slaves get no packets\n");
 }

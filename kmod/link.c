@@ -37,12 +37,11 @@ static int set_options(struct ipvl_slave *s, u32 options, struct netlink_ext_ack
 	u16 mode = IPVL_MODE(options), before = IPVL_MODE(s->options);
 	struct net_device *dev = s->dev;
 	bool arp = mode == IPVLAN_MODE_L2;
-	int err = mode == IPVLAN_MODE_L3S ? ipvl_l3s_set(s, true) : 0;
+	int err = ipvl_hooks_need(s, options);
 
 	if (!err && arp != (before == IPVLAN_MODE_L2))
 		err = dev_change_flags(dev, arp ? dev->flags & ~IFF_NOARP : dev->flags | IFF_NOARP, extack);
-	if ((err ? before : mode) != IPVLAN_MODE_L3S)
-		ipvl_l3s_set(s, false); /* which cannot fail */
+	ipvl_hooks_settle(s, err ? s->options : options);
 	if (err)
 		return err;
 	s->options = options;
@@ -112,7 +111,7 @@ int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], 
 	err = netdev_upper_dev_link(master, dev, extack);
 	if (err)
 		goto unregister;
-	err = ipvl_l3s_set(s, IPVL_MODE(s->options) == IPVLAN_MODE_L3S);
+	err = ipvl_hooks_need(s, s->options);
 	if (err)
 		goto unlink;
 	ipvl_slave_tell(s, false);

@@ -115,7 +115,8 @@ static void moved(struct ipvl_port *port)
 {
 	if (net_eq(read_pnet(&port->net), dev_net(port->dev)))
 		return;
-	ipvl_l3s_move(port, dev_net(port->dev));
+	write_pnet(&port->net, dev_net(port->dev));
+	ipvl_hooks_enter(port);
 	synchronize_net(); /* some packet may still be routed by the old one */
 	ipvl_routes_forget(port);
 	ipvl_addrs_forget_host(port->tables);
@@ -205,6 +206,8 @@ static int on_device(struct notifier_block *nb, unsigned long event, void *ptr)
 	case NETDEV_UNREGISTER:
 		if (dev->reg_state == NETREG_UNREGISTERING)
 			remove_slaves(port);
+		else
+			ipvl_hooks_leave(port); /* moves */
 		return NOTIFY_DONE;
 	case NETDEV_PRECHANGEUPPER:
 	case NETDEV_CHANGEUPPER:

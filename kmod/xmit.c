@@ -39,7 +39,10 @@ void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multi
 
 /* ---- single effects ---- */
 
-/* Acts: a frame of our own making, of which Rust wrote so many bytes, is received by a slave or leaves by the master. */
+/*
+ * Acts: a frame of our own making, of which Rust wrote so many bytes, is received by a slave or the host, or leaves by the
+ * master.
+ */
 static bool send_own(struct sk_buff *skb, size_t len, bool received)
 {
 	if (!len) {
@@ -50,6 +53,8 @@ static bool send_own(struct sk_buff *skb, size_t len, bool received)
 	skb_reset_mac_header(skb);
 	if (received) {
 		skb->protocol = eth_type_trans(skb, skb->dev);
+		if (!ipvl_is_slave(skb->dev))
+			skb->pkt_type = PACKET_LOOPBACK; /* see up_host */
 		return netif_rx(skb) == NET_RX_SUCCESS;
 	}
 	skb->protocol = eth_hdr(skb)->h_proto;
@@ -57,7 +62,7 @@ static bool send_own(struct sk_buff *skb, size_t len, bool received)
 }
 
 /* Acts: a question is answered here. */
-static bool answer(struct ipvl_port *port, const struct ipvl_view *view, struct net_device *to, bool received)
+bool ipvl_send_answer(struct ipvl_port *port, const struct ipvl_view *view, struct net_device *to, bool received)
 {
 	struct sk_buff *skb = netdev_alloc_skb_ip_align(to, IPVL_REPLY);
 
@@ -128,24 +133,33 @@ static int to_wire(struct ipvl_slave *s, struct sk_buff *skb)
 	return dev_queue_xmit(skb);
 }
 
-static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, u32 slot)
+/* Acts: a frame is received by a slave, at its MAC address; false if that cannot be written. */
+bool ipvl_to_sibling(struct net_device *to, struct sk_buff *skb)
 {
-	struct net_device *to = ipvl_dev_in(s->port, slot);
 	unsigned int len = skb->len;
 	bool ok;
 
-	if (unlikely(!to))
-		return drop(s, skb, IPVL_NO_SLAVE);
 	if (unlikely(!ether_addr_equal_64bits(eth_hdr(skb)->h_dest, to->dev_addr)) &&
 	    !is_multicast_ether_addr(eth_hdr(skb)->h_dest)) {
 		if (skb_ensure_writable(skb, ETH_HLEN))
-			return drop(s, skb, IPVL_ACTION_FAILED);
+			return false;
 		skb_reset_mac_header(skb);
 		ether_addr_copy(eth_hdr(skb)->h_dest, to->dev_addr);
 	}
 	skb->pkt_type = PACKET_HOST;
 	ok = dev_forward_skb(to, skb) == NET_RX_SUCCESS;
 	ipvl_count_rx(to, len, ok, false);
+	return true;
+}
+
+static int to_sibling(struct ipvl_slave *s, struct sk_buff *skb, u32 slot)
+{
+	struct net_device *to = ipvl_dev_in(s->port, slot);
+
+	if (unlikely(!to))
+		return drop(s, skb, IPVL_NO_SLAVE);
+	if (unlikely(!ipvl_to_sibling(to, skb)))
+		return drop(s, skb, IPVL_ACTION_FAILED);
 	return NET_XMIT_SUCCESS;
 }
 
@@ -286,7 +300,7 @@ static int act(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *view
 	case IPVL_HOST:
 		return up_host(s->port, skb);
 	case IPVL_ANSWER:
-		if (!answer(s->port, view, s->dev, true))
+		if (!ipvl_send_answer(s->port, view, s->dev, true))
 			return drop(s, skb, IPVL_ACTION_FAILED);
 		consume_skb(skb);
 		return NET_XMIT_SUCCESS;
@@ -312,7 +326,9 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 	skb_reset_mac_header(skb);
 	ipvl_view(&view, skb, skb_mac_header(skb));
 	verdict = ipvl_egress(s->port->tables, &view, s->slot);
+	this_cpu_write(ipvl_sending, skb); /* see host.c */
 	ret = act(s, skb, &view, verdict);
+	this_cpu_write(ipvl_sending, NULL);
 	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN))
 		dev_sw_netstats_tx_add(dev, 1, len);
 	else
@@ -363,7 +379,7 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 		ipvl_flood(port, NULL, skb, &view, verdict);
 		return RX_HANDLER_PASS;
 	case IPVL_ANSWER:
-		answer(port, &view, port->dev, false);
+		ipvl_send_answer(port, &view, port->dev, false);
 		consume_skb(skb);
 		return RX_HANDLER_CONSUMED;
 	case IPVL_DROP:

@@ -4,7 +4,7 @@
 //! world through two traits: [`Frame`] (the bytes) and [`Tables`] (the owners of addresses).
 //!
 //! The modules stand on four floors, and each uses only those below it, or earlier ones of its own floor:
-//! `egress`, `ingress`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
+//! `egress`, `ingress`, `output`, `fastpath` (and, beside them, `maps`); `redirect`, `guard`, `flood`, `reply`, `icmp_error`, `route`,
 //! `digest`, `dhcp`, `arrival`, `question`, `rate`, `policy`;
 //! `wire`, `tables`; and the values at the bottom: `addr`, `abi`, `options`, `slave`, `owner`, `group`, `verdict`, `frame`.
 #![no_std]
@@ -26,6 +26,7 @@ mod icmp_error;
 mod ingress;
 pub mod maps;
 mod options;
+mod output;
 mod owner;
 pub mod policy;
 mod question;
@@ -48,6 +49,7 @@ pub use group::{Group, Members};
 pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icmp_error_v4, icmp_error_v6};
 pub use ingress::{ingress, receive};
 pub use options::*;
+pub use output::output;
 pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry};
 pub use question::{Question, address_of_sender};
 pub use rate::{RateEntry, wire_bytes, within_rate};

@@ -47,6 +47,12 @@ fn full_ingress(state: &State, view: &View) -> Verdict {
     ingress(view, state)
 }
 
+/// The verdict on what the host sends out of the master.
+#[unsafe(no_mangle)]
+pub extern "C" fn ipvl_output(state: &State, view: &View) -> u64 {
+    word(output(view, state))
+}
+
 /// The slot of the l3s slave that has an address (IPv4: mapped), or -1.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_l3s_receiver(state: &State, addr: &[u8; 16]) -> i32 {

@@ -4,7 +4,7 @@
 //! the options that are given. What the module cannot carry out is refused, not kept.
 
 use core::ffi::{CStr, c_char};
-use ipvl_core::{Dhcp, Flag, Guard, HostAccess, Mode, OPTIONS, OptionKey, Options, Siblings};
+use ipvl_core::{Dhcp, Flag, Guard, IfIndex, Mode, OPTIONS, OptionKey, Options, Siblings, Slave, State};
 
 /// `struct ipvl_request` in C: what a netlink message says of a slave.
 #[repr(C)]
@@ -92,6 +92,12 @@ pub extern "C" fn ipvl_options_ours() -> u32 {
     ours()
 }
 
+/// Whether host and slave reach each other.
+#[unsafe(no_mangle)]
+pub extern "C" fn ipvl_options_host(options: u32) -> bool {
+    Slave::new(IfIndex::NONE, Options::of(options), State::default()).host()
+}
+
 impl Request {
     fn problem(&self) -> Option<(i32, Option<&'static CStr>)> {
         if self.mode != NOT_GIVEN && mode(self.mode).is_none() || self.flags != NOT_GIVEN && flag(self.flags).is_none()
@@ -123,9 +129,6 @@ fn are_whole(selector: u32) -> bool {
 
 /// Why the module cannot carry these options out, if it cannot.
 fn unsupported(options: Options) -> Option<&'static CStr> {
-    if options.host == HostAccess::On {
-        return Some(c"host on: the kernel module cannot give slaves access to the host; in l3s they have it");
-    }
     if options.guard == Guard::Declared {
         return Some(c"guard declared: the kernel module knows no declared addresses; take guard strict");
     }
