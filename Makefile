@@ -35,6 +35,9 @@ kmod-demo: setup ## the HOWTO's example with stock ip and our module, in a virtu
 kmod-options: setup ## what our module makes of the options that its netlink attribute sets, in a virtual machine
 	@scripts/kmod-options
 
+kmod-host: setup ## whether the host and slaves of our module reach each other with host on, and only then, in a virtual machine
+	@scripts/kmod-host
+
 kmod-command: setup ## what the command does with slaves of our module, in a virtual machine
 	@scripts/kmod-command
 
@@ -159,4 +162,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

@@ -64,7 +64,10 @@ fn examine(netlink: &Netlink, links: &[Link]) -> Result<Vec<Finding>> {
     let addresses = view::addresses()?;
     let (inside, pairs): (Vec<_>, Vec<_>) = links.iter().cloned().partition(Link::is_in_module);
     let links = &pairs[..];
-    let mut findings: Vec<Finding> = inside.iter().filter_map(slave::inside).collect();
+    let mut findings = Vec::new();
+    for link in &inside {
+        findings.extend(slave::in_module(netlink, link, &addresses)?);
+    }
     let masters: BTreeSet<&(IfIndex, String)> = links.iter().map(|link| &link.master).collect();
     for master in &masters {
         findings.extend(slave::master(netlink, master)?);

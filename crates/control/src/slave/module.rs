@@ -63,11 +63,11 @@ pub fn at(netlink: &Netlink, place: Place) -> Result<Option<ModuleSlave>> {
     Ok(all(netlink)?.into_iter().find(|slave| slave.place() == place))
 }
 
-/// The change that makes what `spec` asks for of these options. What the module cannot do is in it only if it was asked for,
-/// and not left to a default: then the module refuses it.
+/// The change that makes what `spec` asks for of these options. Help for DHCP, which the module cannot give, is in it only if
+/// it was asked for, and not left to a default: then the module refuses it.
 pub fn change_from(options: Options, spec: &LinkSpec) -> OptionsChange {
     let change = options.change_to(spec.options);
-    OptionsChange { host: change.host.and(spec.given.host), dhcp: change.dhcp.and(spec.given.dhcp), ..change }
+    OptionsChange { dhcp: change.dhcp.and(spec.given.dhcp), ..change }
 }
 
 /// Why a command for pairs cannot use the device of this name, if `here` or a slave in another netns is of the driver or of
@@ -223,8 +223,6 @@ mod tests {
         spec.given.dhcp = Some(Dhcp::On);
         assert_eq!(change_from(DEFAULT, &spec).dhcp, Some(Dhcp::On));
         spec.options.host = HostAccess::On;
-        assert_eq!(change_from(DEFAULT, &spec).host, None);
-        spec.given.host = Some(HostAccess::On);
         assert_eq!(change_from(DEFAULT, &spec).host, Some(HostAccess::On));
         let already = Options { host: HostAccess::On, ..DEFAULT };
         assert_eq!(change_from(already, &spec).host, None);

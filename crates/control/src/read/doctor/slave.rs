@@ -42,11 +42,31 @@ pub fn slave(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Resu
     Ok(findings)
 }
 
-/// The finding about a slave of the kernel module, if there is any.
-pub fn inside(link: &Link) -> Option<Finding> {
-    let blocked = link.is_up() && !link.has_carrier();
-    let text = format!("it is up but has no carrier: {} is down or has no carrier", link.master.1);
-    blocked.then(|| bad(&link.name, &text, &format!("ip link set dev {} up", link.master.1)))
+/// The findings about a slave of the kernel module.
+pub fn in_module(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if link.is_up() && !link.has_carrier() {
+        let text = format!("it is up but has no carrier: {} is down or has no carrier", link.master.1);
+        findings.push(bad(&link.name, &text, &format!("ip link set dev {} up", link.master.1)));
+    }
+    if reaches_host(link) {
+        findings.extend(not_reached_by_host(netlink, link, addresses)?);
+    }
+    Ok(findings)
+}
+
+/// Whether the host has no route by the master to an address of a slave of the module, which it reaches in no other way.
+fn not_reached_by_host(netlink: &Netlink, link: &Link, addresses: &[AddressEntry]) -> Result<Option<Finding>> {
+    let own = addresses.iter().filter(|entry| is_of(entry, link) && entry.status == AddressStatus::Device);
+    for addr in own.map(|entry| entry.addr).filter(|addr| !addr.is_link_local()) {
+        if netlink.own_route(addr, None)?.is_ok_and(|route| route.oif == link.master.0) {
+            continue;
+        }
+        let master = &link.master.1;
+        let text = format!("the host has no route to {addr} out of {master}, and so does not reach {}", link.name);
+        return Ok(Some(limited(&link.name, &text, &format!("ip route add {addr} dev {master}"))));
+    }
+    Ok(None)
 }
 
 /// The findings about one master.

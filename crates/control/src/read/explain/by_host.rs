@@ -48,7 +48,6 @@ fn dropped(reason: Reason) -> Fate {
             "put the address on the slave's device: ip -n NETNS addr add ADDRESS dev SLAVE; or ipvl link set SLAVE type \
              ipvlan guard owned"
         }
-        Reason::NoHostAccess => "make the slave with backend veth and host on, or use mode l3s",
         _ => remedy(reason),
     };
     Fate { remedy: other.to_owned(), ..fate }
