@@ -1,6 +1,7 @@
-//! What is sent all the time? Pings to every slave and to all at once, from outside and from the slaves' own namespaces.
+//! What is sent all the time? Pings to every slave and to all at once, from outside, from the host and from the slaves' own
+//! namespaces.
 
-use crate::world::World;
+use crate::world::Place;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, ipproto, sendto, socket_with, sockopt};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
@@ -17,9 +18,9 @@ const ECHO_V6: [u8; 8] = [128, 0, 0, 0, 0, 0, 0, 0];
 const SLAVES: std::ops::Range<u8> = 1..34;
 const OTHERS: [u8; 2] = [254, 255];
 
-/// Floods from outside until the program ends.
-pub fn outside(world: &World) {
-    let net = world.places[1].open();
+/// Floods from a place, as outside or the host, until the program ends.
+pub fn from(place: &Place) {
+    let net = place.open();
     thread::spawn(move || {
         enter(&net);
         let pings = Pings::open();

@@ -58,7 +58,7 @@ pub fn run(rounds: u32, seconds: u64, module: &str) {
     let nets = (0..WORKERS * EACH).map(|_| Mutex::new(None)).collect();
     let (round, done) = (AtomicU32::new(0), [const { AtomicU32::new(0) }; KINDS.len()]);
     let torture = Torture { world: World::new(), module: module.to_owned(), rounds, end, round, done, nets };
-    floods::outside(&torture.world);
+    torture.world.places.iter().take(2).for_each(floods::from); // the host and outside
     torture.all();
     torture.unloaded_in_the_midst();
     println!("torture: {} rounds in {} s", torture.count(), begun.elapsed().as_secs());
@@ -238,11 +238,13 @@ impl Torture {
     }
 }
 
-/// Another mode, flag and guard.
+/// Another mode, flag and guard, and host access or none.
 fn setting(index: u32, dice: &mut Dice) -> Message {
     const GUARD: u32 = 7 << 12;
+    const HOST: u32 = 1 << 6;
     let mut message = Message::link(NEW_LINK, 0, index, None);
-    message.options_with(Some(dice.below(3) as u16), Some(dice.below(3) as u16), Some((dice.below(4) << 12, GUARD)));
+    let ours = (dice.below(4) << 12 | dice.below(2) << 6, GUARD | HOST);
+    message.options_with(Some(dice.below(3) as u16), Some(dice.below(3) as u16), Some(ours));
     message
 }
 
