@@ -63,7 +63,7 @@ impl Cluster {
             "NetworkPolicy" => self.add_policy(shaped(&kind, object)?),
             "Pod" => self.add_pod(shaped(&kind, object)?),
             "Namespace" => self.add_namespace(shaped(&kind, object)?),
-            _ => return Err(Refusal::Kind { kind }),
+            _ => Err(Refusal::Kind { kind }),
         }
     }
 
