@@ -9,6 +9,10 @@ pub enum Candidate {
     Netkit,
     /// veth pairs and a bridge.
     Bridge,
+    /// A veth pair for each, between which the host routes.
+    VethRouted,
+    /// A netkit pair for each, between which the host routes.
+    NetkitRouted,
     /// The kernel's macvlan, mode bridge.
     Macvlan,
     /// The kernel's ipvlan.
@@ -38,6 +42,8 @@ pub enum Backend {
     Clsact,
     /// netkit pairs.
     Netkit,
+    /// Devices of our kernel module.
+    Module,
 }
 
 /// A program that makes no decision can serve only one direction.
@@ -85,6 +91,19 @@ impl Candidate {
         Self::Flowtable(Backend::Netkit),
     ];
 
+    /// All that connect pods or containers, and not only a part of a driver: their streams are compared.
+    pub fn streaming() -> Vec<Self> {
+        let mut all = Vec::new();
+        for mode in MODES {
+            let ours =
+                [Self::Ipvl(mode, Backend::Veth), Self::Ipvl(mode, Backend::Netkit), Self::Ipvl(mode, Backend::Module)];
+            all.extend([Self::Kernel(mode)].into_iter().chain(ours));
+        }
+        all.extend([Self::Direct(Backend::Veth), Self::Direct(Backend::Netkit)]);
+        all.extend([Self::Macvlan, Self::Bridge, Self::VethRouted, Self::NetkitRouted]);
+        all
+    }
+
     /// All others.
     pub fn all() -> Vec<Self> {
         let bare = [Bare::Siblings, Bare::Outside];
@@ -115,10 +134,13 @@ impl Candidate {
             Self::Veth => "veth pair".to_owned(),
             Self::Netkit => "netkit pair".to_owned(),
             Self::Bridge => "veth+bridge".to_owned(),
+            Self::VethRouted => "veth routed".to_owned(),
+            Self::NetkitRouted => "netkit routed".to_owned(),
             Self::Macvlan => "macvlan".to_owned(),
             Self::Kernel(mode) => format!("C ipvlan {mode}"),
             Self::Ipvl(mode, Backend::Veth) => format!("ipvl {mode}"),
             Self::Ipvl(mode, Backend::Clsact) => format!("ipvl {mode} clsact"),
+            Self::Ipvl(mode, Backend::Module) => format!("ipvl {mode} kernel"),
             Self::Ipvl(mode, Backend::Netkit) => format!("ipvl {mode} netkit"),
             Self::Direct(backend) => Self::Ipvl("l3s direct", backend).name(),
             Self::KernelFiltered => "C ipvlan l3s".to_owned(),
@@ -136,5 +158,10 @@ impl Candidate {
             Self::Direct(_) | Self::KernelFiltered | Self::Filtered(_) | Self::Flowtable(_) => Some("l3s"),
             _ => None,
         }
+    }
+
+    /// Whether its slaves have a network of their own, which the machine outside reaches by the host.
+    pub fn is_routed(self) -> bool {
+        matches!(self, Self::VethRouted | Self::NetkitRouted) || self.mode().is_some_and(|mode| mode != "l2")
     }
 }

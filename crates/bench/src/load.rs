@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The bytes that one operation of a stream sends.
-const CHUNK: usize = 128 << 10;
+pub const CHUNK: usize = 128 << 10;
 /// The payload, in bytes, of the datagrams of `UdpPps`.
 const DATAGRAM: usize = 64;
 /// How many of these datagrams wait in the receiver's socket at most.
@@ -101,13 +101,15 @@ fn tcp(ends: Ends<'_>, serve: fn(TcpStream), work: impl FnOnce(TcpStream) -> Dur
     })
 }
 
-fn listen(ends: Ends<'_>) -> (TcpListener, SocketAddr) {
+/// A listener at the server's end, and its address.
+pub fn listen(ends: Ends<'_>) -> (TcpListener, SocketAddr) {
     let listener = ends.server.within(|| TcpListener::bind((ends.to, 0)).expect("listen"));
     let address = listener.local_addr().expect("the listener's address");
     (listener, address)
 }
 
-fn connect(to: SocketAddr) -> TcpStream {
+/// A connection that sends its bytes at once.
+pub fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("connect to {to}: {error}"));
     stream.set_nodelay(true).expect("no delay");
     stream
@@ -118,7 +120,8 @@ fn stream_out(mut stream: TcpStream, warm: u32, count: u32) -> Duration {
     timed(warm, count, || stream.write_all(&chunk).expect("write"))
 }
 
-fn discard(mut stream: TcpStream) {
+/// Reads to the end.
+pub fn discard(mut stream: TcpStream) {
     let mut buffer = vec![0; CHUNK];
     while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
 }

@@ -1,7 +1,8 @@
 //! How fast is ipvl relative to the kernel's driver and other drivers? `make bench` runs this and writes what it found.
 //!
 //! `ipvl-bench measure FILE` makes every candidate's network, loads them in turns, and writes the samples as JSON;
-//! `QUICK=1` takes fewer; `firewall FILE` the same where the host has rules. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
+//! `QUICK=1` takes fewer; `firewall FILE` the same where the host has rules; `streams FILE` has 1, 4 and 32 connections at once, with
+//! two MTUs. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
 //! instructions go, `scale FILE` and `storm FILE` have many slaves. `ipvl-bench ahead FILE` and
 //! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
 //! what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
@@ -26,6 +27,7 @@ mod report;
 mod results;
 mod scale;
 mod storm;
+mod streams;
 mod sys;
 mod verdicts;
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["measure", file] => measure::measure(Candidate::all(), Path::new(file)),
         ["firewall", file] => measure::measure(Candidate::FILTERED.to_vec(), Path::new(file)),
+        ["streams", file] => streams::measure(Path::new(file)),
         ["ahead", file] => ahead::measure(Path::new(file)),
         ["promises", file] => ahead::promises(Path::new(file)),
         ["verdicts", file] => verdicts::verdicts().write(Path::new(file)),
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {
             eprintln!(
-                "usage: ipvl-bench measure FILE | firewall FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
+                "usage: ipvl-bench measure FILE | firewall FILE | streams FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
                  promises FILE | budget [write] VERDICTS | report DIRECTORY PAGE"
             );
             return ExitCode::from(2);

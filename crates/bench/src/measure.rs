@@ -27,17 +27,21 @@ pub fn measure(all: Vec<Candidate>, file: &File) -> io::Result<()> {
     Ok(())
 }
 
-struct Plan {
-    rounds: u32,
+/// How much is measured, as the environment says.
+pub struct Plan {
+    /// How often.
+    pub rounds: u32,
     /// Under `vm/run -I`: one processor, on which a nanosecond is an instruction.
-    counting: bool,
+    pub counting: bool,
     /// `ONLY="ipvl l2"`: only candidates with one of these texts in their names.
     only: String,
-    quick: bool,
+    /// `QUICK=1`: half of the operations, too.
+    pub quick: bool,
 }
 
 impl Plan {
-    fn from_environment() -> Self {
+    /// Reads it.
+    pub fn from_environment() -> Self {
         let set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
         let (quick, counting) = (set("QUICK"), set("COUNTING"));
         let rounds = match (quick, counting) {
@@ -49,7 +53,8 @@ impl Plan {
         Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick }
     }
 
-    fn wanted(&self, all: Vec<Candidate>) -> impl Iterator<Item = Candidate> {
+    /// The candidates that are not left out.
+    pub fn wanted(&self, all: Vec<Candidate>) -> impl Iterator<Item = Candidate> {
         let only: Vec<&str> = self.only.split(',').collect();
         all.into_iter().filter(move |one| only.iter().any(|part| one.name().contains(part)))
     }
@@ -74,7 +79,8 @@ fn build(candidate: Candidate) -> Option<(Candidate, Network)> {
     Some((candidate, network?))
 }
 
-fn each_cell(mut work: impl FnMut(Path, bool)) {
+/// Each path in each family.
+pub fn each_cell(mut work: impl FnMut(Path, bool)) {
     for path in PATHS {
         for v6 in [false, true] {
             work(path, v6);

@@ -15,29 +15,41 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MASTER_MAC: &str = "02:00:00:00:00:01";
+/// Of the devices, unless another is asked for.
+const MTU: u32 = 1500;
 
 /// Two places and the outside.
 pub struct Network {
     lab: Lab,
     routed: bool,
     host_access: bool,
+    mtu: u32,
     _programs: Vec<OwnedFd>,
 }
 
 impl Network {
     /// Makes the network; `None` if the kernel has no such devices.
     pub fn new(candidate: Candidate) -> Option<Self> {
-        Self::made(candidate, false)
+        Self::made(candidate, false, MTU)
+    }
+
+    /// The same with this MTU everywhere, on the wire, too.
+    pub fn with_mtu(candidate: Candidate, mtu: u32) -> Option<Self> {
+        Self::made(candidate, false, mtu)
     }
 
     /// The same, with host access of ipvl's slaves.
     pub fn with_host(candidate: Candidate) -> Option<Self> {
-        Self::made(candidate, true)
+        Self::made(candidate, true, MTU)
     }
 
-    fn made(candidate: Candidate, host_access: bool) -> Option<Self> {
-        let routed = candidate.mode().is_some_and(|mode| mode != "l2");
-        let mut network = Self { lab: Lab::new(2), routed, host_access, _programs: Vec::new() };
+    fn made(candidate: Candidate, host_access: bool, mtu: u32) -> Option<Self> {
+        let routed = candidate.is_routed();
+        let mut network = Self { lab: Lab::new(2), routed, host_access, mtu, _programs: Vec::new() };
+        if mtu != MTU {
+            network.ip(2, &format!("link set eth0 mtu {mtu}"));
+            network.outside(&format!("link set eth0 mtu {mtu}"));
+        }
         network.connect(candidate)?;
         Some(network)
     }
@@ -45,6 +57,11 @@ impl Network {
     /// Place 0 or 1, or 2 for the outside.
     pub fn place(&self, n: usize) -> &Netns {
         self.lab.slaves.get(n).unwrap_or(&self.lab.ext)
+    }
+
+    /// The MTU of a slave.
+    pub fn slave_mtu(&self) -> u32 {
+        self.place(0).run(["cat", "/sys/class/net/s/mtu"]).trim().parse().expect("a number")
     }
 
     /// The two ends of a path.
@@ -98,6 +115,12 @@ impl Network {
                 self.place(0).within(|| netkit::pair("s", "s", self.place(1))).ok()?;
             }
             Candidate::Bridge => self.bridge(),
+            Candidate::VethRouted => {
+                self.host_ends();
+            }
+            Candidate::NetkitRouted => {
+                self.netkit_ends()?;
+            }
             Candidate::Macvlan => self.stock_slaves("macvlan mode bridge")?,
             Candidate::Kernel(mode) => self.stock_slaves(&format!("ipvlan mode {mode} bridge"))?,
             Candidate::Ipvl(mode, backend) => self.ipvl_slaves(mode, backend)?,
@@ -120,16 +143,14 @@ impl Network {
                 self.redirect(which, AttachType::TcxIngress, true)?;
             }
             Candidate::NetkitRedirect(which) => {
-                for n in 0..2 {
-                    let host_end = format!("h{n}");
-                    self.lab.host.within(|| netkit::pair(&host_end, "s", self.place(n))).ok()?;
-                    self.ip(2, &format!("link set {host_end} address {MASTER_MAC} up"));
-                    self.ip(n, &format!("link set s address {MASTER_MAC}"));
-                }
+                self.netkit_ends()?;
                 self.redirect(which, AttachType::NetkitPeer, false)?;
             }
         }
         (0..2).for_each(|n| self.address_slave(n));
+        if matches!(candidate, Candidate::VethRouted | Candidate::NetkitRouted) {
+            (0..2).for_each(|n| self.route_by_host(n));
+        }
         self.works(candidate).then_some(())
     }
 
@@ -150,6 +171,7 @@ impl Network {
         for n in 0..2 {
             self.ip(2, &format!("link add h{n} type veth peer name s netns {}", self.place(n).name()));
             self.ip(2, &format!("link set h{n} master br0 up"));
+            self.enlarge(n);
         }
     }
 
@@ -160,6 +182,38 @@ impl Network {
             let pair = format!("h{n} numtxqueues 1 numrxqueues 1 address {MASTER_MAC} type veth peer name s");
             self.ip(2, &format!("link add {pair} numtxqueues 1 numrxqueues 1 address {MASTER_MAC} netns {netns}"));
             self.ip(2, &format!("link set h{n} up"));
+            self.enlarge(n);
+        }
+    }
+
+    /// netkit pairs with the same addresses.
+    fn netkit_ends(&self) -> Option<()> {
+        for n in 0..2 {
+            let host_end = format!("h{n}");
+            self.lab.host.within(|| netkit::pair(&host_end, "s", self.place(n))).ok()?;
+            self.ip(2, &format!("link set {host_end} address {MASTER_MAC} up"));
+            self.ip(n, &format!("link set s address {MASTER_MAC}"));
+            self.enlarge(n);
+        }
+        Some(())
+    }
+
+    /// A pair that was made here. ipvl's slaves and those of stock drivers have the master's MTU.
+    fn enlarge(&self, n: usize) {
+        self.ip(2, &format!("link set h{n} mtu {}", self.mtu));
+        self.ip(n, &format!("link set s mtu {}", self.mtu));
+    }
+
+    /// The host forwards what this place sends and gets. Both ends have one MAC address, so nothing is asked by ARP.
+    fn route_by_host(&self, n: usize) {
+        for (v6, switch) in [(false, "net/ipv4/ip_forward"), (true, "net/ipv6/conf/all/forwarding")] {
+            self.lab.host.sysctl(switch, "1");
+            let own = self.address(n, v6);
+            self.ip(2, &format!("route add {own} dev h{n}"));
+            self.ip(2, &format!("neigh replace {own} lladdr {MASTER_MAC} dev h{n}"));
+            for other in [self.address(1 - n, v6), self.address(2, v6)] {
+                self.ip(n, &format!("neigh replace {other} lladdr {MASTER_MAC} dev s"));
+            }
         }
     }
 
@@ -182,12 +236,16 @@ impl Network {
             Backend::Veth => "IPVL_BACKEND=veth",
             Backend::Clsact => "IPVL_BACKEND=veth IPVL_HOOK=clsact",
             Backend::Netkit => "IPVL_BACKEND=netkit",
+            Backend::Module => "IPVL_BACKEND=kernel",
         };
         let (ipvl, host) = (ipvl_path().display().to_string(), if self.host_access { " host on" } else { "" });
         for n in 0..2 {
             let command = format!("env {how} {ipvl} link add link eth0 name s{n} type ipvlan bridge{host} mode {mode}");
             self.lab.host.exec(command.split(' ')).ok.then_some(())?;
             self.ip(2, &format!("link set s{n} netns {} name s", self.place(n).name()));
+        }
+        if backend == Backend::Module {
+            return Some(());
         }
         let device = if backend == Backend::Netkit { "netkit" } else { "veth" };
         let host_end = self.lab.host.run(["ip", "-d", "-o", "link", "show", "ipvlh0"]);

@@ -8,6 +8,7 @@ use crate::goals;
 use crate::module;
 use crate::profile;
 use crate::results::{Results, Series};
+use crate::streams;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -49,6 +50,9 @@ pub fn report(directory: &Path, page: &Path) -> io::Result<()> {
     }
     if let Ok(table) = firewall::table(directory) {
         text = replace(&text, "firewall", &table);
+    }
+    if let Some(tables) = streams::tables(directory) {
+        text = replace(&text, "streams", &tables);
     }
     if let Some(tables) = ahead::tables(directory) {
         text = replace(&text, "ahead", &tables);

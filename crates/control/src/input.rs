@@ -11,31 +11,46 @@ pub const MOST: u64 = 1 << 20;
 
 /// All that comes; an error if that is more than [`MOST`].
 pub fn read(input: impl Read) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    input.take(MOST + 1).read_to_end(&mut text)?;
-    match text.len() as u64 > MOST {
-        true => Err(io::Error::new(
-            ErrorKind::FileTooLarge,
-            format!("it has more than {MOST} bytes, the most that is read"),
-        )),
-        false => Ok(text),
-    }
+    read_up_to(input, MOST)
 }
 
 /// The same, as a text.
 pub fn read_text(input: impl Read) -> io::Result<String> {
-    String::from_utf8(read(input)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    read_text_up_to(input, MOST)
+}
+
+/// The same of an input that may be larger.
+pub fn read_text_up_to(input: impl Read, most: u64) -> io::Result<String> {
+    let bytes = read_up_to(input, most)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 /// The text of a regular file, or of `/dev/null`, which has none: with it the unit asks for no slaves at all. Another
 /// device or a pipe is not read: it might never end.
 pub fn file(path: &Path) -> io::Result<String> {
+    file_up_to(path, MOST)
+}
+
+/// The same of a file that may be larger.
+pub fn file_up_to(path: &Path, most: u64) -> io::Result<String> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     match metadata.is_file() || is_null(&metadata) {
-        true => read_text(file),
+        true => read_text_up_to(file, most),
         false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+    }
+}
+
+fn read_up_to(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    input.take(most + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > most {
+        true => Err(io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!("it has more than {most} bytes, the most that is read"),
+        )),
+        false => Ok(text),
     }
 }
 

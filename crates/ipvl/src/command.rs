@@ -23,6 +23,7 @@ pub enum Command {
     AddressDelete(Declaration),
     PolicyShow { slave: Option<String> },
     PolicyChange { slave: String, change: PolicyChange },
+    PolicyTranslate { files: Vec<PathBuf> },
     Stats { name: Option<String> },
     Metrics { listen: Option<SocketAddr> },
     Monitor(Watch),
@@ -55,7 +56,7 @@ impl Command {
             Self::LinkShow { .. } | Self::AddressShow { .. } | Self::Stats { .. } | Self::Metrics { .. } => {
                 Some("list")
             }
-            Self::PolicyShow { .. } => Some("list"),
+            Self::PolicyShow { .. } | Self::PolicyTranslate { .. } => Some("list"),
             Self::Monitor(_) | Self::Flows(_) | Self::Capture(_) | Self::Top { .. } => Some("watch"),
             Self::Explain(_) | Self::Graph(_) | Self::Doctor { .. } => Some("examine"),
             Self::Apply(_) => Some("apply files to"),

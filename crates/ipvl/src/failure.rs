@@ -4,6 +4,7 @@ use crate::backend;
 use crate::frame::FrameError;
 use crate::usage::UsageError;
 use ipvl_control::apply::ConfigError;
+use ipvl_kubernetes::Refusal;
 use std::io;
 use std::net::SocketAddr;
 use thiserror::Error;
@@ -22,6 +23,10 @@ pub enum Failure {
     Config(#[from] ConfigError),
     #[error("Error: cannot read \"{name}\": {}. Nothing was changed.", in_words(source))]
     Unread { name: String, source: io::Error },
+    #[error("Error: {0}. Nothing was translated.")]
+    Kubernetes(#[from] Refusal),
+    #[error("Error: the addresses of pod {pod} are those of several slaves: {}. Nothing was translated.", slaves.join(", "))]
+    SeveralSlaves { pod: String, slaves: Vec<String> },
     #[error("Device \"{name}\" does not exist.")]
     NoSuchDevice { name: String },
     #[error("Cannot open network namespace \"{name}\": {}", in_words(source))]

@@ -35,7 +35,7 @@ pub use link::own_words;
 pub use link::tests::moved as sample_link;
 pub use metrics::{MEDIA_TYPE, metrics};
 pub use plan::plan;
-pub use policy::policies;
+pub use policy::{PodOnSlave, policies, translated};
 pub use stats::statistics;
 pub use upgrade::upgraded;
 

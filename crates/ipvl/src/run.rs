@@ -6,6 +6,7 @@ mod graph;
 mod metrics;
 mod output;
 mod top;
+mod translate;
 mod watching;
 
 use crate::backend::{self, Inventory};
@@ -103,6 +104,7 @@ fn one(command: Command, switches: &Switches) -> Result<(), Failure> {
             show(&render::policies(&backend::policies(slave.as_deref())?, switches.statistics, style))
         }
         Command::PolicyChange { slave, change } => Ok(backend::change_policy(&slave, &change)?),
+        Command::PolicyTranslate { files } => translate::run(&files, style),
         Command::Stats { name } => show_statistics(name, style),
         Command::Metrics { listen } => metrics::run(listen),
         Command::Monitor(watch) => monitor(&Watch { family: switches.family, ..watch }, switches.timestamp, style),

@@ -15,7 +15,7 @@ use crate::port::host_end::{HostEnd, owner_of};
 use crate::report::{PortReport, SlaveReport};
 use crate::slave::peers::Peers;
 use ipvl_core::maps::Counters;
-use ipvl_core::{IfIndex, MAX_SLAVES, Mode, Reason, Slot, WIRE};
+use ipvl_core::{Addr, IfIndex, MAX_SLAVES, Mode, Reason, Slot, WIRE};
 use std::collections::{BTreeMap, HashMap};
 
 /// All ports of this netns with their slaves.
@@ -88,6 +88,17 @@ impl Inventory {
         entries.extend(inside::addresses(&self.netlink, &self.inside, &masters));
         entries.sort_by_key(|entry| (entry.master.clone(), entry.slave.is_none(), entry.slave.clone(), entry.addr));
         Ok(entries)
+    }
+
+    /// The host ends of the slaves that own an address, at most one for each master.
+    pub fn host_ends_of(&self, addr: Addr) -> Result<Vec<&str>> {
+        let mut names = Vec::new();
+        for PortRead { port, slaves, .. } in &self.ports {
+            let owner = port.maps.owner(addr)?;
+            let slave = owner.and_then(|owner| slaves.iter().find(|slave| slave.record.slot == owner.slot));
+            names.extend(slave.map(|slave| slave.record.host_end.name.as_str()));
+        }
+        Ok(names)
     }
 
     /// The counters of every slave, and what was dropped at every master.

@@ -70,6 +70,10 @@ fn look_up(there: &Netlink, ifindex: IfIndex, to: Addr) -> Result<NextHop> {
 }
 
 fn resolve(there: &Netlink, name: &str, route: ChosenRoute, to: Addr) -> Result<NextHop> {
+    if route.is_broadcast() {
+        let notes = vec![format!("what does {name}'s own routing table say of {to}? it is a broadcast address")];
+        return Ok(NextHop { addr: to, mac: Some(Mac::BROADCAST), source: route.source, notes, silent: None });
+    }
     let addr = route.gateway.unwrap_or(to);
     let via = route.gateway.map_or_else(|| "on the link".to_owned(), |gateway| format!("via {gateway}"));
     let matched = prefix_text(there.matched_prefix(to, None));

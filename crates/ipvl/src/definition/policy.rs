@@ -33,11 +33,22 @@ pub const POLICY: Object = Object {
         Verb { name: "delete", aliases: &[], about: "Deletes a rule.", words: DELETE },
         Verb { name: "flush", aliases: &[], about: "Removes a slave's policy.", words: &[SLAVE] },
         Verb { name: "label", aliases: &[], about: "Gives a slave labels instead of those that it has.", words: LABEL },
+        Verb {
+            name: "translate",
+            aliases: &[],
+            about: "Prints the commands, for ipvl -batch, that give the slaves of Kubernetes' pods the policies that their \
+                    NetworkPolicy objects ask for.",
+            words: TRANSLATE,
+        },
     ],
     examples: &[
         ("ipvl policy set dev ipvl0 in drop rules in tcp dport 443 accept, in from host accept", "A web server."),
         ("ipvl policy add dev ipvl0 rule out to slave ipvl1 drop", "ipvl0 opens no connection to ipvl1."),
         ("ipvl -s policy show dev ipvl0", "Its rules, with handles and counters."),
+        (
+            "kubectl get networkpolicy,pod,namespace -A -o yaml | ipvl policy translate - | ipvl -batch -",
+            "What a cluster's NetworkPolicy objects say of the pods on this node.",
+        ),
     ],
     hidden: false,
 };
@@ -63,6 +74,12 @@ const ADD: &[Word] = &[
 const DELETE: &[Word] = &[SLAVE, pair("handle", Value::Number, "The rule's handle, which show prints.").required()];
 
 const LABEL: &[Word] = &[SLAVE, rest("labels", "The labels; without this word it has none any more.")];
+
+const TRANSLATE: &[Word] = &[Word {
+    form: Form::Many(Value::File),
+    ..pair("file", Value::File, "NetworkPolicy, Pod and Namespace objects in YAML or JSON; - is standard input.")
+}
+.required()];
 
 const fn rest(name: &'static str, about: &'static str) -> Word {
     Word { form: Form::Rest(Value::Words), ..pair(name, Value::Words, about) }

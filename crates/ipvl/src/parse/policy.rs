@@ -6,6 +6,7 @@ use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::PolicyChange;
 use ipvl_control::policy::rules;
+use std::path::PathBuf;
 
 /// `policy show`, `set`, `add`, ...
 pub fn command(verb: &str, given: &Given) -> Result<Command, UsageError> {
@@ -18,6 +19,7 @@ pub fn command(verb: &str, given: &Given) -> Result<Command, UsageError> {
             let labels = given.get("labels").unwrap_or_default();
             PolicyChange::Label(labels.split([' ', ',']).filter(|label| !label.is_empty()).map(str::to_owned).collect())
         }
+        "translate" => return Ok(Command::PolicyTranslate { files: given.all("file").map(PathBuf::from).collect() }),
         _ => return Ok(Command::PolicyShow { slave: given.parsed("dev", values::device)? }),
     };
     Ok(Command::PolicyChange { slave: values::device(given.required("dev")?)?, change })

@@ -4,7 +4,44 @@ use super::Style;
 use super::color::Color;
 use ipvl_control::{CountedRule, SlavePolicy};
 use ipvl_core::policy::{Direction, PolicyCount};
+use ipvl_kubernetes::PodPolicy;
 use serde_json::{Value, json};
+
+/// A pod, the host end of its slave, and what follows from its NetworkPolicy objects.
+pub struct PodOnSlave {
+    /// `NAMESPACE/NAME`.
+    pub pod: String,
+    /// The name by which commands find the slave.
+    pub host_end: String,
+    /// `None` if everything may pass.
+    pub policy: Option<PodPolicy>,
+}
+
+/// The commands that give pods their policies; `elsewhere` counts those without a slave on this machine.
+pub fn translated(pods: &[PodOnSlave], elsewhere: usize, style: Style) -> String {
+    let elsewhere = || if elsewhere > 0 { format!("# without a slave here: {elsewhere}\n") } else { String::new() };
+    style.print(|| pods.iter().map(command).chain([elsewhere()]).collect(), || pods.iter().map(pod_json).collect())
+}
+
+fn command(PodOnSlave { pod, host_end, policy }: &PodOnSlave) -> String {
+    let Some(PodPolicy { inward, outward, rules }) = policy else {
+        return format!("# {pod}: nothing restricts it\npolicy flush dev {host_end}\n");
+    };
+    let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    let (inward, outward, rules) = (verdict(*inward), verdict(*outward), rules.join(", "));
+    format!("# {pod}\npolicy set dev {host_end} in {inward} out {outward} rules {rules}\n")
+}
+
+fn pod_json(PodOnSlave { pod, host_end, policy }: &PodOnSlave) -> Value {
+    let default = |policy: &PodPolicy| json!({ "in": verdict(policy.inward), "out": verdict(policy.outward) });
+    let rules = policy.iter().flat_map(|policy| &policy.rules).map(ToString::to_string);
+    json!({
+        "pod": pod,
+        "host_end": host_end,
+        "default": policy.as_ref().map(default),
+        "rules": rules.collect::<Vec<_>>(),
+    })
+}
 
 /// All of `policies`; in text with handles and counters if `counted`.
 pub fn policies(policies: &[SlavePolicy], counted: bool, style: Style) -> String {

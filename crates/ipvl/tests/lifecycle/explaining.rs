@@ -1,5 +1,8 @@
 //! Does `ipvl explain` say what becomes of a packet after the decision: routes, next hops, the master's state?
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use ipvl_testbed::{Lab, require_root};
 
 use crate::common::{pings_now, run, soon};
@@ -116,4 +119,49 @@ fn for_l3s_the_hosts_forward_rules_are_named() {
         lab.host.sysctl("net/ipv4/conf/all/forwarding", value);
     }
     says(&lab, FAR, "lost: the host's stack does not forward what ipvlh");
+}
+
+#[test]
+fn explain_asks_each_receiver_of_a_flood() {
+    require_root!();
+    let lab = Lab::new(4);
+    for (n, mode) in ["l2", "l2", "l2", "l3"].into_iter().enumerate() {
+        lab.add_slave(n, &format!("mode {mode}"), &[&format!("10.0.0.1{n}/24")]);
+    }
+    soon("the slaves are up", || pings_now(&lab.slaves[0], "10.0.0.11") && pings_now(&lab.slaves[0], "10.0.0.12"));
+    lab.ipvl("policy set dev ipvl1 in drop rules in udp dport 7 accept");
+    lab.ipvl("policy set dev ipvl3 in drop");
+    for (target, mac) in [("10.0.0.255", "ff:ff:ff:ff:ff:ff"), ("224.0.0.1", "01:00:5e:00:00:01")] {
+        for question in
+            [format!("explain from ipvl0 to {target}"), format!("explain in eth0 to {target} dst-mac {mac}")]
+        {
+            let (dropped, passing) =
+                (lab.ipvl(&format!("{question} udp dport 9")), lab.ipvl(&format!("{question} udp dport 7")));
+            assert!(dropped.contains("may ipvl1 receive it, by its policy? no: default (in)"), "{dropped}");
+            assert!(dropped.contains("dropped as policy: the copies for ipvl1"), "{dropped}");
+            assert!(passing.contains("may ipvl1 receive it, by its policy? yes: rule 1"), "{passing}");
+            assert!(!passing.contains("dropped") && passing.contains("copied to all l2"), "{passing}");
+            for other in ["ipvl0", "ipvl2", "ipvl3"] {
+                assert!(!dropped.contains(&format!("may {other} receive")), "no copy or no policy: {dropped}");
+            }
+        }
+    }
+    // The programs do so.
+    for (port, arrives) in [(9, false), (7, true)] {
+        assert!(hears(&lab, 2, port), "without a policy");
+        assert_eq!(hears(&lab, 1, port), arrives, "port {port}: {}", lab.ipvl("-s policy show"));
+    }
+    assert!(lab.ipvl("stats dev ipvl0").contains("policy"), "{}", lab.ipvl("stats dev ipvl0"));
+}
+
+/// Whether a broadcast of ipvl0 to this port arrives at a slave.
+fn hears(lab: &Lab, slave: usize, port: u16) -> bool {
+    let receiver = lab.slaves[slave].within(|| UdpSocket::bind(("0.0.0.0", port)).expect("bind"));
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    lab.slaves[0].within(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("bind");
+        socket.set_broadcast(true).expect("may broadcast");
+        socket.send_to(b"?", ("10.0.0.255", port)).expect("sent");
+    });
+    receiver.recv(&mut [0; 1]).is_ok()
 }

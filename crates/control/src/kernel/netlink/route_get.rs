@@ -30,6 +30,11 @@ impl ChosenRoute {
     pub fn is_local(&self) -> bool {
         self.kind == RTN_LOCAL
     }
+
+    /// Whether the address is the broadcast address of a network.
+    pub fn is_broadcast(&self) -> bool {
+        self.kind == RTN_BROADCAST
+    }
 }
 
 impl Netlink {
@@ -40,7 +45,9 @@ impl Netlink {
         let mut found = None;
         match self.ask(about("look up", &format_args!("the route to {dst}")), message, |reply| found = parse(reply)) {
             Err(error) if is_refusal(error.errno()) => Ok(None),
-            other => other.map(|()| found.filter(|route| matches!(route.kind, RTN_UNICAST | RTN_LOCAL))),
+            other => {
+                other.map(|()| found.filter(|route| matches!(route.kind, RTN_UNICAST | RTN_LOCAL | RTN_BROADCAST)))
+            }
         }
     }
 }

@@ -165,6 +165,7 @@ pub const RTM_GETNEIGH: u16 = 30;
 pub const RTA_SRC: u16 = 2;
 pub const RTA_VIA: u16 = 18;
 pub const RTN_LOCAL: u8 = 2;
+pub const RTN_BROADCAST: u8 = 3;
 pub const NDA_DST: u16 = 1;
 pub const NDA_LLADDR: u16 = 2;
 pub const NUD_INCOMPLETE: u16 = 0x01;

@@ -1,4 +1,4 @@
-//! What do the policies of a frame's sender and of its receiver say?
+//! What do the policies of a frame's sender and of its receivers say?
 
 use super::explanation::Explanation;
 use super::fate::Fate;
@@ -11,7 +11,7 @@ use crate::read::snapshot::Snapshot;
 use crate::read::watcher;
 use ipvl_core::policy::{Connection, Direction, Flow, FragmentKey, Peer, PolicyTables, judge};
 use ipvl_core::wire::ETH_HLEN;
-use ipvl_core::{Action, Addr, Frame, Owner, PortEntry, Reason, Slot, Tables, destination};
+use ipvl_core::{Action, Addr, Flood, Frame, Owner, PortEntry, Reason, Slot, Tables, destination};
 
 /// The policies of a port, and what they are asked.
 pub struct Policies<'a> {
@@ -46,6 +46,9 @@ impl<'a> Policies<'a> {
     }
 
     fn ask_receiver(&self, frame: &impl Frame, at: usize, told: Explanation) -> Result<Explanation> {
+        if let Action::Flood(flood) = told.verdict.action() {
+            return self.ask_receivers(flood, frame, at, told);
+        }
         let receiver = match (told.verdict.action(), destination(frame).map(|dst| self.snapshot.owner(dst))) {
             (Action::Deliver(slot), _) | (Action::Host, Some(Owner::Slave(slot))) => slot,
             _ => return Ok(told),
@@ -60,6 +63,25 @@ impl<'a> Policies<'a> {
         })
     }
 
+    /// Each slave that gets a copy, by its own policy. The frame itself goes on.
+    fn ask_receivers(&self, flood: Flood, frame: &impl Frame, at: usize, mut told: Explanation) -> Result<Explanation> {
+        let (first, end) = flood.slots(&self.snapshot.port());
+        let filter = flood.filter(frame, self.snapshot);
+        let receivers = (first..end).map(Slot).filter(|slot| filter.admits(*slot, self.snapshot.slave(*slot)));
+        let mut refusing = Vec::new();
+        for slot in receivers {
+            let Some((passes, line)) = self.of(slot, Direction::In, at, frame)? else { continue };
+            told.questions.push(line);
+            if !passes {
+                refusing.push(self.name(slot));
+            }
+        }
+        if !refusing.is_empty() {
+            told.text = format!("{}; dropped as {}: the copies for {}", told.text, Reason::Policy, refusing.join(", "));
+        }
+        Ok(told)
+    }
+
     /// Whether a slave's policy lets the frame pass, and why; `None` if it is not asked.
     fn of(&self, slot: Slot, way: Direction, at: usize, frame: &impl Frame) -> Result<Option<(bool, String)>> {
         let Some(policy) = self.maps.policy(slot)? else { return Ok(None) };
@@ -67,11 +89,15 @@ impl<'a> Policies<'a> {
             return Ok(None);
         }
         let judgement = judge(frame, at, (slot, way), &policy, self);
-        let name = self.names.slaves.get(&slot).map_or("?", String::as_str);
+        let name = self.name(slot);
         let verb = if way == Direction::Out { "send" } else { "receive" };
         let answer = if judgement.passes { "yes" } else { "no" };
         let cause = cause_in_words(&policy, judgement.cause, way, &self.names);
         Ok(Some((judgement.passes, format!("may {name} {verb} it, by its policy? {answer}: {cause}"))))
+    }
+
+    fn name(&self, slot: Slot) -> &str {
+        self.names.slaves.get(&slot).map_or("?", String::as_str)
     }
 
     /// What a master without link-layer header receives begins with IP.
