@@ -68,7 +68,8 @@ impl<'a> Slave<'a> {
             ..LinkSpec::of(master)
         };
         let (addresses, routes) = (Vec::new(), Vec::new());
-        let wanted = Attachment { spec, owner: owner::of(call, network), addresses, assign: true, routes };
+        let policy = settings.policy.clone();
+        let wanted = Attachment { spec, owner: owner::of(call, network), policy, addresses, assign: true, routes };
         beside_master(call, network, || ipvl_control::attach(&wanted))?;
         Ok(Self { call, network, wanted })
     }

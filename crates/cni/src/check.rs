@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::ipam::Ipam;
 use crate::outcome::Outcome;
 use crate::owner;
-use ipvl_control::{Attached, Device, Limit, SlaveRoute};
+use ipvl_control::{Attached, Device, Limit, PolicyKeys, SlavePolicy, SlaveRoute, policies};
 use ipvl_core::Addr;
 
 /// CHECK: prints nothing if it is.
@@ -25,12 +25,20 @@ pub fn check(call: &Call, network: &Network) -> Result<(), Failure> {
     let attached = beside_master(call, network, || ipvl_control::attached(&owner))?;
     let slave = attached.iter().find(|slave| slave.owner == owner).ok_or_else(|| missing("the slave"))?;
     let device = ipvl_control::device(Some(&netns), &call.ifname)?.ok_or_else(|| missing("the interface"))?;
+    let has = match settings.policy.is_empty() {
+        true => PolicyKeys::default(),
+        false => {
+            beside_master(call, network, || Ok(policies(Some(&slave.host_end.1))?.first().map(SlavePolicy::keys)))?
+                .unwrap_or_default()
+        }
+    };
     let wrong = [
         link(call, &settings, slave, &device),
         addresses(call, added, slave, &device),
         routes(added, &device),
         limit("gets", settings.rates.input, slave.rates.input),
         limit("sends", settings.rates.output, slave.rates.output),
+        policy(&settings.policy, &has),
     ];
     wrong.into_iter().flatten().next().map_or(Ok(()), |text| Err(Failure::not_as_added(text)))
 }
@@ -76,6 +84,17 @@ fn addresses(call: &Call, added: &Outcome, slave: &Attached, device: &Device) ->
 fn limit(does: &str, wanted: Option<Limit>, there: Option<Limit>) -> Option<String> {
     let missing = wanted.is_some_and(|limit| there != Some(limit));
     missing.then(|| format!("what the container {does} is not limited as it was"))
+}
+
+/// What differs from the policy and the labels that were asked for. Those that were not asked for may be others'.
+fn policy(wanted: &PolicyKeys, there: &PolicyKeys) -> Option<String> {
+    let is_other = wanted.policy.is_some() && wanted.policy != there.policy;
+    let lacks_labels = !wanted.labels.is_subset(&there.labels);
+    match (is_other, lacks_labels) {
+        (true, _) => Some("the container has another policy than it had".to_owned()),
+        (_, true) => Some("the container has lost a label".to_owned()),
+        _ => None,
+    }
 }
 
 fn routes(added: &Outcome, device: &Device) -> Option<String> {

@@ -8,8 +8,9 @@ use crate::outcome::Outcome;
 use crate::result;
 use crate::version;
 use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
+use ipvl_control::policy_words::{LabelsValue, PolicyValue};
 use ipvl_control::text::BACKENDS;
-use ipvl_control::{Backend, Rates};
+use ipvl_control::{Backend, PolicyKeys, Rates};
 use ipvl_core::{HostAccess, Mac, Mode, Options, OptionsChange};
 use serde_json::{Value, json};
 
@@ -45,6 +46,7 @@ pub struct InterfaceSettings {
     pub mtu: Option<u32>,
     pub mac: Option<Mac>,
     pub rates: Rates,
+    pub policy: PolicyKeys,
     pub dns: Value,
     /// What plugins before this one in the chain made.
     pub previous: Option<Outcome>,
@@ -72,7 +74,7 @@ impl Network {
     pub fn settings(&self) -> Result<InterfaceSettings, Failure> {
         let fields = Fields::of(&self.raw, "")?;
         let previous = fields.get("prevResult").map(|previous| result::parse(previous, "prevResult")).transpose()?;
-        let SlaveKeys { master, mtu, backend, rates, options } = slave_keys(&fields)?;
+        let SlaveKeys { master, mtu, backend, rates, policy, options } = slave_keys(&fields)?;
         let passed = self.bandwidth()?;
         let rates = Rates { input: passed.input.or(rates.input), output: passed.output.or(rates.output) };
         Ok(InterfaceSettings {
@@ -83,6 +85,7 @@ impl Network {
             backend,
             mac: self.mac()?,
             rates,
+            policy,
             dns: fields.get("dns").cloned().unwrap_or_else(|| json!({})),
             previous,
         })
@@ -121,6 +124,8 @@ fn slave_keys(fields: &Fields<'_>) -> Result<SlaveKeys, Failure> {
             Some(Key::Backend) => keys.backend = fields.word(name, &BACKENDS)?,
             Some(Key::RateIn) => keys.rates.input = fields.limit(name)?,
             Some(Key::RateOut) => keys.rates.output = fields.limit(name)?,
+            Some(Key::Policy) => keys.policy.policy = fields.read::<PolicyValue>(name)?.unwrap_or_default().0,
+            Some(Key::Labels) => keys.policy.labels = fields.read::<LabelsValue>(name)?.unwrap_or_default().0,
             Some(Key::Option(option)) => fields.option(name, option.entry(), &mut keys.options)?,
             None => misspelt(name)?,
         }
@@ -189,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_is_a_text_or_an_object_and_labels_are_a_text_or_a_list() {
+        let keys = |text| network(text).expect("a network").policy;
+        let text = keys(r#""policy":"in drop rules in tcp dport 443 accept","labels":"web,db""#);
+        let object = keys(r#""policy":{"in":"drop","rules":["in tcp dport 443 accept"]},"labels":["db","web"]"#);
+        assert_eq!(text, object);
+        assert!(!text.is_empty() && keys(r#""policy":"off","labels":[]"#).is_empty());
+    }
+
+    #[test]
     fn every_key_says_what_it_must_be() {
         for (text, says) in [
             (r#""master":5"#, "\"master\" must be a string"),
@@ -212,6 +226,11 @@ mod tests {
                 r#""runtimeConfig":{"bandwidth":{"egressRate":"1M"}}"#,
                 "\"runtimeConfig.bandwidth.egressRate\" must be a",
             ),
+            (r#""policy":{"in":"reject"}"#, "\"policy\": unknown variant `reject`, expected `accept` or `drop`"),
+            (r#""policy":{"rules":["in tpc accept"]}"#, "\"policy\": \"tpc\" is unknown"),
+            (r#""policy":"in tcp dport 80 accept""#, "\"policy\": \"in\" wants accept or drop, not \"tcp\""),
+            (r#""policy":true"#, "\"policy\": invalid type: boolean `true`, expected a table with in, out and rules"),
+            (r#""labels":["a b"]"#, "\"labels\": \"a b\" is not one label"),
             (r#""runtimeConfig":{"mac":"02:00"}"#, "\"runtimeConfig.mac\" must be six bytes"),
         ] {
             let failure = network(text).and_then(|settings| settings.chained_master()).expect_err(text);

@@ -79,6 +79,13 @@ impl<'a> Fields<'a> {
         self.text(key)?.map_or(Ok(None), limit)
     }
 
+    /// A value that says itself what is wrong with it.
+    pub fn read<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
+        let dot = if self.place.is_empty() { "" } else { "." };
+        let wrong = |error| Failure::config(format!("\"{}{dot}{key}\": {error}", self.place));
+        self.get(key).map(|value| T::deserialize(value)).transpose().map_err(wrong)
+    }
+
     /// The keys that are there.
     pub fn keys(&self) -> impl Iterator<Item = &'a str> {
         self.object.keys().map(String::as_str)

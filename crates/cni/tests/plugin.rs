@@ -130,6 +130,31 @@ fn the_capability_bandwidth_limits_both_ways() {
 }
 
 #[test]
+fn a_container_has_its_networks_policy_and_labels() {
+    require_root!();
+    let stage = Stage::new();
+    let policy = json!({ "in": "drop", "rules": ["in from host tcp dport 80 accept", "in from label b,a accept"] });
+    let wanted = config(json!({ "cniVersion": "1.0.0", "policy": policy, "labels": ["b", "a"] }));
+    let (ok, result) = stage.call("ADD", &wanted);
+    assert!(ok, "{result}");
+    let shown = stage.lab.ipvl("policy show");
+    let rules = "    in from host tcp dport 80 accept # handle 1\n    in from label a,b accept # handle 2\n";
+    assert!(shown.starts_with("eth0 of eth0 label a,b\n    default in drop out accept\n"), "{shown}");
+    assert!(shown.ends_with(rules), "{shown}");
+    assert!(stage.lab.pings(&stage.lab.slaves[0], "10.0.0.254"), "what it opens itself passes");
+    assert!(!stage.lab.ext.exec(["ping", "-c", "1", "-W", "1", "10.0.0.77"]).ok, "what others open does not");
+    let mut checked = wanted.clone();
+    checked["prevResult"] = result.clone();
+    assert_eq!(stage.call("CHECK", &checked), (true, Value::Null));
+    let host_end = result["interfaces"][1]["name"].as_str().expect("a host end");
+    stage.lab.ipvl(&format!("policy delete dev {host_end} handle 1"));
+    let (ok, told) = stage.call("CHECK", &checked);
+    assert!(!ok && told["code"] == 102 && told["msg"].to_string().contains("another policy"), "{told}");
+    assert!(stage.call("DEL", &wanted).0);
+    stage.expect_nothing();
+}
+
+#[test]
 fn a_probe_is_answered_whatever_its_environment_says() {
     require_root!();
     let stage = Stage::new();
@@ -159,6 +184,10 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
         (json!({ "master": "lo" }), 7, "loopback"),
         (json!({ "mode": "l4" }), 7, "l2, l3, l3s"),
         (json!({ "mtu": 9000 }), 7, "mtu 9000"),
+        (json!({ "policy": "in tcp dport 80 accept" }), 7, "rules stand behind the word rules"),
+        (json!({ "policy": "rules in from slave nobody accept" }), 103, "nobody"),
+        (json!({ "policy": "in drop", "backend": "kernel" }), 7, "it is a slave of the kernel module"),
+        (json!({ "policy": "in drop", "ipam": { "type": "takes" } }), 101, "belongs to the host"),
         (json!({ "ipam": {} }), 7, "\"ipam\" is missing"),
         (json!({ "runtimeConfig": { "mac": "02:00:00:00:00:77" } }), 7, "is not the master's MAC address"),
         (ipam("nobody"), 100, "none of that name"),

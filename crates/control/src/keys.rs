@@ -5,6 +5,7 @@
 //! device under a bridge or a bond, so commands say `link` and refuse `master`.
 
 use crate::model::Backend;
+use crate::policy_words::{self, PolicyKeys};
 use crate::rate::{self, Limit, Rates};
 use crate::text::{self, BACKENDS};
 use ipvl_core::{OPTIONS, OptionEntry, OptionKey, OptionsChange};
@@ -23,6 +24,10 @@ pub enum Key {
     RateIn,
     /// The limit of what the slave sends.
     RateOut,
+    /// Its policy.
+    Policy,
+    /// Its labels, by which rules of policies name it.
+    Labels,
     /// One of the slave's options.
     Option(OptionKey),
 }
@@ -86,8 +91,26 @@ pub const RATE_OUT: DeviceKey = DeviceKey {
     about: "The most that the slave sends, in the same words.",
 };
 
+/// The policy.
+pub const POLICY: DeviceKey = DeviceKey {
+    key: Key::Policy,
+    name: "policy",
+    aliases: &[],
+    about: "What the slave may send and receive, in the words of `ipvl policy set`: in drop rules in tcp dport 443 accept. \
+            Files and CNI may have a table with in, out and rules instead. Off, the default: all.",
+};
+
+/// The labels.
+pub const LABELS: DeviceKey = DeviceKey {
+    key: Key::Labels,
+    name: "labels",
+    aliases: &[],
+    about: "By which rules of policies name the slave, with commas between them; files and CNI may have a list. None by \
+            default.",
+};
+
 /// All keys of the slave's device.
-pub const DEVICE_KEYS: &[DeviceKey] = &[MASTER, MTU, BACKEND, RATE_IN, RATE_OUT];
+pub const DEVICE_KEYS: &[DeviceKey] = &[MASTER, MTU, BACKEND, RATE_IN, RATE_OUT, POLICY, LABELS];
 
 impl Key {
     /// The key that has this name.
@@ -127,6 +150,8 @@ pub struct SlaveKeys {
     pub backend: Option<Backend>,
     /// The limits of its rates.
     pub rates: Rates,
+    /// Its policy and labels.
+    pub policy: PolicyKeys,
     /// The options that were given.
     pub options: OptionsChange,
 }
@@ -147,6 +172,8 @@ impl SlaveKeys {
             Key::Backend => self.backend = Some(backend(value)?),
             Key::RateIn => self.rates.input = limit(value)?,
             Key::RateOut => self.rates.output = limit(value)?,
+            Key::Policy => self.policy.policy = policy_words::spec(value).map_err(|allowed| Unfit { allowed })?,
+            Key::Labels => self.policy.labels = policy_words::labels(value).map_err(|allowed| Unfit { allowed })?,
             Key::Option(option) => take_option(&mut self.options, option, value)?,
         }
         Ok(())

@@ -23,6 +23,13 @@ const GOOD: &[&str] = &[
     "routes = [{ to = \"default\", via = \"10.0.0.1\" }, { to = \"fd00::/8\", metric = 1, onlink = false }]",
     "netns = \"a\"\nroutes = [{ to = \"10.0.0.0/8\", type = \"blackhole\", table = 7, mtu = 1400 }]",
     "netns = \"a\"\nrules = [{ priority = 1, table = 7, from = \"10.0.0.1\", family = \"ipv4\", iif = \"lo\" }]",
+    "policy = { in = \"drop\", out = \"accept\", rules = [\"in tcp dport 443 accept\", \"in from label a,b accept;\"] }",
+    "policy = {}",
+    "policy = \"in drop rules in tcp dport 443 accept, in from host accept\"",
+    "policy = \"\"\"\n  in drop;\n  rules\n    in tcp dport 443 accept\n    out drop\n\"\"\"",
+    "policy = \"off\"",
+    "labels = [\"web\", \"db:1\"]",
+    "labels = \"web, db\"",
     "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2, \"net.ipv6.conf.IFNAME.accept_ra\" = \"0\" }",
 ];
 
@@ -58,6 +65,17 @@ const BAD: &[&str] = &[
     "rules = [{ priority = 0, table = 7 }]",
     "netns = \"a\"\nrules = [{ priority = 1, table = 7, family = \"inet\" }]",
     "sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = true }",
+    "policy = { in = \"reject\" }",
+    "policy = { input = \"drop\" }",
+    "policy = { rules = \"in accept\" }",
+    "policy = { rules = [\"in tcp dport 443\"] }",
+    "policy = [\"in drop\"]",
+    "policy = true",
+    "policy = \"drop\"",
+    "labels = [\"a b\"]",
+    "labels = [\"\"]",
+    "labels = [1]",
+    "labels = \"a;b\"",
 ];
 
 #[test]

@@ -68,6 +68,7 @@ impl Driver {
         let attachment = Attachment {
             spec: network.slave(&endpoint.device(), mac),
             owner: endpoint.owner(),
+            policy: network.options.policy.clone(),
             addresses,
             assign: false,
             routes: Vec::new(),

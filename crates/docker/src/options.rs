@@ -5,7 +5,7 @@ use crate::own_options::{GATEWAY, MAC};
 use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
-use ipvl_control::{Backend, LinkSpec, Rates};
+use ipvl_control::{Backend, LinkSpec, PolicyKeys, Rates};
 use ipvl_core::{Mode, Options, OptionsChange};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -30,6 +30,8 @@ pub struct NetworkOptions {
     pub backend: Option<Backend>,
     /// The limits of its rates.
     pub rates: Rates,
+    /// Their policy and labels.
+    pub policy: PolicyKeys,
     /// Whether containers get no default route.
     pub internal: bool,
     /// The way out, one address a family; dockerd's choice where there is none.
@@ -52,11 +54,11 @@ impl NetworkOptions {
         let internal = request.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false);
         let given = request.get(GENERIC).and_then(Value::as_object);
         let Given { slave, gateways, ignores_mac } = given.map(read_given).transpose()?.unwrap_or_default();
-        let SlaveKeys { master, mtu, backend, rates, options } = slave;
+        let SlaveKeys { master, mtu, backend, rates, policy, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
         let (given, options) = (options, DEFAULTS.changed(options));
-        Ok(Self { parent: master, options, given, mtu, backend, rates, internal, gateways, ignores_mac })
+        Ok(Self { parent: master, options, given, mtu, backend, rates, policy, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
@@ -115,6 +117,7 @@ pub fn wrong(option: &str, value: String, allowed: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipvl_control::policy_words::spec;
     use ipvl_control::rate::parse;
     use ipvl_core::{Flag, Guard, HostAccess, NeighProxy};
     use serde_json::json;
@@ -137,6 +140,7 @@ mod tests {
             mtu: None,
             backend: None,
             rates: Rates::default(),
+            policy: PolicyKeys::default(),
             internal: false,
             gateways,
             ignores_mac,
@@ -155,6 +159,7 @@ mod tests {
                 "parent": "eth0.10", "ipvlan_mode": "l3s", "ipvlan_flag": "private", "host_access": "on",
                 "guard": "strict", "com.docker.network.driver.mtu": "1400", "com.docker.network.foreign": "x",
                 "backend": "veth", "rate_in": "100mbit", "rateOut": "1gbit", "gateway": "10.1.0.9, fd00:1::9", "mac": "ignore",
+                "policy": "in drop rules in tcp dport 443 accept", "labels": "web, db",
             },
         }));
         let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
@@ -171,6 +176,10 @@ mod tests {
             mtu: Some(1400),
             backend: Some(Backend::Veth),
             rates: Rates { input: parse("100mbit").expect("a rate"), output: parse("1gbit").expect("a rate") },
+            policy: PolicyKeys {
+                policy: spec("in drop rules in tcp dport 443 accept").expect("a policy"),
+                labels: ["web", "db"].map(str::to_owned).into(),
+            },
             internal: true,
             gateways: vec!["10.1.0.9".parse().expect("IPv4"), "fd00:1::9".parse().expect("IPv6")],
             ignores_mac: true,
@@ -208,6 +217,10 @@ mod tests {
         assert_eq!(refused("mac", "x"), "cannot use mac=x: it can be refuse, ignore");
         assert!(refused("gateway", "10.0.0.1,10.0.0.2").ends_with("192.0.2.1,2001:db8::1"));
         assert!(refused("rate_in", "fast").starts_with("cannot use rate_in=fast: it can be a rate such as 100mbit"));
+        let no_verdict =
+            "cannot use policy=in tcp dport 80 accept: \"in\" wants accept or drop, not \"tcp\"; rules stand behind";
+        assert!(refused("policy", "in tcp dport 80 accept").starts_with(no_verdict));
+        assert!(refused("labels", "a;b").contains("visible ASCII characters"));
         assert_eq!(refused("backend", "tap"), "cannot use backend=tap: it can be veth, netkit, kernel");
         let both = json!({ "com.docker.network.generic": { "ipvlan_mode": "l2", "mode": "l2" } });
         assert_eq!(read(both).expect_err("refused").to_string(), "ipvlan_mode and mode say the same: give one");

@@ -121,6 +121,33 @@ fn a_mac_address_of_ones_own_is_refused_or_ignored_as_the_network_says() {
 }
 
 #[test]
+fn an_endpoint_has_its_networks_policy_before_a_container_has_it_and_until_its_end() {
+    require_root!();
+    let (lab, plugin) = stage("policy");
+    let options = |policy: &str| network(json!({ "parent": "eth0", "policy": policy, "labels": "web" }));
+    let refused = plugin.call("/NetworkDriver.CreateNetwork", &options("in tcp dport 80 accept"));
+    assert!(refused["Err"].to_string().contains("cannot use policy=in tcp dport 80 accept: "), "{refused}");
+    assert_eq!(plugin.files(), 0);
+    let created = plugin.call("/NetworkDriver.CreateNetwork", &options("in drop rules in from host accept"));
+    assert_eq!(created, json!({}));
+    plugin.call("/NetworkDriver.CreateEndpoint", &endpoint("10.0.0.50/24"));
+    let device = format!("ipvd{}", &ENDPOINT[..11]);
+    let words = |device: &str| {
+        let head = format!("{device} of eth0 label web\n    default in drop out accept\n");
+        head + "    in from host accept # handle 1\n"
+    };
+    assert_eq!(lab.ipvl("policy show"), words(&device));
+    plugin.call("/NetworkDriver.Join", &join("/var/run/docker/netns/3f2a"));
+    move_to_container(&lab, &device);
+    assert_eq!(lab.ipvl("policy show"), words("eth0"));
+    assert!(lab.pings(&lab.slaves[0], &EXT_V4.to_string()), "what it opens itself passes");
+    assert!(!lab.ext.exec(["ping", "-c", "1", "-W", "1", "10.0.0.50"]).ok, "what others open does not");
+    plugin.call("/NetworkDriver.Leave", &ids());
+    assert_eq!(plugin.call("/NetworkDriver.DeleteEndpoint", &ids()), json!({}));
+    assert!(slaves(&lab) == 0 && lab.ipvl("policy show").is_empty());
+}
+
+#[test]
 fn a_body_that_is_too_long_is_not_read() {
     require_root!();
     let (_lab, plugin) = stage("long");

@@ -30,7 +30,8 @@ pub fn attachment(netns: &str, container: &Container, options: &NetworkOptions, 
     let addresses = addresses(container)?.into_iter().map(|(net, _)| (net.addr().into(), net.prefix_len())).collect();
     let metric = options.metric.unwrap_or_else(|| default_metric(&here.interface_name));
     let routes = routes(&container.network, options, metric)?;
-    Ok(Attachment { spec, owner: owner(container), addresses, assign: true, routes })
+    let policy = options.slave.policy.clone();
+    Ok(Attachment { spec, owner: owner(container), policy, addresses, assign: true, routes })
 }
 
 /// What `podman inspect` shows afterwards.

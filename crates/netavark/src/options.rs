@@ -101,7 +101,8 @@ fn wrong(option: &str, value: &str, allowed: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_control::{Rates, rate};
+    use ipvl_control::policy_words::spec;
+    use ipvl_control::{PolicyKeys, Rates, rate};
     use ipvl_core::{Flag, Guard, HostAccess, NeighProxy, OptionsChange};
     use serde_json::json;
 
@@ -127,6 +128,7 @@ mod tests {
         let all = json!({ "options": {
             "parent": "eth1", "mode": "l3s", "mtu": "1400", "metric": "7", "no_default_route": "true",
             "flag": "private", "host_access": "1", "guard": "strict", "rate_out": "1gbit",
+            "policy": "out drop", "labels": "web",
         }});
         let (mode, flag, guard, host) = (Mode::L3s, Flag::Private, Guard::Strict, HostAccess::On);
         let options = Options { mode, flag, guard, host, ..Options::DEFAULT };
@@ -136,6 +138,7 @@ mod tests {
             mtu: Some(1400),
             backend: None,
             rates: Rates { input: None, output: rate::parse("1gbit").expect("a rate") },
+            policy: PolicyKeys { policy: spec("out drop").expect("a policy"), labels: ["web".to_owned()].into() },
         };
         let expected = NetworkOptions { slave, metric: Some(7), no_default_route: true, ignores_mac: false };
         assert_eq!(read(all).expect("good"), expected);
@@ -160,7 +163,7 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         assert_eq!(
             refused("bclim", "1"),
-            "there is no option bclim; those of ipvl are parent, mtu, backend, rate_in, rate_out, mode, flag, guard, host, neigh, dhcp, siblings, \
+            "there is no option bclim; those of ipvl are parent, mtu, backend, rate_in, rate_out, policy, labels, mode, flag, guard, host, neigh, dhcp, siblings, \
              metric, no_default_route, mac"
         );
         assert!(refused("metrics", "1").starts_with("there is no option metrics, perhaps metric is meant; "));
@@ -188,11 +191,16 @@ mod tests {
 
     #[test]
     fn a_container_may_differ_from_its_network() {
-        let network = serde_json::from_value(json!({ "id": "1", "options": { "mode": "l2", "flag": "private" } }));
-        let container = serde_json::from_value(json!({ "options": { "flag": "bridge", "host_access": "true" } }));
+        let network = serde_json::from_value(json!({ "id": "1", "options": {
+            "mode": "l2", "flag": "private", "policy": "in drop", "labels": "web",
+        }}));
+        let container = serde_json::from_value(json!({ "options": {
+            "flag": "bridge", "host_access": "true", "policy": "off", "labels": "db",
+        }}));
         let read =
             NetworkOptions::of_container(&network.expect("a network"), &container.expect("options")).expect("good");
         let Options { mode, flag, host, .. } = read.options();
         assert_eq!((mode, flag, host), (Mode::L2, Flag::Bridge, HostAccess::On));
+        assert_eq!(read.slave.policy, PolicyKeys { policy: None, labels: ["db".to_owned()].into() });
     }
 }

@@ -8,6 +8,8 @@ use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
 use crate::kernel::netns;
 use crate::model::{Backend, Kind};
 use crate::place::Place;
+use crate::policy::policy_keys;
+use crate::policy_words::PolicyKeys;
 use crate::port::Port;
 use crate::port::host_end::{backend_of, is_tap, owner_of, place_of};
 use crate::rate::Rates;
@@ -63,6 +65,8 @@ pub struct ActualLink {
     pub options: Options,
     /// The limits of its rates.
     pub rates: Rates,
+    /// Its policy and labels.
+    pub policy: PolicyKeys,
     /// In bytes.
     pub mtu: u32,
     /// Administratively up.
@@ -93,9 +97,12 @@ pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result
         }
     }
     let mut declared: HashMap<IfIndex, BTreeSet<(Addr, u8)>> = HashMap::new();
+    let mut policies: HashMap<IfIndex, PolicyKeys> = HashMap::new();
     for port in Port::all(netlink)? {
         let slots: HashMap<Slot, IfIndex> =
             port.maps.slots()?.into_iter().map(|(host_end, slot)| (slot, host_end)).collect();
+        let of_slaves = policy_keys(netlink, &port)?.into_iter();
+        policies.extend(of_slaves.filter_map(|(slot, keys)| Some((*slots.get(&slot)?, keys))));
         for (addr, bits, entry) in port.maps.owned()? {
             let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, family_len(addr, bits)));
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
@@ -113,10 +120,11 @@ pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result
     let addresses = PeerAddresses::list(netlink, records.iter().map(|record| &record.host_end));
     for record in records {
         let declared = declared.remove(&record.host_end.ifindex).unwrap_or_default();
+        let policy = policies.remove(&record.host_end.ifindex).unwrap_or_default();
         let netns = record.host_end.link_netnsid.and_then(|id| names.get(&id)).cloned();
         let device = peers.device(netlink, &record.host_end).unwrap_or_default();
         let addresses = permanent_of(&addresses.on(netlink, device.ifindex, &record.host_end));
-        actual.slaves.push(ActualLink { addresses, declared, netns, ..actual_link(&record, &device) });
+        actual.slaves.push(ActualLink { addresses, declared, policy, netns, ..actual_link(&record, &device) });
     }
     Ok(actual)
 }
@@ -136,6 +144,7 @@ fn actual_link(record: &SlaveRecord, device: &LinkInfo) -> ActualLink {
         host_end: (host_end.ifindex, host_end.name.clone()),
         options: slave.options(),
         rates: *rates,
+        policy: PolicyKeys::default(),
         mtu: device.mtu,
         up: device.is_up(),
         addresses: BTreeSet::new(),

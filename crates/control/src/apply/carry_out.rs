@@ -7,11 +7,13 @@ use super::inside::{self, Done};
 use super::inside_table::Inside;
 use super::namespaces;
 use super::plan::{Difference, Plan, Step};
+use super::policy_diff::PolicyDiff;
 use crate::attach::{Attached, Attachment, attach_all, device};
 use crate::error::{Result, refused};
 use crate::kernel::netlink::Netlink;
 use crate::model::{Backend, Change, LinkSpec};
 use crate::place::Place;
+use crate::policy::replace_policy;
 use crate::port::host_end::place_of;
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
@@ -98,6 +100,7 @@ impl DesiredLink {
         Attachment {
             spec: LinkSpec { backend, ..self.spec.clone() },
             owner: self.owner(),
+            policy: self.policy.clone(),
             addresses: self.addresses.iter().flatten().copied().collect(),
             assign: self.is_device_up(),
             routes: Vec::new(),
@@ -186,8 +189,20 @@ fn remove_addresses(difference: &Difference) -> Result<()> {
     })
 }
 
-/// A device that is set down or loses an address loses routes: all of them are looked at, not only what differed before.
+/// A slave's new policy comes before all else that changes. It is taken back if the rest fails.
 fn change(difference: &Difference) -> Result<()> {
+    let name = &difference.was.host_end.1;
+    let Some(PolicyDiff { old, new }) = &difference.policy else { return change_rest(difference) };
+    replace_policy(name, new).map_err(|error| error.about(difference.was.called()))?;
+    let done = change_rest(difference);
+    if done.is_err() {
+        let _ = replace_policy(name, old);
+    }
+    done
+}
+
+/// A device that is set down or loses an address loses routes: all of them are looked at, not only what differed before.
+fn change_rest(difference: &Difference) -> Result<()> {
     let Difference { desired, was, .. } = difference;
     if was.is_in_module() { in_module::change(difference) } else { change_pair(difference) }?;
     if desired.inside.is_empty() {

@@ -48,6 +48,14 @@ pub enum ErrorKind {
     OnlyTap,
     OnlyPair,
     NotInModule,
+    NoPolicyInModule,
+    NoSibling {
+        name: String,
+        master: String,
+    },
+    Ambiguous {
+        name: String,
+    },
     TapStays,
     TapAddresses,
     NoNetns(String),
@@ -102,6 +110,13 @@ impl fmt::Display for ErrorKind {
             Self::NotInModule => f.write_str(
                 "the kernel module knows no declared addresses: put them on the device, or make the slave with backend veth",
             ),
+            Self::NoPolicyInModule => f.write_str(
+                "it is a slave of the kernel module, which knows neither policies nor labels: make it with backend veth or netkit",
+            ),
+            Self::NoSibling { name, master } => write!(f, "a rule names {name}, which is no slave of {master}"),
+            Self::Ambiguous { name } => {
+                write!(f, "a rule names {name}, and several slaves have that name: give one a label, and name that")
+            }
             Self::OnlyTap => f.write_str("this key is only for type \"ipvtap\""),
             Self::TapStays => f.write_str("a tap device works only in its master's network namespace"),
             Self::TapAddresses => f.write_str("a guest sets its addresses itself; list them under `declared` instead"),

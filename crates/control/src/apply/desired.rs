@@ -6,7 +6,8 @@ use super::inside_check::inside;
 use super::inside_table::Inside;
 use super::value::NetnsName;
 use crate::kernel::netlink::RouteKind;
-use crate::model::{Kind, LinkSpec, NetnsRef, Tap};
+use crate::model::{Backend, Kind, LinkSpec, NetnsRef, Tap};
+use crate::policy_words::PolicyKeys;
 use crate::rate::Rates;
 use ipvl_core::{Addr, Guard, Options};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub struct DesiredLink {
     pub addresses: Option<BTreeSet<(Addr, u8)>>,
     /// The addresses and prefixes to declare for it, if the file has them.
     pub declared: Option<BTreeSet<(Addr, u8)>>,
+    /// Its policy and labels: exactly these.
+    pub policy: PolicyKeys,
     /// The routes, rules and switches of its netns.
     pub inside: Inside,
     /// Its location in the file.
@@ -138,10 +141,12 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
         backend: link.backend.map(Into::into),
         rates: Rates { input: link.rate_in.0, output: link.rate_out.0 },
     };
+    let policy = PolicyKeys { policy: link.policy.0, labels: link.labels.0 };
     let addresses = link.addresses.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = link.declared.map(|all| all.into_iter().map(|one| one.0).collect());
     let declared = with_guarded(declared, &addresses, spec.options.guard);
-    Ok(DesiredLink { spec, name: link.name.0, netns, up: link.up, addresses, declared, inside, location })
+    let (name, up) = (link.name.0, link.up);
+    Ok(DesiredLink { spec, name, netns, up, addresses, declared, policy, inside, location })
 }
 
 /// With `guard declared`, what a file puts on the device is declared as well.
@@ -161,7 +166,10 @@ fn with_guarded(
 
 /// The first key that does not fit the type of device, and what is wrong with it.
 fn check_kind(link: &DeviceTable) -> Option<(&'static str, ErrorKind)> {
+    let in_module = link.backend.is_some_and(|backend| Backend::from(backend) == Backend::Kernel);
     match Kind::from(link.kind) {
+        _ if in_module && link.policy.0.is_some() => Some(("policy", ErrorKind::NoPolicyInModule)),
+        _ if in_module && !link.labels.0.is_empty() => Some(("labels", ErrorKind::NoPolicyInModule)),
         Kind::Ipvtap if link.netns.is_some() => Some(("netns", ErrorKind::TapStays)),
         Kind::Ipvtap if link.backend.is_some() => Some(("backend", ErrorKind::OnlyPair)),
         Kind::Ipvtap if !link.routes.is_empty() => Some(("routes", ErrorKind::OnlyPair)),

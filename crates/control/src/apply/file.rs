@@ -5,6 +5,7 @@ use super::link_schema;
 use super::value::{
     AccountName, BackendWord, DeviceName, KindWord, Mtu, NetnsName, Network, NewName, Prefix, RateText,
 };
+use crate::policy_words::{LabelsValue, PolicyValue};
 use ipvl_core::OptionsChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,6 +69,12 @@ pub struct DeviceTable {
     /// See [`crate::keys::RATE_OUT`].
     #[serde(default)]
     pub rate_out: RateText,
+    /// See [`crate::keys::POLICY`].
+    #[serde(default)]
+    pub policy: PolicyValue,
+    /// See [`crate::keys::LABELS`].
+    #[serde(default)]
+    pub labels: LabelsValue,
     /// Whether the slave is administratively up.
     #[serde(default = "yes")]
     pub up: bool,

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::kernel::finder::Names;
 use crate::kernel::netlink::Netlink;
 use crate::model::{Backend, Kind};
+use crate::policy_words::PolicyKeys;
 use crate::rate::Rates;
 use crate::slave::flowtable;
 use crate::slave::module::{self, ModuleSlave};
@@ -82,5 +83,6 @@ fn actual_link(slave: &ModuleSlave, master: String, netns: Option<String>) -> Ac
         inside: Inside::default(),
         declared: BTreeSet::new(),
         rates: Rates::default(),
+        policy: PolicyKeys::default(),
     }
 }

@@ -2,9 +2,9 @@
 
 use super::actual::{ActualLink, ActualState};
 use super::desired::{DesiredLink, DesiredState};
+use super::find::{find, is_ours};
 use super::inside::{Given, enter};
 use super::inside_table::{Inside, words};
-use super::plan::{find, is_ours};
 use crate::error::{Error, Result};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::sysctl;

@@ -2,9 +2,11 @@
 
 use super::actual::{ActualLink, ActualState};
 use super::config_error::{ConfigError, ErrorKind};
-use super::desired::{DesiredLink, DesiredState, OWNER};
+use super::desired::{DesiredLink, DesiredState};
+use super::find::{find, is_ours};
 use super::inside_diff::InsideDiff;
 use super::inside_table::Inside;
+use super::policy_diff::{PolicyDiff, resolved};
 use crate::model::{Backend, Change, Kind, LinkSpec, NetnsRef};
 use crate::place::Place;
 use crate::slave::module;
@@ -50,6 +52,8 @@ pub struct Difference {
     pub addresses: AddrDiff,
     /// Declarations to change.
     pub declared: AddrDiff,
+    /// Its policy and labels, if they change.
+    pub policy: Option<PolicyDiff>,
     /// Routes, rules and switches to change in its netns.
     pub inside: InsideDiff,
 }
@@ -73,7 +77,8 @@ impl Plan {
 impl Difference {
     fn is_none(&self) -> bool {
         let none = AddrDiff::default();
-        self.change == Change::default() && self.addresses == none && self.declared == none && self.inside.is_empty()
+        let is_as_it_was = self.change == Change::default() && self.policy.is_none();
+        is_as_it_was && self.addresses == none && self.declared == none && self.inside.is_empty()
     }
 }
 
@@ -86,11 +91,12 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
     for link in &desired.links {
         check(link, desired, actual)?;
         let Some(was) = find(link, &actual.slaves) else {
-            makes.push(Step::Make(Box::new(link.clone())));
+            let policy = resolved(link, desired, actual)?;
+            makes.push(Step::Make(Box::new(DesiredLink { policy, ..link.clone() })));
             continue;
         };
         found.insert(was.place);
-        let difference = compare(link, was, actual)?;
+        let difference = compare(link, was, desired, actual)?;
         if difference.is_none() {
             plan.unchanged += 1;
         } else {
@@ -101,24 +107,6 @@ pub fn plan(desired: &DesiredState, actual: &ActualState, prune: bool) -> Result
     plan.steps = unwanted.map(|slave| Step::Delete(Box::new(slave.clone()))).chain(changes).chain(makes).collect();
     check_addresses(desired, actual, &plan)?;
     Ok(plan)
-}
-
-/// The slave that a file means: the one that came from this table, wherever it is now, or the one with its name and netns. One
-/// of the kernel module has its owner in its own alias, which root of its netns can write: it counts in the file's netns alone.
-pub(super) fn find<'a>(link: &DesiredLink, slaves: &'a [ActualLink]) -> Option<&'a ActualLink> {
-    let owner = link.owner();
-    let there = |slave: &&ActualLink| slave.name.as_ref() == Some(&link.name) && is_in(slave, link);
-    let came =
-        |slave: &&ActualLink| slave.owner.as_ref() == Some(&owner) && (!slave.is_in_module() || is_in(slave, link));
-    slaves.iter().find(came).or_else(|| slaves.iter().find(there))
-}
-
-fn is_in(slave: &ActualLink, link: &DesiredLink) -> bool {
-    if link.netns.is_some() { slave.netns == link.netns } else { slave.local }
-}
-
-pub(super) fn is_ours(slave: &ActualLink) -> bool {
-    slave.owner.as_ref().is_some_and(|owner| owner.starts_with(OWNER))
 }
 
 fn check(link: &DesiredLink, desired: &DesiredState, actual: &ActualState) -> Result<(), ConfigError> {
@@ -134,7 +122,12 @@ fn check(link: &DesiredLink, desired: &DesiredState, actual: &ActualState) -> Re
     }
 }
 
-fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result<Difference, ConfigError> {
+fn compare(
+    link: &DesiredLink,
+    was: &ActualLink,
+    desired: &DesiredState,
+    actual: &ActualState,
+) -> Result<Difference, ConfigError> {
     let name = was.host_end.1.clone();
     if let Some(owner) = was.owner.clone().filter(|_| !is_ours(was)) {
         return Err(link.error("name", ErrorKind::OtherOwner { owner }));
@@ -155,6 +148,10 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
         _ if was.is_in_module() && link.declared.as_ref().is_some_and(|declared| !declared.is_empty()) => {
             return Err(link.error("declared", ErrorKind::NotInModule));
         }
+        _ if was.is_in_module() && !link.policy.is_empty() => {
+            let key = if link.policy.policy.is_some() { "policy" } else { "labels" };
+            return Err(link.error(key, ErrorKind::NoPolicyInModule));
+        }
         _ if was.name.is_none() => return Err(link.error("name", ErrorKind::Unreachable)),
         _ => {}
     }
@@ -171,6 +168,7 @@ fn compare(link: &DesiredLink, was: &ActualLink, actual: &ActualState) -> Result
         addresses: AddrDiff::of(link.addresses.as_ref(), kept),
         declared: AddrDiff::of(link.declared.as_ref(), &was.declared),
         inside: if moves { link.inside.moved(&was.inside) } else { link.inside.against(&was.inside) },
+        policy: PolicyDiff::of(resolved(link, desired, actual)?, was, actual),
         desired: link.clone(),
         was: was.clone(),
     })

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, refused};
 use crate::kernel::netlink::SlaveRoute;
 use crate::model::LinkSpec;
 use crate::place::NsId;
+use crate::policy_words::PolicyKeys;
 use crate::port::host::edges_of;
 use crate::port::host_end::check_owner;
 use crate::rate::Rates;
@@ -17,6 +18,8 @@ pub struct Attachment {
     pub spec: LinkSpec,
     /// The owner: `cni NETWORK CONTAINER INTERFACE`. One owner has one slave. At most 176 bytes.
     pub owner: String,
+    /// Its policy and labels. It has them before it is open.
+    pub policy: PolicyKeys,
     /// The slave's addresses, with the prefix lengths of their networks. The table has them before [`crate::attach`]
     /// returns.
     pub addresses: Vec<(Addr, u8)>,

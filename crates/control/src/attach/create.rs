@@ -7,9 +7,10 @@ use super::list::{PortCache, describe, describe_in_module, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::kernel::netlink::Netlink;
+use crate::policy::Giving;
 use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
-use crate::slave::Adding;
+use crate::slave::adding::Adding;
 use crate::slave::module::ModuleSlave;
 use crate::slave::{agent_client, tidy};
 use ipvl_core::{Addr, IfIndex};
@@ -35,6 +36,7 @@ pub fn attach_all(wanted: &[Attachment], progress: impl FnMut(usize)) -> Result<
         return Err(refused("attach", owner_of(link).unwrap_or_default(), Refusal::Attached));
     }
     let made = wanted.iter().map(|one| create(&mut adding, one)).collect::<Result<Vec<Made>>>();
+    let made = made.and_then(|made| give_policies(&mut adding, &made, wanted).map(|()| made));
     if made.is_err() {
         adding.undo();
     }
@@ -58,7 +60,7 @@ enum Made {
 /// gets it.
 fn create(adding: &mut Adding, wanted: &Attachment) -> Result<Made> {
     let before = adding.in_module.len();
-    adding.add(&wanted.spec, Some(&wanted.owner))?;
+    adding.add(&wanted.spec, Some(&wanted.owner), &wanted.policy)?;
     match adding.in_module.get(before) {
         Some(slave) => Ok(Made::InModule(Box::new(slave.clone()))),
         None => reserve(adding, &wanted.addresses).map(Made::Pair),
@@ -83,6 +85,18 @@ fn try_reserve(adding: &mut Adding, addresses: &[(Addr, u8)]) -> Result<IfIndex>
     let Some(slave) = added.last() else { return Ok(IfIndex::NONE) };
     let Some(port) = ports.get_mut(&slave.master) else { return Ok(IfIndex::NONE) };
     claim(netlink, port, slave.slot, addresses).map(|()| slave.host_end)
+}
+
+/// Writes the rules of the slaves, which may name each other. Until then those that are to have a policy drop everything.
+fn give_policies(adding: &mut Adding, made: &[Made], wanted: &[Attachment]) -> Result<()> {
+    let Adding { netlink, ports, added, .. } = adding;
+    let pairs = made.iter().zip(wanted).filter(|(made, _)| matches!(made, Made::Pair(_))).map(|(_, one)| one);
+    let mut giving = Giving::new(netlink);
+    for (slave, one) in added.iter().zip(pairs) {
+        let Some(port) = ports.get(&slave.master) else { continue };
+        giving.give(port, slave.slot, &slave.name, &one.policy)?;
+    }
+    giving.finish(ports)
 }
 
 /// Assigns what the engine wants assigned, and has the agent sync the slaves.

@@ -9,6 +9,7 @@ use crate::kernel::bpf::{self, AttachType};
 use crate::kernel::bpf_map::{MapShape, bind_map, map_info};
 use crate::kernel::netlink::{FilterPoint, LinkInfo, Netlink};
 use crate::model::Backend;
+use crate::policy_words::PolicyKeys;
 use crate::port::Port;
 use crate::port::hook::{Hook, PRIORITY, named, unless_unknown};
 use crate::port::host_end::backend_of;
@@ -89,6 +90,22 @@ impl Port {
             }
         }
         Ok(())
+    }
+
+    /// Gives a slave that is being made its labels and, if it is to have a policy, one that drops everything: its rules follow
+    /// when all slaves are there that they may name. The caller has the lock, and opens the slave only after this.
+    pub fn begin_policy(&self, netlink: &Netlink, host_end: &LinkInfo, slot: Slot, keys: &PolicyKeys) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut maps = self.ensure_policy_maps()?;
+        let bits = maps.label_bits(&keys.labels, |refusal| refused("label", &host_end.name, refusal))?;
+        maps.set_labels(slot, bits)?;
+        let Some(closed) = keys.policy.as_ref().and_then(|_| Policy::new(generation(None), 0, &[])) else {
+            return Ok(());
+        };
+        self.attach_policy(netlink, host_end)?;
+        maps.set_policy(slot, &closed)
     }
 
     /// The programs as another host end of this port has them: loading takes longer than all else.

@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::PolicyChange;
-use ipvl_control::policy::rules;
+use ipvl_control::policy_words::rules;
 use std::path::PathBuf;
 
 /// `policy show`, `set`, `add`, ...

@@ -1,9 +1,9 @@
 //! How is the plan of `apply` shown? As a diff: one line for each slave, and below it its new and removed addresses.
 
 use super::color::Color;
-use super::{Style, options};
-use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Inside, Plan, Step};
-use ipvl_control::{Change, NetnsRef, RatesChange, rate};
+use super::{Style, options, policy};
+use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Inside, Plan, PolicyDiff, Step};
+use ipvl_control::{Change, NetnsRef, PolicyKeys, PolicySpec, RatesChange, rate};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,10 +80,24 @@ fn made_json(link: &DesiredLink) -> Value {
     for (way, limit) in spec.rates.ways() {
         all[format!("rate_{way}")] = json!(rate::text(limit));
     }
+    (all["policy"], all["labels"]) = (policy_json(&link.policy), json!(link.policy.labels));
     (all["addresses"], all["declared"]) = (list(link.addresses.as_ref()), list(link.declared.as_ref()));
     (all["routes"], all["rules"]) = ways(&link.inside);
     all["sysctls"] = switches_json(&link.inside, |_, value| json!(value));
     all
+}
+
+fn policy_changes(PolicyDiff { old, new }: &PolicyDiff) -> impl Iterator<Item = (String, Value)> {
+    let both = [("policy", policy_json(old), policy_json(new)), ("labels", json!(old.labels), json!(new.labels))];
+    let changed = both.into_iter().filter(|(_, old, new)| old != new);
+    changed.map(|(word, old, new)| (word.to_owned(), json!({ "old": old, "new": new })))
+}
+
+fn policy_json(keys: &PolicyKeys) -> Value {
+    keys.policy.as_ref().map_or(Value::Null, |policy| {
+        let rules: Vec<String> = policy.rules.iter().map(ToString::to_string).collect();
+        json!({ "in": policy::verdict(policy.inward), "out": policy::verdict(policy.outward), "rules": rules })
+    })
 }
 
 /// Routes and rules, as people write them.
@@ -99,10 +113,11 @@ fn switches_json(inside: &Inside, value: impl Fn(&String, &String) -> Value) -> 
 }
 
 fn changed_json(difference: &Difference) -> Value {
-    let Difference { was, change, addresses, declared, inside, .. } = difference;
+    let Difference { was, change, addresses, declared, policy, inside, .. } = difference;
     let changes: Map<String, Value> = changes(was, change)
         .into_iter()
         .map(|(word, from, to)| (word.to_owned(), json!({ "old": from, "new": to })))
+        .chain(policy.iter().flat_map(policy_changes))
         .collect();
     let diff = |diff: &AddrDiff| json!({ "add": list(Some(&diff.add)), "remove": list(Some(&diff.remove)) });
     let mut all = of_slave("change", was);
@@ -135,7 +150,33 @@ fn made(link: &DesiredLink) -> String {
     });
     text += if link.up { " up\n" } else { " down\n" };
     text += &(lines('+', "address", link.addresses.as_ref()) + &lines('+', "declared", link.declared.as_ref()));
+    text += &policy_lines(&PolicyKeys::default(), &link.policy);
     text + &inside_lines('+', &link.inside) + &switches(&link.inside, None)
+}
+
+/// How the one differs from the other: the labels, and of the policy the defaults and rules.
+fn policy_lines(old: &PolicyKeys, new: &PolicyKeys) -> String {
+    let labels = |keys: &PolicyKeys| {
+        let all: Vec<&str> = keys.labels.iter().map(String::as_str).collect();
+        (!all.is_empty()).then(|| format!("labels {}", all.join(",")))
+    };
+    let (old_labels, new_labels) = (labels(old), labels(new));
+    let (mut lines, is_same) = (String::new(), old_labels == new_labels);
+    let mut add = |sign: char, what: &str| _ = writeln!(lines, "{sign}     {what}");
+    old_labels.iter().filter(|_| !is_same).for_each(|text| add('-', text));
+    new_labels.iter().filter(|_| !is_same).for_each(|text| add('+', text));
+    let (before, after) = (said(old.policy.as_ref()), said(new.policy.as_ref()));
+    let is_reordered = before != after && before.iter().all(|line| after.contains(line)) && before.len() == after.len();
+    before.iter().filter(|line| is_reordered || !after.contains(line)).for_each(|line| add('-', line));
+    after.iter().filter(|line| is_reordered || !before.contains(line)).for_each(|line| add('+', line));
+    lines
+}
+
+/// A line for the defaults, and one for each rule.
+fn said(policy: Option<&PolicySpec>) -> Vec<String> {
+    let Some(PolicySpec { inward, outward, rules }) = policy else { return Vec::new() };
+    let defaults = format!("policy in {} out {}", policy::verdict(*inward), policy::verdict(*outward));
+    [defaults].into_iter().chain(rules.iter().map(|rule| format!("policy rule {rule}"))).collect()
 }
 
 /// Routes and rules.
@@ -156,14 +197,15 @@ fn switches(inside: &Inside, values: Option<&BTreeMap<String, String>>) -> Strin
 }
 
 fn changed(difference: &Difference) -> String {
-    let Difference { was, change, addresses, declared, inside, .. } = difference;
+    let Difference { was, change, addresses, declared, policy, inside, .. } = difference;
     let words: Vec<String> =
         changes(was, change).iter().map(|(word, from, to)| format!("{word} {from} -> {to}")).collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let head = format!("~ {} of {}{}{words}\n", was.called(), was.master.1, place(was));
     let addresses = addr_diff("address", addresses) + &addr_diff("declared", declared);
     let routes = inside_lines('-', &inside.remove) + &inside_lines('+', &inside.add);
-    head + &addresses + &routes + &switches(&inside.add, Some(&inside.values))
+    let policy: String = policy.iter().map(|diff| policy_lines(&diff.old, &diff.new)).collect();
+    head + &addresses + &policy + &routes + &switches(&inside.add, Some(&inside.values))
 }
 
 /// Each change, with the value before it.

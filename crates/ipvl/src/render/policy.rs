@@ -91,6 +91,7 @@ fn json(policy: &SlavePolicy) -> Value {
     })
 }
 
-fn verdict(passes: bool) -> &'static str {
+/// The word for it.
+pub fn verdict(passes: bool) -> &'static str {
     if passes { "accept" } else { "drop" }
 }

@@ -191,7 +191,7 @@ fn explained() -> Explanation {
 
 fn policy() -> SlavePolicy {
     let count = PolicyCount { packets: 5, bytes: 370 };
-    let rule = ipvl_control::policy::rules("in from 10.0.0.0/8 tcp dport 80-90 accept").unwrap().remove(0);
+    let rule = ipvl_control::policy_words::rules("in from 10.0.0.0/8 tcp dport 80-90 accept").unwrap().remove(0);
     SlavePolicy {
         slave: "s0".to_owned(),
         master: "eth0".to_owned(),
@@ -217,8 +217,10 @@ fn planned() -> apply::Plan {
         [[link]]\nmaster = \"eth0\"\nname = \"new\"\nnetns = \"web\"\nmtu = 1400\naddresses = [\"10.0.0.7/24\"]\n\
         routes = [{ to = \"default\", via = \"10.0.0.1\" }]\n\
         rules = [{ priority = 100, from = \"10.0.0.7\", table = 7 }]\n\
+        policy = { in = \"drop\", rules = [\"in tcp dport 443 accept\"] }\nlabels = [\"web\"]\n\
         sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n\
         [[link]]\nmaster = \"eth0\"\nname = \"s0\"\nmode = \"l2\"\naddresses = [\"10.0.0.8/24\"]\n\
+        policy = \"out drop\"\n\
         routes = [{ to = \"default\", via = \"10.0.0.1\" }]\nsysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = 2 }\n";
     let given = apply::read([(
         "f",
@@ -240,6 +242,7 @@ fn planned() -> apply::Plan {
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: Options::DEFAULT,
         rates: Rates::default(),
+        policy: ipvl_control::PolicyKeys { policy: None, labels: ["old".to_owned()].into() },
         mtu: 1500,
         up: true,
         addresses: set([10, 0, 0, 9]),

@@ -1,6 +1,6 @@
 //! Does an engine get a slave that is ready for use, and is nothing left after it detaches the slave or an attach fails?
 
-use ipvl_control::{Attached, Attachment, LinkSpec, NetnsRef, SlaveRoute, attach, attached, detach};
+use ipvl_control::{Attached, Attachment, LinkSpec, NetnsRef, PolicyKeys, SlaveRoute, attach, attached, detach};
 use ipvl_core::{Addr, HostAccess, Mode, Options};
 use ipvl_testbed::{Lab, require_root};
 
@@ -18,7 +18,8 @@ fn wanted(lab: &Lab, n: usize, address: &str) -> Attachment {
     };
     let default = SlaveRoute::new((Addr::UNSPECIFIED_4, 0), Some(ip("10.0.0.254")));
     let (addresses, routes) = (vec![(ip(address), 24), (ip("fd00::77"), 64)], vec![default]);
-    Attachment { spec, owner: OWNER.to_owned(), addresses, assign: true, routes }
+    let policy = PolicyKeys::default();
+    Attachment { spec, owner: OWNER.to_owned(), policy, addresses, assign: true, routes }
 }
 
 fn ip(text: &str) -> Addr {

@@ -1,6 +1,6 @@
 //! What can root in a slave's netns take from others by adding addresses, and does a probe find one that is in use?
 
-use ipvl_control::{Attachment, LinkSpec, NetnsRef, attach};
+use ipvl_control::{Attachment, LinkSpec, NetnsRef, PolicyKeys, attach};
 use ipvl_core::{Addr, Guard, Mode, Options};
 use ipvl_testbed::packet::{BROADCAST, Link, udp};
 use ipvl_testbed::{EXT_MAC, Frame, Lab, require_root};
@@ -76,7 +76,7 @@ fn what_an_engine_gives_a_slave_is_declared() {
     };
     let addresses = vec![(addr("10.0.0.77"), 24), (addr("fd00::77"), 64)];
     let owner = "cni net 0123 eth0".to_owned();
-    let wanted = Attachment { spec, owner, addresses, assign: true, routes: Vec::new() };
+    let wanted = Attachment { spec, owner, policy: PolicyKeys::default(), addresses, assign: true, routes: Vec::new() };
     lab.host.within(|| attach(&wanted)).expect("a slave");
     assert!(lab.pings(&lab.ext, "10.0.0.77") && lab.pings(&lab.ext, "fd00::77"));
     run(&lab.slaves[1], "ip addr add 10.0.0.78/24 dev eth0");

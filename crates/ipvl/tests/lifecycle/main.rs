@@ -41,6 +41,7 @@ mod netkit;
 mod news;
 mod places;
 mod policy;
+mod policy_given;
 mod proxy;
 mod rates;
 mod refusals;

@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::common::{Probe, kill_agent, pings_now, run, shell, soon};
 
 /// For what is to be dropped.
-const MOMENT: Duration = Duration::from_millis(300);
+pub const MOMENT: Duration = Duration::from_millis(300);
 /// For what is to pass.
-const LONG: Duration = Duration::from_secs(3);
+pub const LONG: Duration = Duration::from_secs(3);
 
 #[test]
 fn rules_decide_whichever_way_a_packet_comes() {
@@ -288,7 +288,7 @@ fn lab(options: &str) -> Lab {
 }
 
 /// Whether a connection can be opened and carries a byte each way.
-fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool {
+pub fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> bool {
     let address: SocketAddr = address.parse().expect("address and port");
     let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
     let listener = to.within(|| bound(|| TcpListener::bind((any, address.port()))));
@@ -339,7 +339,7 @@ fn shown(lab: &Lab) -> Vec<Value> {
 }
 
 /// How many frames of a slave, or from the wire, were dropped by a policy.
-fn dropped(lab: &Lab, name: &str) -> u64 {
+pub fn dropped(lab: &Lab, name: &str) -> u64 {
     let all: Value = serde_json::from_str(&lab.ipvl("-j stats")).expect("JSON");
     let line = all.as_array().into_iter().flatten().find(|line| line["ifname"] == name).expect("a line");
     line["dropped"]["policy"].as_u64().unwrap_or_default()

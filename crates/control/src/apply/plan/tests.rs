@@ -4,6 +4,7 @@ use super::*;
 use crate::apply::{Inside, read};
 use crate::model::Backend;
 use crate::place::{NsId, Place};
+use crate::policy_words::{PolicyKeys, spec};
 use crate::rate::Rates;
 use ipvl_core::{Dhcp, Flag, Guard, HostAccess, IfIndex, Mode, NeighProxy, Options, OptionsChange, Siblings};
 
@@ -202,6 +203,51 @@ fn the_flowtable_is_turned_on_or_off_if_a_file_says_so_and_files_cannot_disagree
     assert_eq!(error.to_string(), "c: flowtable: it is false here, and true in a file before");
 }
 
+#[test]
+fn a_policy_is_what_the_file_says_whatever_its_siblings_are_called() {
+    let policed = |text: &str, labels: &[&str]| PolicyKeys {
+        policy: spec(text).expect("a policy"),
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+    };
+    let with = |name: &str, policy| ActualLink { policy, ..slave(if name == "a" { 7 } else { 8 }, name) };
+    let there = |keys| actual(vec![with("a", keys), with("b", PolicyKeys::default())]);
+    let file = |first: &str| desired("", &[&format!("name = \"a\"\n{first}"), "name = \"b\""]);
+    let same = file("policy = { in = \"drop\", rules = [\"in from slave b accept\"] }\nlabels = [\"x\", \"y\"]");
+    let unchanged = |keys| plan(&same, &there(keys), false).expect("a plan").is_empty();
+    assert!(unchanged(policed("in drop rules in from slave b accept", &["y", "x"])));
+    assert!(unchanged(policed("in drop rules in from slave ipvlh8 accept", &["x", "y"])), "by its host end");
+    assert!(!unchanged(policed("in drop rules in from slave b accept", &["x"])), "a label");
+    assert!(!unchanged(policed("in drop out drop rules in from slave b accept", &["x", "y"])), "a default");
+    assert!(!unchanged(policed("in drop", &["x", "y"])), "a rule");
+    let by_hand = there(policed("in drop", &[]));
+    let [Step::Change(difference)] = &plan(&file(""), &by_hand, false).expect("a plan").steps[..] else {
+        panic!("what was set by hand goes")
+    };
+    assert_eq!(difference.policy.as_ref().map(|diff| &diff.new), Some(&PolicyKeys::default()));
+    let another = "name = \"c\"\nnetns = \"web\"\npolicy = \"rules in from slave b accept\"";
+    let strays = ActualLink { owner: Some("apply /b".to_owned()), ..slave(8, "stray") };
+    let made = plan(&desired("", &["name = \"b\"", another]), &actual(vec![strays]), false).expect("a plan");
+    let Some(Step::Make(made)) = made.steps.last() else { panic!("one to make") };
+    assert_eq!(made.policy, policed("rules in from slave ipvlh8 accept", &[]), "it gets its name back only later");
+}
+
+#[test]
+fn a_rule_about_nobody_or_about_several_is_refused_where_it_stands() {
+    let refused = |links: &[&str], there: Vec<ActualLink>| {
+        plan(&desired("", links), &actual(there), false).expect_err("refused").to_string()
+    };
+    let asks = "name = \"a\"\npolicy = \"rules in from slave b accept\"";
+    let told = refused(&[asks], vec![]);
+    assert_eq!(told, "f: [[link]] 1 \"a\": policy: a rule names b, which is no slave of eth0");
+    let elsewhere = ActualLink { master: (IfIndex(3), "eth1".to_owned()), ..slave(8, "b") };
+    assert!(refused(&[asks], vec![elsewhere]).contains("no slave of eth0"));
+    let several = refused(&[asks, "name = \"b\"", "name = \"b\"\nnetns = \"web\""], vec![]);
+    assert!(several.contains("several slaves have that name"), "{several}");
+    let in_module = ActualLink { backend: Some(Backend::Kernel), ..slave(7, "a") };
+    let told = refused(&["name = \"a\"\nlabels = \"web\""], vec![in_module]);
+    assert!(told.starts_with("f: [[link]] 1 \"a\": labels: it is a slave of the kernel module"), "{told}");
+}
+
 fn desired(start: &str, links: &[&str]) -> DesiredState {
     let table = |link: &&str| format!("[[link]]\nmaster = \"eth0\"\nmode = \"l2\"\n{link}\n");
     let text = start.to_owned() + &links.iter().map(table).collect::<String>();
@@ -233,6 +279,7 @@ fn slave(host_end: u32, name: &str) -> ActualLink {
         host_end: (IfIndex(host_end), format!("ipvlh{host_end}")),
         options: OPTIONS,
         rates: Rates::default(),
+        policy: PolicyKeys::default(),
         mtu: 1500,
         up: true,
         addresses: BTreeSet::new(),

@@ -1,7 +1,9 @@
 //! Which policies do a port's slaves have, what was counted by rule, and which connections are known?
 
 use super::abi::{Abi, found, open_by_ids, removed, take, typed};
-use crate::error::{Result, ebpf};
+use crate::error::{Error, Result, ebpf};
+use crate::policy_words::unless_unfit;
+use crate::refusal::{PolicyRefusal, Refusal};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuHashMap};
 use ipvl_core::Slot;
 use ipvl_core::policy::{Connection, CountKey, Flow, FragmentKey, LABEL_BYTES, LABELS, Policy, PolicyCount};
@@ -113,8 +115,30 @@ impl PolicyMaps {
         (0..LABELS).map(read).collect::<std::result::Result<_, _>>().map_err(ebpf("read", "the map LABEL_NAMES"))
     }
 
+    /// The bits of these labels; one that is new gets a bit.
+    pub fn label_bits<'a>(
+        &mut self,
+        labels: impl IntoIterator<Item = &'a String>,
+        refuse: impl Fn(Refusal) -> Error,
+    ) -> Result<u64> {
+        let mut names = self.label_names()?;
+        let mut bits = 0;
+        for label in labels {
+            unless_unfit(label).map_err(|why| refuse(Refusal::Policy(why)))?;
+            let known = names.iter().position(|name| name == label);
+            let bit = known.or_else(|| names.iter().position(String::is_empty));
+            let bit = bit.ok_or_else(|| refuse(Refusal::Policy(PolicyRefusal::TooManyLabels)))?;
+            if known.is_none() {
+                self.name_label(bit as u32, label)?;
+                names[bit].clone_from(label);
+            }
+            bits |= 1 << bit;
+        }
+        Ok(bits)
+    }
+
     /// Names a bit.
-    pub fn name_label(&mut self, bit: u32, name: &str) -> Result<()> {
+    fn name_label(&mut self, bit: u32, name: &str) -> Result<()> {
         let mut bytes = [0; LABEL_BYTES];
         bytes.iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
         self.names.set(bit, Abi(bytes), 0).map_err(ebpf("write", "the map LABEL_NAMES"))

@@ -1,13 +1,15 @@
 //! How is a rule of a policy said in words? `in from 192.0.2.0/24 tcp dport 80-90 accept`
 
+use super::labels::labels;
 use crate::text;
 use ipvl_core::Addr;
 use ipvl_core::policy::{PeerKind, Rule};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Stands for a slave that is no longer there.
-pub(super) const GONE: &str = "?";
+pub const GONE: &str = "?";
 
 const PROTOCOLS: [(&str, u8, bool); 7] = [
     ("icmp", 1, false),
@@ -51,6 +53,16 @@ pub enum PolicyPeer {
     Slave(String),
     /// Slaves that have all of these labels.
     Labelled(Vec<String>),
+}
+
+impl PolicyPeer {
+    /// Slaves with these labels, in the order in which they are always said.
+    fn labelled(labels: BTreeSet<String>) -> Result<Self, String> {
+        match labels.is_empty() {
+            true => Err("\"label\" wants a label, or several with commas between them".to_owned()),
+            false => Ok(Self::Labelled(labels.into_iter().collect())),
+        }
+    }
 }
 
 /// Reads rules: each ends with `accept` or `drop`, and `;` or `,` may follow.
@@ -101,7 +113,7 @@ impl PolicyRule {
     }
 
     /// What a map has, in words.
-    pub(super) fn of(rule: &Rule, peer: PolicyPeer) -> Self {
+    pub(crate) fn of(rule: &Rule, peer: PolicyPeer) -> Self {
         let (first, last) = (rule.first_port, rule.last_port);
         Self {
             directions: (rule.bits & Rule::IN != 0, rule.bits & Rule::OUT != 0),
@@ -113,7 +125,7 @@ impl PolicyRule {
     }
 
     /// What a map has for it.
-    pub(super) fn stored(&self, peer: PeerKind) -> Rule {
+    pub(crate) fn stored(&self, peer: PeerKind) -> Rule {
         let bit = |on, bit| if on { bit } else { 0 };
         let (inward, outward) = self.directions;
         let bits = bit(inward, Rule::IN) | bit(outward, Rule::OUT) | bit(self.accept, Rule::PASS);
@@ -167,7 +179,7 @@ fn peer<'a>(word: &str, rest: &mut impl Iterator<Item = &'a str>) -> Result<Poli
         "host" => PolicyPeer::Host,
         "slaves" => PolicyPeer::Slaves,
         "slave" => PolicyPeer::Slave(value(word, rest)?.to_owned()),
-        "label" => PolicyPeer::Labelled(value(word, rest)?.split(',').map(str::to_owned).collect()),
+        "label" => PolicyPeer::labelled(labels(value(word, rest)?)?)?,
         prefix => {
             let (addr, len) = text::prefix(prefix).map_err(|_| {
                 format!("\"{prefix}\" is no prefix, and none of any, host, slaves, slave NAME, label A,B")
@@ -213,7 +225,7 @@ mod tests {
             "out to host drop",
             "peer slaves accept",
             "in from slave ipvl1 icmp accept",
-            "in from label web,db proto 47 drop",
+            "in from label db,web proto 47 drop",
         ] {
             let read = rules(text).unwrap();
             assert_eq!(read.iter().map(ToString::to_string).collect::<Vec<_>>(), [text]);
@@ -225,6 +237,7 @@ mod tests {
     fn nftables_words_mean_the_same() {
         let said = |text| rules(text).unwrap()[0].to_string();
         assert_eq!(said("in ip saddr 192.0.2.1 tcp dport 22 accept"), "in from 192.0.2.1/32 tcp dport 22 accept");
+        assert_eq!(said("in from label web,db,web accept"), "in from label db,web accept");
         assert_eq!(said("out ip6 daddr ::/0 ipv6-icmp accept"), "out to ::/0 icmpv6 accept");
     }
 
@@ -249,6 +262,9 @@ mod tests {
             ("in tcp dport 90-80 accept", "90-80"),
             ("in tpc accept", "tpc"),
             ("in from accept", "wants a value"),
+            ("in from label , accept", "wants a label"),
+            ("in from label a;b accept", "does not end"),
+            ("in from label aéb accept", "visible ASCII"),
         ] {
             assert!(rules(text).unwrap_err().contains(named), "{text}");
         }

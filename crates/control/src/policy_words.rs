@@ -1,0 +1,11 @@
+//! How is a policy said in words, rule by rule and as a whole? One grammar for the command, files and engines.
+
+mod labels;
+mod rule;
+mod spec;
+mod value;
+
+pub use labels::{labels, unless_unfit};
+pub use rule::{GONE, PolicyPeer, PolicyRule, rules};
+pub use spec::{PolicyKeys, PolicySpec, spec};
+pub use value::{LabelsValue, PolicyValue};
