@@ -329,3 +329,44 @@ fn an_interface_of_that_name_is_left_alone() {
     assert_eq!(stage.slaves(), 0, "nothing is left");
     assert_eq!(inside.run(["ip", "-o", "link"]), before);
 }
+
+/// Nomad with `network { mode = "cni/net" }` makes the namespace itself, passes words of its own in `CNI_ARGS`, tries ADD up
+/// to three times for one namespace with no DEL between, takes from the result the interface with a sandbox and an address,
+/// asks by CHECK after it was restarted, and says DEL without those words.
+#[test]
+fn nomads_calls_are_answered() {
+    require_root!();
+    let stage = Stage::new();
+    let alloc = "6b235529-8111-4bbe-520b-d639b1d2a94e";
+    let words = "IgnoreUnknown=true;NOMAD_REGION=global;NOMAD_NAMESPACE=default;NOMAD_JOB_ID=shop;NOMAD_GROUP_NAME=web";
+    let call = |command: &str, words: &str, changes: Value| {
+        let netns = format!("/run/netns/{}", stage.lab.slaves[0].name());
+        let mut plugin = stage.lab.host.command([env!("CARGO_BIN_EXE_ipvl-cni")]);
+        stage.environment(&mut plugin, command, &netns);
+        plugin.env("CNI_CONTAINERID", alloc).env("CNI_ARGS", words);
+        let config = config(changes);
+        let mut child = plugin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the plugin");
+        child.stdin.take().expect("stdin").write_all(config.to_string().as_bytes()).expect("a configuration");
+        let output = child.wait_with_output().expect("the plugin's end");
+        (output.status.success(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
+    };
+    stage.ipam("fails", r#"echo '{"code":11,"msg":"try again"}'; exit 1"#);
+    for _ in 0..2 {
+        let (ok, error) = call("ADD", words, json!({ "cniVersion": "1.0.0", "ipam": { "type": "fails" } }));
+        assert!(!ok && error["code"] == 11, "{error}");
+    }
+    let (ok, result) = call("ADD", words, json!({ "cniVersion": "1.0.0" }));
+    assert!(ok, "{result}");
+    let interfaces = result["interfaces"].as_array().expect("interfaces");
+    let index = result["ips"][0]["interface"].as_u64().expect("which interface has the address");
+    let inside = interfaces.iter().position(|one| one["sandbox"].as_str().is_some_and(|path| !path.is_empty()));
+    assert_eq!(inside, Some(index as usize), "the address is that of the interface with a sandbox: {result}");
+    assert!(stage.lab.pings(&stage.lab.host, "10.0.0.77"), "its health checks come from the host");
+    let checked = call("CHECK", words, json!({ "cniVersion": "1.0.0", "prevResult": result }));
+    assert_eq!(checked, (true, Value::Null));
+    for _ in 0..2 {
+        let (ok, error) = call("DEL", "", json!({ "cniVersion": "1.0.0" }));
+        assert!(ok, "{error}");
+    }
+    stage.expect_nothing();
+}
