@@ -169,7 +169,7 @@ impl Adding {
         }
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master)?),
+            Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master, agent_client::programs)?),
         };
         let request = Request { spec, owner, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
         let added = create(&self.netlink, self.hook, &request, &master, port)?;
