@@ -22,7 +22,7 @@ enum State {
     #[default]
     None,
     Loading(JoinHandle<Result<Loaded>>),
-    Ready(Loaded),
+    Ready(Box<Loaded>),
     /// The kernel refuses them: a command that loads them itself says why.
     Failed,
 }
@@ -40,7 +40,7 @@ impl Spare {
     pub fn take(&mut self) -> Option<Loaded> {
         self.settle();
         match mem::take(&mut self.0) {
-            State::Ready(loaded) => Some(loaded),
+            State::Ready(loaded) => Some(*loaded),
             other => {
                 self.0 = other;
                 None
@@ -51,7 +51,7 @@ impl Spare {
     fn settle(&mut self) {
         self.0 = match mem::take(&mut self.0) {
             State::Loading(thread) if thread.is_finished() => match thread.join() {
-                Ok(Ok(loaded)) => State::Ready(loaded),
+                Ok(Ok(loaded)) => State::Ready(Box::new(loaded)),
                 Ok(Err(error)) => {
                     log_error("spare programs", &error);
                     State::Failed
