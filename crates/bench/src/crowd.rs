@@ -6,7 +6,8 @@ use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,38 @@ impl Crowd {
         self.home(self.count).run(["ip", "link", "set", &format!("s{}", self.count), "up"]);
         self.count += 1;
         time
+    }
+
+    /// Makes one bare pair of devices there, which is the least that a slave costs. Returns how long that took.
+    pub fn bare_pair(&self) -> Duration {
+        let home = self.home(0).name();
+        let start = Instant::now();
+        self.lab.host.run(["ip", "link", "add", "bare0", "type", "veth", "peer", "name", "bare1", "netns", home]);
+        let time = start.elapsed();
+        self.lab.host.run(["ip", "link", "del", "bare0"]);
+        time
+    }
+
+    /// Shows all that there is of this kind. Returns how long that took.
+    pub fn show(&self, kind: &str) -> Duration {
+        let start = Instant::now();
+        self.lab.host.run([&self.tool(), kind, "show"]);
+        start.elapsed()
+    }
+
+    /// Starts an agent that stays, and waits until it has a spare pair of programs, before there is a slave.
+    pub fn prepare(&self) -> Child {
+        let mut command = self.lab.host.command([&self.tool(), "agent", "stay"]);
+        let agent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let agent = agent.expect("start an agent");
+        let descriptors = || fs::read_dir(format!("/proc/{}/fdinfo", agent.id())).into_iter().flatten().flatten();
+        let is_program = |path: PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("prog_type:\t3"));
+        let programs = || descriptors().filter(|entry| is_program(entry.path())).count();
+        // While they are loaded there are more descriptors of them, at first fewer programs.
+        let mut seen = 0;
+        let rests = || std::mem::replace(&mut seen, programs()) == 2 && seen == 2;
+        assert!(settles(rests), "the agent does not load spare programs");
+        agent
     }
 
     /// Gives each slave of the crowd its addresses. Returns how long it took until all are in the address table.

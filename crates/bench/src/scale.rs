@@ -85,6 +85,11 @@ fn everything(notes: &mut Notes<'_>) {
     notes.add("first link add, ms", millis(crowd.grow_by_one()));
     notes.add("second link add, ms", millis(crowd.grow_by_one()));
     drop(crowd);
+    let mut crowd = Crowd::new(Maker::Ipvl, 0).expect("a master");
+    let mut agent = crowd.prepare();
+    notes.add("first link add, spare programs, ms", millis(crowd.grow_by_one()));
+    drop(crowd);
+    let _ = agent.kill().and_then(|()| agent.wait());
     let mut crowd = Crowd::new(Maker::Ipvl, TALKERS).expect("slaves");
     let (others, before) = (notes.count.saturating_sub(TALKERS), kernel_memory());
     let many = others.saturating_sub(LAST);
@@ -93,10 +98,15 @@ fn everything(notes: &mut Notes<'_>) {
         crowd.raise();
         for _ in 0..LAST {
             notes.add("last link add, ms", millis(crowd.grow_by_one()));
+            notes.add("bare pair by ip, ms", millis(crowd.bare_pair()));
         }
         notes.add("addr add in a batch, per address, ms", millis(crowd.address()) / (others * ADDRESSES) as f64);
         crowd.rest();
         notes.add("kernel memory per slave, kB", (kernel_memory() - before) / others as f64);
+        for _ in 0..ROUNDS {
+            notes.add("link show, ms", millis(crowd.show("link")));
+            notes.add("addr show, ms", millis(crowd.show("addr")));
+        }
         notes.add("slaves reached by a broadcast", reached(&crowd) as f64);
     }
     notes.add("maps of the port, kB", maps(&crowd));

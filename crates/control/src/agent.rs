@@ -33,6 +33,7 @@ mod registry;
 mod retries;
 mod routes;
 mod slave;
+mod spare;
 mod state;
 mod sync;
 mod tap;
@@ -126,6 +127,7 @@ impl Agent {
         self.take_retries();
         self.requests.extend(self.clients.requests());
         self.clients.tell_counters(|| self.count.line());
+        self.clients.lend(&mut self.spare);
         if !self.requests.is_empty() {
             self.finder.look_again();
             self.read_declared()?;
@@ -151,6 +153,9 @@ impl Agent {
         }
         self.judge_contests();
         self.close_joins();
+        if self.term == Term::Service && self.idle {
+            self.spare.prepare();
+        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use host::HostAddresses;
 use host_end::{HostEnd, backend_of};
 use ipvl_core::maps::ABI_VERSION;
 use ipvl_core::{IfIndex, Mac, PortEntry, Slot};
-use object::{MASTER_RX, SLAVE_XMIT};
+use object::{Loaded, MASTER_RX, SLAVE_XMIT};
 use programs::{MasterPrograms, Pair, Remnant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,13 +64,17 @@ impl Port {
         }
     }
 
-    /// The port of this master, made if there is none. A port without slaves receives no packets and costs nothing. The
-    /// caller has the lock.
-    pub fn find_or_create(netlink: &Netlink, master: &LinkInfo) -> Result<Self> {
+    /// The port of this master, made with `programs` if there is none. A port without slaves receives no packets and costs
+    /// nothing. The caller has the lock.
+    pub fn find_or_create(
+        netlink: &Netlink,
+        master: &LinkInfo,
+        programs: impl FnOnce() -> Result<Loaded>,
+    ) -> Result<Self> {
         match programs::of_master(netlink, master.ifindex)? {
             MasterPrograms::Both(pair) => Self::open(master.ifindex, pair),
-            MasterPrograms::MasterRxOnly(remnant) => Self::replace(netlink, master, remnant),
-            MasterPrograms::None => Self::load(Hook::choose(), master)?.attach_master(netlink),
+            MasterPrograms::MasterRxOnly(remnant) => Self::replace(netlink, master, remnant, programs()?),
+            MasterPrograms::None => Self::new(Hook::choose(), master, programs()?)?.attach_master(netlink),
             MasterPrograms::Foreign(error) => Err(error),
         }
     }
@@ -89,7 +93,7 @@ impl Port {
     /// The caller has the lock.
     pub fn all_repaired(netlink: &Netlink) -> Result<Vec<Self>> {
         Self::collect(netlink, &netlink.links(None)?, |master, remnant| {
-            Self::replace(netlink, master, remnant).map(Some)
+            Self::replace(netlink, master, remnant, object::load()?).map(Some)
         })
     }
 
@@ -241,8 +245,7 @@ impl Port {
         Ok(Self { master, hook, maps, master_rx: Some(master_rx), slave_xmit, reports: None })
     }
 
-    fn load(hook: Hook, master: &LinkInfo) -> Result<Self> {
-        let mut loaded = object::load()?;
+    fn new(hook: Hook, master: &LinkInfo, mut loaded: Loaded) -> Result<Self> {
         loaded.maps.set_port(PortEntry {
             abi: ABI_VERSION,
             master: master.ifindex,
@@ -257,10 +260,10 @@ impl Port {
     }
 
     /// Puts new programs in the place of what is left of a port. What was changed at the master is still to be undone.
-    fn replace(netlink: &Netlink, master: &LinkInfo, old: Remnant) -> Result<Self> {
+    fn replace(netlink: &Netlink, master: &LinkInfo, old: Remnant, programs: Loaded) -> Result<Self> {
         const KEPT: u32 = PortEntry::FORWARDING_4 | PortEntry::FORWARDING_6;
         groups::release_master(&master.name, &bpf::prog_info(&old.master_rx)?.map_ids)?;
-        let mut port = Self::load(old.hook, master)?;
+        let mut port = Self::new(old.hook, master, programs)?;
         port.maps.change_port(|port| {
             port.flags |= old.entry.flags & KEPT;
             port.cursor = old.entry.cursor;

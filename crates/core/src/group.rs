@@ -82,7 +82,8 @@ impl Members {
 
     /// The slots of all members.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..MAX_SLAVES).map(Slot).filter(|slot| self.has(*slot))
+        let words = self.slots.iter().zip(0..).filter(|(word, _)| **word != 0);
+        words.flat_map(|(word, at)| (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| Slot(at * 64 + bit)))
     }
 }
 

@@ -125,11 +125,17 @@ impl Skb {
         words
     }
 
-    /// The same action. As by [`Skb::launder`], the verifier knows nothing of it then; what [`Skb::store_scratch`] stored stays.
+    /// As [`Skb::launder`], for one word, when copies are no longer counted; what [`Skb::store_scratch`] stored stays.
+    #[inline(always)]
+    pub fn forget_last(&self, word: u32) -> u32 {
+        self.write(FAILURES, word);
+        self.read_word(FAILURES)
+    }
+
+    /// The same for an action.
     #[inline(always)]
     pub fn forget_action(&self, action: i32) -> i32 {
-        self.write(FAILURES, action.cast_unsigned());
-        self.read_word(FAILURES).cast_signed()
+        self.forget_last(action.cast_unsigned()).cast_signed()
     }
 
     /// As [`Skb::launder`], for one word.

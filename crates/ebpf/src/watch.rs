@@ -139,7 +139,7 @@ fn tell_flow(told: &PacketTold, index: u32) -> bool {
 fn tell_packet(skb: &Skb, told: &PacketTold, index: u32, snap: u32) -> bool {
     let Some(buffer) = WATCH_PACKET.get_ptr_mut(0) else { return false };
     // Older verifiers must see that it is not zero, and find that out by this only.
-    let less_one = skb.forget_word(told.len.min(snap).wrapping_sub(1)) as usize;
+    let less_one = skb.forget_last(told.len.min(snap).wrapping_sub(1)) as usize;
     if less_one >= MAX_SNAP {
         return false;
     }

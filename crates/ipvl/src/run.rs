@@ -135,7 +135,7 @@ fn add(specs: &[LinkSpec]) -> Result<(), Failure> {
 }
 
 fn show_links(name: Option<String>, kind: Option<Kind>, statistics: bool, style: Style) -> Result<(), Failure> {
-    let inventory = Inventory::read()?;
+    let inventory = if statistics { Inventory::read()? } else { Inventory::read_uncounted()? };
     let mut links = only(slaves(&inventory)?, name, Link::is_called)?;
     links.retain(|link| kind.is_none_or(|kind| link.kind == kind));
     let statistics = if statistics { inventory.statistics()? } else { Vec::new() };
@@ -153,7 +153,7 @@ fn slaves(inventory: &Inventory) -> Result<Vec<Link>, Failure> {
 
 /// Looks for the name among the slaves, because a slave may have no addresses.
 fn show_addresses(slave: Option<String>, family: Option<Family>, style: Style) -> Result<(), Failure> {
-    let inventory = Inventory::read()?;
+    let inventory = Inventory::read_uncounted()?;
     let (mut entries, mut links) = (inventory.addresses()?, slaves(&inventory)?);
     entries.retain(|entry| family.is_none_or(|family| family.has(entry.addr)));
     if slave.is_some() {

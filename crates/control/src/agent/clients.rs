@@ -1,9 +1,11 @@
 //! Which commands are connected to the agent, what do they ask for, and how are they answered?
 
+use super::spare::Spare;
 use super::term::Term;
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single::{self, Single};
-use crate::slave::agent_client::NAME;
+use crate::port::object::Loaded;
+use crate::slave::agent_client::{self, NAME};
 use ipvl_core::IfIndex;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -35,6 +37,10 @@ struct Client {
     waiting: usize,
     /// Whether it has asked for the counters.
     counters: bool,
+    /// Whether it has asked for spare programs.
+    spare: bool,
+    /// The programs that it was given, held until it has opened them and disconnects.
+    _lent: Option<Loaded>,
     /// When it last said something or got an answer.
     heard: Instant,
     gone: bool,
@@ -87,6 +93,16 @@ impl Clients {
         }
     }
 
+    /// Gives spare programs to a client that has asked for them, if there are some.
+    pub fn lend(&mut self, spare: &mut Spare) {
+        for client in self.connected.iter_mut().filter(|client| client.spare) {
+            let lent = spare.take();
+            let answer = agent_client::spare_answer(lent.as_ref());
+            client.gone |= writeln!(client.stream, "{answer}").is_err();
+            (client.spare, client._lent) = (false, lent);
+        }
+    }
+
     /// Accepts clients that run as root or as our own user; no other user may change anything. If accepting fails, as for
     /// lack of descriptors, the socket is not polled until the next turn, or the agent would spin.
     fn accept(&mut self) {
@@ -105,7 +121,8 @@ impl Clients {
         if stream.set_nonblocking(true).is_ok() {
             self.next += 1;
             let (id, line, heard) = (self.next, Vec::new(), Instant::now());
-            self.connected.push(Client { id, stream, line, waiting: 0, counters: false, heard, gone: false });
+            let (counters, spare, _lent) = (false, false, None);
+            self.connected.push(Client { id, stream, line, waiting: 0, counters, spare, _lent, heard, gone: false });
         }
     }
 
@@ -135,6 +152,7 @@ impl Client {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
                 (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
                 (None, b"counters") => self.counters = true,
+                (None, line) if line == agent_client::spare_request().as_bytes() => self.spare = true,
                 (None, b"end") if term == Term::Service => self.gone |= self.stream.write_all(b"stays\n").is_err(),
                 (None, b"end") => {}
                 (None, _) => self.gone = true,

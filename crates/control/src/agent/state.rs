@@ -10,6 +10,7 @@ use super::mcast_sources::McastSources;
 use super::missing::Missing;
 use super::registry::Registry;
 use super::retries::{Retries, Task};
+use super::spare::Spare;
 use super::term::Term;
 use crate::error::{Error, Result};
 use crate::kernel::finder::Finder;
@@ -77,6 +78,8 @@ pub struct Agent {
     pub incomplete: BTreeSet<IfIndex>,
     /// Masters in another netns, which may return.
     pub departed: DepartedMasters,
+    /// Programs for the next master. Only a service keeps some.
+    pub spare: Spare,
     /// Whether the last wait ended without an event.
     pub idle: bool,
     /// What it has done.
@@ -108,6 +111,7 @@ impl Agent {
             contests: Contests::default(),
             incomplete: BTreeSet::new(),
             departed: DepartedMasters::default(),
+            spare: Spare::default(),
             idle: false,
             count: Count::default(),
         })

@@ -1,12 +1,16 @@
 //! How are the programs loaded into the kernel from the eBPF object that the build embeds?
 
-use crate::error::{Result, ebpf};
+use crate::error::{Result, ebpf, refused};
+use crate::kernel::bpf::{prog_fd_by_id, prog_info};
 use crate::kernel::bpf_map::{Bpffs, MapShape, map_info};
 use crate::port::tables::PortMaps;
 use crate::port::watch;
+use crate::refusal::Refusal;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use ipvl_core::PortEntry;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::thread;
@@ -53,7 +57,7 @@ pub const POLICY_MAPS: [&str; 8] = [
     "POLICY_ASKED",
 ];
 /// Those of them that take much memory at once, and which a loader makes although no program it loads uses them.
-const LARGE: [&str; 2] = ["CONNECTIONS", "FRAGMENTS"];
+const LARGE: [&str; 3] = ["CONNECTIONS", "FRAGMENTS", "POLICY_COUNTS"];
 
 /// The eBPF object as the build made it.
 pub static OBJECT: &[u8] = include_bytes_aligned!(env!("IPVL_OBJECT"));
@@ -109,6 +113,34 @@ pub fn load_policy(maps: &BTreeMap<String, BorrowedFd<'_>>) -> Result<(Program, 
     let mut programs: BTreeMap<_, _> = object.programs_mut().collect();
     let (out, inward) = (programs.remove(POLICY_OUT), programs.remove(POLICY_IN));
     Ok((program(out, POLICY_OUT)?, program(inward, POLICY_IN)?))
+}
+
+/// Programs that another process has loaded, and that no port uses yet.
+pub fn open(slave_xmit: u32, master_rx: u32) -> Result<Loaded> {
+    let (slave_xmit, mut maps) = opened(slave_xmit, SLAVE_XMIT)?;
+    let (master_rx, its_maps) = opened(master_rx, MASTER_RX)?;
+    maps.extend(its_maps);
+    let maps = PortMaps::by_ids(&maps)?;
+    match maps.port()? == PortEntry::default() {
+        true => Ok(Loaded { slave_xmit, master_rx, maps }),
+        false => Err(refused("use", "spare programs", Refusal::ForeignProgram)),
+    }
+}
+
+fn opened(id: u32, name: &str) -> Result<(Program, Vec<u32>)> {
+    let fd = prog_fd_by_id(id)?;
+    let info = prog_info(&fd)?;
+    match info.name == name {
+        true => Ok((Program { fd, id, instructions: None }, info.map_ids)),
+        false => Err(refused("use", format!("bpf program {id}"), Refusal::ForeignProgram)),
+    }
+}
+
+/// Which programs this build has, as a number.
+pub fn build() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    OBJECT.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn object(maps: &BTreeMap<String, BorrowedFd<'_>>, small: &[&'static str]) -> Result<Ebpf> {

@@ -96,7 +96,7 @@ pub fn upgrade(netlink: &Netlink, master: &LinkInfo, again: bool) -> Result<Opti
     }
     let done = |replaced| Some(Upgraded { master: master.name.clone(), from: entry.abi, to: ABI_VERSION, replaced });
     if host_ends.is_empty() {
-        Port::replace(netlink, master, Remnant { hook, master_rx: master_rx.program, entry })?;
+        Port::replace(netlink, master, Remnant { hook, master_rx: master_rx.program, entry }, object::load()?)?;
         return Ok(done(1));
     }
     let old = maps_of(&master_rx, &host_ends, &entry)?;

@@ -49,6 +49,17 @@ impl Inventory {
     pub fn read_with(names: &mut Names) -> Result<Self> {
         let netlink = Netlink::open()?;
         let links = netlink.links(None)?;
+        Self::of_links(netlink, links, names)
+    }
+
+    /// The same without the counters of devices, which take the kernel longest.
+    pub fn read_uncounted() -> Result<Self> {
+        let netlink = Netlink::open()?;
+        let links = netlink.uncounted_links(None)?;
+        Self::of_links(netlink, links, &mut Names::default())
+    }
+
+    fn of_links(netlink: Netlink, links: Vec<LinkInfo>, names: &mut Names) -> Result<Self> {
         let found = Port::among(&netlink, &links)?;
         let host_ends = links.into_iter().filter(|link| HostEnd::of(link).is_some());
         let mut host_ends: BTreeMap<IfIndex, LinkInfo> = host_ends.map(|link| (link.ifindex, link)).collect();

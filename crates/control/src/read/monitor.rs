@@ -182,7 +182,8 @@ impl Monitor {
     fn take_master(&mut self, link: &LinkInfo, present: bool) {
         let its = self.slaves.values_mut().filter(|slave| slave.record.master.ifindex == link.ifindex);
         for slave in its {
-            slave.record.master = if present { link.clone() } else { record::absent(link.ifindex) };
+            let master = if present { link.clone() } else { record::absent(link.ifindex) };
+            slave.record.master = master.into();
             self.pace.hurry(Instant::now());
         }
     }

@@ -9,6 +9,7 @@ use crate::slave::peers::peer_of;
 use crate::slave::rates::{has_input_limit, rates};
 use ipvl_core::{IfIndex, Mac, PortEntry, Slave, Slot};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Stands for a name that cannot be read.
 pub const UNKNOWN: &str = "?";
@@ -19,7 +20,7 @@ pub struct SlaveRecord {
     /// The host end.
     pub host_end: LinkInfo,
     /// The master. If it is not here, only its ifindex is known.
-    pub master: LinkInfo,
+    pub master: Rc<LinkInfo>,
     /// Whether the table says that the master has left.
     pub master_gone: bool,
     /// Whether the master does not run its program.
@@ -43,7 +44,7 @@ pub fn slave_record(netlink: &Netlink, host_end: IfIndex) -> Result<Option<Slave
         return Ok(None);
     }
     let (slot, slave) = (described.slot, port.maps.slave(described.slot)?);
-    let (master, master_gone) = (master_of(netlink, &port)?, is_master_gone(&port)?);
+    let (master, master_gone) = (Rc::new(master_of(netlink, &port)?), is_master_gone(&port)?);
     let unattached = port.is_departed();
     let rates = rates(netlink, &port, &host_end, slot)?;
     Ok(Some(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, rates, groups: Vec::new() }))
@@ -69,23 +70,31 @@ pub fn records_of(
     master_gone: bool,
     host_ends: &mut BTreeMap<IfIndex, LinkInfo>,
 ) -> Result<Vec<SlaveRecord>> {
-    let (all, unattached) = (port.maps.groups()?, port.is_departed());
+    let (mut joined, unattached) = (groups_by_slot(port)?, port.is_departed());
     // In this order: a slave that is being added is written before its slot can be found.
     let (slots, slaves) = (port.maps.slots()?, port.maps.slaves()?);
-    let mut records = Vec::new();
+    let (mut records, master) = (Vec::new(), Rc::new(master.clone()));
     for (ifindex, slot) in slots {
         let Some(host_end) = host_ends.remove(&ifindex) else { continue };
         // The highest slot in use is raised last: a slave above it is read by itself.
         let slave = slaves.get(slot.0 as usize).map_or_else(|| port.maps.slave(slot), |slave| Ok(*slave))?;
-        let joined = all.iter().filter(|(_, members)| members.has(slot)).map(|(group, _)| group.mac);
-        let (master, mut groups) = (master.clone(), joined.collect::<Vec<_>>());
-        groups.sort();
+        let (master, groups) = (Rc::clone(&master), joined.remove(&slot).unwrap_or_default());
         let output = if slave.is_limited() { port.maps.rate(slot)? } else { None };
         let rates = Rates { input: None, output };
         records.push(SlaveRecord { host_end, master, master_gone, unattached, slot, slave, rates, groups });
     }
     add_input_rates(netlink, &mut records)?;
     Ok(records)
+}
+
+/// The groups that slaves have joined, sorted.
+fn groups_by_slot(port: &Port) -> Result<BTreeMap<Slot, Vec<Mac>>> {
+    let mut joined = BTreeMap::<_, Vec<_>>::new();
+    for (group, members) in port.maps.groups()? {
+        members.slots().for_each(|slot| joined.entry(slot).or_default().push(group.mac));
+    }
+    joined.values_mut().for_each(|groups| groups.sort());
+    Ok(joined)
 }
 
 /// Adds the limits of what slaves get, which are their host ends'.

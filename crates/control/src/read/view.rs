@@ -6,13 +6,13 @@ use crate::model::{AddressEntry, Link, Statistics};
 
 /// All slaves of all masters in this netns, in the order of their masters and slots.
 pub fn links() -> Result<Vec<Link>> {
-    Ok(Inventory::read()?.links())
+    Ok(Inventory::read_uncounted()?.links())
 }
 
 /// The address table of every port: what slaves own, what slaves have on their devices but do not own, and what the host
 /// owns.
 pub fn addresses() -> Result<Vec<AddressEntry>> {
-    Inventory::read()?.addresses()
+    Inventory::read_uncounted()?.addresses()
 }
 
 /// The counters of every slave, and what was dropped at every master.

@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::slave::check::check;
 use crate::slave::module::{self, ModuleSlave};
 use crate::slave::tap::{NewTap, TapSpec};
-use crate::slave::{alias_event, find, module_owner, rates, tidy};
+use crate::slave::{agent_client, alias_event, find, module_owner, rates, tidy};
 use ipvl_core::{IfIndex, Mac, Mode, Slave, Slot, State};
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -60,7 +60,7 @@ impl Adding {
         }
         let port = match self.ports.entry(master.ifindex) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master)?),
+            Entry::Vacant(entry) => entry.insert(Port::find_or_create(&self.netlink, &master, agent_client::programs)?),
         };
         let request = Request { spec, owner, policy, backend, netns: netns.as_ref().map(|fd| fd.as_fd()) };
         let added = create(&self.netlink, self.hook, &request, &master, port)?;

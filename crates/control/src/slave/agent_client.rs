@@ -2,11 +2,13 @@
 //!
 //! The agent is the only process of its kind in its netns. A request to it is a line, `sync HOST_END_IFINDEX`, and so is
 //! the answer, `ok` or an error. The agent answers `ping` with `ok`, and `counters` with what it has counted, as JSON. After
-//! `end` it ends, or answers `stays`.
+//! `end` it ends, or answers `stays`. `spare BUILD` asks for programs that no port uses: it answers with the ids of a pair
+//! of that build, which it holds until the connection ends, or with `none`.
 
 use crate::error::{Error, Result, io_error};
 use crate::kernel::single::{self, Single};
 use crate::kernel::sys;
+use crate::port::object::{self, Loaded};
 use crate::report::AgentCounters;
 use ipvl_core::IfIndex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -27,6 +29,8 @@ const START_WAIT: Duration = Duration::from_secs(5);
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
 /// After so long without an answer a command looks at what the agent's process does.
 const SILENCE: Duration = Duration::from_secs(5);
+/// An agent that is busy for longer gives no programs: to load them takes little more.
+const SPARE_WAIT: Duration = Duration::from_millis(100);
 /// A scrape waits no longer.
 const COUNTERS_WAIT: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
@@ -82,6 +86,40 @@ fn hear(answers: &mut BufReader<&UnixStream>) -> Result<String> {
             Err(error) => return Err(io_error("hear from", "the agent")(error)),
         }
     }
+}
+
+/// Programs for a new master: the agent's spare ones, else they are loaded now, which takes longer.
+pub(crate) fn programs() -> Result<Loaded> {
+    match spare() {
+        Ok(Some(spare)) => Ok(spare),
+        Ok(None) | Err(_) => object::load(),
+    }
+}
+
+/// The agent's spare programs; none if it has none, is of another build, or is killed before they are opened.
+fn spare() -> Result<Option<Loaded>> {
+    let Some(mut stream) = connect()? else { return Ok(None) };
+    stream.set_read_timeout(Some(SPARE_WAIT)).map_err(io_error("wait for", "the agent"))?;
+    let mut line = String::new();
+    if writeln!(stream, "{}", spare_request()).is_err() || BufReader::new(&stream).read_line(&mut line).is_err() {
+        return Ok(None);
+    }
+    let ids = line.trim().split_once(' ').map(|(slave_xmit, master_rx)| (slave_xmit.parse(), master_rx.parse()));
+    match ids {
+        // The agent holds them until `stream` is closed.
+        Some((Ok(slave_xmit), Ok(master_rx))) => object::open(slave_xmit, master_rx).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The request for spare programs of this build.
+pub(crate) fn spare_request() -> String {
+    format!("spare {:016x}", object::build())
+}
+
+/// The answer to it.
+pub(crate) fn spare_answer(spare: Option<&Loaded>) -> String {
+    spare.map_or_else(|| "none".to_owned(), |spare| format!("{} {}", spare.slave_xmit.id, spare.master_rx.id))
 }
 
 /// Does an agent run, and does it answer?

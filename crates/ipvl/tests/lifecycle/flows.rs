@@ -73,6 +73,24 @@ fn a_packet_that_the_routing_table_refuses_is_told_with_the_reason() {
 }
 
 #[test]
+fn the_error_about_a_packet_is_the_same_while_packets_are_captured() {
+    require_root!();
+    let lab = lab("mode l3 bridge");
+    run(&lab.slaves[0], "ip route add default dev ipvl0");
+    let error = || {
+        let told = shell(&lab.slaves[0], "ping -c 1 -W 1 203.0.113.1").stdout;
+        told.lines().find(|line| line.starts_with("From ")).map(str::to_owned)
+    };
+    let without = error();
+    assert!(without.as_ref().is_some_and(|line| line.contains("Unreachable")), "{without:?}");
+    let file = format!("/tmp/{}.pcapng", lab.host.name());
+    let watcher = Watcher::start(&lab, &format!("capture -w {file}"));
+    assert_eq!(error(), without);
+    drop(watcher);
+    fs::remove_file(&file).expect("the file");
+}
+
+#[test]
 fn a_capture_is_read_by_others_and_says_why_packets_were_dropped() {
     require_root!();
     let lab = lab("mode l2 private");

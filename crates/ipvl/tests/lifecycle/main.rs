@@ -49,6 +49,7 @@ mod removal;
 mod room;
 mod seeing;
 mod service;
+mod spare;
 mod squatters;
 mod streams;
 mod succession;

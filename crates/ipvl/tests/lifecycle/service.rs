@@ -94,7 +94,8 @@ impl Service {
         heard.is_ok_and(|length| news[..length].trim_ascii() == b"READY=1").then_some(service)
     }
 
-    fn pid(&self) -> u32 {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
         self.0.id()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::abi::{Abi, found, open_by_ids, removed, take, typed};
 use crate::error::{Result, ebpf};
+use crate::kernel::bpf_batch::Whole;
 use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
 use ipvl_core::maps::{JOINED, SEEN};
 use ipvl_core::{Group, Mac, Members, Slot};
@@ -9,24 +10,27 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The map `GROUPS`.
-pub(super) struct Groups(HashMap<MapData, Abi<Group>, Abi<Members>>);
+pub(super) struct Groups {
+    all: Whole<Group, Members>,
+    most: usize,
+    map: HashMap<MapData, Abi<Group>, Abi<Members>>,
+}
 
 impl Groups {
     /// From the map itself.
     pub fn from_data(data: MapData) -> Result<Self> {
-        typed("GROUPS", Map::HashMap(data)).map(Self)
+        let most = data.info().map_err(ebpf("describe", "the map GROUPS"))?.max_entries() as usize;
+        Ok(Self { all: Whole::of("GROUPS", data.fd())?, most, map: typed("GROUPS", Map::HashMap(data))? })
     }
 
     /// All groups with their members.
     pub fn all(&self) -> Result<Vec<(Group, Members)>> {
-        let entries: std::result::Result<Vec<_>, _> = self.0.iter().collect();
-        let entries = entries.map_err(ebpf("read", "the map GROUPS"))?;
-        Ok(entries.into_iter().map(|(group, members)| (group.0, members.0)).collect())
+        self.all.entries(self.most)
     }
 
     /// The slaves that have joined a group.
     pub fn members(&self, mac: Mac) -> Result<Members> {
-        let entry = found(self.0.get(&Abi(mac.into()), 0)).map_err(ebpf("read", "the map GROUPS"))?;
+        let entry = found(self.map.get(&Abi(mac.into()), 0)).map_err(ebpf("read", "the map GROUPS"))?;
         Ok(entry.map_or(Members::NOBODY, |members| members.0))
     }
 
@@ -34,8 +38,8 @@ impl Groups {
     pub fn set_members(&mut self, mac: Mac, members: &Members) -> Result<()> {
         let key = Abi(mac.into());
         let done = match members.is_empty() && members.on_master == 0 {
-            true => removed(self.0.remove(&key)),
-            false => self.0.insert(key, Abi(*members), 0),
+            true => removed(self.map.remove(&key)),
+            false => self.map.insert(key, Abi(*members), 0),
         };
         done.map_err(ebpf("write", "the map GROUPS"))
     }
