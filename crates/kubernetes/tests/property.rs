@@ -10,7 +10,7 @@ mod packet;
 #[path = "property/random.rs"]
 mod random;
 
-use ipvl_control::{PolicyPeer, PolicyRule, policy::rules};
+use ipvl_control::{PolicyPeer, PolicyRule, policy_words::rules};
 use ipvl_core::policy::{Connection, Direction, Flow, FragmentKey, Peer, PeerKind, Policy, PolicyTables, Rule, judge};
 use ipvl_core::{Addr, Owner, Slot};
 use ipvl_kubernetes::{Cluster, PodPolicy, Refusal, translate};
