@@ -76,6 +76,7 @@ pub fn rules(text: &str) -> Result<Vec<PolicyRule>, String> {
     for word in spaced.split_whitespace().map(|word| word.strip_suffix(',').unwrap_or(word)) {
         match word {
             ";" | "" if rule.is_empty() => {}
+            ";" => break,
             "accept" | "drop" => {
                 rules.push(PolicyRule::read(&rule, word == "accept")?);
                 rule.clear();

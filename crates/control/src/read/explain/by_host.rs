@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_remedy_is_one_that_the_module_takes() {
-        assert!(dropped(Reason::NoHostAccess).remedy.contains("backend veth"));
+        assert!(dropped(Reason::NoHostAccess).remedy.contains("host on"));
         assert!(!dropped(Reason::NotOwned).remedy.contains("ipvl addr add"));
         assert_eq!(dropped(Reason::Private).remedy, remedy(Reason::Private));
     }
