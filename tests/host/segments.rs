@@ -1,7 +1,7 @@
 //! Do packets of several segments arrive whole, on every path, and those that are not TCP's or have several receivers?
 
 use crate::lab::{lab, lead_outside_to, run};
-use ipvl_testbed::{Lab, Netns, require_root, segment};
+use ipvl_testbed::{Lab, Netns, bound, require_root, segment};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
@@ -122,7 +122,7 @@ fn streams(lab: &Lab) -> Vec<(String, u64)> {
 #[track_caller]
 fn stream(from: &Netns, to: &Netns, address: &str) {
     let at: SocketAddr = format!("{address}:4002").parse().expect("an address");
-    let listener = to.within(|| TcpListener::bind(at)).unwrap_or_else(|error| panic!("listen at {at}: {error}"));
+    let listener = to.within(|| bound(|| TcpListener::bind(at)));
     let data: Vec<u8> = (0..LENGTH).map(|place| (place >> 8) as u8).collect();
     thread::scope(|scope| {
         let reader = scope.spawn(move || {
@@ -179,7 +179,7 @@ fn train(sender: &Netns, from: &str, to: &str, receivers: &[&Netns]) {
 }
 
 fn open(netns: &Netns, at: &str) -> UdpSocket {
-    let socket = netns.within(|| UdpSocket::bind(at)).unwrap_or_else(|error| panic!("open {at}: {error}"));
+    let socket = netns.within(|| bound(|| UdpSocket::bind(at)));
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }

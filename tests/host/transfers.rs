@@ -1,7 +1,7 @@
 //! Does much data arrive whole? TCP makes packets of several segments, and leaves checksums to devices.
 
 use crate::lab::{lab, run};
-use ipvl_testbed::{Netns, require_root};
+use ipvl_testbed::{Netns, bound, require_root};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
@@ -37,7 +37,7 @@ fn much_data_arrives_whole_in_every_mode() {
 /// Sends data from `client`, which connects to `to`, to a listener at `at` in `server`.
 #[track_caller]
 pub fn whole(server: &Netns, at: &str, client: &Netns, to: &str) {
-    let listener = server.within(|| TcpListener::bind(at)).unwrap_or_else(|error| panic!("listen at {at}: {error}"));
+    let listener = server.within(|| bound(|| TcpListener::bind(at)));
     let address = to.parse().expect("an address");
     let sender = client.within(|| TcpStream::connect_timeout(&address, PATIENCE));
     let mut sender = sender.unwrap_or_else(|error| panic!("connect to {to}: {error}"));

@@ -29,4 +29,4 @@ pub use packet_socket::PacketSocket;
 pub use require::{kernel_is_at_least, requires, requires_device, requires_kernel, requires_root};
 pub use rest::{MARKER, Pinned, Rest};
 pub use sys::{enter_new_netns, segment};
-pub use wait::wait_until;
+pub use wait::{bound, wait_until};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ipvl_control::kernel::bpf::{self, AttachType};
 use ipvl_control::kernel::netlink::{FilterPoint, Netlink};
 use ipvl_core::IfIndex;
-use ipvl_testbed::{Lab, Netns, Output, ipvl_path, wait_until};
+use ipvl_testbed::{Lab, Netns, Output, bound, ipvl_path, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -188,7 +188,7 @@ impl Probe {
     pub fn start_every(pace: Duration, from: &Netns, to: &Netns, target: &str) -> Self {
         let target: SocketAddr = target.parse().expect("address and port");
         let any = if target.is_ipv4() { "0.0.0.0" } else { "::" };
-        let receiving = to.within(|| UdpSocket::bind((any, target.port()))).expect("bind the receiver");
+        let receiving = to.within(|| bound(|| UdpSocket::bind((any, target.port()))));
         // The reader may be delayed, but what has arrived stays in the socket.
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&receiving, 8 << 20).expect("make room");
         let sending = from.within(|| UdpSocket::bind((any, 0))).expect("bind the sender");

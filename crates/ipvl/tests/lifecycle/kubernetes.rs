@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, fs, process};
 
-use ipvl_testbed::{EXT_V4, Lab, Netns, require_root};
+use ipvl_testbed::{EXT_V4, Lab, Netns, bound, require_root};
 use serde_json::Value;
 
 use crate::common::{exec, shell, soon};
@@ -128,6 +128,6 @@ fn file(text: &str) -> PathBuf {
 /// Whether a connection is opened; what a policy drops is not answered.
 fn connects(from: &Netns, to: &Netns, address: &str) -> bool {
     let address = address.parse().expect("address and port");
-    let _listener = to.within(|| TcpListener::bind(address).expect("bind"));
+    let _listener = to.within(|| bound(|| TcpListener::bind(address)));
     from.within(|| TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok())
 }

@@ -1,11 +1,13 @@
 //! Does a slave send and receive what its policy says, whichever way a packet comes, and does a change meet every packet?
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use ipvl_testbed::{EXT_V4, EXT_V6, HOST_V4, Lab, Netns, require_device, require_kernel, require_root, wait_until};
+use ipvl_testbed::{
+    EXT_V4, EXT_V6, HOST_V4, Lab, Netns, bound, require_device, require_kernel, require_root, wait_until,
+};
 use serde_json::Value;
 
 use crate::common::{Probe, kill_agent, pings_now, run, shell, soon};
@@ -303,16 +305,6 @@ pub fn connects(from: &Netns, to: &Netns, address: &str, patience: Duration) -> 
     });
     server.join().expect("the server");
     carried.is_some()
-}
-
-/// What `bind` makes. A child of another test has the descriptors of all until it has begun, and so perhaps the port.
-fn bound<T>(bind: impl Fn() -> io::Result<T>) -> T {
-    let mut made = None;
-    let is_bound = wait_until(LONG, || {
-        made = bind().ok();
-        made.is_some()
-    });
-    made.filter(|_| is_bound).expect("a free port")
 }
 
 fn echo(mut stream: TcpStream) -> bool {
