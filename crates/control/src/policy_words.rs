@@ -6,6 +6,6 @@ mod spec;
 mod value;
 
 pub use labels::{labels, unless_unfit};
-pub use rule::{GONE, PolicyPeer, PolicyRule, rules};
+pub use rule::{GONE, PolicyPeer, PolicyRule, is_accept, only_rule, rules, verdict};
 pub use spec::{PolicyKeys, PolicySpec, spec};
 pub use value::{LabelsValue, PolicyValue};

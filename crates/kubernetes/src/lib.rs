@@ -16,4 +16,4 @@ mod translate;
 
 pub use cluster::Cluster;
 pub use refusal::{Refusal, Wrong};
-pub use translate::{PodPolicy, Translated, translate};
+pub use translate::{Translated, translate};

@@ -12,6 +12,7 @@ use crate::meaning::{Allowed, Peer, Policy};
 use crate::refusal::Refusal;
 use crate::traffic::{Traffic, Wanted};
 use ipnet::IpNet;
+use ipvl_control::policy_words::PolicySpec;
 use ipvl_control::{PolicyPeer, PolicyRule};
 use ipvl_core::Addr;
 use ipvl_core::policy::MAX_RULES;
@@ -26,18 +27,7 @@ pub struct Translated {
     /// By these its slave is known.
     pub addresses: Vec<IpAddr>,
     /// `None` if everything may pass, as without a policy.
-    pub policy: Result<Option<PodPolicy>, Refusal>,
-}
-
-/// A policy of a slave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodPolicy {
-    /// Whether what no rule fits passes to the slave.
-    pub inward: bool,
-    /// The same from it.
-    pub outward: bool,
-    /// The rules, in their order.
-    pub rules: Vec<PolicyRule>,
+    pub policy: Result<Option<PolicySpec>, Refusal>,
 }
 
 /// What follows for each pod that has a network of its own.
@@ -62,13 +52,13 @@ impl Way {
     }
 }
 
-fn policy(cluster: &Cluster, pod: &Pod) -> Result<Option<PodPolicy>, Refusal> {
+fn policy(cluster: &Cluster, pod: &Pod) -> Result<Option<PolicySpec>, Refusal> {
     let (inward, mut rules) = one_way(cluster, pod, Way::In)?;
     let (outward, more) = one_way(cluster, pod, Way::Out)?;
     rules.extend(more);
     match rules.len() {
         _ if inward && outward => Ok(None),
-        0..=MAX_RULES => Ok(Some(PodPolicy { inward, outward, rules })),
+        0..=MAX_RULES => Ok(Some(PolicySpec { inward, outward, rules })),
         count => Err(Refusal::TooManyRules { pod: pod.to_string(), rules: count }),
     }
 }

@@ -10,10 +10,13 @@ mod packet;
 #[path = "property/random.rs"]
 mod random;
 
-use ipvl_control::{PolicyPeer, PolicyRule, policy_words::rules};
+use ipvl_control::{
+    PolicyPeer, PolicyRule,
+    policy_words::{PolicySpec, rules},
+};
 use ipvl_core::policy::{Connection, Direction, Flow, FragmentKey, Peer, PeerKind, Policy, PolicyTables, Rule, judge};
 use ipvl_core::{Addr, Owner, Slot};
-use ipvl_kubernetes::{Cluster, PodPolicy, Refusal, translate};
+use ipvl_kubernetes::{Cluster, Refusal, translate};
 use model::{Protocol, World};
 use packet::{AT, Body, Packet, Piece};
 use proptest::test_runner::{Config, TestRunner};
@@ -84,7 +87,7 @@ fn compare(world: &World, seen: &mut BTreeMap<(&'static str, bool), u64>) {
 }
 
 /// The policy as it is after it was written down and read again.
-fn stored(policy: &PodPolicy) -> Policy {
+fn stored(policy: &PolicySpec) -> Policy {
     let words: Vec<String> = policy.rules.iter().map(ToString::to_string).collect();
     let read = rules(&words.join(", ")).expect("understood");
     assert_eq!(read, policy.rules);

@@ -152,9 +152,9 @@ impl Client {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
                 (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
                 (None, b"counters") => self.counters = true,
-                (None, line) if line == agent_client::spare_request().as_bytes() => self.spare = true,
                 (None, b"end") if term == Term::Service => self.gone |= self.stream.write_all(b"stays\n").is_err(),
                 (None, b"end") => {}
+                (None, line) if line == agent_client::spare_request().as_bytes() => self.spare = true,
                 (None, _) => self.gone = true,
             }
         }

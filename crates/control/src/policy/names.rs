@@ -9,7 +9,7 @@ use crate::port::tables::PolicyMaps;
 use crate::slave::peers::Peers;
 use ipvl_core::policy::{PeerKind, Rule};
 use ipvl_core::{IfIndex, Slot};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is asked about a policy when a frame is explained.
 pub struct Names {
@@ -47,8 +47,9 @@ impl Names {
             }
             PeerKind::Labelled(0) => PolicyPeer::Slaves,
             PeerKind::Labelled(bits) => {
-                let labels: BTreeSet<String> = self.labels_of(bits).into_iter().collect();
-                PolicyPeer::Labelled(labels.into_iter().collect())
+                let mut labels = self.labels_of(bits);
+                labels.sort();
+                PolicyPeer::Labelled(labels)
             }
         };
         PolicyRule::of(rule, peer)

@@ -90,6 +90,31 @@ pub fn rules(text: &str) -> Result<Vec<PolicyRule>, String> {
     }
 }
 
+/// Reads a rule; none if there are several, or none at all.
+///
+/// # Errors
+///
+/// What is wrong, in a sentence.
+pub fn only_rule(text: &str) -> Result<Option<PolicyRule>, String> {
+    let mut read = rules(text)?;
+    let last = read.pop();
+    Ok(last.filter(|_| read.is_empty()))
+}
+
+/// The word for whether something passes.
+pub fn verdict(passes: bool) -> &'static str {
+    if passes { "accept" } else { "drop" }
+}
+
+/// What such a word means; none for any other.
+pub fn is_accept(word: &str) -> Option<bool> {
+    match word {
+        "accept" => Some(true),
+        "drop" => Some(false),
+        _ => None,
+    }
+}
+
 impl PolicyRule {
     fn read(words: &[&str], accept: bool) -> Result<Self, String> {
         let mut rule = Self { directions: (true, true), peer: PolicyPeer::Any, protocol: None, ports: None, accept };
@@ -166,7 +191,7 @@ impl fmt::Display for PolicyRule {
             Some((first, last)) => write!(f, "dport {first}-{last} ")?,
             None => {}
         }
-        f.write_str(if self.accept { "accept" } else { "drop" })
+        f.write_str(verdict(self.accept))
     }
 }
 

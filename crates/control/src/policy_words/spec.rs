@@ -1,6 +1,6 @@
 //! How is a whole policy said? `in drop rules in tcp dport 443 accept, in from host accept`, as to `ipvl policy set`.
 
-use super::rule::{PolicyPeer, PolicyRule, rules};
+use super::rule::{PolicyPeer, PolicyRule, is_accept, rules, verdict};
 use crate::refusal::PolicyRefusal;
 use ipvl_core::policy::MAX_RULES;
 use std::collections::BTreeSet;
@@ -100,18 +100,9 @@ impl PolicyKeys {
 /// The defaults, and behind them the rules.
 impl fmt::Display for PolicySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = |passes| if passes { "accept" } else { "drop" };
         write!(f, "in {} out {}", verdict(self.inward), verdict(self.outward))?;
         let rules: Vec<String> = self.rules.iter().map(ToString::to_string).collect();
         if rules.is_empty() { Ok(()) } else { write!(f, " rules {}", rules.join(", ")) }
-    }
-}
-
-fn is_accept(word: &str) -> Option<bool> {
-    match word {
-        "accept" => Some(true),
-        "drop" => Some(false),
-        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What may a policy be in a file, TOML or JSON? A text, as for engines, or a table in which each rule is a text; labels likewise.
 
 use super::labels::labels;
-use super::rule::{PolicyRule, rules};
+use super::rule::{PolicyRule, only_rule};
 use super::spec::{PolicySpec, spec};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
@@ -53,11 +53,7 @@ impl TryFrom<String> for RuleText {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let mut read = rules(&text)?;
-        match (read.pop(), read.is_empty()) {
-            (Some(rule), true) => Ok(Self(rule)),
-            _ => Err(format!("{text:?} is not one rule")),
-        }
+        only_rule(&text)?.map(Self).ok_or_else(|| format!("{text:?} is not one rule"))
     }
 }
 

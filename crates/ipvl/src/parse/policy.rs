@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::usage::UsageError;
 use crate::words::Given;
 use ipvl_control::PolicyChange;
-use ipvl_control::policy_words::rules;
+use ipvl_control::policy_words::{is_accept, only_rule, rules};
 use std::path::PathBuf;
 
 /// `policy show`, `set`, `add`, ...
@@ -28,27 +28,23 @@ pub fn command(verb: &str, given: &Given) -> Result<Command, UsageError> {
 fn set(given: &Given) -> Result<PolicyChange, UsageError> {
     let read = |text: &str| rules(text).map_err(|problem| UsageError::Rule { problem });
     Ok(PolicyChange::Set {
-        inward: given.parsed("in", is_accept)?,
-        outward: given.parsed("out", is_accept)?,
+        inward: given.parsed("in", passes)?,
+        outward: given.parsed("out", passes)?,
         rules: given.parsed("rules", read)?,
     })
 }
 
 fn add(given: &Given) -> Result<PolicyChange, UsageError> {
     let text = given.required("rule")?;
-    let mut rules = rules(text).map_err(|problem| UsageError::Rule { problem })?;
-    match (rules.pop(), rules.is_empty()) {
-        (Some(rule), true) => Ok(PolicyChange::Add { rule, before: given.parsed("before", handle)? }),
-        _ => Err(UsageError::Rule { problem: format!("\"{text}\" is not one rule; \"set\" takes several") }),
-    }
+    let several = || format!("\"{text}\" is not one rule; \"set\" takes several");
+    let rule =
+        only_rule(text).and_then(|rule| rule.ok_or_else(several)).map_err(|problem| UsageError::Rule { problem })?;
+    Ok(PolicyChange::Add { rule, before: given.parsed("before", handle)? })
 }
 
-fn is_accept(word: &str) -> Result<bool, UsageError> {
-    match word {
-        "accept" => Ok(true),
-        "drop" => Ok(false),
-        _ => Err(UsageError::Wrong { value: word.to_owned(), must: "it must be accept or drop" }),
-    }
+fn passes(word: &str) -> Result<bool, UsageError> {
+    let wrong = || UsageError::Wrong { value: word.to_owned(), must: "it must be accept or drop" };
+    is_accept(word).ok_or_else(wrong)
 }
 
 fn handle(text: &str) -> Result<u32, UsageError> {

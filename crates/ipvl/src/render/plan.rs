@@ -1,8 +1,9 @@
 //! How is the plan of `apply` shown? As a diff: one line for each slave, and below it its new and removed addresses.
 
 use super::color::Color;
-use super::{Style, options, policy};
+use super::{Style, options};
 use ipvl_control::apply::{ActualLink, AddrDiff, DesiredLink, Difference, Inside, Plan, PolicyDiff, Step};
+use ipvl_control::policy_words::verdict;
 use ipvl_control::{Change, NetnsRef, PolicyKeys, PolicySpec, RatesChange, rate};
 use ipvl_core::{Addr, OPTIONS, OptionEntry};
 use serde_json::{Map, Value, json};
@@ -96,7 +97,7 @@ fn policy_changes(PolicyDiff { old, new }: &PolicyDiff) -> impl Iterator<Item = 
 fn policy_json(keys: &PolicyKeys) -> Value {
     keys.policy.as_ref().map_or(Value::Null, |policy| {
         let rules: Vec<String> = policy.rules.iter().map(ToString::to_string).collect();
-        json!({ "in": policy::verdict(policy.inward), "out": policy::verdict(policy.outward), "rules": rules })
+        json!({ "in": verdict(policy.inward), "out": verdict(policy.outward), "rules": rules })
     })
 }
 
@@ -175,7 +176,7 @@ fn policy_lines(old: &PolicyKeys, new: &PolicyKeys) -> String {
 /// A line for the defaults, and one for each rule.
 fn said(policy: Option<&PolicySpec>) -> Vec<String> {
     let Some(PolicySpec { inward, outward, rules }) = policy else { return Vec::new() };
-    let defaults = format!("policy in {} out {}", policy::verdict(*inward), policy::verdict(*outward));
+    let defaults = format!("policy in {} out {}", verdict(*inward), verdict(*outward));
     [defaults].into_iter().chain(rules.iter().map(|rule| format!("policy rule {rule}"))).collect()
 }
 

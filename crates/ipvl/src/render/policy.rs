@@ -2,9 +2,9 @@
 
 use super::Style;
 use super::color::Color;
+use ipvl_control::policy_words::{PolicySpec, verdict};
 use ipvl_control::{CountedRule, SlavePolicy};
 use ipvl_core::policy::{Direction, PolicyCount};
-use ipvl_kubernetes::PodPolicy;
 use serde_json::{Value, json};
 
 /// A pod, the host end of its slave, and what follows from its NetworkPolicy objects.
@@ -14,7 +14,7 @@ pub struct PodOnSlave {
     /// The name by which commands find the slave.
     pub host_end: String,
     /// `None` if everything may pass.
-    pub policy: Option<PodPolicy>,
+    pub policy: Option<PolicySpec>,
 }
 
 /// The commands that give pods their policies; `elsewhere` counts those without a slave on this machine.
@@ -24,16 +24,14 @@ pub fn translated(pods: &[PodOnSlave], elsewhere: usize, style: Style) -> String
 }
 
 fn command(PodOnSlave { pod, host_end, policy }: &PodOnSlave) -> String {
-    let Some(PodPolicy { inward, outward, rules }) = policy else {
-        return format!("# {pod}: nothing restricts it\npolicy flush dev {host_end}\n");
-    };
-    let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
-    let (inward, outward, rules) = (verdict(*inward), verdict(*outward), rules.join(", "));
-    format!("# {pod}\npolicy set dev {host_end} in {inward} out {outward} rules {rules}\n")
+    match policy {
+        Some(policy) => format!("# {pod}\npolicy set dev {host_end} {policy}\n"),
+        None => format!("# {pod}: nothing restricts it\npolicy flush dev {host_end}\n"),
+    }
 }
 
 fn pod_json(PodOnSlave { pod, host_end, policy }: &PodOnSlave) -> Value {
-    let default = |policy: &PodPolicy| json!({ "in": verdict(policy.inward), "out": verdict(policy.outward) });
+    let default = |policy: &PolicySpec| json!({ "in": verdict(policy.inward), "out": verdict(policy.outward) });
     let rules = policy.iter().flat_map(|policy| &policy.rules).map(ToString::to_string);
     json!({
         "pod": pod,
@@ -89,9 +87,4 @@ fn json(policy: &SlavePolicy) -> Value {
         "rules": policy.rules.iter().map(rule).collect::<Vec<_>>(),
         "others": policy.others.iter().map(other).collect::<Vec<_>>(),
     })
-}
-
-/// The word for it.
-pub fn verdict(passes: bool) -> &'static str {
-    if passes { "accept" } else { "drop" }
 }
