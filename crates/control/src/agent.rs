@@ -110,9 +110,9 @@ impl Agent {
         let tick = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
         let mcast = self.mcast.kernel.as_ref().map(AsFd::as_fd);
         let reports = self.ports.values().filter_map(Port::reports_fd);
-        let fds = std::iter::once(self.events.as_fd()).chain(self.clients.fds());
-        let fds = fds.chain(mcast).chain(reports).chain(self.contests.fds());
-        let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let fds = std::iter::once(self.events.as_fd()).chain(mcast).chain(reports).chain(self.contests.fds());
+        let fds = fds.map(|fd| (fd, PollFlags::IN)).chain(self.clients.fds());
+        let mut polled: Vec<PollFd<'_>> = fds.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
         match poll(&mut polled, Some(&tick)) {
             Ok(ready) => self.idle = ready == 0 && patience == TICK,
             Err(rustix::io::Errno::INTR) => {}

@@ -26,7 +26,7 @@ impl Agent {
         addrs: &BTreeSet<Addr>,
     ) -> Result<()> {
         let present = self.registry.addresses(master, slot);
-        let room = self.quota.saturating_sub(self.registry.held_beside(host_end));
+        let room = self.room_of(host_end);
         let most = if present.len() > room { present.iter().copied().take(room).collect() } else { present.clone() };
         let kept: BTreeSet<Addr> = most.intersection(addrs).copied().collect();
         let fresh: Vec<Addr> = addrs.difference(&present).copied().collect();
@@ -41,6 +41,16 @@ impl Agent {
         let claimed = self.claim(host_end, master, slot, (room.saturating_sub(kept.len()), fresh));
         self.registry.recount(host_end, present.len());
         released.and(claimed)
+    }
+
+    /// Whether another address of this slave could be entered, as far as the quota of its netns goes.
+    pub fn has_room(&self, host_end: IfIndex) -> bool {
+        self.room_of(host_end) > self.registry.held(host_end)
+    }
+
+    /// How many addresses this slave may have, beside the others in its netns.
+    fn room_of(&self, host_end: IfIndex) -> usize {
+        self.quota.saturating_sub(self.registry.held_beside(host_end))
     }
 
     /// Releases addresses that are no longer on the slave's device. Others may have them now.

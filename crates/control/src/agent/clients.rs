@@ -7,6 +7,7 @@ use crate::kernel::single::{self, Single};
 use crate::port::object::Loaded;
 use crate::slave::agent_client::{self, NAME};
 use ipvl_core::IfIndex;
+use rustix::event::PollFlags;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -33,6 +34,9 @@ struct Client {
     id: u64,
     stream: UnixStream,
     line: Vec<u8>,
+    /// What it is told, and its socket had no room for yet: it does not read as fast as it is answered. Until then nothing more
+    /// is read from it.
+    unsent: Vec<u8>,
     /// Requests that are not answered yet.
     waiting: usize,
     /// Whether it has asked for the counters.
@@ -61,10 +65,11 @@ impl Clients {
         Ok(Self { term, single: Some(single), connected: Vec::new(), next: 0, open: true })
     }
 
-    /// What to poll.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let clients = self.connected.iter().map(|client| client.stream.as_fd());
-        self.single.as_ref().filter(|_| self.open).map(|single| single.listener().as_fd()).into_iter().chain(clients)
+    /// What to poll, and for what.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let clients = self.connected.iter().map(|client| (client.stream.as_fd(), client.awaits()));
+        let listener = self.single.as_ref().filter(|_| self.open).map(|single| single.listener().as_fd());
+        listener.map(|fd| (fd, PollFlags::IN)).into_iter().chain(clients)
     }
 
     /// Reads the requests that have come.
@@ -80,7 +85,7 @@ impl Clients {
     pub fn answer(&mut self, client: u64, failure: Option<Error>) {
         let answer = failure.map_or_else(|| "ok".to_owned(), |error| one_line(&error.to_string()));
         if let Some(client) = self.connected.iter_mut().find(|other| other.id == client) {
-            client.gone |= writeln!(client.stream, "{answer}").is_err();
+            client.tell(&answer);
             (client.waiting, client.heard) = (client.waiting.saturating_sub(1), Instant::now());
         }
     }
@@ -89,7 +94,7 @@ impl Clients {
     pub fn tell_counters(&mut self, counters: impl Fn() -> String) {
         for client in self.connected.iter_mut().filter(|client| client.counters) {
             client.counters = false;
-            client.gone |= writeln!(client.stream, "{}", counters()).is_err();
+            client.tell(&counters());
         }
     }
 
@@ -98,7 +103,7 @@ impl Clients {
         for client in self.connected.iter_mut().filter(|client| client.spare) {
             let lent = spare.take();
             let answer = agent_client::spare_answer(lent.as_ref());
-            client.gone |= writeln!(client.stream, "{answer}").is_err();
+            client.tell(&answer);
             (client.spare, client._lent) = (false, lent);
         }
     }
@@ -120,9 +125,7 @@ impl Clients {
     fn connect(&mut self, stream: UnixStream) {
         if stream.set_nonblocking(true).is_ok() {
             self.next += 1;
-            let (id, line, heard) = (self.next, Vec::new(), Instant::now());
-            let (counters, spare, _lent) = (false, false, None);
-            self.connected.push(Client { id, stream, line, waiting: 0, counters, spare, _lent, heard, gone: false });
+            self.connected.push(Client::new(self.next, stream));
         }
     }
 
@@ -134,8 +137,40 @@ impl Clients {
 }
 
 impl Client {
+    fn new(id: u64, stream: UnixStream) -> Self {
+        let (line, unsent, heard) = (Vec::new(), Vec::new(), Instant::now());
+        let (counters, spare, _lent) = (false, false, None);
+        Self { id, stream, line, unsent, waiting: 0, counters, spare, _lent, heard, gone: false }
+    }
+
+    /// What happens next on its socket.
+    fn awaits(&self) -> PollFlags {
+        if self.unsent.is_empty() { PollFlags::IN } else { PollFlags::OUT }
+    }
+
+    /// Tells it a line, as soon as its socket has room.
+    fn tell(&mut self, line: &str) {
+        self.unsent.extend([line.as_bytes(), b"\n"].concat());
+        self.send();
+    }
+
+    /// Sends what its socket has room for.
+    fn send(&mut self) {
+        while !self.gone && !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(length) => _ = self.unsent.drain(..length),
+                Err(error) if is_temporary(&error) => return,
+                Err(_) => self.gone = true,
+            }
+        }
+    }
+
     /// Reads what has come. The rest of an incomplete line wakes the agent again.
     fn read(&mut self, term: Term) -> Vec<Request> {
+        self.send();
+        if !self.unsent.is_empty() {
+            return Vec::new();
+        }
         let mut buffer = [0; LONGEST_LINE];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.gone = true,
@@ -150,9 +185,9 @@ impl Client {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             match (parse(&line), line.trim_ascii()) {
                 (Some(host_end), _) => requests.push(Request { client: self.id, host_end }),
-                (None, b"ping") => self.gone |= self.stream.write_all(b"ok\n").is_err(),
+                (None, b"ping") => self.tell("ok"),
                 (None, b"counters") => self.counters = true,
-                (None, b"end") if term == Term::Service => self.gone |= self.stream.write_all(b"stays\n").is_err(),
+                (None, b"end") if term == Term::Service => self.tell("stays"),
                 (None, b"end") => {}
                 (None, line) if line == agent_client::spare_request().as_bytes() => self.spare = true,
                 (None, _) => self.gone = true,
@@ -233,6 +268,33 @@ mod tests {
         clients.answer(client, None);
         clients.requests();
         assert_eq!(clients.connected.len(), 1, "it may ask again");
+    }
+
+    #[test]
+    fn who_reads_later_than_it_is_answered_hears_every_answer() {
+        const REQUESTS: usize = 5000;
+        let (mut clients, address) = clients("slow");
+        let mut asking = UnixStream::connect_addr(&address).expect("connect");
+        let requests = "sync 7\n".repeat(REQUESTS);
+        asking.write_all(requests.as_bytes()).expect("all fits into the socket");
+        let mut taken = 0;
+        while taken < REQUESTS && clients.fds().all(|(_, awaited)| awaited == PollFlags::IN) {
+            taken += answer_all(&mut clients);
+        }
+        assert!(taken < REQUESTS, "the socket had room for all answers");
+        let mut answers = String::new();
+        asking.set_nonblocking(true).expect("a socket");
+        while answers.lines().count() < REQUESTS {
+            answer_all(&mut clients);
+            let _ = asking.read_to_string(&mut answers);
+        }
+        assert_eq!(answers, "ok\n".repeat(REQUESTS));
+    }
+
+    fn answer_all(clients: &mut Clients) -> usize {
+        let requests = clients.requests();
+        requests.iter().for_each(|request| clients.answer(request.client, None));
+        requests.len()
     }
 
     fn clients(name: &str) -> (Clients, SocketAddr) {

@@ -217,17 +217,22 @@ impl Registry {
         waiting.map(|(host_end, _)| *host_end).collect()
     }
 
+    /// How many addresses a slave has in the table.
+    pub fn held(&self, host_end: IfIndex) -> usize {
+        let slave = self.slaves.get(&host_end);
+        slave.and_then(|slave| self.addresses.get(&(slave.master, slave.slot))).map_or(0, BTreeSet::len)
+    }
+
     /// How many addresses other slaves of the same netns have in the same table.
     pub fn held_beside(&self, host_end: IfIndex) -> usize {
-        let Some(CachedSlave { master, slot, place: Some(place), .. }) = self.slaves.get(&host_end) else { return 0 };
-        let own = self.addresses.get(&(*master, *slot)).map_or(0, BTreeSet::len);
-        self.held.get(&(*master, place.netns)).map_or(0, |held| held.saturating_sub(own))
+        let Some(CachedSlave { master, place: Some(place), .. }) = self.slaves.get(&host_end) else { return 0 };
+        self.held.get(&(*master, place.netns)).map_or(0, |held| held.saturating_sub(self.held(host_end)))
     }
 
     /// Counts the addresses of one slave again, which had `before`.
     pub fn recount(&mut self, host_end: IfIndex, before: usize) {
-        let Some(CachedSlave { master, slot, place: Some(place), .. }) = self.slaves.get(&host_end) else { return };
-        let now = self.addresses.get(&(*master, *slot)).map_or(0, BTreeSet::len);
+        let now = self.held(host_end);
+        let Some(CachedSlave { master, place: Some(place), .. }) = self.slaves.get(&host_end) else { return };
         let held = self.held.entry((*master, place.netns)).or_default();
         *held = (*held + now).saturating_sub(before);
     }

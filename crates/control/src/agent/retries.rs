@@ -72,6 +72,13 @@ impl Retries {
         due.map(|(task, retry)| (*task, retry.due = None).0).collect()
     }
 
+    /// It would fail again: it is tried after the same time once more.
+    pub fn put_off(&mut self, task: Task, now: Instant) {
+        if let Some(retry) = self.0.get_mut(&task) {
+            retry.due = Some(now + retry.delay);
+        }
+    }
+
     /// How long until something must be tried.
     pub fn left(&self, now: Instant) -> Option<Duration> {
         self.0.values().filter_map(|retry| retry.due).min().map(|due| due.saturating_duration_since(now))
@@ -98,6 +105,18 @@ mod tests {
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         retries.done(TASK);
         assert_eq!(retries.left(now), None);
+    }
+
+    #[test]
+    fn what_is_put_off_is_still_to_be_done_and_no_news_when_it_fails() {
+        let (mut retries, now) = (Retries::default(), Instant::now());
+        retries.failed(TASK, "full".to_owned(), now);
+        let due = now + FIRST;
+        assert_eq!(retries.take_due(due), [TASK]);
+        retries.put_off(TASK, due);
+        assert_eq!((retries.take_due(due), retries.left(due)), (vec![], Some(FIRST)));
+        assert_eq!(retries.take_due(due + FIRST), [TASK]);
+        assert!(!retries.failed(TASK, "full".to_owned(), due + FIRST));
     }
 
     #[test]

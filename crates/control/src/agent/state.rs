@@ -155,8 +155,10 @@ impl Agent {
 
     /// Notes what has failed, and must be done again now.
     pub fn take_retries(&mut self) {
-        for task in self.retries.take_due(Instant::now()) {
+        let now = Instant::now();
+        for task in self.retries.take_due(now) {
             match task {
+                Task::Room(host_end) if !self.has_room(host_end) => self.retries.put_off(task, now),
                 Task::Slave(host_end) | Task::Room(host_end) => _ = self.dirty.host_ends.insert(host_end),
                 Task::Groups(host_end) => _ = self.dirty.groups.insert(host_end),
                 Task::Master(master) => _ = self.dirty.masters.insert(master),
