@@ -110,6 +110,10 @@ bench-storm: build ## what a storm of broadcasts leaves to others, with ipvl and
 	cargo build --release --package ipvl-bench
 	@scripts/bench-scale storm
 
+bench-rates: build ## how exactly rates are kept, and what that costs, beside tbf, policing and EDT, in a virtual machine (WAYS= RATES=)
+	cargo build --release --package ipvl-bench
+	@scripts/rates
+
 bench-metrics: build ## how long a scrape of SLAVES=1000 slaves takes, and how much of a CPU ipvl top
 	@scripts/bench-metrics
 
@@ -162,4 +166,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

@@ -5,7 +5,7 @@
 //! two MTUs. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
 //! instructions go, `scale FILE` and `storm FILE` have many slaves. `ipvl-bench ahead FILE` and
 //! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
-//! what is kept of it. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
+//! what is kept of it. `ipvl-bench departures IFINDEX RATE` paces a device, for `scripts/rates`. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
 //! `vm/run -I` a nanosecond is an instruction.
 
 mod ahead;
@@ -15,6 +15,7 @@ mod candidate;
 mod chart;
 mod compared;
 mod crowd;
+mod departures;
 mod firewall;
 mod goals;
 mod load;
@@ -48,13 +49,14 @@ fn main() -> ExitCode {
         ["profile", file] => profile::profile(Path::new(file)),
         ["scale", file] => scale::scale(Path::new(file)),
         ["storm", file] => storm::storm(Path::new(file)),
+        ["departures", ifindex, rate] => departures::pace(ifindex, rate),
         ["budget", verdicts] => budget::compare(Path::new(verdicts)),
         ["budget", "write", verdicts] => budget::write(Path::new(verdicts)),
         ["report", directory, page] => report::report(Path::new(directory), Path::new(page)),
         _ => {
             eprintln!(
                 "usage: ipvl-bench measure FILE | firewall FILE | streams FILE | verdicts FILE | profile FILE | scale FILE | storm FILE | ahead FILE | \
-                 promises FILE | budget [write] VERDICTS | report DIRECTORY PAGE"
+                 promises FILE | departures IFINDEX RATE | budget [write] VERDICTS | report DIRECTORY PAGE"
             );
             return ExitCode::from(2);
         }
