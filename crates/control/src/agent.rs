@@ -58,6 +58,9 @@ use std::time::{Duration, Instant};
 
 /// How long the agent pauses after an error that may pass.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often the agent tries to start, and its pause in between.
+const STARTS: usize = 5;
+const START_PAUSE: Duration = Duration::from_millis(200);
 /// How often the agent checks whether the netns still has another user.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -71,7 +74,7 @@ pub fn run_agent(term: Term) -> Result<()> {
     // The command that started the agent may end, and its user may log out. This fails if we lead a process group.
     let _ = rustix::process::setsid();
     let mut agent = Agent::new(single, term)?;
-    agent.sync_everything()?;
+    agent.start()?;
     if term == Term::Service {
         // Does nothing where no service manager asked for it.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -91,6 +94,19 @@ pub fn run_agent(term: Term) -> Result<()> {
 }
 
 impl Agent {
+    /// Syncs everything for the first time. What fails may pass, such as a lock that another command has for long.
+    fn start(&mut self) -> Result<()> {
+        for _ in 1..STARTS {
+            match self.sync_everything() {
+                Ok(()) => return Ok(()),
+                Err(error) => log_error("the start", &error),
+            }
+            self.count.told.errors += 1;
+            std::thread::sleep(START_PAUSE);
+        }
+        self.sync_everything()
+    }
+
     /// Waits and takes one turn. Returns whether the agent is done.
     fn step(&mut self) -> Result<bool> {
         if self.is_done()? {

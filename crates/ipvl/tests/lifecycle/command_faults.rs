@@ -12,8 +12,8 @@ use crate::faults::has_strace;
 
 /// Of the calls of a command that makes or removes a master's only slave, each so many are tried: it loads programs first.
 const STRIDE: usize = 9;
-/// More calls than any of these commands makes.
-const MOST: u32 = 400;
+/// More calls than any of these commands makes, also while it waits for the lock.
+const MOST: u32 = 1000;
 const ADD: &str = "link add link eth0 name ipvl9 type ipvlan mode l2";
 const DEL: &str = "link del ipvl9";
 
