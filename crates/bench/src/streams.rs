@@ -70,7 +70,7 @@ fn turn(
 }
 
 fn load(mtu: u32, count: u32) -> String {
-    format!("{count} streams, MTU {mtu}")
+    format!("{count} at once, MTU {mtu}")
 }
 
 /// Nanoseconds for a chunk, over all connections: from the first byte that counts until the last one was read.
@@ -153,9 +153,9 @@ mod tests {
     fn a_row_has_each_figure_with_its_spread() {
         let mut results = Results { unit: "ns".into(), ..Results::default() };
         for sample in [100_000.0, 104_857.6, 120_000.0] {
-            results.add(["macvlan", "4 streams, MTU 9000", "slave to slave", "IPv6"], sample);
+            results.add(["macvlan", "4 at once, MTU 9000", "slave to slave", "IPv6"], sample);
         }
-        results.add(["macvlan", "32 streams, MTU 9000", "slave to slave", "IPv4"], 104_857.6);
+        results.add(["macvlan", "32 at once, MTU 9000", "slave to slave", "IPv4"], 104_857.6);
         let row = "| macvlan | - / - | - / - | - / - | - / - | - / 10.0 ±10 % | 10.0 / - |\n";
         assert!(table(&results).contains(row), "{}", table(&results));
         assert!(!table(&results).contains("veth"), "what was not measured has no row");
