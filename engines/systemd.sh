@@ -40,7 +40,7 @@ as_system() {
         mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
     fi
     mkdir -p /tmp/dev.$$
-    mount -t tmpfs tmpfs /tmp/dev.$$
+    mount -t tmpfs -o mode=755 tmpfs /tmp/dev.$$
     for node in null zero full random urandom tty; do
         touch "/tmp/dev.$$/$node"
         mount --bind "/dev/$node" "/tmp/dev.$$/$node"

@@ -5,8 +5,9 @@ use crate::kernel::netlink::{LinkChange, Netlink};
 use crate::kernel::sys;
 use ipvl_core::IfIndex;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const NAMED: &str = "/run/netns";
@@ -40,13 +41,22 @@ pub fn unmake(name: &str) {
 
 /// Makes the directory a shared mount point, so that all mount namespaces that have it see what is mounted in it.
 fn prepare() -> io::Result<()> {
-    fs::create_dir_all(NAMED)?;
+    make_directory()?;
     let share = || mount_change(NAMED, MountPropagationFlags::SHARED | MountPropagationFlags::REC);
     if share().is_err() {
         mount_bind_recursive(NAMED, NAMED)?;
         share()?;
     }
     Ok(())
+}
+
+/// As `ip netns` does, for all users to see, whatever the umask: that of `ipvl-apply.service` lets root alone in.
+fn make_directory() -> io::Result<()> {
+    match fs::create_dir(NAMED) {
+        Ok(()) => fs::set_permissions(NAMED, Permissions::from_mode(0o755)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn up() -> LinkChange<'static> {

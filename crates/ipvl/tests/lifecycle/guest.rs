@@ -48,22 +48,28 @@ impl Guest {
     /// A guest with the master's MAC address and these addresses, and a card without offloads.
     #[track_caller]
     pub fn boot(lab: &Lab, tap: &str, addresses: &[&str]) -> Self {
-        Self::with_card(lab, tap, addresses, TAP)
+        Self::with_card(&lab.host, tap, addresses, TAP)
+    }
+
+    /// The same behind a tap device in another netns than the master's.
+    #[track_caller]
+    pub fn boot_at(place: &Netns, tap: &str, addresses: &[&str]) -> Self {
+        Self::with_card(place, tap, addresses, TAP)
     }
 
     /// A guest with a card that takes large packets and unfinished checksums.
     #[track_caller]
     pub fn boot_with_offloads(lab: &Lab, tap: &str, addresses: &[&str]) -> Self {
-        Self::with_card(lab, tap, addresses, VIRTIO_TAP)
+        Self::with_card(&lab.host, tap, addresses, VIRTIO_TAP)
     }
 
     #[track_caller]
-    fn with_card(lab: &Lab, tap: &str, addresses: &[&str], flags: i32) -> Self {
+    fn with_card(place: &Netns, tap: &str, addresses: &[&str], flags: i32) -> Self {
         let netns = Netns::new("guest");
         netns.sysctl("net/ipv6/conf/default/accept_dad", "0");
         netns.sysctl("net/ipv6/conf/default/addr_gen_mode", "1");
         let mut guest = Self { netns, monitor: None, flags };
-        guest.start(lab, tap);
+        guest.start_at(place, tap);
         for address in addresses {
             let nodad = if address.contains(':') { "nodad" } else { "" };
             run(&guest.netns, &format!("ip addr add {address} dev eth0 {nodad}"));
@@ -74,7 +80,12 @@ impl Guest {
     /// Starts the monitor, which opens the tap device by its name, and the guest's card.
     #[track_caller]
     pub fn start(&mut self, lab: &Lab, tap: &str) {
-        let outer = lab.host.within(|| tun_device::open(tap, self.flags)).expect("open the tap device");
+        self.start_at(&lab.host, tap);
+    }
+
+    #[track_caller]
+    fn start_at(&mut self, place: &Netns, tap: &str) {
+        let outer = place.within(|| tun_device::open(tap, self.flags)).expect("open the tap device");
         let card = self.netns.within(|| tun_device::open("eth0", self.flags)).expect("make the guest's card");
         for file in [&outer, &card] {
             tun_device::set_offloads(file, self.flags == VIRTIO_TAP).expect("set offloads");

@@ -31,6 +31,7 @@ mod inside;
 mod inside_faults;
 mod ipvtap;
 mod joining;
+mod kata;
 mod kubernetes;
 mod link_local;
 mod live;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipvl_testbed::{Lab, Netns, require_root, wait_until};
 
-use crate::common::{agents, expect_as_before, is_loaded, links, programs, run, soon, traces};
+use crate::common::{agents, expect_as_before, is_loaded, link_value, links, programs, run, soon, traces};
 
 /// A lab with one slave of each mode, and what its host was like before.
 struct Populated {
@@ -131,4 +131,25 @@ fn many_are_deleted_together_or_not_at_all() {
     assert!(deleted.ok, "{}", deleted.stderr);
     eprintln!("{SLAVES} slaves deleted in {:?}", start.elapsed());
     assert_eq!(traces(&lab.host), before, "all is gone when the command returns");
+}
+
+/// A slave that was made in its netns often has the ifindex there that the master has here: the first after that of lo.
+#[test]
+fn a_netns_that_is_deleted_with_its_slave_leaves_the_master_as_it_is() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.add_slave(0, "mode l2", &["10.0.0.10/24"]);
+    let index = |netns: &Netns, name: &str| link_value(netns, name, "ifindex");
+    let master = || run(&lab.host, "ip -o link show eth0") + &run(&lab.host, "ip -o addr show eth0");
+    let before = master();
+    for round in 0..20 {
+        let netns = Netns::new("short");
+        lab.ipvl(&format!("link add link eth0 name short netns {} type ipvlan mode l3", netns.name()));
+        assert_eq!(index(&netns, "short"), index(&lab.host, "eth0"), "else this proves nothing");
+        run(&netns, "ip link set short up");
+        run(&netns, "ip addr add 10.0.0.20/24 dev short");
+        drop(netns);
+        soon("the slave is gone", || !lab.ipvl("link show").contains("short"));
+        assert_eq!(master(), before, "round {round}");
+    }
 }

@@ -266,7 +266,16 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<LinkInfo> {
     let (ifindex, flags) = (read_ifindex(header, 4), read_u32(header, 8));
     let mut link = LinkInfo { ifindex, flags, arp_type, ..LinkInfo::default() };
     attributes(rest).for_each(|attribute| link.take(attribute));
+    if has_lost_its_peer(rest) {
+        link.link = None;
+    }
     about_a_link.then_some(link)
+}
+
+/// Whether the lower link is in a netns that is being taken down, which has no id any more. Its ifindex means nothing then:
+/// read as one of this netns, it is another link's, such as the master's.
+fn has_lost_its_peer(rest: &[u8]) -> bool {
+    attributes(rest).any(|attribute| attribute.kind == IFLA_LINK_NETNSID && attribute.nsid().is_none())
 }
 
 impl LinkInfo {
