@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "bpfel-unknown-none";
+/// Makes the object the same bytes in whichever folder it is built.
+const WRAPPER: &str = "../../scripts/rustc-by-name";
 const SET_UP: &str = "run `make setup`, which installs it";
 
 fn main() {
-    for watched in ["../ebpf/src", "../ebpf/Cargo.toml", "../ebpf/Cargo.lock", "../core/src"] {
+    for watched in ["../ebpf/src", "../ebpf/Cargo.toml", "../ebpf/Cargo.lock", "../core/src", WRAPPER] {
         println!("cargo:rerun-if-changed={watched}");
     }
     println!("cargo:rerun-if-env-changed=PATH");
@@ -21,15 +23,17 @@ fn main() {
 
 fn build() -> Result<(), String> {
     let linker = linker()?;
+    let wrapper = Path::new(WRAPPER).canonicalize().map_err(|e| format!("{WRAPPER}: {e}"))?;
     let target_dir = PathBuf::from(env::var("OUT_DIR").map_err(|e| e.to_string())?).join("bpf");
     let mut cargo = toolchain()?;
-    for variable in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+    for variable in ["RUSTC_WORKSPACE_WRAPPER", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
         cargo.env_remove(variable);
     }
     let status = cargo
         .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
         .current_dir("../ebpf")
         .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC_WRAPPER", wrapper)
         .env("RUSTFLAGS", format!("-C linker={} -C target-cpu=v3 --cfg bpf_target_arch=\"x86_64\"", linker.display()))
         .env("CARGO_TARGET_DIR", &target_dir)
         .status()
