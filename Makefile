@@ -18,7 +18,7 @@ setup: ## install what the build, the demo and the tests need (Debian 12, root)
 	@scripts/setup
 
 build: setup ## build target/release/ipvl, and what engines run
-	cargo build --release --package ipvl $(DOORS:%=--package %)
+	scripts/release --package ipvl $(DOORS:%=--package %)
 
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
@@ -84,6 +84,10 @@ check: setup ## formatting, lints, which crate and file may import which, the st
 verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.1 and 6.12 kernels, in virtual machines
 	@vm/verify-kernels
 
+verify-arm64: ## the package for arm64, cross-compiled, on Debian's arm64 kernels, also with pages of 16 KiB, in virtual machines (network, once)
+	@ARCH=arm64 $(MAKE) --no-print-directory deb
+	@vm/verify-arm64
+
 verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
 	@vm/verify-masters
 
@@ -103,34 +107,34 @@ verify-kubernetes: build ## the manifests of deploy/kubernetes against Kubernete
 	@deploy/kubernetes/check
 
 bench-scale: build ## what many slaves cost: adding, removing, broadcasts, packets, memory (COUNTS="2 1000 4096")
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/bench-scale scale
 
 bench-storm: build ## what a storm of broadcasts leaves to others, with ipvl and with the kernel's driver (SLAVES=1000)
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/bench-scale storm
 
 bench-rates: build ## how exactly rates are kept, and what that costs, beside tbf, policing and EDT, in a virtual machine (WAYS= RATES=)
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/rates
 
 bench-metrics: build ## how long a scrape of SLAVES=1000 slaves takes, and how much of a CPU ipvl top
 	@scripts/bench-metrics
 
 bench: build ## how fast it is beside the kernel's driver, macvlan, a bridge: docs/performance.md (QUICK=1: fewer rounds)
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/bench
 
 bench-kmod: build ## how fast the kernel module is beside the kernel's own driver, by instruction count: docs/performance.md
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/bench-kmod
 
 budget: build ## what a verdict costs, in instructions, beside what crates/bench/budget.toml allows (WRITE=1: keep it so)
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/budget
 
 bench-ahead: build ## what may be faster than the kernel's driver, and what breaks for it: docs/performance.md (QUICK=1: one round)
-	cargo build --release --package ipvl-bench
+	scripts/release --package ipvl-bench
 	@scripts/bench-ahead
 
 man: build ## the man pages, into target/man
@@ -153,7 +157,7 @@ install-tree:
 docker-plugin: build ## Docker's managed plugin, which Swarm needs, in target/docker-plugin: docs/docker.md
 	@scripts/docker-plugin
 
-deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions
+deb: man completions ## a Debian package in target/deb: programs, plugins, units, man pages, completions (ARCH=arm64: cross-compiled)
 	@scripts/deb
 
 deb-dkms: setup ## the kernel module as a package for DKMS, in target/deb; its Rust part is compiled
@@ -162,8 +166,11 @@ deb-dkms: setup ## the kernel module as a package for DKMS, in target/deb; its R
 verify-deb: deb ## install, upgrade and purge the package in clean Debian trees, with systemd, networkd and NetworkManager (network, once; root)
 	@ENGINE=deb engines/verify
 
+verify-reproducible: deb deb-dkms ## build both packages once more, in another folder, and compare every byte (network, once)
+	@scripts/verify-reproducible
+
 clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-cases verify-dkms verify-kubernetes bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
