@@ -21,8 +21,8 @@ const MS_BIND: c_ulong = 4096;
 const MS_MOVE: c_ulong = 8192;
 const MS_REC: c_ulong = 16384;
 const MS_PRIVATE: c_ulong = 1 << 18;
-const SYS_INIT_MODULE: c_long = 175;
-const SYS_CLOCK_SETTIME: c_long = 227;
+const SYS_INIT_MODULE: c_long = if cfg!(target_arch = "aarch64") { 105 } else { 175 };
+const SYS_CLOCK_SETTIME: c_long = if cfg!(target_arch = "aarch64") { 112 } else { 227 };
 const RB_AUTOBOOT: c_int = 0x0123_4567;
 const EEXIST: i32 = 17;
 const NINE_P: &str = "trans=virtio,version=9p2000.L,msize=512000";
@@ -127,14 +127,21 @@ fn set_clock(orders: &Orders) -> Result<()> {
     Ok(())
 }
 
-/// The host's files, read-only, under a tmpfs that takes what is written, become the root.
+/// The host's files, read-only, under a tmpfs that takes what is written, become the root. On a machine of another kind, its
+/// programs lie over the host's.
 fn enter_host_files(orders: &Orders) -> Result<()> {
     attach("root", "/ro", "9p", MS_RDONLY | MS_NOATIME, &format!("{NINE_P},cache=loose"))?;
     attach("rw", "/rw", "tmpfs", 0, "size=50%")?;
     fs::create_dir_all("/rw/upper")?;
     fs::create_dir_all("/rw/work")?;
-    let layers = "lowerdir=/ro,upperdir=/rw/upper,workdir=/rw/work,index=off,xino=off,redirect_dir=off,metacopy=off";
-    attach("root", "/new", "overlay", MS_NOATIME, layers)?;
+    let mut below = "/ro";
+    if orders.all("programs").next().is_some() {
+        attach("programs", "/programs", "9p", MS_RDONLY | MS_NOATIME, &format!("{NINE_P},cache=loose"))?;
+        below = "/programs:/ro";
+    }
+    let layers =
+        format!("lowerdir={below},upperdir=/rw/upper,workdir=/rw/work,index=off,xino=off,redirect_dir=off,metacopy=off");
+    attach("root", "/new", "overlay", MS_NOATIME, &layers)?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let modules = format!("/new/usr/lib/modules/{}", release.trim());
     attach(&format!("/ro{}", orders.get("modules")?), &modules, "", MS_BIND, "")?;
