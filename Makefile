@@ -12,7 +12,7 @@ IPVL := target/release/ipvl
 DOORS := ipvl-cni ipvl-docker ipvl-netavark
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the build, the demo and the tests need (Debian 12, root)
 	@scripts/setup
