@@ -139,8 +139,9 @@ fn enter_host_files(orders: &Orders) -> Result<()> {
         attach("programs", "/programs", "9p", MS_RDONLY | MS_NOATIME, &format!("{NINE_P},cache=loose"))?;
         below = "/programs:/ro";
     }
-    let layers =
-        format!("lowerdir={below},upperdir=/rw/upper,workdir=/rw/work,index=off,xino=off,redirect_dir=off,metacopy=off");
+    let layers = format!(
+        "lowerdir={below},upperdir=/rw/upper,workdir=/rw/work,index=off,xino=off,redirect_dir=off,metacopy=off"
+    );
     attach("root", "/new", "overlay", MS_NOATIME, &layers)?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let modules = format!("/new/usr/lib/modules/{}", release.trim());
