@@ -40,6 +40,7 @@ as_system() {
         mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
     fi
     mkdir -p /tmp/dev.$$
+    # Not for all to write to, or the kernel refuses to open for writing what is in it and belongs to another.
     mount -t tmpfs -o mode=755 tmpfs /tmp/dev.$$
     for node in null zero full random urandom tty; do
         touch "/tmp/dev.$$/$node"
