@@ -159,8 +159,10 @@ fn next_key(map: &impl AsFd, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<
     }
 }
 
+/// Without a value the kernel wants no address of one either.
 fn entry(command: i32, map: &impl AsFd, key: &mut [u8], value: &mut [u8]) -> io::Result<()> {
-    let mut attr = EntryAttr { map: raw(map), reserved: 0, key: address(key), value: address(value), flags: 0 };
+    let value = if value.is_empty() { 0 } else { address(value) };
+    let mut attr = EntryAttr { map: raw(map), reserved: 0, key: address(key), value, flags: 0 };
     // SAFETY: `key` and `value` live past the call, are writable and as long as the map's keys and values.
     unsafe { bpf_mut(command, &mut attr) }.map(drop)
 }

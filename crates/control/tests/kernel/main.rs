@@ -8,6 +8,7 @@ mod attach;
 mod events;
 mod links;
 mod lock;
+mod maps;
 mod namespaces;
 
 use ipvl_control::Backend;
