@@ -56,7 +56,7 @@ start_frr() { # NETNS FILE
     done
     cp "$2" /etc/frr/"$1"/frr.conf
     : >/etc/frr/"$1"/vtysh.conf
-    says_nothing_wrong vtysh -N "$1" -b
+    says_nothing_wrong vtysh -N "$1" -b -n
 }
 
 # All but mgmtd talk to zebra.
