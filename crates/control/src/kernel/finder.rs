@@ -7,9 +7,10 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{NAMED, OWN};
 use crate::place::NsId;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,12 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub struct Finder {
     hints: HashMap<NsId, NetnsPath>,
     missed: HashMap<NsId, Instant>,
+    /// How many searches there were.
+    searches: u64,
+    /// By inode: in which search it was last opened.
+    opened: HashMap<u64, u64>,
+    /// What the last search found and did not need to open.
+    unopened: VecDeque<Candidate>,
 }
 
 impl Finder {
@@ -43,13 +50,45 @@ impl Finder {
         if let Some(fd) = self.hints.get(&nsid).and_then(open).filter(matches) {
             return Ok(Some(fd));
         }
-        let found = search(matches);
         self.forget(nsid);
-        match &found {
-            Some((path, _)) => _ = self.hints.insert(nsid, path.clone()),
-            None => _ = self.missed.insert(nsid, Instant::now()),
+        let found = self.search(netlink, nsid);
+        if found.is_none() {
+            self.missed.insert(nsid, Instant::now());
         }
-        Ok(found.map(|(_, fd)| fd))
+        Ok(found)
+    }
+
+    /// Opens one namespace after the other, those first that were not opened yet or not for the longest time: one that has
+    /// just got an id was seldom among the last few. Any order finds it. But where thousands of namespaces are mounted, to
+    /// read where, and to open most of them for each new slave, takes longer than all the rest.
+    fn search(&mut self, netlink: &Netlink, nsid: NsId) -> Option<OwnedFd> {
+        self.searches += 1;
+        let unopened = mem::take(&mut self.unopened);
+        for mut list in std::iter::once(unopened).chain(lists().map(VecDeque::from)) {
+            list.make_contiguous().sort_by_key(|candidate| self.opened.get(&candidate.inode));
+            while let Some(candidate) = list.pop_front() {
+                let Some((id, fd)) = self.look(netlink, &candidate) else { continue };
+                self.hints.entry(id).or_insert(candidate.path);
+                if id == nsid {
+                    list.retain(|other| !self.opened.contains_key(&other.inode));
+                    self.unopened = list;
+                    return Some(fd);
+                }
+            }
+        }
+        self.opened.clear();
+        None
+    }
+
+    /// The id of a namespace that was not opened yet in this search, if it has one. Its inode is taken from the opened
+    /// descriptor: a candidate that only claims to lead to a namespace does not hide the real path to it.
+    fn look(&mut self, netlink: &Netlink, candidate: &Candidate) -> Option<(NsId, OwnedFd)> {
+        if self.opened.get(&candidate.inode) == Some(&self.searches) {
+            return None;
+        }
+        let fd = open(&candidate.path)?;
+        self.opened.insert(fstat(&fd).ok()?.st_ino, self.searches);
+        Some((netlink.nsid_of_fd(&fd).ok()??, fd))
     }
 
     /// The id may mean another namespace from now on.
@@ -66,7 +105,12 @@ impl Finder {
 
 /// All namespaces to which a mount, a process or a descriptor that is visible here leads, each once.
 pub fn all() -> Vec<OwnedFd> {
-    namespaces().map(|(_, fd)| fd).collect()
+    let mut seen = HashSet::new();
+    let unseen = lists().flatten().filter_map(|candidate| {
+        let fd = if seen.contains(&candidate.inode) { None } else { open(&candidate.path) }?;
+        fstat(&fd).is_ok_and(|stat| seen.insert(stat.st_ino)).then_some(fd)
+    });
+    unseen.collect()
 }
 
 /// The name under `/run/netns` of the namespace that has the id `nsid` in the netns of `netlink`, if it has one.
@@ -86,7 +130,7 @@ pub fn last_user(ignore: &[u32]) -> io::Result<bool> {
         return Ok(false);
     }
     // This runs every few seconds. Most namespaces are mounted, so it rarely has to look at every process.
-    if mounts().any(|candidate| candidate.inode == own) {
+    if mounts().flatten().any(|candidate| candidate.inode == own) {
         return Ok(false);
     }
     let us = std::process::id();
@@ -132,6 +176,7 @@ fn names(netlink: &Netlink) -> HashMap<NsId, String> {
 }
 
 /// A path that is said to lead to a namespace.
+#[derive(Debug)]
 struct Candidate {
     inode: u64,
     path: NetnsPath,
@@ -146,25 +191,9 @@ enum NetnsPath {
     Mount(u32, PathBuf),
 }
 
-/// The first namespace that `matches`.
-fn search(matches: impl Fn(&OwnedFd) -> bool) -> Option<(NetnsPath, OwnedFd)> {
-    namespaces().find(|(_, fd)| matches(fd))
-}
-
-/// All namespaces, each once, looked for only as far as they are asked for. Their inodes are taken from the opened
-/// descriptors, not from the candidates: a candidate that only claims to lead to a namespace does not hide the real path to
-/// it.
-fn namespaces() -> impl Iterator<Item = (NetnsPath, OwnedFd)> {
-    let mut seen = HashSet::new();
-    let sources: [fn() -> Vec<Candidate>; 3] = [|| mounts().collect(), processes, descriptors];
-    sources.into_iter().flat_map(|list| list()).filter_map(move |candidate| {
-        if seen.contains(&candidate.inode) {
-            return None;
-        }
-        let fd = open(&candidate.path)?;
-        let is_new = fstat(&fd).is_ok_and(|stat| seen.insert(stat.st_ino));
-        is_new.then_some((candidate.path, fd))
-    })
+/// Where namespaces may be: the mounts of one mount namespace after the other, then processes, then their descriptors.
+fn lists() -> impl Iterator<Item = Vec<Candidate>> {
+    mounts().chain([processes, descriptors].into_iter().map(|list| list()))
 }
 
 fn has_id(netlink: &Netlink, nsid: NsId, netns: &OwnedFd) -> bool {
@@ -191,11 +220,11 @@ fn open_below_root(pid: u32, path: &Path) -> rustix::io::Result<OwnedFd> {
     openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
-/// Where namespaces are mounted, in any mount namespace, our own first.
-fn mounts() -> impl Iterator<Item = Candidate> {
+/// Where namespaces are mounted, by mount namespace, our own first.
+fn mounts() -> impl Iterator<Item = Vec<Candidate>> {
     let mut seen = HashSet::new();
     let fresh = move |pid: &u32| seen.insert(inode(Path::new(&format!("/proc/{pid}/ns/mnt"))));
-    std::iter::once(std::process::id()).chain(pids()).filter(fresh).flat_map(mounts_of)
+    std::iter::once(std::process::id()).chain(pids()).filter(fresh).map(mounts_of)
 }
 
 fn mounts_of(pid: u32) -> Vec<Candidate> {

@@ -21,11 +21,6 @@ impl HostAddresses {
         Ok(Self(all.filter(|info| !slaves.contains(&info.ifindex)).collect()))
     }
 
-    /// As the kernel lists them.
-    pub fn into_infos(self) -> Vec<AddressInfo> {
-        self.0
-    }
-
     fn owned(&self) -> BTreeSet<Addr> {
         self.0.iter().flat_map(|info| std::iter::once(info.addr).chain(edges(info))).collect()
     }

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink, RouteInfo};
-use crate::port::host::HostAddresses;
-use crate::port::host_end::HostEnd;
+use crate::place::Place;
+use crate::port::host_end::{HostEnd, place_of};
 use crate::port::tables::PortMaps;
 use ipvl_core::{Addr, IfIndex, Slot};
 use std::cell::OnceCell;
@@ -35,7 +35,7 @@ pub fn route(host_end: IfIndex, (table, (dst, prefix_len)): Route, prefsrc: Opti
 /// The host's own addresses from which it may speak to the slaves of a master.
 pub struct Sources {
     on_master: Vec<AddressInfo>,
-    /// On its other links, such as a bridge that the master belongs to; read when they are needed.
+    /// On all links, such as a bridge that the master belongs to; read when they are needed.
     elsewhere: OnceCell<Vec<AddressInfo>>,
 }
 
@@ -50,19 +50,30 @@ impl Sources {
     /// rule 8).
     pub fn toward(&self, netlink: &Netlink, addr: Addr) -> Option<Addr> {
         let there = u32::from_be_bytes(addr.as_v4()?);
-        let read = || HostAddresses::read(netlink).map(HostAddresses::into_infos).unwrap_or_default();
-        near(&self.on_master, there).or_else(|| near(self.elsewhere.get_or_init(read), there))
+        let read = || netlink.addresses(None, None).unwrap_or_default();
+        let mut on_master = near(&self.on_master, there);
+        let on_other = || near(self.elsewhere.get_or_init(read), there).find(|info| !is_slave(netlink, info.ifindex));
+        on_master.next().or_else(on_other).map(|info| info.addr)
     }
 }
 
-/// The first of these addresses of which the network has `there`.
-fn near(infos: &[AddressInfo], there: u32) -> Option<Addr> {
-    let is_near = |info: &&AddressInfo| {
+/// Those of these addresses of which the network has `there`.
+fn near(infos: &[AddressInfo], there: u32) -> impl Iterator<Item = &AddressInfo> {
+    infos.iter().filter(move |info| {
         let here = info.addr.as_v4().map(u32::from_be_bytes);
         let mask = !u32::MAX.checked_shr(info.prefix_len.into()).unwrap_or(0);
         here.is_some_and(|here| here & mask == there & mask)
-    };
-    infos.iter().find(is_near).map(|info| info.addr)
+    })
+}
+
+/// Whether a device of this netns is a slave: its addresses are not the host's. It is asked about the few devices that have
+/// an address near: to list all links for each new route takes the longer, the more slaves there are.
+fn is_slave(netlink: &Netlink, device: IfIndex) -> bool {
+    let link = |ifindex| netlink.uncounted_link(ifindex, None).ok().flatten();
+    let Some(itself) = link(device) else { return false };
+    let other_end = itself.link.filter(|_| itself.link_netnsid.is_none()).and_then(link);
+    let is_its_host_end = |end: &LinkInfo| HostEnd::of(end).is_some() && place_of(end) == Some(Place::here(device));
+    is_its_host_end(&itself) || other_end.is_some_and(|end| is_its_host_end(&end))
 }
 
 /// The VRF that a link belongs to.
@@ -113,7 +124,7 @@ mod tests {
             created: 0,
         };
         let infos = [of([192, 0, 2, 1], 24), of([10, 0, 0, 1], 8), of([203, 0, 113, 1], 32)];
-        let toward = |ip: [u8; 4]| near(&infos, u32::from_be_bytes(ip));
+        let toward = |ip: [u8; 4]| near(&infos, u32::from_be_bytes(ip)).next().map(|info| info.addr);
         assert_eq!(toward([192, 0, 2, 80]), Some(Addr::v4([192, 0, 2, 1])));
         assert_eq!(toward([10, 9, 9, 9]), Some(Addr::v4([10, 0, 0, 1])));
         assert_eq!(toward([203, 0, 113, 2]), None);

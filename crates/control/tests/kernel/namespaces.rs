@@ -32,6 +32,21 @@ fn a_netns_is_found_by_its_id_through_a_process_or_a_descriptor() {
 }
 
 #[test]
+fn each_of_several_is_found_in_any_order_once_it_has_an_id() {
+    in_fresh_netns(|| {
+        let netlink = Netlink::open().unwrap();
+        let others: Vec<OwnedFd> = (0..8).map(|_| fresh_netns()).collect();
+        let mut finder = Finder::default();
+        for n in [5, 2, 7, 0, 1, 6, 3, 4, 5] {
+            let nsid = netlink.ensure_nsid(others[n].as_fd()).unwrap().unwrap();
+            let found = finder.find(&netlink, nsid).unwrap().expect("our own descriptor leads there");
+            assert!(netns::same(&found, &others[n]).unwrap(), "{n}");
+            finder.forget(nsid);
+        }
+    });
+}
+
+#[test]
 fn the_last_user_knows_that_it_is() {
     in_fresh_netns(|| {
         assert!(finder::last_user(&[]).unwrap());

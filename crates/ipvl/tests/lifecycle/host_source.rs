@@ -65,3 +65,19 @@ fn a_host_with_its_address_on_another_link_speaks_to_a_slave_from_that() {
     soon("which is answered", || lab.pings(&lab.host, "10.78.0.10"));
     assert!(!doubted());
 }
+
+#[test]
+fn a_slave_in_the_hosts_own_namespace_is_no_source() {
+    require_root!();
+    let lab = Lab::new(1);
+    lab.ipvl("link add link eth0 name beside type ipvlan mode l2 host on");
+    run(&lab.host, "ip addr add 10.78.0.20/24 dev beside");
+    run(&lab.host, "ip link set beside up");
+    lab.add_slave(0, "mode l2 host on", &["10.78.0.10/24"]);
+    let route = || run(&lab.host, "ip route show proto 157 10.78.0.10");
+    soon("a route", || route().contains("10.78.0.10 "));
+    assert!(!route().contains("src"), "{}", route());
+    run(&lab.host, "ip link add br0 type bridge");
+    run(&lab.host, "ip addr add 10.78.0.1/24 dev br0");
+    soon("the bridge's", || route().contains("src 10.78.0.1 "));
+}
