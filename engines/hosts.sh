@@ -2,6 +2,8 @@
 # that is shipped (docs/hosts.md), and a client behind the router. Sourced inside of a tree, after inside.sh.
 # shellcheck shell=bash
 frr=/usr/lib/frr
+# How hosts and router tell each other of routes: bgp or ospf.
+protocol=${protocol:-bgp}
 
 # 192.0.2.0/24 and 2001:db8::/64 with hosts 1 to 3 and the router, 254, which has 203.0.113.0/24 behind it.
 network() {
@@ -37,19 +39,21 @@ network() {
 }
 
 daemons() {
-    local n
-    start_frr router /src/deploy/frr/router.conf || return
+    local n kind=
+    [ "$protocol" = bgp ] || kind=-$protocol
+    start_frr router "/src/deploy/frr/router$kind.conf" || return
     for n in 1 2 3; do
-        sed "s/65001/6500$n/; s/router-id .*/router-id 192.0.2.$n/
-            s#198.18.0.0/22#198.18.$((n * 4 - 4)).0/22#; s/2001:db8:1:/2001:db8:$n:/" /src/deploy/frr/host.conf >/tmp/host$n.conf
+        sed "s/65001/6500$n/; s/router-id .*/router-id 192.0.2.$n/; s#198.18.0.0/22#198.18.$((n * 4 - 4)).0/22#
+            s/2001:db8:1:/2001:db8:$n:/" "/src/deploy/frr/host$kind.conf" >/tmp/host$n.conf
         start_frr host$n /tmp/host$n.conf || return
     done
 }
 
 start_frr() { # NETNS FILE
-    local daemon
+    local daemon routing=bgpd
+    [ "$protocol" = bgp ] || routing="ospfd ospf6d"
     install -d -o frr -g frr /run/frr/"$1" /etc/frr/"$1"
-    for daemon in mgmtd zebra staticd bfdd bgpd; do
+    for daemon in mgmtd zebra staticd bfdd $routing; do
         # shellcheck disable=SC2046
         ip netns exec "$1" $frr/$daemon -d -N "$1" $(zserv $daemon "$1") -A 127.0.0.1 --log file:/tmp/"$1".$daemon.log \
             >/tmp/"$1".$daemon.said 2>&1 || { cat /tmp/"$1".$daemon.said; return 1; }
@@ -82,8 +86,8 @@ prefixes() {
     check "and nothing else: one route a host and family" [ "$(routes | wc -l) $(routes_v6 | wc -l)" = "3 3" ]
 }
 
-routes() { ip -n router route show proto bgp; }
-routes_v6() { ip -n router -6 route show proto bgp; }
+routes() { ip -n router route show proto "$protocol"; }
+routes_v6() { ip -n router -6 route show proto "$protocol"; }
 leads() { routes | grep "^${1%/32} .*via $2 "; }
 # By the host's link-local address, which is made of its MAC address.
 leads_v6() {
@@ -91,3 +95,54 @@ leads_v6() {
     via=$(ip -n "$2" -6 -o addr show dev eth0 scope link | sed -nE 's/.*inet6 (fe80[^/]*).*/\1/p')
     routes_v6 | grep -E "^${1%/128} .*via ($via|2001:db8::${2#host}) "
 }
+
+# slave HOST NETNS PREFIX NUMBER: with an address of that host's prefix, of both families.
+slave() {
+    ip netns add "$2" 2>/dev/null
+    ip netns exec "host$1" ipvl link add link eth0 name eth0 netns "$2" type ipvlan mode l3 host on &&
+        ip -n "$2" link set lo up &&
+        ip -n "$2" addr add "$(v4 "$3" "$4")/32" dev eth0 && ip -n "$2" addr add "$(v6 "$3" "$4")/128" dev eth0 nodad &&
+        ip -n "$2" link set eth0 up && ip -n "$2" route add default dev eth0 && ip -n "$2" -6 route add default dev eth0
+}
+
+from() { ip netns exec "$1" ping -n -c 1 -W 1 "$2"; }
+
+# watch ADDRESS...: from now on the client asks each 50 times a second.
+watch() {
+    local n=0 address
+    watching=() watched=("$@")
+    for address; do
+        until_ok 5 from client "$address" >/dev/null
+        ip netns exec client ping -n -i 0.02 -W 1 "$address" >/tmp/watch.$n 2>&1 &
+        watching+=($!)
+        n=$((n + 1))
+    done
+    sleep 0.5
+}
+
+# watched WHAT MOST: how long each missed answers, in milliseconds.
+watched() {
+    local n address
+    for address in "${watched[@]}"; do until_ok 10 from client "$address" >/dev/null; done
+    sleep 1
+    kill -INT "${watching[@]}"
+    wait "${watching[@]}" 2>/dev/null
+    for n in "${!watching[@]}"; do
+        local missed
+        missed=$(($(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/(\1-\2)*20/p' /tmp/watch.$n)))
+        check "a client (IPv$((n * 2 + 4))) missed $1 for $missed ms, $2 at most" [ "$missed" -le "$2" ]
+        check "and got answers afterwards" answered_to_the_end /tmp/watch.$n
+    done
+}
+# The last answer is of the last half of a second.
+answered_to_the_end() {
+    local sent last
+    sent=$(sed -nE 's/^([0-9]+) packets.*/\1/p' "$1")
+    last=$(grep -oE 'icmp_seq=[0-9]+ ttl' "$1" | tail -1 | tr -dc 0-9)
+    echo "$last of $sent"
+    [ $((sent - last)) -le 25 ]
+}
+
+# Nothing says good-bye: no frame passes, but both ends keep their carrier.
+cut() { ip -n router link set host3 nomaster; }
+mend() { ip -n router link set host3 master lan; }
