@@ -10,7 +10,8 @@ network() {
     local n
     ip netns add router
     ip -n router link set lo up
-    ip -n router link add lan type bridge
+    # Without an address of its own a bridge takes the least of its ports', and so another one when a host is cut off.
+    ip -n router link add lan address 02:00:00:00:00:fe type bridge
     ip -n router link set lan up
     ip -n router addr add 192.0.2.254/24 dev lan
     ip -n router addr add 2001:db8::254/64 dev lan nodad

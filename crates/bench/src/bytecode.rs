@@ -8,7 +8,7 @@ const BPF_REDIRECT: i32 = 23;
 const BPF_REDIRECT_PEER: i32 = 155;
 const BPF_MAP_LOOKUP: i32 = 1;
 /// `TC_ACT_SHOT`.
-const DROP: i32 = 2;
+pub const DROP: i32 = 2;
 
 /// Where a frame goes.
 #[derive(Clone, Copy)]
@@ -50,15 +50,12 @@ pub fn nothing() -> io::Result<OwnedFd> {
 
 /// A program that looks up its input device in a hash map with keys of four bytes.
 pub fn lookup(map: &OwnedFd) -> io::Result<OwnedFd> {
-    sys::load(&[
-        one(0x61, 2, 1, 40, 0),
-        one(0x63, 10, 2, -4, 0),
-        one(0xbf, 2, 10, 0, 0),
-        one(0x07, 2, 0, 0, -4),
-        one(0x18, 1, 1, 0, map.as_raw_fd()),
-        one(0, 0, 0, 0, 0),
-        call(BPF_MAP_LOOKUP),
-        set(0, DROP),
-        EXIT,
-    ])
+    let key = [one(0x61, 2, 1, 40, 0), one(0x63, 10, 2, -4, 0)];
+    sys::load(&[&key[..], &look_up(map), &[set(0, DROP), EXIT]].concat())
+}
+
+/// Looks up the key of four bytes that is last on the stack. Register 0 has the value's address then, or 0.
+pub fn look_up(map: &OwnedFd) -> [u64; 5] {
+    let map = [one(0x18, 1, 1, 0, map.as_raw_fd()), one(0, 0, 0, 0, 0)];
+    [one(0xbf, 2, 10, 0, 0), one(0x07, 2, 0, 0, -4), map[0], map[1], call(BPF_MAP_LOOKUP)]
 }

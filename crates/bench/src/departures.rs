@@ -3,16 +3,15 @@
 //! `scripts/rates` compares that with what ipvl does. The program is the smallest one that paces everything that a device sends:
 //! `skb->tstamp` becomes the time at which the packet before it will have left.
 
-use crate::bytecode::{EXIT, call, one, set};
+use crate::bytecode::{DROP, EXIT, call, look_up, one, set};
 use crate::sys;
 use ipvl_control::kernel::bpf::{AttachType, prog_attach, prog_detach};
 use ipvl_core::IfIndex;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 const ARRAY: u32 = 2;
 const BPF_KTIME_GET_NS: i32 = 5;
-const BPF_MAP_LOOKUP: i32 = 1;
 /// `struct __sk_buff`: the length with the headers of all segments, and the departure time.
 const WIRE_LEN: i16 = 160;
 const TSTAMP: i16 = 152;
@@ -20,8 +19,6 @@ const TSTAMP: i16 = 152;
 const BITS_OF_BYTE: i64 = 8_000_000_000;
 /// A packet that would wait longer than this is dropped (nanoseconds).
 const HORIZON: i32 = 200_000_000;
-/// `TC_ACT_SHOT`.
-const DROP: i32 = 2;
 
 /// Paces what this device sends at `rate` bits a second, from when it says so until standard input ends.
 pub fn pace(ifindex: &str, rate: &str) -> io::Result<()> {
@@ -41,21 +38,16 @@ fn number(word: &str) -> io::Result<i32> {
 
 /// `last` has the departure time of the packet before.
 fn program(last: &OwnedFd, rate: i32) -> io::Result<OwnedFd> {
-    sys::load(&[
+    let arrival = [
         one(0xbf, 6, 1, 0, 0),
         one(0x61, 7, 6, WIRE_LEN, 0),
         call(BPF_KTIME_GET_NS),
         one(0xbf, 8, 0, 0, 0),
         one(0x62, 10, 0, -4, 0),
-        one(0xbf, 2, 10, 0, 0),
-        one(0x07, 2, 0, 0, -4),
-        one(0x18, 1, 1, 0, last.as_raw_fd()),
-        one(0, 0, 0, 0, 0),
-        call(BPF_MAP_LOOKUP),
-        one(0x55, 0, 0, 2, 0),
-        set(0, 0),
-        EXIT,
-        // When it leaves: its own duration after the packet before, or now.
+    ];
+    let without_value = [one(0x55, 0, 0, 2, 0), set(0, 0), EXIT];
+    // When it leaves: its own duration after the packet before, or now.
+    let departure = [
         one(0x18, 2, 0, 0, BITS_OF_BYTE as i32),
         one(0, 0, 0, 0, (BITS_OF_BYTE >> 32) as i32),
         one(0x2f, 7, 2, 0, 0),
@@ -64,14 +56,8 @@ fn program(last: &OwnedFd, rate: i32) -> io::Result<OwnedFd> {
         one(0x0f, 1, 7, 0, 0),
         one(0x3d, 1, 8, 1, 0),
         one(0xbf, 1, 8, 0, 0),
-        one(0xbf, 3, 1, 0, 0),
-        one(0x1f, 3, 8, 0, 0),
-        one(0xb5, 3, 0, 2, HORIZON),
-        set(0, DROP),
-        EXIT,
-        one(0x7b, 0, 1, 0, 0),
-        one(0x7b, 6, 1, TSTAMP, 0),
-        set(0, 0),
-        EXIT,
-    ])
+    ];
+    let too_late = [one(0xbf, 3, 1, 0, 0), one(0x1f, 3, 8, 0, 0), one(0xb5, 3, 0, 2, HORIZON), set(0, DROP), EXIT];
+    let paced = [one(0x7b, 0, 1, 0, 0), one(0x7b, 6, 1, TSTAMP, 0), set(0, 0), EXIT];
+    sys::load(&[&arrival[..], &look_up(last), &without_value, &departure, &too_late, &paced].concat())
 }

@@ -5,8 +5,8 @@
 //! two MTUs. `ipvl-bench verdicts FILE` times the programs alone, `profile FILE` says in which functions the
 //! instructions go, `scale FILE` and `storm FILE` have many slaves. `ipvl-bench ahead FILE` and
 //! `promises FILE` try what may be faster than the kernel's driver. `ipvl-bench budget` compares what verdicts cost with
-//! what is kept of it. `ipvl-bench departures IFINDEX RATE` paces a device, for `scripts/rates`. `ipvl-bench report DIR PAGE` turns the files of a directory into tables and charts. Under
-//! `vm/run -I` a nanosecond is an instruction.
+//! what is kept of it. `ipvl-bench departures IFINDEX RATE` paces a device, for `scripts/rates`. `ipvl-bench report DIR PAGE`
+//! turns the files of a directory into tables and charts. Under `vm/run -I` a nanosecond is an instruction.
 
 mod ahead;
 mod budget;

@@ -1,13 +1,10 @@
 //! Can Multus give a pod further interfaces by the plugin? Its calls: ADD for the cluster's network and then for each
 //! further one, in order and each with an interface name of its own; CHECK in the same order, DEL in reverse.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use ipvl_testbed::require_root;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, config};
+use crate::stage::{Stage, answer, changed, config, started};
 
 /// The master's address, which all its slaves have.
 const MAC: &str = "02:00:00:00:00:01";
@@ -28,16 +25,11 @@ impl Attachment {
     }
 
     fn call(&self, stage: &Stage, command: &str, changes: Value) -> (bool, Value) {
-        let mut network = self.network.clone();
-        network.as_object_mut().expect("an object").extend(changes.as_object().cloned().unwrap_or_default());
         let netns = format!("/run/netns/{}", stage.lab.slaves[0].name());
         let mut plugin = stage.lab.host.command([env!("CARGO_BIN_EXE_ipvl-cni")]);
         stage.environment(&mut plugin, command, &netns);
         plugin.env("CNI_IFNAME", self.interface).env("CNI_ARGS", &self.args);
-        let mut child = plugin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the plugin");
-        child.stdin.take().expect("stdin").write_all(network.to_string().as_bytes()).expect("a configuration");
-        let output = child.wait_with_output().expect("the plugin's end");
-        (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+        answer(started(plugin, &changed(self.network.clone(), changes)))
     }
 
     #[track_caller]

@@ -48,10 +48,7 @@ impl Stage {
     pub fn start(&self, command: &str, netns: &str, config: &Value) -> Child {
         let mut plugin = self.lab.host.command([env!("CARGO_BIN_EXE_ipvl-cni")]);
         self.environment(&mut plugin, command, netns);
-        let mut child = plugin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the plugin");
-        let mut stdin = child.stdin.take().expect("stdin");
-        stdin.write_all(config.to_string().as_bytes()).expect("a configuration");
-        child
+        started(plugin, config)
     }
 
     pub fn environment(&self, plugin: &mut Command, command: &str, netns: &str) {
@@ -67,8 +64,7 @@ impl Stage {
     }
 
     pub fn call_in(&self, command: &str, netns: &str, config: &Value) -> (bool, Value) {
-        let output = self.start(command, netns, config).wait_with_output().expect("the plugin's end");
-        (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+        answer(self.start(command, netns, config))
     }
 
     pub fn slaves(&self) -> usize {
@@ -89,9 +85,28 @@ impl Drop for Stage {
     }
 }
 
+/// Starts a plugin, and gives it its configuration.
+pub fn started(mut plugin: Command, config: &Value) -> Child {
+    let mut child = plugin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the plugin");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(config.to_string().as_bytes()).expect("a configuration");
+    child
+}
+
+/// What a plugin answers, and whether that is a success.
+pub fn answer(plugin: Child) -> (bool, Value) {
+    let output = plugin.wait_with_output().expect("the plugin's end");
+    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
 pub fn config(changes: Value) -> Value {
-    let mut config =
+    let config =
         json!({ "cniVersion": "1.1.0", "name": "net", "type": "ipvl", "master": "eth0", "ipam": { "type": "gives" } });
+    changed(config, changes)
+}
+
+/// A configuration with other keys, or other values of them.
+pub fn changed(mut config: Value, changes: Value) -> Value {
     let object = config.as_object_mut().expect("an object");
     object.extend(changes.as_object().cloned().unwrap_or_default());
     config

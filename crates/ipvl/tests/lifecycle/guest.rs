@@ -13,7 +13,7 @@ use ipvl_testbed::{Lab, Netns};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 
-use crate::common::run;
+use crate::common::{run, soon};
 use crate::tun_device::{self, TAP, VIRTIO_TAP};
 
 /// The longest frame, with its virtio header.
@@ -103,6 +103,13 @@ impl Guest {
     pub fn seen(&self) -> &Seen {
         &self.monitor.as_ref().expect("a monitor").seen
     }
+}
+
+/// Fails unless a guest and another machine, each with its address, soon reach each other.
+#[track_caller]
+pub fn reach_each_other(lab: &Lab, a: (&Netns, &str), b: (&Netns, &str)) {
+    soon(&format!("{} reaches {}", a.0.label(), b.1), || lab.pings(a.0, b.1));
+    soon(&format!("{} reaches {}", b.0.label(), a.1), || lab.pings(b.0, a.1));
 }
 
 impl Monitor {

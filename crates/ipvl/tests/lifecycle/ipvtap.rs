@@ -11,7 +11,7 @@ use ipvl_testbed::{Lab, Netns, ipvl_path, kernel_is_at_least, require_root, wait
 use serde_json::Value;
 
 use crate::common::{SOON, exec, expect_as_before, kill_agent, link_value, pings_now, run, soon, traces};
-use crate::guest::Guest;
+use crate::guest::{Guest, reach_each_other};
 use crate::tun_device::{self, TAP};
 use crate::{common, snapshot};
 
@@ -39,12 +39,6 @@ fn add_tap(lab: &Lab, options: &str) {
     lab.ipvl("addr add 10.0.0.70 dev tap0");
     lab.ipvl("addr add fd00::70 dev tap0");
     lab.ipvl("link set tap0 up");
-}
-
-#[track_caller]
-fn reach_each_other(lab: &Lab, a: (&Netns, &str), b: (&Netns, &str)) {
-    soon(&format!("{} reaches {}", a.0.label(), b.1), || lab.pings(a.0, b.1));
-    soon(&format!("{} reaches {}", b.0.label(), a.1), || lab.pings(b.0, a.1));
 }
 
 /// How many of the tap device's frames were dropped for a reason.

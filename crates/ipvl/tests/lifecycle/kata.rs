@@ -1,9 +1,9 @@
 //! Is a guest reached that is connected with a slave by filters of tc, as Kata Containers do it?
 
-use ipvl_testbed::{Lab, Netns, require_device, require_root};
+use ipvl_testbed::{Lab, require_device, require_root};
 
-use crate::common::{run, soon};
-use crate::guest::Guest;
+use crate::common::run;
+use crate::guest::{Guest, reach_each_other};
 
 const GUEST: &[&str] = &["10.0.0.10/24", "fd00::10/64"];
 
@@ -43,10 +43,4 @@ fn expect_to_reach(backend: &str) {
         reach_each_other(&lab, (&guest.netns, own), (&lab.slaves[1], sibling));
         reach_each_other(&lab, (&guest.netns, own), (&lab.ext, outside));
     }
-}
-
-#[track_caller]
-fn reach_each_other(lab: &Lab, a: (&Netns, &str), b: (&Netns, &str)) {
-    soon(&format!("{} reaches {}", a.0.label(), b.1), || lab.pings(a.0, b.1));
-    soon(&format!("{} reaches {}", b.0.label(), a.1), || lab.pings(b.0, a.1));
 }

@@ -265,17 +265,21 @@ pub(super) fn parse(reply: Reply<'_>) -> Option<LinkInfo> {
     let arp_type = u16::from_ne_bytes([header[2], header[3]]);
     let (ifindex, flags) = (read_ifindex(header, 4), read_u32(header, 8));
     let mut link = LinkInfo { ifindex, flags, arp_type, ..LinkInfo::default() };
-    attributes(rest).for_each(|attribute| link.take(attribute));
-    if has_lost_its_peer(rest) {
+    let mut has_lost_its_peer = false;
+    for attribute in attributes(rest) {
+        has_lost_its_peer |= is_of_a_lost_peer(attribute);
+        link.take(attribute);
+    }
+    if has_lost_its_peer {
         link.link = None;
     }
     about_a_link.then_some(link)
 }
 
-/// Whether the lower link is in a netns that is being taken down, which has no id any more. Its ifindex means nothing then:
-/// read as one of this netns, it is another link's, such as the master's.
-fn has_lost_its_peer(rest: &[u8]) -> bool {
-    attributes(rest).any(|attribute| attribute.kind == IFLA_LINK_NETNSID && attribute.nsid().is_none())
+/// Whether it says that the lower link is in a netns that is being taken down, which has no id any more. The lower link's
+/// ifindex means nothing then: read as one of this netns, it is another link's, such as the master's.
+fn is_of_a_lost_peer(attribute: Attribute<'_>) -> bool {
+    attribute.kind == IFLA_LINK_NETNSID && attribute.nsid().is_none()
 }
 
 impl LinkInfo {
