@@ -64,8 +64,23 @@ start_frr() { # NETNS FILE
     says_nothing_wrong vtysh -N "$1" -b -n
 }
 
-# All but mgmtd talk to zebra.
-zserv() { [ "$1" = mgmtd ] || echo "-z /run/frr/$2/zserv.api"; }
+restart_frr() { # NETNS
+    local running
+    running=$(cat /run/frr/"$1"/*.pid)
+    # shellcheck disable=SC2086
+    kill $running
+    until_ok 20 none_lives $running && start_frr "$1" "/tmp/$1.conf"
+}
+none_lives() { ! kill -0 "$@" 2>/dev/null; }
+
+# All but mgmtd talk to zebra, which gets as much room for the kernel's news as Debian gives it: of what is lost it never asks.
+zserv() {
+    case $1 in
+    mgmtd) ;;
+    zebra) echo "-z /run/frr/$2/zserv.api -s 90000000" ;;
+    *) echo "-z /run/frr/$2/zserv.api" ;;
+    esac
+}
 
 says_nothing_wrong() {
     local said
