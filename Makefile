@@ -7,6 +7,10 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH):/usr/sbin:/sbin
 PREFIX ?= /usr/local
 DESTDIR ?=
+# What the kernel module is tested on.
+ifeq ($(ARCH),arm64)
+export KERNEL := $(if $(findstring -arm64,$(KERNEL)),$(KERNEL),$(or $(KERNEL),6.12)-arm64)
+endif
 IPVL := target/release/ipvl
 # What engines run, beside the command.
 DOORS := ipvl-cni ipvl-docker ipvl-netavark
@@ -23,7 +27,7 @@ build: setup ## build target/release/ipvl, and what engines run
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
 
-kmod: setup ## the driver itself as a kernel module, for the kernel that runs here: docs/driver.md (KERNEL=6.1, 6.12: for vm/run)
+kmod: setup ## the driver itself as a kernel module, for the kernel that runs here: docs/driver.md (KERNEL=6.1, 6.12: for vm/run; ARCH=arm64)
 	@KERNEL=$${KERNEL:-running} scripts/kmod
 
 kmod-install: setup ## the module to where modprobe finds it before the kernel's own driver (root; DESTDIR, KERNEL)
@@ -87,6 +91,12 @@ verify-kernels: build ## load the programs and run the demo on Debian's 5.10, 6.
 verify-arm64: ## the package for arm64, cross-compiled, on Debian's arm64 kernels, also with pages of 16 KiB, in virtual machines (network, once)
 	@ARCH=arm64 $(MAKE) --no-print-directory deb
 	@vm/verify-arm64
+
+verify-kmod-arm64: ## the kernel module for arm64, cross-compiled, on Debian's arm64 kernel, in virtual machines (KERNEL=6.12; network, once)
+	@ARCH=arm64 $(MAKE) --no-print-directory kmod-demo
+	@ARCH=arm64 $(MAKE) --no-print-directory kmod-options
+	@ARCH=arm64 $(MAKE) --no-print-directory kmod-howto
+	@ARCH=arm64 SECONDS_OF_IT=60 $(MAKE) --no-print-directory kmod-torture
 
 verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
 	@vm/verify-masters
@@ -173,4 +183,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-kmod-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 WANTED = """virtio_pci virtio_console 9pnet_virtio 9p overlay veth ipvlan macvlan dummy vrf bridge sch_ingress cls_bpf
-            tun nf_conntrack bonding 8021q wireguard""".split()
+            tun crc32c_generic nf_conntrack bonding 8021q wireguard""".split()
 # Plain copies of these: nothing needs xz in the emulated guest.
 UNPACKED = """drivers/net/ipvlan drivers/net/veth drivers/net/dummy drivers/net/macvlan drivers/net/vrf
               drivers/net/macvtap drivers/net/tap drivers/net/tun net/bridge net/llc net/802 net/sched net/8021q
