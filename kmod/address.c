@@ -103,7 +103,7 @@ static void on_slave_address(struct ipvl_slave *s, bool comes, const struct in6_
 		return;
 	}
 	ipvl_addr_del(s->port->tables, addr, s->slot);
-	if (s->host)
+	if (READ_ONCE(s->host))
 		forget_neighbour(s->master, addr);
 }
 

@@ -14,7 +14,7 @@ static int use(struct ipvl_port *port, u32 *users, bool *uses, bool wanted, int 
 	if (err)
 		return err;
 	*users += wanted ? 1 : -1;
-	*uses = wanted;
+	WRITE_ONCE(*uses, wanted);
 	return 0;
 }
 

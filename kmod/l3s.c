@@ -78,6 +78,18 @@ static const struct nf_hook_ops hooks[] = {
 	{ .hook = on_local_in, .pf = NFPROTO_IPV6, .hooknum = NF_INET_LOCAL_IN, .priority = INT_MAX },
 };
 
+/*
+ * Registers the operations. The kernel reads them after the flag, without a barrier: a grace period between the two keeps a
+ * packet from seeing the flag alone.
+ */
+static void use_operations(struct net_device *master)
+{
+	if (master->l3mdev_ops == &l3mdev_ops)
+		return;
+	WRITE_ONCE(master->l3mdev_ops, &l3mdev_ops);
+	synchronize_net();
+}
+
 /* Registers or unregisters. The operations stay: a packet under way may still call them, and they find no slave. */
 int ipvl_l3s_hooks(struct ipvl_port *port, bool on)
 {
@@ -85,7 +97,7 @@ int ipvl_l3s_hooks(struct ipvl_port *port, bool on)
 	int err = on ? nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks)) : 0;
 
 	if (on && !err) {
-		port->dev->l3mdev_ops = &l3mdev_ops;
+		use_operations(port->dev);
 		port->dev->priv_flags |= IFF_L3MDEV_RX_HANDLER;
 	} else if (!on && port->dev->priv_flags & IFF_L3MDEV_RX_HANDLER) {
 		port->dev->priv_flags &= ~IFF_L3MDEV_RX_HANDLER;

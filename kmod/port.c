@@ -8,9 +8,10 @@
 
 LIST_HEAD(ipvl_ports);
 
+/* Reads: whether a device is a master. Whose rx_handler_data it then has is read afterwards, on machines with weak order too. */
 bool ipvl_is_master(const struct net_device *dev)
 {
-	return rcu_access_pointer(dev->rx_handler) == ipvl_receive;
+	return smp_load_acquire(&dev->rx_handler) == ipvl_receive;
 }
 
 struct ipvl_port *ipvl_port_of(const struct net_device *dev)
