@@ -95,8 +95,6 @@ verify-arm64: ## the package for arm64, cross-compiled, on Debian's arm64 kernel
 verify-kmod-arm64: ## the kernel module for arm64, cross-compiled, on Debian's arm64 kernel, in virtual machines (KERNEL=6.12; network, once)
 	@ARCH=arm64 $(MAKE) --no-print-directory kmod-demo
 	@ARCH=arm64 $(MAKE) --no-print-directory kmod-options
-	@ARCH=arm64 $(MAKE) --no-print-directory kmod-howto
-	@ARCH=arm64 SECONDS_OF_IT=60 $(MAKE) --no-print-directory kmod-torture
 
 verify-masters: setup ## bonds (and their failover), VLANs, VRFs, wireguard, bridges, macvlans as masters, in a virtual machine
 	@vm/verify-masters
