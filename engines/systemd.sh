@@ -19,9 +19,9 @@ boot() {
             bash -c "$(declare -f as_system); as_system" >/tmp/boot.log 2>&1
     ) &
     unshared=$!
-    until_ok 60 started
+    until_ok 5 started
     system=$(pgrep -P "$unshared")
-    until_ok 60 inside_it systemctl is-system-running --wait || true
+    until_ok 30 inside_it systemctl is-system-running --wait || true
     inside_it udevadm trigger --action=add --subsystem-match=net
     inside_it udevadm settle --timeout=10
 }
