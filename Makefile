@@ -45,6 +45,9 @@ kmod-host: setup ## whether the host and slaves of our module reach each other w
 kmod-command: setup ## what the command does with slaves of our module, in a virtual machine
 	@scripts/kmod-command
 
+kmod-words: build ## other tools' own words for ipvlan (LXC, CNI, nspawn, networkd, NetworkManager, Docker, Podman) and our module, in a virtual machine (PARTS="cni lxc"; network, once)
+	@scripts/kmod-words
+
 kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virtual machine
 	@scripts/kmod-tap
 kmod-howto: setup ## every command of docs/howto.md with stock ip and our module, in a virtual machine (KERNEL=6.12)
@@ -181,4 +184,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-kmod-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-words kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-kmod-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

@@ -36,9 +36,9 @@ says() {
     grep -qF -- "$text" <<<"$said"
 }
 
-# until_ok SECONDS COMMAND...: again until it succeeds.
+# until_ok SECONDS COMMAND...: again until it succeeds. On an emulated machine, which is SLOW times as slow, so much longer.
 until_ok() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${SLOW:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || { "$@"; return; }
