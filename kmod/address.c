@@ -213,6 +213,26 @@ void ipvl_host_addresses(struct ipvl_port *port)
 			read_device(port, dev);
 }
 
+/* Reads the addresses that a slave has on its device: it may own others of them now. */
+void ipvl_slave_addresses(struct ipvl_slave *s)
+{
+	read_device(s->port, s->dev);
+}
+
+/* Acts: addresses are declared for a slave, or are no more. Whoever had them, the host asks for their MAC address again. */
+int ipvl_slave_declare(struct ipvl_slave *s, const struct ipvl_declaration *wanted, struct netlink_ext_ack *extack)
+{
+	const struct ipvl_claim claimed = claim(s->dev);
+	int err = ipvl_tell(ipvl_declare(s->port->tables, wanted, &claimed), extack);
+
+	if (err)
+		return err;
+	schedule_work(&s->port->grow);
+	forget_neighbour(s->master, &wanted->addr);
+	ipvl_slave_addresses(s);
+	return 0;
+}
+
 static struct notifier_block inet_nb = { .notifier_call = on_inet };
 static struct notifier_block inet6_nb = { .notifier_call = on_inet6 };
 static struct notifier_block inet_question_nb = { .notifier_call = on_inet_question };

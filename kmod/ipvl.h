@@ -20,6 +20,7 @@ struct ipvl_slot {
 	struct net_device *dev;
 	u64 word;
 	void *groups;
+	void *declared;
 	u64 bucket;
 	u32 netns, addresses;
 };
@@ -63,10 +64,17 @@ enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
 #define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
 #define IPVL_THEN(verdict) ((verdict) >> 8 & 0xf)
 
+/* An address or a prefix, with a length in bits of these 16 bytes, and what is to be done: Rust's alone. */
+struct ipvl_declaration {
+	struct in6_addr addr;
+	u8 len, verb, reserved[2];
+};
+
 /* What a netlink message says of a slave, and what Rust says to that. */
 struct ipvl_request {
 	u32 mode, flags;	/* IPVL_NOT_GIVEN if they are not in it */
 	u32 value, selector;	/* of options */
+	const struct ipvl_declaration *declared; /* or NULL */
 };
 
 struct ipvl_answer {
@@ -81,6 +89,8 @@ struct ipvl_claim {
 
 /* An attribute of ours: options as core has them in a word, without mode and flag. */
 #define IFLA_IPVLAN_OPTIONS 32
+/* Another: in a change one ipvl_declaration, in a dump all of the slave. */
+#define IFLA_IPVLAN_DECLARED 33
 #define IPVL_NOT_GIVEN U32_MAX
 /* core/src/options.rs: the mode is the lowest two bits of a slave's options, and has the numbers of IPVLAN_MODE_*. */
 #define IPVL_MODE(options) ((u16)((options) & 3))
@@ -95,13 +105,16 @@ struct ipvl_tables *ipvl_tables_new(spinlock_t *lock);
 void ipvl_tables_free(struct ipvl_tables *tables);
 int ipvl_port_set(struct ipvl_tables *tables, u32 master, u32 mtu, const u8 *mac);
 int ipvl_slot_take(struct ipvl_tables *tables, struct net_device *dev);
-void ipvl_slot_set(struct ipvl_tables *tables, u32 slot, u32 ifindex, u32 options, bool up);
+void ipvl_slot_set(struct ipvl_tables *tables, const struct ipvl_claim *claim, u32 ifindex, u32 options, bool up);
 void ipvl_slot_join(struct ipvl_tables *tables, u32 slot, struct ipvl_groups *groups);
 void ipvl_slot_free(struct ipvl_tables *tables, u32 slot);
 int ipvl_addr_add(struct ipvl_tables *tables, const struct in6_addr *addr, const struct ipvl_claim *claim);
 void ipvl_addr_del(struct ipvl_tables *tables, const struct in6_addr *addr, u32 slot);
 struct ipvl_answer ipvl_addr_check(struct ipvl_tables *tables, const struct in6_addr *addr,
 				   const struct ipvl_claim *claim);
+struct ipvl_answer ipvl_declare(struct ipvl_tables *tables, const struct ipvl_declaration *wanted,
+				const struct ipvl_claim *claim);
+const struct ipvl_declaration *ipvl_declared(struct ipvl_tables *tables, u32 slot, u32 *bytes);
 void ipvl_addrs_forget_host(struct ipvl_tables *tables);
 int ipvl_addrs_grow(struct ipvl_tables *tables, u64 seed);
 u64 ipvl_egress(struct ipvl_tables *tables, const struct ipvl_view *view, u32 slot);
@@ -240,6 +253,8 @@ void ipvl_slave_free(struct net_device *dev);
 void ipvl_address_init(void);
 void ipvl_address_exit(void);
 void ipvl_host_addresses(struct ipvl_port *port);
+void ipvl_slave_addresses(struct ipvl_slave *s);
+int ipvl_slave_declare(struct ipvl_slave *s, const struct ipvl_declaration *wanted, struct netlink_ext_ack *extack);
 /* xmit.c */
 bool ipvl_send_answer(struct ipvl_port *port, const struct ipvl_view *view, struct net_device *to, bool received);
 bool ipvl_to_sibling(struct net_device *to, struct sk_buff *skb);

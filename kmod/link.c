@@ -20,6 +20,8 @@ static struct ipvl_request read_request(struct nlattr *data[])
 		request.value = options.value;
 		request.selector = options.selector;
 	}
+	if (data && data[IFLA_IPVLAN_DECLARED])
+		request.declared = nla_data(data[IFLA_IPVLAN_DECLARED]);
 	return request;
 }
 
@@ -54,12 +56,18 @@ static int changelink(struct net_device *dev, struct nlattr *tb[], struct nlattr
 {
 	const struct ipvl_request request = read_request(data);
 	struct ipvl_slave *s = netdev_priv(dev);
+	int err;
 
 	if (!data)
 		return 0;
 	if (!ns_capable(dev_net(s->master)->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
-	return set_options(s, ipvl_options_changed(s->options, &request), extack);
+	if (request.declared)
+		return ipvl_slave_declare(s, request.declared, extack);
+	err = set_options(s, ipvl_options_changed(s->options, &request), extack);
+	if (!err)
+		ipvl_slave_addresses(s);
+	return err;
 }
 
 /* Reads: the master for a new slave. A slave stands for its own master. */
@@ -104,6 +112,10 @@ int ipvl_link_new(struct net *net, struct net_device *dev, struct nlattr *tb[], 
 
 	if (IS_ERR(master))
 		return PTR_ERR(master);
+	if (data && data[IFLA_IPVLAN_DECLARED]) {
+		NL_SET_ERR_MSG(extack, "an address is declared for a slave that is there");
+		return -EINVAL;
+	}
 	prepare(s, dev, master, tb, data);
 	err = register_netdevice(dev); /* device.c gives it a port and a slot */
 	if (err)
@@ -152,20 +164,33 @@ void ipvl_link_setup(struct net_device *dev)
 }
 EXPORT_SYMBOL_GPL(ipvl_link_setup);
 
+/* Reads what is declared for a slave, in so many bytes. */
+static const struct ipvl_declaration *declared(const struct net_device *dev, u32 *bytes)
+{
+	const struct ipvl_slave *s = netdev_priv(dev);
+
+	return ipvl_declared(s->port->tables, s->slot, bytes);
+}
+
 static size_t get_size(const struct net_device *dev)
 {
-	return nla_total_size(2) + nla_total_size(2) + nla_total_size(sizeof(struct nla_bitfield32));
+	u32 bytes;
+
+	declared(dev, &bytes);
+	return nla_total_size(2) + nla_total_size(2) + nla_total_size(sizeof(struct nla_bitfield32)) + nla_total_size(bytes);
 }
 
 static int fill_info(struct sk_buff *skb, const struct net_device *dev)
 {
 	const struct ipvl_slave *s = netdev_priv(dev);
+	u32 bytes;
+	const void *what = declared(dev, &bytes);
 
 	if (nla_put_u16(skb, IFLA_IPVLAN_MODE, IPVL_MODE(s->options)) ||
 	    nla_put_u16(skb, IFLA_IPVLAN_FLAGS, ipvl_options_flags(s->options)) ||
 	    nla_put_bitfield32(skb, IFLA_IPVLAN_OPTIONS, s->options & ipvl_options_ours(), ipvl_options_ours()))
 		return -EMSGSIZE;
-	return 0;
+	return bytes ? nla_put(skb, IFLA_IPVLAN_DECLARED, bytes, what) : 0;
 }
 
 static size_t get_xstats_size(const struct net_device *dev)
@@ -191,10 +216,11 @@ static struct net *get_link_net(const struct net_device *dev)
 	return dev_net(ipvl_slave_of(dev)->master);
 }
 
-static const struct nla_policy policy[IFLA_IPVLAN_OPTIONS + 1] = {
+static const struct nla_policy policy[IFLA_IPVLAN_DECLARED + 1] = {
 	[IFLA_IPVLAN_MODE] = { .type = NLA_U16 },
 	[IFLA_IPVLAN_FLAGS] = { .type = NLA_U16 },
 	[IFLA_IPVLAN_OPTIONS] = NLA_POLICY_BITFIELD32(U32_MAX),
+	[IFLA_IPVLAN_DECLARED] = NLA_POLICY_EXACT_LEN(sizeof(struct ipvl_declaration)),
 };
 
 /* Registers a kind of slaves that says how it differs. */
@@ -203,7 +229,7 @@ int ipvl_link_register(struct rtnl_link_ops *ops)
 	ops->validate = validate;
 	ops->changelink = changelink;
 	ops->policy = policy;
-	ops->maxtype = IFLA_IPVLAN_OPTIONS;
+	ops->maxtype = IFLA_IPVLAN_DECLARED;
 	ops->get_size = get_size;
 	ops->fill_info = fill_info;
 	ops->get_xstats_size = get_xstats_size;

@@ -28,7 +28,9 @@ static int tell(struct ipvl_port *port)
 /* Acts: tells the tables of a slave. */
 void ipvl_slave_tell(struct ipvl_slave *s, bool up)
 {
-	ipvl_slot_set(s->port->tables, s->slot, s->dev->ifindex, s->options, up && (s->master->flags & IFF_UP));
+	const struct ipvl_claim claim = { .slot = s->slot, .netns = dev_net(s->dev)->ns.inum };
+
+	ipvl_slot_set(s->port->tables, &claim, s->dev->ifindex, s->options, up && (s->master->flags & IFF_UP));
 }
 
 /* Acts: addresses move to a larger table. Before the next move its readers must finish. */

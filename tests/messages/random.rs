@@ -128,8 +128,8 @@ fn options(dice: &mut Dice, message: &mut Message) {
             info.put(KIND, [&b"ipvlan\0"[..], b"ipvlan", b"ipvtap\0", b"", b"ipvlan\0\0\0\0"][dice.below(5) as usize]);
             info.nest(DATA, |data| {
                 for _ in 0..dice.below(6) {
-                    let attribute = [0, MODE, FLAGS, 3, 4, OPTIONS][dice.below(6) as usize];
-                    data.put(attribute, &dice.bytes(10));
+                    let attribute = [0, MODE, FLAGS, 3, 4, OPTIONS, DECLARED][dice.below(7) as usize];
+                    data.put(attribute, &dice.bytes(24));
                 }
             });
         }),
@@ -160,8 +160,30 @@ fn nested(dice: &mut Dice, message: &mut Message, depth: u32) {
 fn change(dice: &mut Dice) -> Message {
     let up = (dice.below(3) == 0).then(|| dice.below(2) == 0);
     let mut message = Message::link(NEW_LINK, 0, slave(dice), up);
-    options(dice, &mut message);
+    if dice.below(3) == 0 {
+        let wanted = declaration(dice);
+        message.nest(LINK_INFO, |info| {
+            info.put(KIND, b"ipvlan\0");
+            info.nest(DATA, |data| data.put(DECLARED, &wanted));
+        });
+    } else {
+        options(dice, &mut message);
+    }
     message
+}
+
+/// An address or a prefix of few, so that slaves meet, to be declared, withdrawn or moved; sometimes wrong.
+fn declaration(dice: &mut Dice) -> Vec<u8> {
+    let low = dice.below(40) as u8;
+    let (addr, len) = match dice.below(6) {
+        0 | 1 => (Ipv4Addr::new(10, 0, 0, low).to_ipv6_mapped(), 128),
+        2 => (Ipv4Addr::new(10, low, 0, 0).to_ipv6_mapped(), 112 + dice.below(16) as u8),
+        3 => (Ipv6Addr::from(0xfd00_u128 << 112 | u128::from(low)), 128),
+        4 => (Ipv6Addr::from(u128::from(0xfd00 + dice.below(4)) << 112), 16 + dice.below(112) as u8),
+        _ => (Ipv6Addr::from(u128::from(dice.number()) << 64), dice.below(256) as u8),
+    };
+    let verb = dice.below(5) as u8;
+    [&addr.octets()[..], &[len, verb, 0, 0]].concat()
 }
 
 /// Another namespace, name, MTU, address or master for a slave.

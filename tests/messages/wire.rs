@@ -29,6 +29,7 @@ pub const DATA: u16 = 2;
 pub const MODE: u16 = 1;
 pub const FLAGS: u16 = 2;
 pub const OPTIONS: u16 = 32;
+pub const DECLARED: u16 = 33;
 /// Attributes of addresses (`IFA_...`).
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;

@@ -50,7 +50,7 @@ pub use icmp_error::{ICMP_ERROR_V4_LEN, ICMP_ERROR_V6_LEN, QUOTE_4, QUOTE_6, icm
 pub use ingress::{ingress, receive};
 pub use options::*;
 pub use output::output;
-pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry};
+pub use owner::{MoveReason, Moved, Origin, Owner, OwnerEntry, link_local};
 pub use question::{Question, address_of_sender};
 pub use rate::{RateEntry, wire_bytes, within_rate};
 pub use redirect::refuse_redirect;

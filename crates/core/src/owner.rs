@@ -1,6 +1,7 @@
 //! Which slave owns an address, or does the host, and how do the maps store it?
 
 use crate::abi::{MAX_SLAVES, Slot};
+use crate::addr::{Addr, Mac};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Which slave an address belongs to, or the host: the value of the maps `ADDRS` and `PREFIXES`.
@@ -134,6 +135,15 @@ impl Owner {
             slot => Self::Slave(slot),
         }
     }
+}
+
+/// The IPv6 link-local address of a slave. No sibling has the same, and it stays the same as long as the slave exists. The
+/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, the universal
+/// bit not inverted.
+pub fn link_local(mac: Mac, slot: Slot) -> Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    let [high, low] = (slot.0 as u16 + 1).to_be_bytes();
+    Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, high, low, d, e, f])
 }
 
 #[cfg(test)]

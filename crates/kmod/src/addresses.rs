@@ -10,7 +10,7 @@ use core::ptr;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
-use ipvl_core::{Owner, Slot, Words};
+use ipvl_core::{Origin, Owner, Slot, Words};
 
 /// Why an address cannot be owned.
 #[derive(Clone, Copy)]
@@ -43,12 +43,27 @@ pub struct Buckets {
 struct Entry {
     rcu: RcuHead,
     addr: [u64; 2],
-    /// One more than the owner's slot in the low half, and [`HOST`] if the host has the address.
+    /// One more than the owner's slot in the low half, with [`DEVICE`] or [`DECLARED`] or both; and [`HOST`] if the host has
+    /// the address.
     owner: AtomicU64,
     next: [AtomicPtr<Entry>; 2],
 }
 
 const HOST: u64 = 1 << 32;
+/// The owner has it on its device.
+const DEVICE: u64 = 1 << 33;
+/// It is declared for the owner.
+const DECLARED: u64 = 1 << 34;
+
+/// Why a slave owns an address, as a bit.
+fn bit(origin: Origin) -> u64 {
+    if matches!(origin, Origin::Device) { DEVICE } else { DECLARED }
+}
+
+/// What stands for a slave in the low half.
+fn number(slot: Slot) -> u32 {
+    slot.0 + 1
+}
 
 // SAFETY: each is repr(C), begins with its head, and has only numbers and pointers.
 unsafe impl RcuObject for Buckets {}
@@ -120,13 +135,25 @@ impl Addresses {
     }
 
     /// The slave in `slot` has the address; true if it had it not before.
-    pub fn add(&self, addr: Words, slot: Slot) -> Result<bool, Refused> {
-        let owner = u64::from(slot.0) + 1;
-        match self.find(addr) {
-            None => self.insert(addr, owner).map(|()| true),
-            Some(entry) if entry.owner.load(Relaxed) as u32 == owner as u32 => Ok(false),
-            Some(_) => Err(Refused::InUse),
+    pub fn add(&self, addr: Words, slot: Slot, origin: Origin) -> Result<bool, Refused> {
+        let owner = bit(origin) | u64::from(number(slot));
+        let Some(entry) = self.find(addr) else { return self.insert(addr, owner).map(|()| true) };
+        let before = entry.owner.load(Relaxed);
+        if before as u32 != number(slot) {
+            return Err(Refused::InUse);
         }
+        entry.owner.store(before | owner, Relaxed);
+        Ok(false)
+    }
+
+    /// The address, which a slave owns, is declared for the one in `slot` instead.
+    pub fn hand_over(&self, addr: Words, slot: Slot) {
+        self.change(addr, |owner| owner & HOST | DECLARED | u64::from(number(slot)));
+    }
+
+    /// Whether the slave in `slot` may put the address on its device: nobody has it, or it is declared for this one.
+    pub fn is_open_to(&self, addr: Words, slot: Slot) -> bool {
+        self.find(addr).is_none_or(|entry| entry.owner.load(Relaxed) & !DECLARED == u64::from(number(slot)))
     }
 
     /// The host has the address. A slave that had it before stays its owner.
@@ -136,11 +163,15 @@ impl Addresses {
         Ok(())
     }
 
-    /// The slave in `slot` has the address no more; false if it had it not.
-    pub fn remove(&self, addr: Words, slot: Slot) -> bool {
-        let had = self.owner(addr) == Owner::Slave(slot);
-        self.change(addr, |owner| if had { owner & !(HOST - 1) } else { owner });
-        had
+    /// The slave in `slot` does not have the address any more for this reason; true if it had it for no other.
+    pub fn remove(&self, addr: Words, slot: Slot, origin: Origin) -> bool {
+        let mut gone = false;
+        self.change(addr, |owner| {
+            let left = if owner as u32 == number(slot) { owner & !bit(origin) } else { owner };
+            gone = left != owner && left & (DEVICE | DECLARED) == 0;
+            if gone { left & HOST } else { left }
+        });
+        gone
     }
 
     /// The host has the address no more.
@@ -150,16 +181,28 @@ impl Addresses {
 
     /// The slave in `slot` has no address at all, or the host none.
     pub fn forget(&self, slot: Option<Slot>) {
+        self.change_all(|_, owner| match slot {
+            Some(slot) if owner as u32 == number(slot) => owner & HOST,
+            Some(_) => owner,
+            None => owner & !HOST,
+        });
+    }
+
+    /// Takes away what the slave in `slot` has on its device alone, and may not own.
+    pub fn lose(&self, slot: Slot, mut may_own: impl FnMut(Words) -> bool) {
+        self.change_all(|addr, owner| {
+            let is_undeclared = owner as u32 == number(slot) && owner & DECLARED == 0;
+            if is_undeclared && !may_own(addr) { owner & HOST } else { owner }
+        });
+    }
+
+    fn change_all(&self, mut change: impl FnMut(Words, u64) -> u64) {
         let Some(buckets) = self.buckets.get() else { return };
         for head in buckets.heads() {
             let mut link = head;
             while let Some(entry) = follow(link) {
-                let owner = entry.owner.load(Relaxed);
-                let left = match slot {
-                    Some(slot) if owner as u32 == slot.0 + 1 => owner & !(HOST - 1),
-                    Some(_) => owner,
-                    None => owner & (HOST - 1),
-                };
+                let [high, low] = entry.addr;
+                let left = change(Words { high, low }, entry.owner.load(Relaxed));
                 link = self.keep(link, entry, left, buckets.side);
             }
         }

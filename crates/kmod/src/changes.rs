@@ -1,6 +1,6 @@
 //! How do the tables change? C calls these under RTNL, or for addresses from a notifier; each takes the port's lock.
 
-use crate::addresses::{Buckets, Refused};
+use crate::addresses::{Addresses, Buckets, Refused};
 use crate::memory::{Lock, alloc_large, boxed, free};
 use crate::options::Answer;
 use crate::slots::{Groups, Slots};
@@ -33,6 +33,7 @@ pub extern "C" fn ipvl_tables_free(state: *mut State) {
     // SAFETY: null, or from `ipvl_tables_new`.
     let Some(tables) = (unsafe { state.as_ref() }) else { return };
     tables.addresses.free();
+    tables.prefixes.table.free();
     for slot in 0..tables.slots.get().map_or(0, Slots::used) {
         ipvl_slot_free(tables, slot);
     }
@@ -74,13 +75,24 @@ fn take(state: &State, dev: *mut c_void) -> Option<Slot> {
     Some(slot)
 }
 
-/// The properties of the slave in a slot: its options, as `options` makes them, and whether frames for it are delivered.
+/// The properties of the slave in a slot: its netns, its options, as `options` makes them, and whether frames for it are
+/// delivered.
 #[unsafe(no_mangle)]
-pub extern "C" fn ipvl_slot_set(state: &State, slot: u32, ifindex: u32, options: u32, up: bool) {
+pub extern "C" fn ipvl_slot_set(state: &State, claim: &Claim, ifindex: u32, options: u32, up: bool) {
     let _held = state.lock();
-    if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
-        let state = ipvl_core::State { up, ..Default::default() };
-        entry.set(Slave::new(IfIndex(ifindex), Options::of(options), state));
+    let slot = Slot(claim.slot);
+    let Some(entry) = state.slots.get().and_then(|slots| slots.get(slot)) else { return };
+    let all_groups = entry.declared.get().is_some();
+    let before = entry.slave().guard();
+    let after = Slave::new(
+        IfIndex(ifindex),
+        Options::of(options),
+        ipvl_core::State { up, all_groups, ..Default::default() },
+    );
+    entry.set(after);
+    entry.settle(claim.netns);
+    if after.guard() != before {
+        state.lose_undeclared(slot);
     }
 }
 
@@ -98,6 +110,7 @@ pub extern "C" fn ipvl_slot_join(state: &State, slot: u32, groups: *mut Groups) 
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_slot_free(state: &State, slot: u32) {
     let _held = state.lock();
+    state.withdraw_all(Slot(slot));
     state.addresses.forget(Some(Slot(slot)));
     if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
         entry.clear();
@@ -108,8 +121,9 @@ pub extern "C" fn ipvl_slot_free(state: &State, slot: u32) {
 #[repr(C)]
 pub struct Claim {
     /// The slave's, or [`HOST`].
-    slot: u32,
-    netns: u32,
+    pub slot: u32,
+    /// The number of its netns.
+    pub netns: u32,
 }
 
 /// How many addresses the slaves of one netns may have on a master, as with eBPF.
@@ -120,9 +134,9 @@ const HOST: u32 = u32::MAX;
 
 impl Claim {
     /// Whether the slave's netns has all addresses that it may have.
-    fn exceeds(&self, state: &State) -> bool {
+    pub fn exceeds(&self, state: &State) -> bool {
         let in_netns = || state.slots.get().map_or(0, |slots| slots.addresses_in(self.netns));
-        state.addresses.count() >= QUOTA && in_netns() >= QUOTA
+        state.addresses.count() + state.prefixes.count() >= QUOTA && in_netns() >= QUOTA
     }
 
     fn add(&self, state: &State, addr: Words) -> Result<(), i32> {
@@ -133,10 +147,13 @@ impl Claim {
         if self.slot == HOST {
             return state.addresses.add_host(addr).map_err(refused);
         }
+        if !state.may_own(Slot(self.slot), addr) {
+            return Ok(());
+        }
         if state.addresses.owner(addr) == Owner::Nobody && self.exceeds(state) {
             return Err(-EDQUOT);
         }
-        if state.addresses.add(addr, Slot(self.slot)).map_err(refused)?
+        if state.addresses.add(addr, Slot(self.slot), Origin::Device).map_err(refused)?
             && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(self.slot)))
         {
             entry.gains(self.netns);
@@ -163,7 +180,7 @@ pub extern "C" fn ipvl_addr_del(state: &State, addr: &[u8; 16], slot: u32) {
     let _held = state.lock();
     if slot == HOST {
         state.addresses.remove_host(addr);
-    } else if state.addresses.remove(addr, Slot(slot))
+    } else if state.addresses.remove(addr, Slot(slot), Origin::Device)
         && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot)))
     {
         entry.loses();
@@ -173,11 +190,12 @@ pub extern "C" fn ipvl_addr_del(state: &State, addr: &[u8; 16], slot: u32) {
 /// Whether a slave may be given this address. Called by a reader.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_addr_check(state: &State, addr: &[u8; 16], claim: &Claim) -> Answer {
-    if state.owner(Addr(*addr)) != Owner::Nobody {
-        return Answer::no(EADDRINUSE, c"Address already assigned to an ipvlan device");
+    let addr = Addr(*addr).into();
+    if !state.addresses.is_open_to(addr, Slot(claim.slot)) {
+        return Answer::IN_USE;
     }
-    if claim.exceeds(state) {
-        return Answer::no(EDQUOT, c"the slaves of this namespace have 4096 addresses, all that they may");
+    if state.addresses.owner(addr) == Owner::Nobody && claim.exceeds(state) {
+        return Answer::QUOTA;
     }
     Answer::YES
 }
@@ -193,10 +211,14 @@ pub extern "C" fn ipvl_addrs_forget_host(state: &State) {
 /// must pass before the next time.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_addrs_grow(state: &State, seed: u64) -> i32 {
-    let Some(chains) = state.addresses.wanted() else { return 0 };
-    let Some(mut memory) = alloc_large::<Buckets>(Buckets::bytes(chains)) else { return -ENOMEM };
+    if grow(state, &state.addresses, seed) && grow(state, &state.prefixes.table, seed) { 0 } else { -ENOMEM }
+}
+
+fn grow(state: &State, table: &Addresses, seed: u64) -> bool {
+    let Some(chains) = table.wanted() else { return true };
+    let Some(mut memory) = alloc_large::<Buckets>(Buckets::bytes(chains)) else { return false };
     let _held = state.lock();
     // SAFETY: zeroed memory for so many chains, which nobody else has.
-    state.addresses.grow(unsafe { memory.as_mut() }, chains, seed);
-    0
+    table.grow(unsafe { memory.as_mut() }, chains, seed);
+    true
 }

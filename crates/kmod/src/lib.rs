@@ -4,14 +4,18 @@
 //! `memory` and `view` declare, and can panic nowhere: `ipvl_c_bug` must not be linked, which `scripts/kmod-check`
 //! checks.
 //!
-//! Modules, from the top: `datapath`, `changes`, `options`, `words`; `tables`; `addresses`, `slots`, `sent`; `view`, `memory`.
+//! Modules, from the top: `datapath`, `changes`, `declare`, `options`, `words`; `tables`; `prefixes`; `addresses`, `slots`,
+//! `sent`; `declared`; `view`, `memory`.
 #![no_std]
 
 mod addresses;
 mod changes;
 mod datapath;
+mod declare;
+mod declared;
 mod memory;
 mod options;
+mod prefixes;
 mod sent;
 mod slots;
 mod tables;

@@ -3,8 +3,9 @@
 //! Mode and flag have the kernel's own attributes; the rest is one attribute of ours, a word as in core with a selector of
 //! the options that are given. What the module cannot carry out is refused, not kept.
 
+use crate::declared::Declaration;
 use core::ffi::{CStr, c_char};
-use ipvl_core::{Dhcp, Flag, Guard, IfIndex, Mode, OPTIONS, OptionKey, Options, Siblings, Slave, State};
+use ipvl_core::{Dhcp, Flag, IfIndex, Mode, OPTIONS, OptionKey, Options, Siblings, Slave, State};
 
 /// `struct ipvl_request` in C: what a netlink message says of a slave.
 #[repr(C)]
@@ -17,6 +18,8 @@ pub struct Request {
     value: u32,
     /// The bits of the options that are given.
     selector: u32,
+    /// What is declared or withdrawn; null for nothing.
+    declared: *const Declaration,
 }
 
 /// `struct ipvl_answer` in C: an errno, and what to say about it (null for nothing).
@@ -30,15 +33,26 @@ impl Answer {
     /// It can be done.
     pub const YES: Self = Self { errno: 0, text: core::ptr::null() };
 
+    /// Another slave has the address, or the host.
+    pub const IN_USE: Self = Self::no(EADDRINUSE, c"Address already assigned to an ipvlan device");
+    /// The slave's netns has no room.
+    pub const QUOTA: Self =
+        Self::no(EDQUOT, c"the slaves of this namespace have 4096 addresses, all that they may");
+    /// There is no memory.
+    pub const NO_MEMORY: Self = Self { errno: -ENOMEM, ..Self::YES };
+
     /// It cannot, and why.
-    pub fn no(errno: i32, text: &'static CStr) -> Self {
+    pub const fn no(errno: i32, text: &'static CStr) -> Self {
         Self { errno: -errno, text: text.as_ptr() }
     }
 }
 
 const NOT_GIVEN: u32 = u32::MAX;
+const ENOMEM: i32 = 12;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
+const EADDRINUSE: i32 = 98;
+const EDQUOT: i32 = 122;
 
 /// What a slave has of which nothing is said. As in the C driver, l3s slaves reach each other directly; what the module
 /// cannot do is off.
@@ -117,7 +131,15 @@ impl Request {
         if Options::of(wanted).bits() != wanted {
             return Some((EINVAL, Some(c"no such value of an option")));
         }
-        unsupported(Options::of(wanted)).map(|text| (EOPNOTSUPP, Some(text)))
+        if let Some(text) = unsupported(Options::of(wanted)) {
+            return Some((EOPNOTSUPP, Some(text)));
+        }
+        // SAFETY: null, or C's, which has seen that all of it is there.
+        let declared = unsafe { self.declared.as_ref() }?;
+        if self.mode != NOT_GIVEN || self.flags != NOT_GIVEN || self.selector != 0 {
+            return Some((EINVAL, Some(c"a message declares an address, or sets mode, flag and options")));
+        }
+        declared.problem().map(|text| (EINVAL, Some(text)))
     }
 }
 
@@ -129,9 +151,6 @@ fn are_whole(selector: u32) -> bool {
 
 /// Why the module cannot carry these options out, if it cannot.
 fn unsupported(options: Options) -> Option<&'static CStr> {
-    if options.guard == Guard::Declared {
-        return Some(c"guard declared: the kernel module knows no declared addresses; take guard strict");
-    }
     if options.dhcp == Dhcp::On {
         return Some(c"dhcp on: the kernel module does not help DHCP clients");
     }

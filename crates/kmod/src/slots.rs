@@ -1,11 +1,12 @@
 //! Which slave is in a slot? An array that grows; an entry's word is the slave as core knows it.
 
+use crate::declared::List;
 use crate::memory::{Rcu, RcuHead, RcuObject, trailing};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
-use ipvl_core::{Mac, Slave, Slot, WIRE};
+use ipvl_core::{Mac, Slave, Slot, State, WIRE};
 
 /// `struct ipvl_slot` in C.
 #[repr(C)]
@@ -16,9 +17,11 @@ pub struct Entry {
     word: AtomicU64,
     /// What it has joined; null for everything.
     groups: Rcu<Groups>,
+    /// What is declared for it; null for nothing. Read and changed under the port's lock.
+    pub declared: Rcu<List>,
     /// Its token bucket for floods.
     pub bucket: AtomicU64,
-    /// The number of its netns, as of its last new address.
+    /// The number of its netns, as of its last change or new address.
     netns: AtomicU32,
     /// How many addresses it has.
     addresses: AtomicU32,
@@ -82,6 +85,7 @@ impl Slots {
                 new.dev.store(old.dev.load(Relaxed), Relaxed);
                 new.word.store(old.word.load(Relaxed), Relaxed);
                 new.groups.publish(old.groups.raw());
+                new.declared.publish(old.declared.raw());
                 new.bucket.store(old.bucket.load(Relaxed), Relaxed);
                 new.netns.store(old.netns.load(Relaxed), Relaxed);
                 new.addresses.store(old.addresses.load(Relaxed), Relaxed);
@@ -129,19 +133,31 @@ impl Entry {
         self.set(Slave::VACANT);
         self.dev.store(ptr::null_mut(), Release);
         self.groups.replace(ptr::null_mut());
+        self.declared.replace(ptr::null_mut());
         self.bucket.store(0, Relaxed);
         self.addresses.store(0, Relaxed);
     }
 
+    /// It is in this netns.
+    pub fn settle(&self, netns: u32) {
+        self.netns.store(netns, Relaxed);
+    }
+
     /// It has one address more, in this netns.
     pub fn gains(&self, netns: u32) {
-        self.netns.store(netns, Relaxed);
+        self.settle(netns);
         self.addresses.store(self.addresses.load(Relaxed) + 1, Relaxed);
     }
 
     /// It has one address less.
     pub fn loses(&self) {
         self.addresses.store(self.addresses.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
+    /// It gets the frames to all groups, or to those that it has joined.
+    pub fn hear_all_groups(&self, all_groups: bool) {
+        let slave = self.slave();
+        self.set(slave.with_state(State { all_groups, ..slave.state() }));
     }
 
     /// Exchanges what it has joined.

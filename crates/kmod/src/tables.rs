@@ -2,6 +2,7 @@
 
 use crate::addresses::Addresses;
 use crate::memory::{Held, Lock, Rcu, RcuHead, RcuObject, now};
+use crate::prefixes::Prefixes;
 use crate::sent::Sent;
 use crate::slots::Slots;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -14,6 +15,8 @@ pub struct State {
     pub slots: Rcu<Slots>,
     pub port: Rcu<Port>,
     pub addresses: Addresses,
+    /// Prefixes that are declared for slaves.
+    pub prefixes: Prefixes,
     /// The slot to try first for the next new slave.
     pub cursor: AtomicU32,
     /// The token bucket of what comes from outside.
@@ -92,7 +95,10 @@ impl Tables for State {
 
     #[inline(always)]
     fn owner_of(&self, addr: Words) -> Owner {
-        self.addresses.owner(addr)
+        match self.addresses.owner(addr) {
+            Owner::Nobody if self.prefixes.count() > 0 => self.prefixes.owner(addr.into()),
+            owner => owner,
+        }
     }
 
     /// Membership is asked of each slave's own list, see `ipvl_flood_next`.

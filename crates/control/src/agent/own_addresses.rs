@@ -1,7 +1,7 @@
 //! Which of the addresses on its device does a slave own, if nobody else owns them?
 
 use crate::slave::routes::Prefix;
-use ipvl_core::{Addr, Guard, MAX_SLAVES, Mac, Slot};
+use ipvl_core::{Addr, Guard, MAX_SLAVES, Mac, Slot, link_local};
 use std::collections::BTreeSet;
 
 /// A slave that has addresses on its device.
@@ -28,15 +28,6 @@ impl Claimant<'_> {
         let given = || addr == link_local(self.mac, self.slot) || self.declared.iter().any(|one| covers(*one, addr));
         is_own(addr, self.mac, self.slot) && !self.edges.contains(&addr) && (self.guard != Guard::Declared || given())
     }
-}
-
-/// The IPv6 link-local address of a slave. No sibling has the same, and it stays the same as long as the slave exists. The
-/// kernel's driver forms it in the same way: the slave's number in the middle of the master's MAC address, the universal
-/// bit not inverted.
-pub fn link_local(mac: Mac, slot: Slot) -> Addr {
-    let [a, b, c, d, e, f] = mac.0;
-    let [high, low] = (slot.0 as u16 + 1).to_be_bytes();
-    Addr([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, high, low, d, e, f])
 }
 
 /// Whether the slave may own the address: it is a unicast address, and not the link-local address of another slot.
