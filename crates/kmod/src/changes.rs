@@ -84,11 +84,8 @@ pub extern "C" fn ipvl_slot_set(state: &State, claim: &Claim, ifindex: u32, opti
     let Some(entry) = state.slots.get().and_then(|slots| slots.get(slot)) else { return };
     let all_groups = entry.declared.get().is_some();
     let before = entry.slave().guard();
-    let after = Slave::new(
-        IfIndex(ifindex),
-        Options::of(options),
-        ipvl_core::State { up, all_groups, ..Default::default() },
-    );
+    let after =
+        Slave::new(IfIndex(ifindex), Options::of(options), ipvl_core::State { up, all_groups, ..Default::default() });
     entry.set(after);
     entry.settle(claim.netns);
     if after.guard() != before {

@@ -36,8 +36,7 @@ impl Answer {
     /// Another slave has the address, or the host.
     pub const IN_USE: Self = Self::no(EADDRINUSE, c"Address already assigned to an ipvlan device");
     /// The slave's netns has no room.
-    pub const QUOTA: Self =
-        Self::no(EDQUOT, c"the slaves of this namespace have 4096 addresses, all that they may");
+    pub const QUOTA: Self = Self::no(EDQUOT, c"the slaves of this namespace have 4096 addresses, all that they may");
     /// There is no memory.
     pub const NO_MEMORY: Self = Self { errno: -ENOMEM, ..Self::YES };
 

@@ -7,15 +7,21 @@
 
 #[path = "../src/addresses.rs"]
 mod addresses;
+#[path = "../src/declared.rs"]
+mod declared;
 #[path = "../src/memory.rs"]
 mod memory;
+#[path = "../src/prefixes.rs"]
+mod prefixes;
 #[path = "../src/sent.rs"]
 mod sent;
 #[path = "../src/slots.rs"]
 mod slots;
 
 use addresses::{Addresses, Buckets};
-use ipvl_core::{Mac, Owner, Slot, WIRE, Words};
+use declared::{Declaration, List};
+use ipvl_core::{Addr, Mac, Origin, Owner, Slot, WIRE, Words};
+use prefixes::Prefixes;
 use slots::Slots;
 use std::alloc::{Layout, alloc_zeroed};
 use std::collections::HashMap;
@@ -80,38 +86,130 @@ fn random(state: &mut u64) -> u64 {
 
 #[test]
 fn a_table_of_addresses_knows_what_a_map_knows() {
-    let (table, mut model, mut state) = (empty(), HashMap::<u64, (Option<u32>, bool)>::new(), 42);
+    let (table, mut model, mut state) = (empty(), HashMap::<u64, Known>::new(), 42);
     grow(&table);
     for _ in 0..200_000 {
         let (key, slot) = (random(&mut state) % 5000, (random(&mut state) % 100) as u32);
         let known = model.entry(key).or_default();
-        match random(&mut state) % 8 {
+        let declared = random(&mut state).is_multiple_of(2);
+        let origin = if declared { Origin::Declared } else { Origin::Device };
+        match random(&mut state) % 9 {
             0..4 => {
-                let free = *known == (None, false) || known.0 == Some(slot);
-                assert_eq!(table.add(address(key), Slot(slot)).ok(), free.then_some(known.0.is_none()));
-                known.0 = if free { Some(slot) } else { known.0 };
+                assert_eq!(table.is_open_to(address(key), Slot(slot)), known.is_open_to(slot));
+                let free = *known == Known::default() || known.slot == Some(slot);
+                assert_eq!(table.add(address(key), Slot(slot), origin).ok(), free.then_some(known.slot.is_none()));
+                if free {
+                    (known.slot, known.ways[usize::from(declared)]) = (Some(slot), true);
+                }
             }
             4 | 5 => {
-                assert_eq!(table.remove(address(key), Slot(slot)), known.0 == Some(slot));
-                known.0 = known.0.filter(|owner| *owner != slot);
+                let had = known.slot == Some(slot) && known.ways[usize::from(declared)];
+                let only = had && !known.ways[usize::from(!declared)];
+                assert_eq!(table.remove(address(key), Slot(slot), origin), only);
+                known.ways[usize::from(declared)] &= !had;
+                known.slot = known.slot.filter(|_| !only);
             }
+            8 if known.slot.is_some() => {
+                table.hand_over(address(key), Slot(slot));
+                (known.slot, known.ways) = (Some(slot), [false, true]);
+            }
+            8 => {}
             6 => {
                 assert!(table.add_host(address(key)).is_ok());
-                known.1 = true;
+                known.host = true;
             }
             _ => {
                 table.remove_host(address(key));
-                known.1 = false;
+                known.host = false;
             }
         }
         grow(&table);
     }
     table.forget(Some(Slot(7)));
+    table.lose(Slot(8), |_| false);
     table.forget(None);
-    for (key, (owner, _)) in model {
-        let expected = owner.filter(|slot| *slot != 7).map_or(Owner::Nobody, |slot| Owner::Slave(Slot(slot)));
+    for (key, known) in model {
+        let stays = |slot: &u32| *slot != 7 && (*slot != 8 || known.ways[1]);
+        let expected = known.slot.filter(stays).map_or(Owner::Nobody, |slot| Owner::Slave(Slot(slot)));
         assert_eq!(table.owner(address(key)), expected, "{key}");
     }
+}
+
+/// Who has an address: a slave on its device, by declaration, or both; the host.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Known {
+    slot: Option<u32>,
+    ways: [bool; 2],
+    host: bool,
+}
+
+impl Known {
+    fn is_open_to(self, slot: u32) -> bool {
+        self == Self::default() || self == Self { slot: Some(slot), ways: [false, true], host: false }
+    }
+}
+
+#[test]
+fn the_longest_prefix_counts() {
+    // SAFETY: all zero is a table that knows nothing.
+    let prefixes: Prefixes = unsafe { MaybeUninit::zeroed().assume_init() };
+    grow(&prefixes.table);
+    let ten = Addr::v4([10, 0, 0, 0]);
+    for (slot, len) in [(1, 104), (2, 112), (3, 120), (4, 0), (5, 127)] {
+        assert!(prefixes.table.add(Prefixes::key(ten, len), Slot(slot), Origin::Declared).is_ok());
+        prefixes.count_length(len, true);
+    }
+    let owner = |addr| prefixes.owner(addr);
+    for (last, slot) in
+        [([10, 9, 9, 9], 1), ([10, 0, 9, 9], 2), ([10, 0, 0, 9], 3), ([10, 0, 0, 1], 5), ([11, 0, 0, 1], 4)]
+    {
+        assert_eq!(owner(Addr::v4(last)), Owner::Slave(Slot(slot)), "{last:?}");
+    }
+    assert!(prefixes.table.remove(Prefixes::key(ten, 120), Slot(3), Origin::Declared));
+    prefixes.count_length(120, false);
+    assert_eq!((owner(Addr::v4([10, 0, 0, 9])), prefixes.count()), (Owner::Slave(Slot(2)), 4));
+}
+
+#[test]
+fn a_list_has_what_was_declared_and_a_declaration_is_whole() {
+    // SAFETY: any bytes are a declaration.
+    let declaration = |addr: Addr, len, verb| unsafe {
+        std::mem::transmute::<[u8; 20], Declaration>([&addr.0[..], &[len, verb, 0, 0]].concat().try_into().expect("20"))
+    };
+    let (one, net, v6) = (Addr::v4([10, 0, 0, 1]), Addr::v4([10, 0, 0, 0]), Addr([0xfd; 16]));
+    for (addr, len, verb, right) in [
+        (one, 128, 1, true),
+        (one, 128, 2, true),
+        (one, 128, 3, true),
+        (net, 120, 1, true),
+        (v6, 128, 1, true),
+        (one, 128, 0, false),
+        (one, 128, 4, false),
+        (one, 120, 1, false),
+        (one, 129, 1, false),
+        (net, 95, 1, false),
+        (v6, 64, 1, false),
+        (Addr::v4([224, 0, 0, 1]), 128, 1, false),
+        (Addr::v4([127, 0, 0, 1]), 128, 1, false),
+        (Addr::UNSPECIFIED_4, 96, 1, true),
+        (Addr::UNSPECIFIED_6, 0, 1, true),
+        (Addr::UNSPECIFIED_6, 128, 1, false),
+    ] {
+        assert_eq!(declaration(addr, len, verb).problem().is_none(), right, "{addr:?}/{len} {verb}");
+    }
+    let first = List::with(None, &declaration(one, 128, 3)).expect("memory");
+    // SAFETY: just made; nobody else has it.
+    let both = List::with(Some(unsafe { first.as_ref() }), &declaration(net, 120, 1)).expect("memory");
+    let list = unsafe { both.as_ref() };
+    assert_eq!(
+        list.all().iter().map(|one| (one.addr, one.len, one.verb)).collect::<Vec<_>>(),
+        [(one.0, 128, 1), (net.0, 120, 1)]
+    );
+    assert!(list.has(&declaration(net, 120, 2)) && !list.has(&declaration(net, 121, 2)));
+    // SAFETY: a list, and no other thread has it.
+    assert!(unsafe { List::take_out(both.as_ptr(), &declaration(one, 128, 2)) });
+    assert!(!unsafe { List::take_out(both.as_ptr(), &declaration(one, 128, 2)) });
+    assert_eq!(unsafe { both.as_ref() }.all().len(), 1);
 }
 
 #[test]
@@ -120,7 +218,7 @@ fn readers_find_what_stays_while_a_table_grows_and_shrinks() {
     let (table, done) = (empty(), AtomicBool::new(false));
     grow(&table);
     for key in 0..STAYING {
-        assert!(table.add(address(key), Slot(1)).is_ok());
+        assert!(table.add(address(key), Slot(1), Origin::Device).is_ok());
     }
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -131,7 +229,7 @@ fn readers_find_what_stays_while_a_table_grows_and_shrinks() {
             });
         }
         for key in STAYING..50_000 {
-            assert!(table.add(address(key), Slot(2)).is_ok());
+            assert!(table.add(address(key), Slot(2), Origin::Device).is_ok());
             if table.wanted().is_some() {
                 // C lets a grace period pass between two growths; readers here are done sooner than that.
                 thread::sleep(std::time::Duration::from_millis(20));

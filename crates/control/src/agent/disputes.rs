@@ -7,13 +7,12 @@
 use super::contests::Pair;
 use super::inquiry::{Inquiry, Station};
 use super::log::log_link_error;
-use super::own_addresses::link_local;
 use super::state::Agent;
 use crate::error::Result;
 use crate::kernel::lock::{LOCK_WAIT, Lock};
 use crate::port::host_end::{is_tap, place_of};
 use crate::port::tables::PortMaps;
-use ipvl_core::{Addr, Guard, IfIndex, Mode, MoveReason, Origin, Reason, Slave, Slot};
+use ipvl_core::{Addr, Guard, IfIndex, Mode, MoveReason, Origin, Reason, Slave, Slot, link_local};
 use std::collections::BTreeSet;
 use std::time::Instant;
 

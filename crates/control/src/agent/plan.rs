@@ -1,8 +1,8 @@
 //! What must change so that a slave is as it should be? A pure function: desired and observed state in, changes out.
 
-use super::own_addresses::{Claimant, link_local};
+use super::own_addresses::Claimant;
 use crate::slave::routes::{self, Prefix, Route, Vrf};
-use ipvl_core::{Addr, Guard, IfIndex, Mac, Mode, PortEntry, Slave, Slot, State};
+use ipvl_core::{Addr, Guard, IfIndex, Mac, Mode, PortEntry, Slave, Slot, State, link_local};
 use std::collections::BTreeSet;
 
 /// The observed state of a slave and its host end.

@@ -10,7 +10,7 @@ use super::plan::{Difference, Plan, Step};
 use super::policy_diff::PolicyDiff;
 use crate::attach::{Attached, Attachment, attach_all, device};
 use crate::error::{Result, refused};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Declare, Netlink};
 use crate::model::{Backend, Change, LinkSpec};
 use crate::place::Place;
 use crate::policy::replace_policy;
@@ -137,9 +137,7 @@ fn up() -> Change {
 }
 
 fn finish_in_module(link: &DesiredLink, slave: &Attached) -> Result<()> {
-    if link.declared.as_ref().is_some_and(|declared| !declared.is_empty()) {
-        return Err(refused("declare addresses for", &link.name, Refusal::OfModule));
-    }
+    in_module::declare(place(slave), &link.name, Declare::Add, &link.declared.clone().unwrap_or_default())?;
     if link.is_device_up() {
         return Ok(());
     }
@@ -180,6 +178,7 @@ fn complete((netns, device): (Option<&str>, Place), name: &str, wanted: &Inside)
 fn remove_addresses(difference: &Difference) -> Result<()> {
     let name = &difference.was.host_end.1;
     if difference.was.is_in_module() {
+        in_module::declare(difference.was.place, name, Declare::Delete, &difference.declared.remove)?;
         return in_module::remove_addresses(difference.was.place, name, &difference.addresses.remove);
     }
     difference.declared.remove.iter().try_for_each(|(addr, len)| withdraw(name, *addr, *len))?;

@@ -47,7 +47,6 @@ pub enum ErrorKind {
     },
     OnlyTap,
     OnlyPair,
-    NotInModule,
     NoPolicyInModule,
     NoSibling {
         name: String,
@@ -107,9 +106,6 @@ impl fmt::Display for ErrorKind {
             Self::DuplicateName { other } => write!(f, "there is a slave of that name and netns already: {other}"),
             Self::DuplicateAddress { addr, other } => write!(f, "another slave has {addr}, too: {other}"),
             Self::OnlyPair => f.write_str("this key is only for type \"ipvlan\": a tap device is not a pair"),
-            Self::NotInModule => f.write_str(
-                "the kernel module knows no declared addresses: put them on the device, or make the slave with backend veth",
-            ),
             Self::NoPolicyInModule => f.write_str(
                 "it is a slave of the kernel module, which knows neither policies nor labels: make it with backend veth or netkit",
             ),

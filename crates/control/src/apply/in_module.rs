@@ -3,7 +3,7 @@
 use super::plan::Difference;
 use crate::attach::device;
 use crate::error::{Result, refused};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Declare, Netlink};
 use crate::kernel::netns;
 use crate::model::Change;
 use crate::place::Place;
@@ -31,7 +31,18 @@ pub fn change(difference: &Difference) -> Result<()> {
     if difference.change != Change::default() {
         set(place, name, &difference.change)?;
     }
-    add_addresses(moved(difference)?, &difference.desired.name, &difference.addresses.add)
+    let (place, name) = (moved(difference)?, &difference.desired.name);
+    declare(place, name, Declare::Add, &difference.declared.add)?;
+    add_addresses(place, name, &difference.addresses.add)
+}
+
+/// Declares addresses and prefixes for the slave, or withdraws them.
+pub fn declare(place: Place, name: &str, verb: Declare, prefixes: &BTreeSet<(Addr, u8)>) -> Result<()> {
+    if prefixes.is_empty() {
+        return Ok(());
+    }
+    let slave = find(&Netlink::open()?, place, name)?;
+    prefixes.iter().try_for_each(|(addr, len)| slave.declare(verb, *addr, *len))
 }
 
 /// Puts addresses on the slave's device.

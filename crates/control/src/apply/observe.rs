@@ -44,6 +44,9 @@ fn add_module(netlink: &Netlink, actual: &mut ActualState) -> Result<()> {
         for info in &addresses {
             actual.owners.insert((slave.master, info.addr, info.addr.full_len()), Some(slave.place()));
         }
+        for (addr, len) in slave.declared() {
+            actual.owners.insert((slave.master, *addr, *len), Some(slave.place()));
+        }
         let link = actual_link(&slave, master, netns);
         actual.slaves.push(ActualLink { addresses: permanent_of(&addresses), ..link });
     }
@@ -81,7 +84,7 @@ fn actual_link(slave: &ModuleSlave, master: String, netns: Option<String>) -> Ac
         addresses: BTreeSet::new(),
         device: Some(slave.place()),
         inside: Inside::default(),
-        declared: BTreeSet::new(),
+        declared: slave.declared().iter().copied().collect(),
         rates: Rates::default(),
         policy: PolicyKeys::default(),
     }

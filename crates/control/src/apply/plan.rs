@@ -145,9 +145,6 @@ fn compare(
         _ if link.spec.backend.is_some_and(|backend| was.backend != Some(backend)) => {
             return Err(link.error("backend", ErrorKind::Fixed { is: "of another backend".to_owned(), name }));
         }
-        _ if was.is_in_module() && link.declared.as_ref().is_some_and(|declared| !declared.is_empty()) => {
-            return Err(link.error("declared", ErrorKind::NotInModule));
-        }
         _ if was.is_in_module() && !link.policy.is_empty() => {
             let key = if link.policy.policy.is_some() { "policy" } else { "labels" };
             return Err(link.error(key, ErrorKind::NoPolicyInModule));

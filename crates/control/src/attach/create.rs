@@ -6,14 +6,14 @@ use super::device;
 use super::list::{PortCache, describe, describe_in_module, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Declare, Netlink};
 use crate::policy::Giving;
 use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
 use crate::slave::adding::Adding;
 use crate::slave::module::ModuleSlave;
 use crate::slave::{agent_client, tidy};
-use ipvl_core::{Addr, IfIndex};
+use ipvl_core::{Addr, Guard, IfIndex};
 use std::collections::BTreeSet;
 use std::slice;
 
@@ -112,7 +112,10 @@ fn make_ready(
         for (slave, one) in made.iter().zip(some).filter(|(_, one)| one.assign) {
             match slave {
                 Made::Pair(host_end) => assign(netlink, *host_end, one)?,
-                Made::InModule(slave) => device::assign(one, slave.device.ifindex)?,
+                Made::InModule(slave) => {
+                    declare(slave, one)?;
+                    device::assign(one, slave.device.ifindex)?;
+                }
             }
         }
         sync_pairs(made)?;
@@ -141,6 +144,12 @@ impl Made {
             Self::InModule(slave) => describe_in_module(netlink, slave),
         }
     }
+}
+
+/// With `guard declared`, what an engine gives a slave is declared for it.
+fn declare(slave: &ModuleSlave, wanted: &Attachment) -> Result<()> {
+    let addresses = wanted.addresses.iter().filter(|_| slave.options().guard == Guard::Declared);
+    addresses.map(|(addr, _)| *addr).try_for_each(|addr| slave.declare(Declare::Add, addr, addr.full_len()))
 }
 
 fn assign(netlink: &Netlink, host_end: IfIndex, wanted: &Attachment) -> Result<()> {

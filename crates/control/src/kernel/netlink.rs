@@ -25,7 +25,7 @@ pub use address::AddressInfo;
 pub use create::NewLink;
 pub use events::{Event, Events, What};
 pub use inside_route::{FROM_FILES, InsideRoute, RouteKind};
-pub use ipvlan::{IpvlanChange, IpvlanInfo};
+pub use ipvlan::{Declaration, Declare, IpvlanChange, IpvlanInfo};
 pub use ipvlan_device::NewIpvlan;
 pub use link::{AddrGenMode, LinkChange, LinkInfo};
 pub use neighbour::Neighbour;

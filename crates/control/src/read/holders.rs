@@ -13,6 +13,8 @@ pub struct Holder {
     pub created: u32,
     /// The slave; none for the host.
     pub slave: Option<String>,
+    /// Whether it is declared for it.
+    pub is_declared: bool,
     /// Whether it has a line of its own.
     pub is_shown: bool,
 }
@@ -32,7 +34,8 @@ fn of_address(master: &str, mut holders: Vec<Holder>) -> Vec<AddressEntry> {
     let entry = |(number, holder): (usize, &Holder)| {
         let is_owner = holder.slave.is_none() && holders[0].slave.is_none() || number == 0 && is_clear;
         let other = if number == 0 { holders.get(1).map(name) } else { owner.clone() };
-        let (status, owner) = if is_owner { (AddressStatus::Device, None) } else { (AddressStatus::Conflict, other) };
+        let own = if holder.is_declared { AddressStatus::Declared } else { AddressStatus::Device };
+        let (status, owner) = if is_owner { (own, None) } else { (AddressStatus::Conflict, other) };
         let (slave, master) = (holder.slave.clone(), master.to_owned());
         AddressEntry { addr: holder.addr, prefix_len: holder.addr.full_len(), slave, master, status, owner }
     };
@@ -53,7 +56,13 @@ mod tests {
     use super::*;
 
     fn holder(created: u32, slave: Option<&str>) -> Holder {
-        Holder { addr: Addr::v4([10, 0, 0, 1]), created, slave: slave.map(str::to_owned), is_shown: true }
+        Holder {
+            addr: Addr::v4([10, 0, 0, 1]),
+            created,
+            slave: slave.map(str::to_owned),
+            is_declared: false,
+            is_shown: true,
+        }
     }
 
     #[track_caller]

@@ -5,14 +5,14 @@ use super::record::{UNKNOWN, shown_name};
 use super::shown::alone;
 use crate::error::Result;
 use crate::kernel::netlink::{AddressInfo, LinkInfo, Netlink};
-use crate::model::{AddressEntry, Backend, Link, Statistics};
+use crate::model::{AddressEntry, AddressStatus, Backend, Link, Statistics};
 use crate::place::NsId;
 use crate::port::ARPHRD_NONE;
 use crate::report::PortReport;
 use crate::slave::module::{ModuleSlave, all};
 use crate::slave::module_owner::owner_of;
 use ipvl_core::maps::Counters;
-use ipvl_core::{IfIndex, Options, Reason, Slave, State};
+use ipvl_core::{Addr, IfIndex, Options, Reason, Slave, State};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -65,6 +65,38 @@ impl Inside {
         owner_of(&self.slave.device)
     }
 
+    /// The addresses that it may own: those that are declared for it, which nothing was before, and others on its device.
+    fn holders(&self) -> Vec<Holder> {
+        let slave = Some(self.slave.device.name.clone());
+        let single = self.slave.declared().iter().filter(|(addr, len)| *len == addr.full_len()).map(|(addr, _)| *addr);
+        let single: BTreeSet<Addr> = single.collect();
+        let on_device = self.addresses();
+        let others = on_device.iter().filter(|info| !single.contains(&info.addr) && self.slave.may_own(info.addr));
+        let others = others.map(|info| (info.addr, info.created, false));
+        let all = single.iter().map(|addr| (*addr, 0, true)).chain(others);
+        all.map(|(addr, created, is_declared)| Holder {
+            addr,
+            created,
+            slave: slave.clone(),
+            is_declared,
+            is_shown: true,
+        })
+        .collect()
+    }
+
+    /// The prefixes that are declared for it.
+    fn prefixes(&self) -> impl Iterator<Item = AddressEntry> {
+        let prefixes = self.slave.declared().iter().filter(|(addr, len)| *len != addr.full_len());
+        prefixes.map(|(addr, len)| AddressEntry {
+            addr: *addr,
+            prefix_len: *len,
+            slave: Some(self.slave.device.name.clone()),
+            master: self.master.clone(),
+            status: AddressStatus::Declared,
+            owner: None,
+        })
+    }
+
     /// The addresses on its device.
     pub fn addresses(&self) -> Vec<AddressInfo> {
         self.slave.netlink.addresses(Some(self.slave.device.ifindex), None).unwrap_or_default()
@@ -106,17 +138,14 @@ pub fn addresses(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) -> Vec
     let mut lines = Vec::new();
     for (ifindex, master) in masters.into_iter().filter(|(_, name)| *name != UNKNOWN) {
         let its = inside.iter().filter(|one| one.slave.master == ifindex);
-        let of_slave = |one: &Inside, info: AddressInfo| Holder {
-            addr: info.addr,
-            created: info.created,
-            slave: Some(one.slave.device.name.clone()),
-            is_shown: true,
-        };
-        let of_slaves = its.flat_map(|one| one.addresses().into_iter().map(move |info| of_slave(one, info)));
+        let its: Vec<&Inside> = its.collect();
+        lines.extend(its.iter().flat_map(|one| one.prefixes()));
+        let of_slaves = its.iter().flat_map(|one| one.holders());
         let of_host = host.iter().map(|info| Holder {
             addr: info.addr,
             created: info.created,
             slave: None,
+            is_declared: false,
             is_shown: info.ifindex == ifindex && !known.contains(&ifindex),
         });
         lines.extend(holders::lines(master, of_slaves.chain(of_host).collect()));
@@ -131,7 +160,8 @@ pub fn ports(netlink: &Netlink, inside: &[Inside], known: &[IfIndex]) -> Vec<Por
     for one in inside.iter().filter(|one| !known.contains(&one.slave.master)) {
         let port = ports.entry(one.slave.master).or_insert_with(|| port(netlink, one));
         port.slaves += 1;
-        port.addresses += one.addresses().len();
+        port.addresses += one.holders().len();
+        port.prefixes += one.prefixes().count();
     }
     ports.into_values().collect()
 }

@@ -2,13 +2,14 @@
 
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Declare, Netlink};
 use crate::port::host_end;
 use crate::port::tables::{PortMaps, SINGLE};
 use crate::refusal::Refusal;
 use crate::slave::agent_client;
 use crate::slave::alias_event;
 use crate::slave::find::{self, Found};
+use crate::slave::module_name::ModuleNames;
 use ipvl_core::{Addr, IfIndex, MoveReason, Origin, OwnerEntry, Slot};
 
 /// Gives a slave an address, or a prefix of `prefix_len` bits of the address's own family.
@@ -16,6 +17,9 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     check(slave, addr, prefix_len)?;
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
+    if let Some(inside) = ModuleNames::default().take(&netlink, slave)? {
+        return inside.declare(Declare::Add, addr, prefix_len);
+    }
     let mut found = find::slave(&netlink, slave)?;
     let entry = OwnerEntry::slave(found.slot, Origin::Declared);
     let len = full_len(addr, prefix_len);
@@ -40,6 +44,9 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
 pub fn replace(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
+    if let Some(inside) = ModuleNames::default().take(&netlink, slave)? {
+        return inside.declare(Declare::Replace, addr, prefix_len);
+    }
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
     let old = other_owner(&found, addr, len)?;
@@ -73,6 +80,9 @@ pub fn replace(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
 pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let lock = Lock::acquire(LOCK_WAIT)?;
     let netlink = Netlink::open()?;
+    if let Some(inside) = ModuleNames::default().take(&netlink, slave)? {
+        return inside.declare(Declare::Delete, addr, prefix_len);
+    }
     let mut found = find::slave(&netlink, slave)?;
     let len = full_len(addr, prefix_len);
     let owned = |entry: &OwnerEntry| entry.slot == found.slot && entry.origin() != Origin::Device;

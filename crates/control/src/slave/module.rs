@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::finder;
-use crate::kernel::netlink::{IpvlanChange, IpvlanInfo, LinkInfo, Netlink, NewIpvlan};
+use crate::kernel::netlink::{Declaration, Declare, IpvlanChange, IpvlanInfo, LinkInfo, Netlink, NewIpvlan};
 use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
 use crate::place::{NsId, Place};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
-use ipvl_core::{Dhcp, Flag, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange, Siblings};
+use ipvl_core::{Addr, Dhcp, Flag, Guard, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange, Siblings};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -127,6 +127,24 @@ impl ModuleSlave {
         }
     }
 
+    /// The addresses and prefixes that are declared for it, with lengths in bits of their own family.
+    pub fn declared(&self) -> &[(Addr, u8)] {
+        self.device.ipvlan.as_ref().map_or(&[], |info| &info.declared)
+    }
+
+    /// Whether an address on its device is its own, if it is nobody's: with `guard declared` only if it is declared as well, or
+    /// a link-local one.
+    pub fn may_own(&self, addr: Addr) -> bool {
+        let is_declared = || self.declared().iter().any(|one| covers(*one, addr));
+        self.options().guard != Guard::Declared || addr.is_link_local() || is_declared()
+    }
+
+    /// Declares an address or a prefix for it, or withdraws it. Its length is in bits of its own family.
+    pub fn declare(&self, verb: Declare, addr: Addr, prefix_len: u8) -> Result<()> {
+        let done = self.netlink.declare(self.device.ifindex, &Declaration { verb, addr, prefix_len });
+        done.map_err(|error| error.about(&self.device.name))
+    }
+
     /// Changes it: first its options, which can be put back, then its device.
     pub fn set(&self, change: &Change, netns: Option<&OwnedFd>) -> Result<()> {
         let ifindex = self.device.ifindex;
@@ -152,6 +170,13 @@ impl ModuleSlave {
         let info = self.device.ipvlan.clone().unwrap_or_default();
         IpvlanChange { mode: Some(info.mode), flags: Some(info.flags), options: info.options }
     }
+}
+
+/// Whether the address is in the prefix, with its length in bits of the address's own family.
+fn covers((prefix, len): (Addr, u8), addr: Addr) -> bool {
+    let differing = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(addr.0);
+    let same = differing.leading_zeros().saturating_sub(128 - u32::from(prefix.full_len()));
+    prefix.full_len() == addr.full_len() && same >= u32::from(len)
 }
 
 /// What the module does not carry out, a pair does.

@@ -1,7 +1,8 @@
-//! What does netlink say of a device of the kind `ipvlan`? Our module knows one attribute more than the kernel's driver.
+//! What does netlink say of a device of the kind `ipvlan`? Our module knows two attributes more than the kernel's driver.
 
 use super::uapi::*;
 use super::wire::{Attribute, Message, read_u32, read_u64};
+use ipvl_core::Addr;
 
 /// What the driver says of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct IpvlanInfo {
     pub flags: u16,
     /// Our module's further options: the bits of their values, and of all that it has. The kernel's driver says none.
     pub options: Option<(u32, u32)>,
+    /// The addresses and prefixes that are declared for a slave of our module, with lengths in bits of their own family.
+    pub declared: Vec<(Addr, u8)>,
     /// Our module's counts of dropped frames, by the number of the reason: first of those that the slave sent.
     pub drops: Vec<u64>,
 }
@@ -25,6 +28,54 @@ pub struct IpvlanChange {
     pub flags: Option<u16>,
     /// The bits of the options' values, and of the options that are given.
     pub options: Option<(u32, u32)>,
+}
+
+/// An address or a prefix to declare for a slave of our module, or to withdraw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// What to do.
+    pub verb: Declare,
+    /// The address.
+    pub addr: Addr,
+    /// The length of the prefix in bits of the address's own family.
+    pub prefix_len: u8,
+}
+
+/// What to do with an address or a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declare {
+    /// To declare it, if it is nobody's.
+    Add = 1,
+    /// To withdraw it.
+    Delete = 2,
+    /// To declare it, also if it is another slave's.
+    Replace = 3,
+}
+
+/// How many bytes a declaration takes.
+const DECLARATION: usize = 20;
+
+impl Declaration {
+    /// Writes what `IFLA_LINKINFO` has then.
+    pub(super) fn write(&self, message: Message) -> Message {
+        let len = self.prefix_len + not_in_prefix(self.addr);
+        let value = [&self.addr.0[..], &[len, self.verb as u8, 0, 0]].concat();
+        message.str(IFLA_INFO_KIND, "ipvlan").nest(IFLA_INFO_DATA, |m| m.bytes(IFLA_IPVLAN_DECLARED, &value))
+    }
+}
+
+/// The module counts all bits of 16 bytes, also those that make an IPv4 address one of these.
+fn not_in_prefix(addr: Addr) -> u8 {
+    128 - addr.full_len()
+}
+
+fn declared(value: &[u8]) -> Vec<(Addr, u8)> {
+    let (all, _) = value.as_chunks::<DECLARATION>();
+    let one = |bytes: &[u8; DECLARATION]| {
+        let addr = Addr(*bytes.first_chunk()?);
+        Some((addr, bytes[16].saturating_sub(not_in_prefix(addr))))
+    };
+    all.iter().filter_map(one).collect()
 }
 
 impl IpvlanChange {
@@ -66,6 +117,7 @@ impl IpvlanInfo {
         match attribute.kind {
             IFLA_IPVLAN_MODE => self.mode = number(),
             IFLA_IPVLAN_FLAGS => self.flags = number(),
+            IFLA_IPVLAN_DECLARED => self.declared = declared(attribute.value),
             IFLA_IPVLAN_OPTIONS => self.options = Some((attribute.u32(), read_u32(attribute.value, 4))),
             _ => {}
         }
@@ -86,7 +138,20 @@ mod tests {
         let bytes = message.finish(1);
         let [reply] = replies(&bytes).collect::<Vec<_>>()[..] else { panic!("not one message") };
         let info = attributes(&reply.payload[16..]).next().expect("an attribute");
-        let read = IpvlanInfo { mode: 2, flags: 1, options: Some((0x5000, 0x7000)), drops: vec![7, 9] };
+        let read =
+            IpvlanInfo { mode: 2, flags: 1, options: Some((0x5000, 0x7000)), declared: vec![], drops: vec![7, 9] };
         assert_eq!(IpvlanInfo::read(info), read);
+    }
+
+    #[test]
+    fn what_is_declared_is_what_is_read() {
+        for (addr, prefix_len) in [(Addr::v4([10, 9, 0, 0]), 24), (Addr([0xfd; 16]), 128)] {
+            let wanted = Declaration { verb: Declare::Replace, addr, prefix_len };
+            let message = Message::new(RTM_NEWLINK, 0, &[0; 16]).nest(IFLA_LINKINFO, |m| wanted.write(m));
+            let bytes = message.finish(1);
+            let [reply] = replies(&bytes).collect::<Vec<_>>()[..] else { panic!("not one message") };
+            let info = attributes(&reply.payload[16..]).next().expect("an attribute");
+            assert_eq!(IpvlanInfo::read(info).declared, [(addr, prefix_len)]);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How is a device of the kind `ipvlan` made and changed?
 
-use super::ipvlan::IpvlanChange;
+use super::ipvlan::{Declaration, IpvlanChange};
 use super::link::{LinkInfo, ifinfomsg, parse};
 use super::socket::{Netlink, about};
 use super::uapi::*;
@@ -44,5 +44,15 @@ impl Netlink {
         let message = Message::new(RTM_NEWLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
         let message = message.nest(IFLA_LINKINFO, |m| change.write(m));
         self.order(about("change", &format_args!("link {ifindex}")), message)
+    }
+
+    /// Declares an address or a prefix for a slave of our module in this netns, or withdraws it.
+    pub fn declare(&self, ifindex: IfIndex, wanted: &Declaration) -> Result<()> {
+        let message = Message::new(RTM_NEWLINK, NLM_F_ACK, &ifinfomsg(ifindex, 0, 0));
+        let message = message.nest(IFLA_LINKINFO, |m| wanted.write(m));
+        self.order(
+            about("declare", &format_args!("{}/{} for link {ifindex}", wanted.addr.ip(), wanted.prefix_len)),
+            message,
+        )
     }
 }

@@ -99,6 +99,8 @@ pub const IFLA_IPVLAN_MODE: u16 = 1;
 pub const IFLA_IPVLAN_FLAGS: u16 = 2;
 /// Of our module alone: the other options of a slave.
 pub const IFLA_IPVLAN_OPTIONS: u16 = 32;
+/// Of our module alone: what is declared for a slave.
+pub const IFLA_IPVLAN_DECLARED: u16 = 33;
 pub const IFLA_VRF_TABLE: u16 = 1;
 pub const IFLA_VLAN_ID: u16 = 1;
 pub const IFLA_EVENT_BONDING_FAILOVER: u32 = 3;

@@ -56,8 +56,11 @@ fn read(
     all.for_each(|info| claims.add(info.addr, info.created, None));
     for (slot, slave) in &its {
         let addresses = slave.netlink.addresses(Some(slave.device.ifindex), None)?;
-        addresses.iter().for_each(|info| claims.add(info.addr, info.created, Some(*slot)));
+        let own = addresses.iter().filter(|info| slave.may_own(info.addr));
+        own.for_each(|info| claims.add(info.addr, info.created, Some(*slot)));
+        single(slave).for_each(|addr| claims.add(addr, 0, Some(*slot)));
     }
+    let prefixes: Vec<(Addr, u8, Owner)> = its.iter().flat_map(|(slot, slave)| prefixes(*slot, slave)).collect();
     let names: BTreeMap<Slot, String> = its.iter().map(|(slot, slave)| (*slot, slave.device.name.clone())).collect();
     let (owners, unknown) = claims.owners(&names);
     let source = asked.and_then(|asked| its.iter().find(|(_, slave)| slave.place() == asked.place()));
@@ -68,16 +71,32 @@ fn read(
         mtu: master.mtu,
         slots: its.len() as u32,
         mac: master.mac.unwrap_or(Mac([0; 6])),
+        flags: if prefixes.is_empty() { 0 } else { PortEntry::PREFIXES },
         ..PortEntry::default()
     };
-    let snapshot = Snapshot { port, slaves, owners, ..Snapshot::default() };
+    let snapshot = Snapshot { port, slaves, owners, prefixes, ..Snapshot::default() };
     Ok(ModulePort { master, snapshot, names, source, unknown })
+}
+
+/// The addresses that are declared for a slave.
+fn single(slave: &ModuleSlave) -> impl Iterator<Item = Addr> {
+    slave.declared().iter().filter(|(addr, len)| *len == addr.full_len()).map(|(addr, _)| *addr)
+}
+
+/// The prefixes that are, with lengths in bits of 16 bytes.
+fn prefixes(slot: Slot, slave: &ModuleSlave) -> impl Iterator<Item = (Addr, u8, Owner)> {
+    let prefixes = slave.declared().iter().filter(|(addr, len)| *len != addr.full_len());
+    prefixes.map(move |(addr, len)| (*addr, len + 128 - addr.full_len(), Owner::Slave(slot)))
 }
 
 /// As the module has it: a slave is up only with its master.
 fn entry(slave: &ModuleSlave, master_is_up: bool) -> Slave {
     let up = slave.device.is_up() && master_is_up;
-    Slave::new(slave.device.ifindex, slave.options(), State { up, ..State::default() })
+    Slave::new(
+        slave.device.ifindex,
+        slave.options(),
+        State { up, all_groups: !slave.declared().is_empty(), ..State::default() },
+    )
 }
 
 /// The holders of each address, slaves or the host, and since when.
