@@ -219,7 +219,7 @@ void ipvl_slave_addresses(struct ipvl_slave *s)
 	read_device(s->port, s->dev);
 }
 
-/* Acts: addresses are declared for a slave, or are no more. Whoever had them, the host asks for their MAC address again. */
+/* Acts: addresses are declared for a slave, or are no more. The host asks for the MAC address of such an address again. */
 int ipvl_slave_declare(struct ipvl_slave *s, const struct ipvl_declaration *wanted, struct netlink_ext_ack *extack)
 {
 	const struct ipvl_claim claimed = claim(s->dev);

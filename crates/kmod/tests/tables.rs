@@ -135,7 +135,7 @@ fn a_table_of_addresses_knows_what_a_map_knows() {
     }
 }
 
-/// Who has an address: a slave on its device, by declaration, or both; the host.
+/// What an address belongs to: a slave, by its device, by declaration, or by both; the host.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Known {
     slot: Option<u32>,
