@@ -27,7 +27,7 @@ use std::alloc::{Layout, alloc_zeroed};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::{ptr, thread};
 
 static FREED: AtomicUsize = AtomicUsize::new(0);
@@ -216,23 +216,31 @@ fn a_list_has_what_was_declared_and_a_declaration_is_whole() {
 fn readers_find_what_stays_while_a_table_grows_and_shrinks() {
     const STAYING: u64 = 64;
     let (table, done) = (empty(), AtomicBool::new(false));
+    let turns = [const { AtomicU64::new(0) }; 2];
+    // C lets a grace period pass between two growths: each reader ends what it was at, whatever it saw.
+    let grace_period = || {
+        let seen = turns.each_ref().map(|turn| turn.load(Ordering::Acquire));
+        while turns.iter().zip(seen).any(|(turn, seen)| turn.load(Ordering::Acquire) < seen + 2) {
+            thread::yield_now();
+        }
+    };
     grow(&table);
     for key in 0..STAYING {
         assert!(table.add(address(key), Slot(1), Origin::Device).is_ok());
     }
     thread::scope(|scope| {
-        for _ in 0..2 {
+        for turn in &turns {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     (0..STAYING).for_each(|key| assert_eq!(table.owner(address(key)), Owner::Slave(Slot(1))));
+                    turn.fetch_add(1, Ordering::Release);
                 }
             });
         }
         for key in STAYING..50_000 {
             assert!(table.add(address(key), Slot(2), Origin::Device).is_ok());
             if table.wanted().is_some() {
-                // C lets a grace period pass between two growths; readers here are done sooner than that.
-                thread::sleep(std::time::Duration::from_millis(20));
+                grace_period();
                 grow(&table);
             }
         }

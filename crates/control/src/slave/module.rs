@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::finder;
-use crate::kernel::netlink::{Declaration, Declare, IpvlanChange, IpvlanInfo, LinkInfo, Netlink, NewIpvlan};
+use crate::kernel::netlink::{Declaration, Declare, IpvlanChange, IpvlanInfo, LinkChange, LinkInfo, Netlink, NewIpvlan};
 use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
 use crate::place::{NsId, Place};
@@ -82,7 +82,11 @@ pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) ->
     Ok(is_ours.then_some(Refusal::OfModule))
 }
 
-/// Makes a slave, in one step.
+/// A pattern of names that no device of the kernel's or of a person's has.
+const ANY_NAME: &str = "ipvl%d";
+
+/// Makes a slave, in one step. Where its own netns has a device of that name, the kernel (before 6.13) would say that it exists:
+/// then the slave is made by another name, and renamed in the other netns.
 pub fn add(
     netlink: &Netlink,
     spec: &LinkSpec,
@@ -94,19 +98,35 @@ pub fn add(
         flags: Some(spec.options.flag.in_ipvlan()),
         ..in_netlink(&change_from(DEFAULT, spec))
     };
-    let (name, mtu) = (spec.name.as_deref().unwrap_or("ipvl%d"), spec.mtu.unwrap_or(master.mtu));
+    let wanted = spec.name.as_deref().unwrap_or(ANY_NAME);
+    let is_taken_here = netns.is_some() && netlink.link_by_name(wanted, None)?.is_some();
+    let (name, mtu) = (if is_taken_here { ANY_NAME } else { wanted }, spec.mtu.unwrap_or(master.mtu));
     let made = netlink.add_ipvlan(&NewIpvlan { master: master.ifindex, name, mtu, with, netns }).map_err(or_a_pair)?;
     let own = netns::own()?;
     let there = netns.map_or(own.as_fd(), |netns| netns);
     let netlink_there = open_in(there)?;
-    let device = match (made, &spec.name) {
-        (Some(link), _) => Some(link),
-        (None, Some(name)) => netlink_there.link_by_name(name, None)?,
-        (None, None) => newest(&netlink_there)?,
+    let device = match made {
+        None if name == ANY_NAME => newest(&netlink_there)?,
+        None => netlink_there.link_by_name(name, None)?,
+        link => link,
     };
-    let device = device.ok_or_else(|| refused("find again", name, Refusal::NoLink))?;
+    let mut device = device.ok_or_else(|| refused("find again", name, Refusal::NoLink))?;
+    if is_taken_here {
+        rename(&netlink_there, &mut device, wanted)?;
+    }
     let netnsid = id_of(netlink, there)?;
     Ok(ModuleSlave { device, master: master.ifindex, netnsid, netlink: netlink_there })
+}
+
+/// Gives a new device its name; it does not stay without.
+fn rename(netlink: &Netlink, device: &mut LinkInfo, name: &str) -> Result<()> {
+    let change = LinkChange { name: Some(name), ..LinkChange::default() };
+    if let Err(error) = netlink.set_link(device.ifindex, &change) {
+        netlink.delete_link(device.ifindex)?;
+        return Err(error.about(name));
+    }
+    name.clone_into(&mut device.name);
+    Ok(())
 }
 
 impl ModuleSlave {
