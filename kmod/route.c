@@ -135,6 +135,12 @@ static struct dst_entry *look_up_v6(struct net_device *master, const struct sk_b
 	return ERR_PTR(err);
 }
 
+/* Reads: whether a route leads back to the slave that is sending, which would ask for it again, without end. */
+static bool is_circle(const struct sk_buff *skb, const struct dst_entry *dst)
+{
+	return dst->dev == skb->dev;
+}
+
 /* Acts: remembers a route in this CPU's entry. What another CPU forgets meanwhile, packets may still borrow. */
 static void remember(struct route_entry *entry, const struct route_key *key, struct dst_entry *dst, bool v4)
 {
@@ -164,6 +170,10 @@ int ipvl_route(struct ipvl_port *port, struct sk_buff *skb, int out, bool v4)
 	dst = v4 ? look_up_v4(port->dev, skb, out) : look_up_v6(port->dev, skb, out);
 	if (IS_ERR(dst))
 		return PTR_ERR(dst);
+	if (is_circle(skb, dst)) {
+		dst_release(dst);
+		return -ENETUNREACH;
+	}
 	skb_dst_set(skb, dst);
 	if (!irqs_disabled()) /* netconsole may have come upon this CPU in the midst of another packet */
 		remember(entry, &key, dst_clone(dst), v4);
