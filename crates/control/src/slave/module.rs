@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result, refused};
 use crate::kernel::finder;
-use crate::kernel::netlink::{Declaration, Declare, IpvlanChange, IpvlanInfo, LinkChange, LinkInfo, Netlink, NewIpvlan};
+use crate::kernel::netlink::{
+    Declaration, Declare, IpvlanChange, IpvlanInfo, LinkChange, LinkInfo, Netlink, NewIpvlan,
+};
 use crate::kernel::netns;
 use crate::model::{Change, LinkSpec};
 use crate::place::{NsId, Place};
