@@ -17,7 +17,7 @@ static struct in6_addr mapped(__be32 v4)
 }
 
 /* Reads: what having an address means to the tables. */
-static struct ipvl_claim claim(const struct net_device *dev)
+struct ipvl_claim ipvl_claim_of(const struct net_device *dev)
 {
 	return (struct ipvl_claim){
 		.slot = ipvl_is_slave(dev) ? ipvl_slave_of(dev)->slot : IPVL_SLOT_HOST,
@@ -28,7 +28,7 @@ static struct ipvl_claim claim(const struct net_device *dev)
 /* Acts: a device has an address. */
 static void learn(struct ipvl_port *port, const struct net_device *dev, const struct in6_addr *addr)
 {
-	const struct ipvl_claim claimed = claim(dev);
+	const struct ipvl_claim claimed = ipvl_claim_of(dev);
 	int err = ipvl_addr_add(port->tables, addr, &claimed);
 
 	if (err > 0)
@@ -154,7 +154,7 @@ static int on_inet6(struct notifier_block *nb, unsigned long event, void *ptr)
 static int on_question(struct net_device *dev, unsigned long event, const struct in6_addr *addr,
 		       struct netlink_ext_ack *extack)
 {
-	const struct ipvl_claim claimed = claim(dev);
+	const struct ipvl_claim claimed = ipvl_claim_of(dev);
 	struct ipvl_answer answer;
 
 	if (claimed.slot == IPVL_SLOT_HOST || event != NETDEV_UP)
@@ -222,7 +222,7 @@ void ipvl_slave_addresses(struct ipvl_slave *s)
 /* Acts: addresses are declared for a slave, or are no more. The host asks for the MAC address of such an address again. */
 int ipvl_slave_declare(struct ipvl_slave *s, const struct ipvl_declaration *wanted, struct netlink_ext_ack *extack)
 {
-	const struct ipvl_claim claimed = claim(s->dev);
+	const struct ipvl_claim claimed = ipvl_claim_of(s->dev);
 	int err = ipvl_tell(ipvl_declare(s->port->tables, wanted, &claimed), extack);
 
 	if (err)

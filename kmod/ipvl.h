@@ -250,6 +250,7 @@ void ipvl_slave_tell(struct ipvl_slave *s, bool up);
 /* device.c */
 void ipvl_slave_free(struct net_device *dev);
 /* address.c */
+struct ipvl_claim ipvl_claim_of(const struct net_device *dev);
 void ipvl_address_init(void);
 void ipvl_address_exit(void);
 void ipvl_host_addresses(struct ipvl_port *port);

@@ -28,7 +28,7 @@ static int tell(struct ipvl_port *port)
 /* Acts: tells the tables of a slave. */
 void ipvl_slave_tell(struct ipvl_slave *s, bool up)
 {
-	const struct ipvl_claim claim = { .slot = s->slot, .netns = dev_net(s->dev)->ns.inum };
+	const struct ipvl_claim claim = ipvl_claim_of(s->dev);
 
 	ipvl_slot_set(s->port->tables, &claim, s->dev->ifindex, s->options, up && (s->master->flags & IFF_UP));
 }

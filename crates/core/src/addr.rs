@@ -82,6 +82,16 @@ impl Addr {
         if self.as_v4().is_some() { 32 } else { 128 }
     }
 
+    /// The length in bits of these 16 bytes of a prefix of `len` bits of the address's own family.
+    pub fn bits_of(self, len: u8) -> u32 {
+        u32::from(len) + u32::from(128 - self.full_len())
+    }
+
+    /// The length in bits of the address's own family of a prefix of so many bits of these 16 bytes.
+    pub fn len_of(self, bits: u32) -> u8 {
+        bits.saturating_sub(u32::from(128 - self.full_len())) as u8
+    }
+
     /// Whether it is one of the two unspecified addresses, which a host without an address uses as its source.
     #[inline(always)]
     pub fn is_unspecified(self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::addresses::{Addresses, Buckets, Refused};
 use crate::memory::{Lock, alloc_large, boxed, free};
-use crate::options::Answer;
+use crate::options::{Answer, EADDRINUSE, EDQUOT, ENOMEM};
 use crate::slots::{Groups, Slots};
 use crate::tables::{Port, State};
 use core::ffi::c_void;
@@ -10,10 +10,7 @@ use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 use ipvl_core::*;
 
-const ENOMEM: i32 = 12;
 const ENOSPC: i32 = 28;
-const EADDRINUSE: i32 = 98;
-const EDQUOT: i32 = 122;
 
 /// Tables that know nothing; null without memory.
 ///
@@ -81,7 +78,7 @@ fn take(state: &State, dev: *mut c_void) -> Option<Slot> {
 pub extern "C" fn ipvl_slot_set(state: &State, claim: &Claim, ifindex: u32, options: u32, up: bool) {
     let _held = state.lock();
     let slot = Slot(claim.slot);
-    let Some(entry) = state.slots.get().and_then(|slots| slots.get(slot)) else { return };
+    let Some(entry) = state.entry(slot) else { return };
     let all_groups = entry.declared.get().is_some();
     let before = entry.slave().guard();
     let after =
@@ -97,7 +94,7 @@ pub extern "C" fn ipvl_slot_set(state: &State, claim: &Claim, ifindex: u32, opti
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_slot_join(state: &State, slot: u32, groups: *mut Groups) {
     let _held = state.lock();
-    match state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
+    match state.entry(Slot(slot)) {
         Some(entry) => entry.join(groups),
         None => free(groups),
     }
@@ -109,7 +106,7 @@ pub extern "C" fn ipvl_slot_free(state: &State, slot: u32) {
     let _held = state.lock();
     state.withdraw_all(Slot(slot));
     state.addresses.forget(Some(Slot(slot)));
-    if let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot))) {
+    if let Some(entry) = state.entry(Slot(slot)) {
         entry.clear();
     }
 }
@@ -151,7 +148,7 @@ impl Claim {
             return Err(-EDQUOT);
         }
         if state.addresses.add(addr, Slot(self.slot), Origin::Device).map_err(refused)?
-            && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(self.slot)))
+            && let Some(entry) = state.entry(Slot(self.slot))
         {
             entry.gains(self.netns);
         }
@@ -178,7 +175,7 @@ pub extern "C" fn ipvl_addr_del(state: &State, addr: &[u8; 16], slot: u32) {
     if slot == HOST {
         state.addresses.remove_host(addr);
     } else if state.addresses.remove(addr, Slot(slot), Origin::Device)
-        && let Some(entry) = state.slots.get().and_then(|slots| slots.get(Slot(slot)))
+        && let Some(entry) = state.entry(Slot(slot))
     {
         entry.loses();
     }

@@ -5,7 +5,7 @@ use crate::addresses::{Addresses, Refused};
 use crate::changes::Claim;
 use crate::declared::{DELETE, Declaration, List, MOST, REPLACE};
 use crate::memory::free;
-use crate::options::Answer;
+use crate::options::{Answer, EDQUOT};
 use crate::prefixes::{BITS, Prefixes};
 use crate::slots::Entry;
 use crate::tables::State;
@@ -13,7 +13,6 @@ use core::ptr;
 use ipvl_core::{Addr, Guard, Origin, Owner, Slot, Tables, Words, link_local};
 
 const EADDRNOTAVAIL: i32 = 99;
-const EDQUOT: i32 = 122;
 
 /// Carries out a declaration that was checked, for a slave: all of it, or nothing.
 #[unsafe(no_mangle)]
@@ -59,17 +58,17 @@ fn enter(state: &State, wanted: &Declaration, claim: &Claim, entry: &Entry) -> R
     if owner != Owner::Slave(slot) && claim.exceeds(state) {
         return Err(Answer::QUOTA);
     }
-    match owner {
-        Owner::Slave(other) if other != slot && wanted.verb == REPLACE => {
-            table.hand_over(key, slot);
-            if let Some(other) = state.entry(other) {
-                other.loses();
-                take_out(other, wanted);
-            }
-            entry.gains(claim.netns);
-            return Ok(());
+    if let Owner::Slave(other) = owner
+        && other != slot
+        && wanted.verb == REPLACE
+    {
+        table.hand_over(key, slot);
+        if let Some(other) = state.entry(other) {
+            other.loses();
+            take_out(other, wanted);
         }
-        _ => {}
+        entry.gains(claim.netns);
+        return Ok(());
     }
     match table.add(key, slot, Origin::Declared) {
         Ok(true) => {
@@ -125,10 +124,6 @@ fn place<'a>(state: &'a State, wanted: &Declaration) -> (&'a Addresses, Words) {
 }
 
 impl State {
-    fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.slots.get()?.get(slot)
-    }
-
     /// Whether a slave owns an address that is on its device, if it is nobody's: with `guard declared` only if that is
     /// declared for it, or the link-local address that it gets from the kernel.
     pub fn may_own(&self, slot: Slot, addr: Words) -> bool {

@@ -47,11 +47,14 @@ impl Answer {
 }
 
 const NOT_GIVEN: u32 = u32::MAX;
-const ENOMEM: i32 = 12;
+/// There is no memory.
+pub const ENOMEM: i32 = 12;
 const EINVAL: i32 = 22;
 const EOPNOTSUPP: i32 = 95;
-const EADDRINUSE: i32 = 98;
-const EDQUOT: i32 = 122;
+/// Another has the address.
+pub const EADDRINUSE: i32 = 98;
+/// There is no room for more.
+pub const EDQUOT: i32 = 122;
 
 /// What a slave has of which nothing is said. As in the C driver, l3s slaves reach each other directly; what the module
 /// cannot do is off.

@@ -4,7 +4,7 @@ use crate::addresses::Addresses;
 use crate::memory::{Held, Lock, Rcu, RcuHead, RcuObject, now};
 use crate::prefixes::Prefixes;
 use crate::sent::Sent;
-use crate::slots::Slots;
+use crate::slots::{Entry, Slots};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use ipvl_core::*;
 
@@ -51,6 +51,11 @@ impl State {
         self.lock = lock;
     }
 
+    /// What is in a slot.
+    pub fn entry(&self, slot: Slot) -> Option<&Entry> {
+        self.slots.get()?.get(slot)
+    }
+
     /// Waits until no other writer changes the tables.
     pub fn lock(&self) -> Held<'_> {
         self.lock.hold()
@@ -58,7 +63,7 @@ impl State {
 
     /// The token bucket of a source.
     pub fn bucket(&self, source: Slot) -> Option<&AtomicU64> {
-        if source == WIRE { Some(&self.wire_bucket) } else { self.slots.get()?.get(source).map(|entry| &entry.bucket) }
+        if source == WIRE { Some(&self.wire_bucket) } else { self.entry(source).map(|entry| &entry.bucket) }
     }
 
     /// The slots that a flood looks at: the first, and one past the last.
@@ -82,7 +87,7 @@ impl Tables for State {
 
     #[inline(always)]
     fn slave(&self, slot: Slot) -> Slave {
-        match self.slots.get().and_then(|slots| slots.get(slot)) {
+        match self.entry(slot) {
             Some(entry) => entry.slave(),
             None => Slave::VACANT,
         }

@@ -11,7 +11,7 @@ use crate::port::host::{self, HostAddresses};
 use crate::port::tables::Claim;
 use crate::refusal::Refusal;
 use crate::slave::find;
-use crate::slave::routes::{Prefix, family_len};
+use crate::slave::routes::Prefix;
 use ipvl_core::{Addr, IfIndex, MoveReason, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -221,7 +221,7 @@ fn declared(port: &Port) -> Result<BTreeMap<Slot, BTreeSet<Prefix>>> {
     let mut by_slot: BTreeMap<Slot, BTreeSet<Prefix>> = BTreeMap::new();
     for (addr, bits, entry) in port.maps.owned()?.into_iter().filter(|(_, _, entry)| entry.origin() == Origin::Declared)
     {
-        by_slot.entry(entry.slot).or_default().insert((addr, family_len(addr, bits)));
+        by_slot.entry(entry.slot).or_default().insert((addr, addr.len_of(bits)));
     }
     Ok(by_slot)
 }

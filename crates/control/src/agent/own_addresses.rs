@@ -1,6 +1,6 @@
 //! Which of the addresses on its device does a slave own, if nobody else owns them?
 
-use crate::slave::routes::Prefix;
+use crate::slave::routes::{Prefix, covers};
 use ipvl_core::{Addr, Guard, MAX_SLAVES, Mac, Slot, link_local};
 use std::collections::BTreeSet;
 
@@ -39,14 +39,6 @@ fn is_own(addr: Addr, mac: Mac, slot: Slot) -> bool {
         return false;
     }
     !addr.ip().is_loopback() && !addr.is_group() && !addr.is_unspecified()
-}
-
-/// Whether the address is in the prefix, with its length in bits of the address's own family.
-fn covers((prefix, len): Prefix, addr: Addr) -> bool {
-    let family = |addr: Addr| addr.as_v4().is_some();
-    let skipped = if family(prefix) { 96 } else { 0 };
-    let differing = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(addr.0);
-    family(prefix) == family(addr) && differing.leading_zeros() >= skipped + u32::from(len)
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::rate::Rates;
 use crate::read::record::{SlaveRecord, slave_records};
 use crate::slave::find;
 use crate::slave::peers::{PeerAddresses, Peers};
-use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Options, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -104,7 +103,7 @@ pub(super) fn observe_pairs(netlink: &Netlink, desired: &DesiredState) -> Result
         let of_slaves = policy_keys(netlink, &port)?.into_iter();
         policies.extend(of_slaves.filter_map(|(slot, keys)| Some((*slots.get(&slot)?, keys))));
         for (addr, bits, entry) in port.maps.owned()? {
-            let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, family_len(addr, bits)));
+            let (owner, prefix) = (slots.get(&entry.slot).copied(), (addr, addr.len_of(bits)));
             if owner.is_some() || entry.slot == OwnerEntry::HOST {
                 actual.owners.insert((port.master, prefix.0, prefix.1), owner.map(Place::here));
             }

@@ -137,7 +137,9 @@ fn up() -> Change {
 }
 
 fn finish_in_module(link: &DesiredLink, slave: &Attached) -> Result<()> {
-    in_module::declare(place(slave), &link.name, Declare::Add, &link.declared.clone().unwrap_or_default())?;
+    if let Some(declared) = &link.declared {
+        in_module::declare(place(slave), &link.name, Declare::Add, declared)?;
+    }
     if link.is_device_up() {
         return Ok(());
     }

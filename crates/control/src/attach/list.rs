@@ -11,7 +11,6 @@ use crate::slave::module::{self, ModuleSlave};
 use crate::slave::module_owner;
 use crate::slave::peers::peer_of;
 use crate::slave::rates::rates;
-use crate::slave::routes::family_len;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -105,7 +104,7 @@ pub fn in_its_netns(netlink: &Netlink, wanted: &Attachment) -> Result<Option<Mod
 fn owned_by_slot(port: &Port) -> Result<Owned> {
     let mut by_slot = Owned::new();
     for (addr, bits, entry) in port.maps.owned()? {
-        by_slot.entry(entry.slot).or_default().push((addr, family_len(addr, bits)));
+        by_slot.entry(entry.slot).or_default().push((addr, addr.len_of(bits)));
     }
     by_slot.values_mut().for_each(|addresses| addresses.sort());
     Ok(by_slot)

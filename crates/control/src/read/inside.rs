@@ -68,8 +68,7 @@ impl Inside {
     /// The addresses that it may own: those that are declared for it, which nothing was before, and others on its device.
     fn holders(&self) -> Vec<Holder> {
         let slave = Some(self.slave.device.name.clone());
-        let single = self.slave.declared().iter().filter(|(addr, len)| *len == addr.full_len()).map(|(addr, _)| *addr);
-        let single: BTreeSet<Addr> = single.collect();
+        let single: BTreeSet<Addr> = self.slave.declared_addresses().collect();
         let on_device = self.addresses();
         let others = on_device.iter().filter(|info| !single.contains(&info.addr) && self.slave.may_own(info.addr));
         let others = others.map(|info| (info.addr, info.created, false));
@@ -86,10 +85,9 @@ impl Inside {
 
     /// The prefixes that are declared for it.
     fn prefixes(&self) -> impl Iterator<Item = AddressEntry> {
-        let prefixes = self.slave.declared().iter().filter(|(addr, len)| *len != addr.full_len());
-        prefixes.map(|(addr, len)| AddressEntry {
-            addr: *addr,
-            prefix_len: *len,
+        self.slave.declared_prefixes().map(|(addr, prefix_len)| AddressEntry {
+            addr,
+            prefix_len,
             slave: Some(self.slave.device.name.clone()),
             master: self.master.clone(),
             status: AddressStatus::Declared,

@@ -8,7 +8,6 @@ use crate::model::{AddressEntry, AddressMove, AddressStatus};
 use crate::port::Port;
 use crate::port::tables::SINGLE;
 use crate::slave::peers::{PeerAddresses, addresses_on};
-use crate::slave::routes::family_len;
 use ipvl_core::{Addr, Moved, Origin, OwnerEntry, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -81,7 +80,7 @@ impl Table {
     pub fn moves(&self) -> BTreeMap<Move, (Moved, AddressMove)> {
         let moved = |(addr, len, owner): &(Addr, u32, OwnerEntry)| {
             let moved = owner.last_move()?;
-            let (prefix_len, master) = (family_len(*addr, *len), self.master.clone());
+            let (prefix_len, master) = (addr.len_of(*len), self.master.clone());
             let from = self.name(moved.from).unwrap_or_default();
             let told = AddressMove { addr: *addr, prefix_len, from, to: self.name(owner.slot), master, why: moved.why };
             Some(((*addr, *len, owner.slot), (moved, told)))
@@ -111,7 +110,7 @@ impl Table {
 
     fn entry(&self, addr: Addr, len: u32, slot: Slot, status: AddressStatus) -> AddressEntry {
         let (slave, master) = (self.name(slot), self.master.clone());
-        AddressEntry { addr, prefix_len: family_len(addr, len), slave, master, status, owner: None }
+        AddressEntry { addr, prefix_len: addr.len_of(len), slave, master, status, owner: None }
     }
 
     /// The name of the slave in a slot; none for the host.

@@ -22,7 +22,7 @@ pub fn declare(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     }
     let mut found = find::slave(&netlink, slave)?;
     let entry = OwnerEntry::slave(found.slot, Origin::Declared);
-    let len = full_len(addr, prefix_len);
+    let len = addr.bits_of(prefix_len);
     if let Some(owner) = other_owner(&found, addr, len)? {
         let owner = owner_name(&netlink, &found.port.maps, owner)?;
         return Err(refused("add", format!("{addr} to {slave}"), Refusal::AddressInUse { addr, owner }));
@@ -48,7 +48,7 @@ pub fn replace(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         return inside.declare(Declare::Replace, addr, prefix_len);
     }
     let mut found = find::slave(&netlink, slave)?;
-    let len = full_len(addr, prefix_len);
+    let len = addr.bits_of(prefix_len);
     let old = other_owner(&found, addr, len)?;
     if old == Some(OwnerEntry::HOST) {
         let owner = owner_name(&netlink, &found.port.maps, OwnerEntry::HOST)?;
@@ -84,7 +84,7 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
         return inside.declare(Declare::Delete, addr, prefix_len);
     }
     let mut found = find::slave(&netlink, slave)?;
-    let len = full_len(addr, prefix_len);
+    let len = addr.bits_of(prefix_len);
     let owned = |entry: &OwnerEntry| entry.slot == found.slot && entry.origin() != Origin::Device;
     let present = match len {
         SINGLE => found.port.maps.owner(addr)?.is_some_and(|entry| owned(&entry)),
@@ -112,14 +112,10 @@ pub fn withdraw(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
 /// No slave owns a single address that is no station's: of a group, of loopback, or unspecified.
 fn check(slave: &str, addr: Addr, prefix_len: u8) -> Result<()> {
     let is_unfit = addr.is_group() || addr.is_unspecified() || addr.ip().is_loopback();
-    match full_len(addr, prefix_len) == SINGLE && is_unfit {
+    match addr.bits_of(prefix_len) == SINGLE && is_unfit {
         true => Err(refused("add", format!("{addr} to {slave}"), Refusal::UnfitAddress { addr, prefix_len })),
         false => Ok(()),
     }
-}
-
-fn full_len(addr: Addr, prefix_len: u8) -> u32 {
-    u32::from(prefix_len) + if addr.as_v4().is_some() { 96 } else { 0 }
 }
 
 fn other_owner(found: &Found, addr: Addr, len: u32) -> Result<Option<Slot>> {

@@ -10,6 +10,7 @@ use crate::model::{Change, LinkSpec};
 use crate::place::{NsId, Place};
 use crate::refusal::Refusal;
 use crate::slave::device_change::device_change;
+use crate::slave::routes::{Prefix, covers};
 use ipvl_core::{Addr, Dhcp, Flag, Guard, IfIndex, Mode, OPTIONS, OptionKey, Options, OptionsChange, Siblings};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,7 +85,7 @@ pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) ->
     Ok(is_ours.then_some(Refusal::OfModule))
 }
 
-/// A pattern of names that no device of the kernel's or of a person's has.
+/// The kernel numbers the devices of this pattern: the name of a slave that is given none.
 const ANY_NAME: &str = "ipvl%d";
 
 /// Makes a slave, in one step. Where its own netns has a device of that name, the kernel (before 6.13) would say that it exists:
@@ -101,7 +102,7 @@ pub fn add(
         ..in_netlink(&change_from(DEFAULT, spec))
     };
     let wanted = spec.name.as_deref().unwrap_or(ANY_NAME);
-    let is_taken_here = netns.is_some() && netlink.link_by_name(wanted, None)?.is_some();
+    let is_taken_here = netns.is_some() && wanted != ANY_NAME && netlink.link_by_name(wanted, None)?.is_some();
     let (name, mtu) = (if is_taken_here { ANY_NAME } else { wanted }, spec.mtu.unwrap_or(master.mtu));
     let made = netlink.add_ipvlan(&NewIpvlan { master: master.ifindex, name, mtu, with, netns }).map_err(or_a_pair)?;
     let own = netns::own()?;
@@ -150,8 +151,18 @@ impl ModuleSlave {
     }
 
     /// The addresses and prefixes that are declared for it, with lengths in bits of their own family.
-    pub fn declared(&self) -> &[(Addr, u8)] {
+    pub fn declared(&self) -> &[Prefix] {
         self.device.ipvlan.as_ref().map_or(&[], |info| &info.declared)
+    }
+
+    /// Of these, the single addresses.
+    pub fn declared_addresses(&self) -> impl Iterator<Item = Addr> {
+        self.declared().iter().filter(|(addr, len)| *len == addr.full_len()).map(|(addr, _)| *addr)
+    }
+
+    /// And the prefixes of more.
+    pub fn declared_prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.declared().iter().filter(|(addr, len)| *len != addr.full_len()).copied()
     }
 
     /// Whether an address on its device is its own, if it is nobody's: with `guard declared` only if it is declared as well, or
@@ -192,13 +203,6 @@ impl ModuleSlave {
         let info = self.device.ipvlan.clone().unwrap_or_default();
         IpvlanChange { mode: Some(info.mode), flags: Some(info.flags), options: info.options }
     }
-}
-
-/// Whether the address is in the prefix, with its length in bits of the address's own family.
-fn covers((prefix, len): (Addr, u8), addr: Addr) -> bool {
-    let differing = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(addr.0);
-    let same = differing.leading_zeros().saturating_sub(128 - u32::from(prefix.full_len()));
-    prefix.full_len() == addr.full_len() && same >= u32::from(len)
 }
 
 /// What the module does not carry out, a pair does.

@@ -101,12 +101,13 @@ pub fn add_all(netlink: &Netlink, maps: &PortMaps, host_end: IfIndex, slot: Slot
 
 fn owned(maps: &PortMaps, slot: Slot) -> Result<Vec<Prefix>> {
     let all = maps.owned()?.into_iter().filter(|(addr, _, entry)| entry.slot == slot && !addr.is_link_local());
-    Ok(all.map(|(addr, bits, _)| (addr, family_len(addr, bits))).collect())
+    Ok(all.map(|(addr, bits, _)| (addr, addr.len_of(bits))).collect())
 }
 
-/// A length in bits of a 16-byte address, in bits of the address's own family.
-pub fn family_len(addr: Addr, bits: u32) -> u8 {
-    (if addr.as_v4().is_some() { bits.saturating_sub(96) } else { bits }) as u8
+/// Whether the address is in the prefix.
+pub fn covers((prefix, len): Prefix, addr: Addr) -> bool {
+    let differing = u128::from_be_bytes(prefix.0) ^ u128::from_be_bytes(addr.0);
+    prefix.full_len() == addr.full_len() && differing.leading_zeros() >= prefix.bits_of(len)
 }
 
 #[cfg(test)]

@@ -58,22 +58,17 @@ const DECLARATION: usize = 20;
 impl Declaration {
     /// Writes what `IFLA_LINKINFO` has then.
     pub(super) fn write(&self, message: Message) -> Message {
-        let len = self.prefix_len + not_in_prefix(self.addr);
+        let len = self.addr.bits_of(self.prefix_len) as u8;
         let value = [&self.addr.0[..], &[len, self.verb as u8, 0, 0]].concat();
         message.str(IFLA_INFO_KIND, "ipvlan").nest(IFLA_INFO_DATA, |m| m.bytes(IFLA_IPVLAN_DECLARED, &value))
     }
-}
-
-/// The module counts all bits of 16 bytes, also those that make an IPv4 address one of these.
-fn not_in_prefix(addr: Addr) -> u8 {
-    128 - addr.full_len()
 }
 
 fn declared(value: &[u8]) -> Vec<(Addr, u8)> {
     let (all, _) = value.as_chunks::<DECLARATION>();
     let one = |bytes: &[u8; DECLARATION]| {
         let addr = Addr(*bytes.first_chunk()?);
-        Some((addr, bytes[16].saturating_sub(not_in_prefix(addr))))
+        Some((addr, addr.len_of(bytes[16].into())))
     };
     all.iter().filter_map(one).collect()
 }

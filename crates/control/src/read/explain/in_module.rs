@@ -58,7 +58,7 @@ fn read(
         let addresses = slave.netlink.addresses(Some(slave.device.ifindex), None)?;
         let own = addresses.iter().filter(|info| slave.may_own(info.addr));
         own.for_each(|info| claims.add(info.addr, info.created, Some(*slot)));
-        single(slave).for_each(|addr| claims.add(addr, 0, Some(*slot)));
+        slave.declared_addresses().for_each(|addr| claims.add(addr, 0, Some(*slot)));
     }
     let prefixes: Vec<(Addr, u8, Owner)> = its.iter().flat_map(|(slot, slave)| prefixes(*slot, slave)).collect();
     let names: BTreeMap<Slot, String> = its.iter().map(|(slot, slave)| (*slot, slave.device.name.clone())).collect();
@@ -78,15 +78,9 @@ fn read(
     Ok(ModulePort { master, snapshot, names, source, unknown })
 }
 
-/// The addresses that are declared for a slave.
-fn single(slave: &ModuleSlave) -> impl Iterator<Item = Addr> {
-    slave.declared().iter().filter(|(addr, len)| *len == addr.full_len()).map(|(addr, _)| *addr)
-}
-
-/// The prefixes that are, with lengths in bits of 16 bytes.
+/// The prefixes that are declared for a slave, with lengths in bits of 16 bytes.
 fn prefixes(slot: Slot, slave: &ModuleSlave) -> impl Iterator<Item = (Addr, u8, Owner)> {
-    let prefixes = slave.declared().iter().filter(|(addr, len)| *len != addr.full_len());
-    prefixes.map(move |(addr, len)| (*addr, len + 128 - addr.full_len(), Owner::Slave(slot)))
+    slave.declared_prefixes().map(move |(addr, len)| (addr, addr.bits_of(len) as u8, Owner::Slave(slot)))
 }
 
 /// As the module has it: a slave is up only with its master.
