@@ -23,8 +23,8 @@ impl Mac {
 
     #[inline(always)]
     fn words(self) -> (u32, u16) {
-        let [.., e, f] = self.0;
-        (self.0.first_chunk().map_or(0, |four| u32::from_ne_bytes(*four)), u16::from_ne_bytes([e, f]))
+        let [a, b, c, d, e, f] = self.0;
+        (u32::from_ne_bytes([a, b, c, d]), u16::from_ne_bytes([e, f]))
     }
 
     /// Whether the group bit is set (IEEE 802): broadcast and multicast.

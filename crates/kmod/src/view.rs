@@ -32,6 +32,12 @@ impl View {
         // SAFETY: C made the view of a live skb and checks the offset against its length.
         unsafe { ipvl_c_read(self, offset as u32, to.as_mut_ptr(), to.len() as u32) == 0 }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn split_head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if self.len() < HEAD { None } else { self.read(offset) }
+    }
 }
 
 impl Frame for View {
@@ -48,6 +54,16 @@ impl Frame for View {
         }
         let mut bytes = [0; N];
         (offset + N <= self.len() && self.paged(offset, &mut bytes)).then_some(bytes)
+    }
+
+    /// Whether a header lies in one piece is asked once for all of its fields.
+    #[inline(always)]
+    fn head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if HEAD <= self.linear as usize && offset + N <= HEAD {
+            // SAFETY: as in `read`.
+            return unsafe { slice::from_raw_parts(self.head.add(offset), N) }.try_into().ok();
+        }
+        self.split_head::<HEAD, N>(offset)
     }
 
     #[inline(always)]
