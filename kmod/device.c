@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is a slave as a network device? Its life, its features, its counters, and ethtool. */
 #include <linux/ethtool.h>
-#include <linux/if_vlan.h>
 
 #include "ipvl.h"
 

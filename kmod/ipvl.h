@@ -5,6 +5,7 @@
 
 #include <linux/etherdevice.h>
 #include <linux/if_link.h>
+#include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
@@ -49,10 +50,11 @@ struct ipvl_view {
 	const u8 *head;
 	u32 linear, len;
 	const struct sk_buff *skb;
-	u16 vlan, flags;
+	u16 tci;
+	u8 flags, pkt_type;
 };
 
-enum { IPVL_TAGGED = 1, IPVL_GSO = 2, IPVL_TO_US = 4, IPVL_LOOPBACK = 8 };
+enum { IPVL_TAGGED = 1, IPVL_GSO = 2 };
 
 /* core/src/verdict.rs: the action is the first byte of a verdict, its argument the upper half. */
 enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_HOST, IPVL_ANSWER, IPVL_DROP,
@@ -219,6 +221,22 @@ static inline struct net_device *ipvl_dev_in(const struct ipvl_port *port, u32 s
 	return likely(slot < slots->len) ? READ_ONCE(slots->at[slot].dev) : NULL;
 }
 
+/* Reads a frame, or a packet, that begins at `head`; its data may begin elsewhere. */
+static inline void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head)
+{
+	u32 before = skb->data - head;
+
+	*view = (struct ipvl_view){
+		.head = head,
+		.linear = skb_headlen(skb) + before,
+		.len = skb->len + before,
+		.skb = skb,
+		.tci = skb->vlan_tci,
+		.flags = (skb_vlan_tag_present(skb) ? IPVL_TAGGED : 0) | (skb_is_gso(skb) ? IPVL_GSO : 0),
+		.pkt_type = skb->pkt_type,
+	};
+}
+
 /* Acts: the text of an answer becomes the message's. */
 static inline int ipvl_tell(struct ipvl_answer answer, struct netlink_ext_ack *extack)
 {
@@ -261,7 +279,6 @@ bool ipvl_send_answer(struct ipvl_port *port, const struct ipvl_view *view, stru
 bool ipvl_to_sibling(struct net_device *to, struct sk_buff *skb);
 netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev);
 rx_handler_result_t ipvl_receive(struct sk_buff **pskb);
-void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head);
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast);
 /* route.c */
 struct ipvl_routes __percpu *ipvl_routes_new(void);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* How is a verdict carried out, on what a slave sends and on what the master receives? */
-#include <linux/if_vlan.h>
 #include <linux/inetdevice.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
@@ -9,21 +8,6 @@
 #include <net/neighbour.h>
 
 #include "ipvl.h"
-
-/* Reads a frame, or a packet, that begins at `head`; its data may begin elsewhere. */
-void ipvl_view(struct ipvl_view *view, const struct sk_buff *skb, const u8 *head)
-{
-	u32 before = skb->data - head;
-
-	view->head = head;
-	view->linear = skb_headlen(skb) + before;
-	view->len = skb->len + before;
-	view->skb = skb;
-	view->vlan = skb_vlan_tag_get_id(skb);
-	view->flags = (skb_vlan_tag_present(skb) ? IPVL_TAGGED : 0) | (skb_is_gso(skb) ? IPVL_GSO : 0) |
-		      (skb->pkt_type == PACKET_HOST ? IPVL_TO_US : 0) |
-		      (skb->pkt_type == PACKET_LOOPBACK ? IPVL_LOOPBACK : 0);
-}
 
 void ipvl_count_rx(struct net_device *dev, unsigned int len, bool ok, bool multicast)
 {
@@ -230,7 +214,7 @@ static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *vi
 
 	if (!pull_ip(skb, &v4) || trim(skb, v4))
 		return drop(s, skb, IPVL_ACTION_FAILED);
-	ipvl_view(view, skb, skb_mac_header(skb));
+	ipvl_view(view, skb, skb->data);
 	leave_netns(s, skb);
 	err = -ipvl_route(s->port, skb, out, v4);
 	if (likely(!err)) {
@@ -324,7 +308,7 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NET_XMIT_DROP;
 	}
 	skb_reset_mac_header(skb);
-	ipvl_view(&view, skb, skb_mac_header(skb));
+	ipvl_view(&view, skb, skb->data);
 	verdict = ipvl_egress(s->port->tables, &view, s->slot);
 	this_cpu_write(ipvl_sending, skb); /* see host.c */
 	ret = act(s, skb, &view, verdict);

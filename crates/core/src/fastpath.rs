@@ -46,10 +46,11 @@ pub fn egress(frame: &impl Frame, tables: &impl Tables, slot: Slot) -> Option<Fa
     if slave.is_vacant() || is_special(frame, port) {
         return None;
     }
-    let packet = PlainPacket::read(frame)?;
-    if !packet.eth.src.is(port.mac) {
+    let eth = plain_header(frame)?;
+    if !eth.src.is(port.mac) {
         return None;
     }
+    let packet = PlainPacket::read(frame, eth)?;
     FastEgress { frame, tables, port, slot, slave }.decide(&packet)
 }
 
@@ -61,10 +62,11 @@ pub fn ingress(frame: &impl Frame, tables: &impl Tables) -> Option<FastVerdict> 
     if frame.is_loopback() || is_special(frame, port) {
         return None;
     }
-    let packet = PlainPacket::read(frame)?;
-    if !packet.eth.dst.is(port.mac) || packet.eth.src.is(port.mac) {
+    let eth = plain_header(frame)?;
+    if !eth.dst.is(port.mac) || eth.src.is(port.mac) {
         return None;
     }
+    let packet = PlainPacket::read(frame, eth)?;
     let Owner::Slave(slot) = tables.owner_of(packet.dst) else { return FastVerdict::at(Action::Host) };
     let slave = tables.slave(slot);
     // A redirect is for the full decision.
@@ -85,6 +87,12 @@ fn is_special(frame: &impl Frame, port: &PortEntry) -> bool {
     port.has(NEVER | PortEntry::DHCP) && (port.has(NEVER) || is_dhcp(frame))
 }
 
+/// The Ethernet header of a frame without a tag.
+#[inline(always)]
+fn plain_header(frame: &impl Frame) -> Option<Ethernet> {
+    if frame.vlan().is_some() { None } else { Ethernet::parse_plain(frame) }
+}
+
 /// What the fast path reads of an ordinary packet's headers.
 struct PlainPacket {
     eth: Ethernet,
@@ -97,11 +105,7 @@ struct PlainPacket {
 impl PlainPacket {
     /// `None` for any packet that is not ordinary.
     #[inline(always)]
-    fn read(frame: &impl Frame) -> Option<Self> {
-        if frame.vlan().is_some() {
-            return None;
-        }
-        let eth = Ethernet::parse_plain(frame)?;
+    fn read(frame: &impl Frame, eth: Ethernet) -> Option<Self> {
         let (src, dst, len) = match eth.ethertype {
             ethertype::IPV4 => v4(frame)?,
             ethertype::IPV6 => v6(frame)?,

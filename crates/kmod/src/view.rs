@@ -11,14 +11,17 @@ pub struct View {
     linear: u32,
     len: u32,
     skb: *const c_void,
-    vlan: u16,
-    flags: u16,
+    tci: u16,
+    flags: u8,
+    pkt_type: u8,
 }
 
-const TAGGED: u16 = 1;
-const GSO: u16 = 2;
-const TO_US: u16 = 4;
-const LOOPBACK: u16 = 8;
+const TAGGED: u8 = 1;
+const GSO: u8 = 2;
+/// `VLAN_VID_MASK`.
+const VID: u16 = 0xfff;
+const PACKET_HOST: u8 = 0;
+const PACKET_LOOPBACK: u8 = 5;
 
 unsafe extern "C" {
     /// Copies bytes that may lie in pages (`skb_copy_bits`); 0 if all are there.
@@ -73,7 +76,7 @@ impl Frame for View {
 
     #[inline(always)]
     fn vlan(&self) -> Option<u16> {
-        (self.flags & TAGGED != 0).then_some(self.vlan)
+        (self.flags & TAGGED != 0).then_some(self.tci & VID)
     }
 
     #[inline(always)]
@@ -83,11 +86,11 @@ impl Frame for View {
 
     #[inline(always)]
     fn is_to_us(&self) -> bool {
-        self.flags & TO_US != 0
+        self.pkt_type == PACKET_HOST
     }
 
     #[inline(always)]
     fn is_loopback(&self) -> bool {
-        self.flags & LOOPBACK != 0
+        self.pkt_type == PACKET_LOOPBACK
     }
 }
