@@ -214,7 +214,6 @@ static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *vi
 
 	if (!pull_ip(skb, &v4) || trim(skb, v4))
 		return drop(s, skb, IPVL_ACTION_FAILED);
-	ipvl_view(view, skb, skb->data);
 	leave_netns(s, skb);
 	err = -ipvl_route(s->port, skb, out, v4);
 	if (likely(!err)) {
@@ -224,6 +223,7 @@ static int route(struct ipvl_slave *s, struct sk_buff *skb, struct ipvl_view *vi
 		mtu = dst_mtu(skb_dst(skb));
 		skb_dst_drop(skb);
 	}
+	ipvl_view(view, skb, skb->data); /* it may lie elsewhere by now */
 	return refuse(s, skb, view, ipvl_route_refused(view, err), mtu);
 }
 

@@ -13,14 +13,21 @@ use std::time::Instant;
 /// Builds the networks of these candidates and loads them; what is known after a round is in `file`.
 pub fn measure(all: Vec<Candidate>, file: &File) -> io::Result<()> {
     let plan = Plan::from_environment();
-    let start = Instant::now();
-    let networks: Vec<_> = plan.wanted(all).filter_map(build).collect();
-    eprintln!("{} networks made in {:.0?}", networks.len(), start.elapsed());
     let mut results = Results::new(plan.counting);
+    for group in plan.groups(all) {
+        measure_group(&plan, group, &mut results, file)?;
+    }
+    Ok(())
+}
+
+fn measure_group(plan: &Plan, group: Vec<Candidate>, results: &mut Results, file: &File) -> io::Result<()> {
+    let start = Instant::now();
+    let networks: Vec<_> = group.into_iter().filter_map(build).collect();
+    eprintln!("{} networks made in {:.0?}", networks.len(), start.elapsed());
     for round in 0..plan.rounds {
         for load in LOADS {
             eprintln!("round {} of {}, {}", round + 1, plan.rounds, load.name());
-            each_cell(|path, v6| plan.turn(&networks, load, path, v6, &mut results));
+            each_cell(|path, v6| plan.turn(&networks, load, path, v6, results));
         }
         results.write(file)?;
     }
@@ -37,6 +44,8 @@ pub struct Plan {
     only: String,
     /// `QUICK=1`: half of the operations, too.
     pub quick: bool,
+    /// `APART=1`: one candidate after the other, each when the last one's network is gone: some hooks cost all devices.
+    apart: bool,
 }
 
 impl Plan {
@@ -50,13 +59,19 @@ impl Plan {
             (false, true) => 3,
             (false, false) => 7,
         };
-        Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick }
+        Self { rounds, counting, only: env::var("ONLY").unwrap_or_default(), quick, apart: set("APART") }
     }
 
     /// The candidates that are not left out.
     pub fn wanted(&self, all: Vec<Candidate>) -> impl Iterator<Item = Candidate> {
         let only: Vec<&str> = self.only.split(',').collect();
         all.into_iter().filter(move |one| only.iter().any(|part| one.name().contains(part)))
+    }
+
+    /// Those that are there at the same time.
+    fn groups(&self, all: Vec<Candidate>) -> Vec<Vec<Candidate>> {
+        let wanted: Vec<_> = self.wanted(all).collect();
+        wanted.chunks(if self.apart { 1 } else { usize::MAX }).map(<[_]>::to_vec).collect()
     }
 
     fn turn(&self, networks: &[(Candidate, Network)], load: Load, path: Path, v6: bool, results: &mut Results) {
