@@ -42,6 +42,9 @@ kmod-options: setup ## what our module makes of the options that its netlink att
 kmod-host: setup ## whether the host and slaves of our module reach each other with host on, and only then, in a virtual machine
 	@scripts/kmod-host
 
+kmod-dhcp: setup ## whether stock DHCP clients in slaves of our module get leases of their own, in a virtual machine (PARTS="frames outside": some)
+	@scripts/kmod-dhcp
+
 kmod-command: setup ## what the command does with slaves of our module, in a virtual machine
 	@scripts/kmod-command
 
@@ -184,4 +187,4 @@ clean: ## remove what was built (kernels and QEMU in vm/cache stay)
 	cargo clean
 	rm -rf crates/ebpf/target crates/kmod/target
 
-.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-options kmod-tap kmod-words kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-kmod-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean
+.PHONY: help setup build demo demo-vm kmod kmod-install kmod-demo kmod-howto kmod-command kmod-host kmod-dhcp kmod-options kmod-tap kmod-words kmod-torture kmod-debug kmod-messages test parity parity-kmod check verify-kernels verify-masters verify-upgrade verify-engines verify-arm64 verify-kmod-arm64 verify-cases verify-dkms verify-kubernetes verify-reproducible bench bench-rates bench-metrics bench-kmod bench-scale bench-storm bench-ahead budget man completions install install-tree docker-plugin deb deb-dkms verify-deb clean

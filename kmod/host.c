@@ -31,6 +31,8 @@ static unsigned int on_output(void *priv, struct sk_buff *skb, const struct nf_h
 		return NF_ACCEPT;
 	ipvl_view(&view, skb, skb->data);
 	verdict = ipvl_output(port->tables, &view);
+	if (unlikely(verdict & IPVL_DHCP))
+		verdict = ipvl_dhcp(port, skb, &view, verdict, IPVL_NOBODY);
 	switch (verdict & 0xff) {
 	case IPVL_DELIVER:
 		return to_slave(port, skb, IPVL_ARGUMENT(verdict));

@@ -62,6 +62,7 @@ enum { IPVL_DELIVER = 1, IPVL_FLOOD, IPVL_WIRE, IPVL_ROUTE, IPVL_ON_LINK, IPVL_H
 enum { IPVL_THEN_WIRE, IPVL_THEN_WIRE_AND_HOST, IPVL_THEN_HOST, IPVL_THEN_NOWHERE };
 enum { IPVL_NO_SLAVE = 14, IPVL_FLOOD_LIMIT = 22, IPVL_CLONE_FAILED = 23, IPVL_ACTION_FAILED = 25 };
 enum { IPVL_FLOOD_NOBODY, IPVL_FLOOD_BEGINS, IPVL_FLOOD_TOO_MUCH };
+#define IPVL_DHCP 0x80ULL /* beside the action: see dhcp.c */
 #define IPVL_REASONS 32
 #define IPVL_ARGUMENT(verdict) ((u32)((verdict) >> 32))
 #define IPVL_THEN(verdict) ((verdict) >> 8 & 0xf)
@@ -128,6 +129,9 @@ size_t ipvl_flood_next(struct ipvl_tables *tables, const struct ipvl_view *view,
 		       size_t room);
 u32 ipvl_flood_begin(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 waiting);
 size_t ipvl_answer(struct ipvl_tables *tables, const struct ipvl_view *view, u8 *out, size_t room);
+u32 ipvl_dhcp_growth(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 from);
+void ipvl_dhcp_write(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 from, u32 grown,
+		     bool is_begun);
 bool ipvl_is_told(u64 verdict);
 size_t ipvl_icmp_error(struct ipvl_tables *tables, const struct ipvl_view *view, u64 verdict, u32 mtu,
 		       const struct in6_addr *router, u8 *out, size_t room);
@@ -293,6 +297,8 @@ void ipvl_read_drops(const struct ipvl_drops __percpu *drops, u64 *data);
 void ipvl_flood(struct ipvl_port *port, struct ipvl_slave *from, struct sk_buff *skb, const struct ipvl_view *view,
 		u64 verdict);
 void ipvl_flood_work(struct work_struct *work);
+/* dhcp.c */
+u64 ipvl_dhcp(struct ipvl_port *port, struct sk_buff *skb, struct ipvl_view *view, u64 verdict, u32 from);
 /* l3s.c */
 int ipvl_l3s_hooks(struct ipvl_port *port, bool on);
 /* host.c */

@@ -310,6 +310,8 @@ netdev_tx_t ipvl_xmit(struct sk_buff *skb, struct net_device *dev)
 	skb_reset_mac_header(skb);
 	ipvl_view(&view, skb, skb->data);
 	verdict = ipvl_egress(s->port->tables, &view, s->slot);
+	if (unlikely(verdict & IPVL_DHCP))
+		verdict = ipvl_dhcp(s->port, skb, &view, verdict, s->slot);
 	this_cpu_write(ipvl_sending, skb); /* see host.c */
 	ret = act(s, skb, &view, verdict);
 	this_cpu_write(ipvl_sending, NULL);
@@ -356,6 +358,8 @@ rx_handler_result_t ipvl_receive(struct sk_buff **pskb)
 		return RX_HANDLER_PASS;
 	ipvl_view(&view, skb, skb_mac_header(skb));
 	verdict = ipvl_ingress(port->tables, &view);
+	if (unlikely(verdict & IPVL_DHCP))
+		verdict = ipvl_dhcp(port, skb, &view, verdict, IPVL_NOBODY);
 	switch (verdict & 0xff) {
 	case IPVL_DELIVER:
 		return to_slave(port, pskb, IPVL_ARGUMENT(verdict));

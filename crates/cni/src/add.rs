@@ -59,7 +59,6 @@ impl<'a> Slave<'a> {
         let spec = LinkSpec {
             name: Some(call.ifname.clone()),
             options: settings.options,
-            given: settings.given,
             mtu: settings.mtu,
             backend: settings.backend,
             rates: settings.rates,

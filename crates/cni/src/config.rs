@@ -11,7 +11,7 @@ use ipvl_control::keys::{Key, SlaveKeys, nearest, twice};
 use ipvl_control::policy_words::{LabelsValue, PolicyValue};
 use ipvl_control::text::BACKENDS;
 use ipvl_control::{Backend, PolicyKeys, Rates};
-use ipvl_core::{HostAccess, Mac, Mode, Options, OptionsChange};
+use ipvl_core::{HostAccess, Mac, Mode, Options};
 use serde_json::{Value, json};
 
 /// As with the CNI project's own plugin; and with host access, since a node must probe its pods.
@@ -38,8 +38,6 @@ pub struct InterfaceSettings {
     /// None if the configuration does not name it.
     pub master: Option<String>,
     pub options: Options,
-    /// Those of them that the configuration names.
-    pub given: OptionsChange,
     /// None for netkit where the kernel has it.
     pub backend: Option<Backend>,
     /// None for the master's.
@@ -80,7 +78,6 @@ impl Network {
         Ok(InterfaceSettings {
             master,
             options: DEFAULTS.changed(options),
-            given: options,
             mtu,
             backend,
             mac: self.mac()?,

@@ -76,8 +76,6 @@ pub struct LinkSpec {
     pub name: Option<String>,
     /// Mode, flag and the other options.
     pub options: Options,
-    /// Those of them that were asked for, and not left to a default.
-    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// Refused unless it is the master's.
@@ -99,7 +97,6 @@ impl LinkSpec {
             master: master.into(),
             name: None,
             options: Options::DEFAULT,
-            given: OptionsChange::NONE,
             mtu: None,
             mac: None,
             netns: None,

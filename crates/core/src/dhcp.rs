@@ -5,6 +5,12 @@
 //! machine (RFC 4361: IAID and DUID) may have the same name in another slave, and gets another IAID. In replies, the
 //! identifier is what the client knows again (RFC 6842). Identifiers of any other kind are the client's own, and stay.
 
+mod asked;
+mod fields;
+
+pub use asked::Asked;
+pub use fields::{Field, Sum, lengthened};
+
 use crate::abi::Slot;
 use crate::addr::Mac;
 use crate::frame::Frame;

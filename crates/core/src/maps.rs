@@ -5,7 +5,6 @@
 //! and what watchers are told read headers, and because tests here run natively.
 
 mod addr_cache;
-mod asked;
 mod counters;
 mod joins;
 mod nexthop_cache;
@@ -13,7 +12,6 @@ mod slot_cache;
 mod watch;
 
 pub use addr_cache::{ADDR_CACHE_BITS, AddrCacheEntry};
-pub use asked::Asked;
 pub use counters::{Counters, DropKey, MAX_REASONS, Sent};
 pub use joins::{JOINED, JOINS_LEN, SEEN};
 pub use nexthop_cache::{CachedNexthop, NEXTHOPS_LEN, NexthopKey};

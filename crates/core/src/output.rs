@@ -3,8 +3,9 @@
 //! Asked by the kernel module alone. With eBPF the host has routes to its slaves' host ends, so such frames do not leave by
 //! the master.
 
-use crate::abi::Slot;
+use crate::abi::{PortEntry, Slot};
 use crate::addr::Addr;
+use crate::dhcp;
 use crate::frame::Frame;
 use crate::options::Mode;
 use crate::owner::Owner;
@@ -13,10 +14,14 @@ use crate::tables::Tables;
 use crate::verdict::{Action, Verdict};
 use crate::wire::{Ethernet, Packet};
 
-/// Decides on a frame of the host: unicast to a slave with host access goes to that slave, and a question for its MAC
-/// address is answered. All else goes out, as without slaves.
+/// Decides on a frame of the host: unicast to a slave with host access goes to that slave, as does a reply to its DHCP client,
+/// and a question for its MAC address is answered. All else goes out, as without slaves.
 pub fn output(frame: &impl Frame, tables: &impl Tables) -> Verdict {
-    to_slave(frame, tables).unwrap_or(Action::Wire.into())
+    let to_slave = to_slave(frame, tables).or_else(|| match tables.port_ref()?.has(PortEntry::DHCP) {
+        true => dhcp_reply(frame, tables),
+        false => None,
+    });
+    to_slave.unwrap_or(Action::Wire.into())
 }
 
 fn to_slave(frame: &impl Frame, tables: &impl Tables) -> Option<Verdict> {
@@ -36,6 +41,20 @@ fn to_slave(frame: &impl Frame, tables: &impl Tables) -> Option<Verdict> {
     takes.then(|| Action::Deliver(slot).into())
 }
 
+/// A DHCP server's reply, by broadcast or to the shared MAC address, to the slave with host access that has asked for it.
+#[cold]
+#[inline(never)]
+fn dhcp_reply(frame: &impl Frame, tables: &impl Tables) -> Option<Verdict> {
+    let eth = Ethernet::parse(frame)?;
+    let packet = Packet::parse(frame, eth.ethertype).ok()?;
+    let is_for_us = eth.dst.is_group() || eth.dst == tables.port().mac;
+    if !is_for_us || is_of_slave(&packet, tables) {
+        return None;
+    }
+    let (slot, slave) = dhcp::asker(frame, &eth, &packet, tables)?;
+    slave.host().then(|| Action::Deliver(slot).into())
+}
+
 /// Whether a slave has sent it: then it was decided on there, and must reach the wire though a sibling has its destination.
 fn is_of_slave(packet: &Packet, tables: &impl Tables) -> bool {
     matches!(tables.owner(packet.src), Owner::Slave(_))
@@ -51,10 +70,10 @@ fn reachable(addr: Addr, tables: &impl Tables) -> Option<(Slot, Slave)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{IfIndex, PortEntry};
+    use crate::abi::IfIndex;
     use crate::addr::Mac;
     use crate::group::{Group, Members};
-    use crate::options::{HostAccess, Options};
+    use crate::options::{Dhcp, HostAccess, Options};
     use crate::slave::State;
     use crate::tables::Asker;
     use crate::wire::{ArpFields, ArpOperation, ETH_HLEN, Ipv6Fields, SolicitationFields, ethertype};
@@ -67,15 +86,17 @@ mod tests {
     const SIBLING: [u8; 4] = [10, 0, 0, 11];
     const FAR: [u8; 4] = [10, 0, 0, 99];
 
-    /// One slave, which has [`SLAVE`], and another, which has [`SIBLING`] and no access.
+    const XID: u32 = 7;
+
+    /// One slave, which has [`SLAVE`] and waits for a DHCP reply, and another, which has [`SIBLING`] and no access.
     struct Two(Slave);
 
     impl Tables for Two {
         fn port(&self) -> PortEntry {
-            PortEntry { mac: SHARED, ..PortEntry::default() }
+            PORT
         }
         fn port_ref(&self) -> Option<&PortEntry> {
-            None
+            Some(&PORT)
         }
         fn slave(&self, slot: Slot) -> Slave {
             if slot == Slot(1) { self.0 } else { slave(Mode::L2, HostAccess::Off, true) }
@@ -97,10 +118,22 @@ mod tests {
         fn sender_of(&self, _: u64) -> Option<Slot> {
             None
         }
-        fn asker_of(&self, _: u32) -> Option<Asker> {
-            None
+        fn asker_of(&self, xid: u32) -> Option<Asker> {
+            (xid == XID).then_some(Asker { slot: Slot(1), alone: true })
         }
     }
+
+    const PORT: PortEntry = PortEntry {
+        abi: 0,
+        master: IfIndex(2),
+        mtu: 1500,
+        slots: 3,
+        flags: PortEntry::DHCP,
+        cursor: 0,
+        slave_xmit: 0,
+        mac: SHARED,
+        reserved: [0; 2],
+    };
 
     fn slave(mode: Mode, host: HostAccess, up: bool) -> Slave {
         Slave::new(IfIndex(9), Options { mode, host, ..Options::DEFAULT }, State { up, ..State::default() })
@@ -162,6 +195,31 @@ mod tests {
         assert_eq!(decide(&arp(ArpOperation::Request, GROUP, FAR), open), Action::Wire);
         assert_eq!(decide(&arp(ArpOperation::Request, GROUP, SIBLING), open), Action::Wire);
         assert_eq!(decide(&solicitation(v6(99)), open), Action::Wire);
+    }
+
+    /// A DHCP server's offer of an address that nobody has yet.
+    fn offer(dst: Mac, xid: u32) -> [u8; 282] {
+        let mut frame = [0; 282];
+        frame[..34].copy_from_slice(&packet(dst, HOST, FAR));
+        frame[23] = 17;
+        frame[34..38].copy_from_slice(&[0, 67, 0, 68]);
+        frame[42] = 2;
+        frame[46..50].copy_from_slice(&xid.to_ne_bytes());
+        frame[58..62].copy_from_slice(&FAR);
+        frame
+    }
+
+    #[test]
+    fn a_slave_with_host_access_gets_the_reply_that_its_dhcp_client_waits_for() {
+        let open = slave(Mode::L2, HostAccess::On, true);
+        for dst in [SHARED, GROUP] {
+            assert_eq!(decide(&offer(dst, XID), open), Action::Deliver(Slot(1)));
+            assert_eq!(decide(&offer(dst, XID + 1), open), Action::Wire);
+            let shut = Slave::new(IfIndex(9), Options { dhcp: Dhcp::Off, ..open.options() }, open.state());
+            let others = [slave(Mode::L2, HostAccess::Off, true), slave(Mode::L2, HostAccess::On, false), shut];
+            others.into_iter().for_each(|slave| assert_eq!(decide(&offer(dst, XID), slave), Action::Wire));
+        }
+        assert_eq!(decide(&offer(ROUTER, XID), open), Action::Wire);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::protocol::{GENERIC, INTERNAL, OWN_PREFIX};
 use ipvl_control::keys::{Key, SlaveKeys, twice};
 use ipvl_control::text::one_of;
 use ipvl_control::{Backend, LinkSpec, PolicyKeys, Rates};
-use ipvl_core::{Mode, Options, OptionsChange};
+use ipvl_core::{Mode, Options};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -22,8 +22,6 @@ pub struct NetworkOptions {
     pub parent: Option<String>,
     /// The options of its slaves.
     pub options: Options,
-    /// Those of them that the user named.
-    pub given: OptionsChange,
     /// In bytes; the master's by default.
     pub mtu: Option<u32>,
     /// By default netkit where the kernel has it.
@@ -57,14 +55,14 @@ impl NetworkOptions {
         let SlaveKeys { master, mtu, backend, rates, policy, options } = slave;
         // Without a parent there is no default route either.
         let internal = internal || master.is_none();
-        let (given, options) = (options, DEFAULTS.changed(options));
-        Ok(Self { parent: master, options, given, mtu, backend, rates, policy, internal, gateways, ignores_mac })
+        let options = DEFAULTS.changed(options);
+        Ok(Self { parent: master, options, mtu, backend, rates, policy, internal, gateways, ignores_mac })
     }
 
     /// A slave of a network with these options.
     pub fn slave(&self, master: &str) -> LinkSpec {
-        let Self { options, given, mtu, backend, rates, .. } = *self;
-        LinkSpec { options, given, mtu, backend, rates, ..LinkSpec::of(master) }
+        let Self { options, mtu, backend, rates, .. } = *self;
+        LinkSpec { options, mtu, backend, rates, ..LinkSpec::of(master) }
     }
 }
 
@@ -136,7 +134,6 @@ mod tests {
         let expected = NetworkOptions {
             parent,
             options: defaults,
-            given: OptionsChange::NONE,
             mtu: None,
             backend: None,
             rates: Rates::default(),
@@ -166,13 +163,6 @@ mod tests {
         let expected = NetworkOptions {
             parent: Some("eth0.10".to_owned()),
             options: Options { mode, flag, guard, host, ..Options::DEFAULT },
-            given: OptionsChange {
-                mode: Some(mode),
-                flag: Some(flag),
-                guard: Some(guard),
-                host: Some(host),
-                ..OptionsChange::NONE
-            },
             mtu: Some(1400),
             backend: Some(Backend::Veth),
             rates: Rates { input: parse("100mbit").expect("a rate"), output: parse("1gbit").expect("a rate") },

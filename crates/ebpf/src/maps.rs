@@ -5,8 +5,9 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use ipvl_core::dhcp::Asked;
 use ipvl_core::maps::{
-    ADDR_CACHE_BITS, AddrCacheEntry, Asked, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, NEXTHOPS_LEN, NexthopKey, SEEN, SLOT_CACHE_LEN,
+    ADDR_CACHE_BITS, AddrCacheEntry, CachedNexthop, Counters, DropKey, JOINED, JOINS_LEN, NEXTHOPS_LEN, NexthopKey, SEEN, SLOT_CACHE_LEN,
     Sent, SlotCacheEntry,
 };
 use ipvl_core::wire::ADDRESSES_LEN;

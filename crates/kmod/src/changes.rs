@@ -42,9 +42,10 @@ pub extern "C" fn ipvl_tables_free(state: *mut State) {
 /// The master's ifindex, MTU and MAC address; 0 or -ENOMEM, and then all stays as it was.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_port_set(state: &State, master: u32, mtu: u32, mac: &[u8; 6]) -> i32 {
-    let entry = PortEntry { master: IfIndex(master), mtu, mac: Mac(*mac), ..PortEntry::default() };
-    let Some(port) = boxed(Port::new(entry)) else { return -ENOMEM };
     let _held = state.lock();
+    let flags = state.port().flags;
+    let entry = PortEntry { master: IfIndex(master), mtu, mac: Mac(*mac), flags, ..PortEntry::default() };
+    let Some(port) = boxed(Port::new(entry)) else { return -ENOMEM };
     state.port.replace(port.as_ptr());
     0
 }

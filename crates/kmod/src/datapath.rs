@@ -1,5 +1,6 @@
 //! What becomes of a frame? For each place where C has one in its hands. All are called by readers (RCU).
 
+use crate::dhcp;
 use crate::memory::now;
 use crate::tables::State;
 use crate::view::View;
@@ -10,10 +11,14 @@ use ipvl_core::*;
 /// The verdict on what the slave in `slot` sends.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_egress(state: &State, view: &View, slot: u32) -> u64 {
-    let verdict = match fastpath::egress(view, state, Slot(slot)) {
-        Some(fast) => fast.verdict,
+    match fastpath::egress(view, state, Slot(slot)) {
+        Some(fast) => from_slave(state, view, slot, fast.verdict),
         None => full_egress(state, view, slot),
-    };
+    }
+}
+
+#[inline(always)]
+fn from_slave(state: &State, view: &View, slot: u32, verdict: Verdict) -> u64 {
     match verdict.action() {
         Action::Host if state.slave(Slot(slot)).mode() == Mode::L3s && !is_for_slave(state, view) => HOST_OUTPUT,
         _ => word(verdict),
@@ -29,28 +34,32 @@ fn is_for_slave(state: &State, view: &View) -> bool {
 }
 
 #[inline(never)]
-fn full_egress(state: &State, view: &View, slot: u32) -> Verdict {
-    egress(view, state, Some(Slot(slot)))
+fn full_egress(state: &State, view: &View, slot: u32) -> u64 {
+    let verdict = egress(view, state, Some(Slot(slot)));
+    from_slave(state, view, slot, verdict) | dhcp::mark(state, view, Slot(slot), verdict)
 }
 
 /// The verdict on what the master receives.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_ingress(state: &State, view: &View) -> u64 {
-    word(match fastpath::ingress(view, state) {
-        Some(fast) => fast.verdict,
+    match fastpath::ingress(view, state) {
+        Some(fast) => word(fast.verdict),
         None => full_ingress(state, view),
-    })
+    }
 }
 
 #[inline(never)]
-fn full_ingress(state: &State, view: &View) -> Verdict {
-    ingress(view, state)
+fn full_ingress(state: &State, view: &View) -> u64 {
+    let verdict = ingress(view, state);
+    word(verdict) | dhcp::mark(state, view, WIRE, verdict)
 }
 
 /// The verdict on what the host sends out of the master.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_output(state: &State, view: &View) -> u64 {
-    word(output(view, state))
+    let verdict = output(view, state);
+    let of_dhcp = state.port_ref().is_some_and(|port| port.has(PortEntry::DHCP));
+    word(verdict) | if of_dhcp { dhcp::mark(state, view, WIRE, verdict) } else { 0 }
 }
 
 /// The slot of the l3s slave that has an address (IPv4: mapped), or -1.

@@ -4,15 +4,17 @@
 //! `memory` and `view` declare, and can panic nowhere: `ipvl_c_bug` must not be linked, which `scripts/kmod-check`
 //! checks.
 //!
-//! Modules, from the top: `datapath`, `changes`, `declare`, `options`, `words`; `tables`; `prefixes`; `addresses`, `slots`,
-//! `sent`; `declared`; `view`, `memory`.
+//! Modules, from the top: `datapath`, `dhcp`, `changes`, `declare`, `options`, `words`; `tables`; `prefixes`; `addresses`, `slots`,
+//! `sent`, `askers`; `declared`; `view`, `memory`.
 #![no_std]
 
 mod addresses;
+mod askers;
 mod changes;
 mod datapath;
 mod declare;
 mod declared;
+mod dhcp;
 mod memory;
 mod options;
 mod prefixes;

@@ -1,7 +1,7 @@
 //! Which options may a slave of the module be given, and which does it have?
 //!
 //! Mode and flag have the kernel's own attributes; the rest is one attribute of ours, a word as in core with a selector of
-//! the options that are given. What the module cannot carry out is refused, not kept.
+//! the options that are given.
 
 use crate::declared::Declaration;
 use core::ffi::{CStr, c_char};
@@ -50,14 +50,13 @@ const NOT_GIVEN: u32 = u32::MAX;
 /// There is no memory.
 pub const ENOMEM: i32 = 12;
 const EINVAL: i32 = 22;
-const EOPNOTSUPP: i32 = 95;
 /// Another has the address.
 pub const EADDRINUSE: i32 = 98;
 /// There is no room for more.
 pub const EDQUOT: i32 = 122;
 
-/// What a slave has of which nothing is said. As in the C driver, l3s slaves reach each other directly; what the module
-/// cannot do is off.
+/// What a slave has of which nothing is said. As in the C driver, l3s slaves reach each other directly, and DHCP messages are
+/// frames like others.
 const DEFAULT: Options = Options { siblings: Siblings::Direct, dhcp: Dhcp::Off, ..Options::DEFAULT };
 
 const OWN_ATTRIBUTES: u32 = mask(OptionKey::Mode) | mask(OptionKey::Flag);
@@ -133,9 +132,6 @@ impl Request {
         if Options::of(wanted).bits() != wanted {
             return Some((EINVAL, Some(c"no such value of an option")));
         }
-        if let Some(text) = unsupported(Options::of(wanted)) {
-            return Some((EOPNOTSUPP, Some(text)));
-        }
         // SAFETY: null, or C's, which has seen that all of it is there.
         let declared = unsafe { self.declared.as_ref() }?;
         if self.mode != NOT_GIVEN || self.flags != NOT_GIVEN || self.selector != 0 {
@@ -149,14 +145,6 @@ impl Request {
 fn are_whole(selector: u32) -> bool {
     let part = |mask| selector & mask != 0 && selector & mask != mask;
     selector & !ours() == 0 && !OPTIONS.iter().any(|entry| part(entry.mask))
-}
-
-/// Why the module cannot carry these options out, if it cannot.
-fn unsupported(options: Options) -> Option<&'static CStr> {
-    if options.dhcp == Dhcp::On {
-        return Some(c"dhcp on: the kernel module does not help DHCP clients");
-    }
-    None
 }
 
 fn mode(number: u32) -> Option<Mode> {

@@ -1,7 +1,8 @@
 //! What does one port know? `Tables` for what core asks.
 
 use crate::addresses::Addresses;
-use crate::memory::{Held, Lock, Rcu, RcuHead, RcuObject, now};
+use crate::askers::Askers;
+use crate::memory::{Held, Lock, Rcu, RcuHead, RcuObject, boxed, now};
 use crate::prefixes::Prefixes;
 use crate::sent::Sent;
 use crate::slots::{Entry, Slots};
@@ -22,6 +23,7 @@ pub struct State {
     /// The token bucket of what comes from outside.
     pub wire_bucket: AtomicU64,
     pub sent: Sent,
+    askers: Askers,
     lock: Lock,
 }
 
@@ -59,6 +61,18 @@ impl State {
     /// Waits until no other writer changes the tables.
     pub fn lock(&self) -> Held<'_> {
         self.lock.hold()
+    }
+
+    /// Remembers that the slave in `slot` has sent a DHCP request. From the first one on, the fast path leaves DHCP alone.
+    pub fn remember_asker(&self, xid: u32, slot: Slot) {
+        let _held = self.lock();
+        self.askers.remember(xid, slot, now());
+        let entry = self.port();
+        if !entry.has(PortEntry::DHCP)
+            && let Some(port) = boxed(Port::new(PortEntry { flags: entry.flags | PortEntry::DHCP, ..entry }))
+        {
+            self.port.replace(port.as_ptr());
+        }
     }
 
     /// The token bucket of a source.
@@ -122,8 +136,9 @@ impl Tables for State {
         self.sent.sender(digest, now())
     }
 
-    #[inline(always)]
-    fn asker_of(&self, _: u32) -> Option<Asker> {
-        None
+    #[inline(never)]
+    fn asker_of(&self, xid: u32) -> Option<Asker> {
+        let _held = self.lock();
+        self.askers.asker(xid, now())
     }
 }

@@ -29,6 +29,17 @@ unsafe extern "C" {
 }
 
 impl View {
+    /// Writes bytes at an offset, if there is as much.
+    ///
+    /// # Safety
+    /// The frame is writable and in one piece.
+    pub unsafe fn write<const N: usize>(&self, offset: usize, bytes: &[u8; N]) {
+        if offset + N <= self.linear as usize {
+            // SAFETY: C says that `linear` bytes lie at `head`, and the caller that they may be written.
+            unsafe { self.head.add(offset).cast_mut().cast::<[u8; N]>().write(*bytes) };
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn paged(&self, offset: usize, to: &mut [u8]) -> bool {

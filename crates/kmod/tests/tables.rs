@@ -7,6 +7,8 @@
 
 #[path = "../src/addresses.rs"]
 mod addresses;
+#[path = "../src/askers.rs"]
+mod askers;
 #[path = "../src/declared.rs"]
 mod declared;
 #[path = "../src/memory.rs"]
@@ -19,8 +21,9 @@ mod sent;
 mod slots;
 
 use addresses::{Addresses, Buckets};
+use askers::Askers;
 use declared::{Declaration, List};
-use ipvl_core::{Addr, Mac, Origin, Owner, Slot, WIRE, Words};
+use ipvl_core::{Addr, Asker, Mac, Origin, Owner, Slot, WIRE, Words};
 use prefixes::Prefixes;
 use slots::Slots;
 use std::alloc::{Layout, alloc_zeroed};
@@ -289,4 +292,46 @@ fn a_sender_is_remembered_for_a_second() {
     assert_eq!(sent.sender(digest, 5_900_000_000), Some(Slot(9)));
     assert_eq!(sent.sender(digest, 7_000_000_000), None);
     assert_eq!(sent.sender(digest ^ 1 << 40, 5_000_000_000), None);
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+fn no_askers() -> Box<Askers> {
+    // SAFETY: all zero is a table in which nobody waits.
+    unsafe { Box::<MaybeUninit<Askers>>::new_zeroed().assume_init().assume_init() }
+}
+
+#[test]
+fn a_reply_is_for_who_has_asked_within_a_minute() {
+    let askers = no_askers();
+    assert_eq!(askers.asker(0, 0), None, "an empty place is nobody's");
+    for (slot, xid) in [(1, 0), (2, 1 << 20), (3, u32::MAX)] {
+        askers.remember(xid, Slot(slot), SECOND);
+    }
+    for (slot, xid) in [(1, 0), (2, 1 << 20), (3, u32::MAX)] {
+        assert_eq!(askers.asker(xid, 60 * SECOND), Some(Asker { slot: Slot(slot), alone: true }));
+        assert_eq!(askers.asker(xid, 70 * SECOND), None);
+    }
+    askers.remember(0, Slot(9), 2 * SECOND);
+    assert_eq!(askers.asker(0, 60 * SECOND), Some(Asker { slot: Slot(1), alone: false }), "the first stays");
+}
+
+#[test]
+fn a_slave_that_asks_without_end_forgets_its_own() {
+    let (askers, mut state) = (no_askers(), 42);
+    let quiet: Vec<u32> = (0..500).map(|_| random(&mut state) as u32).collect();
+    for (slot, xid) in quiet.iter().enumerate() {
+        askers.remember(*xid, Slot(slot as u32), SECOND);
+    }
+    let loud: Vec<u32> = (0..100_000).map(|_| random(&mut state) as u32).collect();
+    loud.iter().zip(0..).for_each(|(xid, after)| askers.remember(*xid, Slot(5000), SECOND + after));
+    for (slot, xid) in quiet.iter().enumerate() {
+        let asker = askers.asker(*xid, 2 * SECOND).map(|asker| asker.slot);
+        assert!(asker == Some(Slot(slot as u32)) || loud.contains(xid), "{slot}");
+    }
+    let kept = |xids: &[u32]| xids.iter().filter(|xid| askers.asker(**xid, 2 * SECOND).is_some()).count();
+    assert_eq!(kept(&loud[loud.len() - 100..]), 100, "the last are there");
+    assert!(kept(&loud) < 2048, "and no more than there are places");
+    loud.iter().for_each(|xid| askers.remember(*xid, Slot(5001), 90 * SECOND));
+    assert!(kept(&quiet) == 0 && kept(&loud) <= 2048, "what nobody waits for makes room first");
 }

@@ -58,8 +58,8 @@ impl NetworkOptions {
 
     /// Any slave of the network.
     pub fn spec(&self, master: &str) -> LinkSpec {
-        let SlaveKeys { mtu, backend, rates, options: given, .. } = self.slave;
-        LinkSpec { options: self.options(), given, mtu, backend, rates, ..LinkSpec::of(master) }
+        let SlaveKeys { mtu, backend, rates, .. } = self.slave;
+        LinkSpec { options: self.options(), mtu, backend, rates, ..LinkSpec::of(master) }
     }
 
     fn take_all(&mut self, words: Option<&Words>) -> Result<()> {

@@ -133,7 +133,6 @@ fn desired_link(file: &str, number: usize, link: Link) -> Result<DesiredLink, Co
         master: link.master.0,
         name: Some(link.name.0.clone()),
         options: Options::DEFAULT.changed(options),
-        given: options,
         mtu: link.mtu.map(|mtu| mtu.0),
         mac: None,
         netns: netns.clone().map(NetnsRef::Name),

@@ -7,10 +7,9 @@ use super::find::{find, is_ours};
 use super::inside_diff::InsideDiff;
 use super::inside_table::Inside;
 use super::policy_diff::{PolicyDiff, resolved};
-use crate::model::{Backend, Change, Kind, LinkSpec, NetnsRef};
+use crate::model::{Backend, Change, Kind, NetnsRef};
 use crate::place::Place;
-use crate::slave::module;
-use ipvl_core::{Addr, OptionsChange};
+use ipvl_core::Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must be done.
@@ -173,19 +172,12 @@ fn compare(
 
 fn change(DesiredLink { spec, name, netns, .. }: &DesiredLink, was: &ActualLink) -> Change {
     Change {
-        options: wanted(was, spec),
+        options: was.options.change_to(spec.options),
         mtu: spec.mtu.filter(|mtu| *mtu != was.mtu),
         name: (was.name.as_ref() != Some(name)).then(|| name.clone()),
         netns: netns.clone().filter(|_| *netns != was.netns).map(NetnsRef::Name),
         up: None,
         rates: was.rates.change_to(spec.rates),
-    }
-}
-
-fn wanted(was: &ActualLink, spec: &LinkSpec) -> OptionsChange {
-    match was.is_in_module() {
-        true => module::change_from(was.options, spec),
-        false => was.options.change_to(spec.options),
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 pub struct Trace<'a> {
     snapshot: &'a Snapshot,
     names: BTreeMap<Slot, String>,
-    /// Whether it is of our kernel module: then slots, joined groups and recent broadcasts are not known.
+    /// Whether it is of our kernel module: then slots, joined groups, recent broadcasts and DHCP requests are not
+    /// known.
     in_module: bool,
     questions: RefCell<Vec<String>>,
 }
@@ -130,6 +131,7 @@ impl Tables for Trace<'_> {
     fn asker_of(&self, xid: u32) -> Option<Asker> {
         let asker = self.snapshot.asker_of(xid);
         let answer = asker.map_or("no slave".to_owned(), |asker| self.name(asker.slot));
+        let answer = if self.in_module { "not known here; taken for no slave".to_owned() } else { answer };
         self.note(format!("which slave waits for this DHCP reply? {answer}"));
         asker
     }

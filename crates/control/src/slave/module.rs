@@ -19,7 +19,7 @@ use std::rc::Rc;
 /// Our module's version begins with our name; the kernel's own driver has none.
 const VERSION: &str = "/sys/module/ipvlan/version";
 
-/// What a slave of which nothing is said has: of the options that the module carries out, as the kernel's driver.
+/// What a slave of which nothing is said to the module has: as the kernel's driver.
 const DEFAULT: Options = Options { siblings: Siblings::Direct, dhcp: Dhcp::Off, ..Options::DEFAULT };
 
 /// A slave of the module.
@@ -66,13 +66,6 @@ pub fn at(netlink: &Netlink, place: Place) -> Result<Option<ModuleSlave>> {
     Ok(all(netlink)?.into_iter().find(|slave| slave.place() == place))
 }
 
-/// The change that makes what `spec` asks for of these options. Help for DHCP, which the module cannot give, is in it only if
-/// it was asked for, and not left to a default: then the module refuses it.
-pub fn change_from(options: Options, spec: &LinkSpec) -> OptionsChange {
-    let change = options.change_to(spec.options);
-    OptionsChange { dhcp: change.dhcp.and(spec.given.dhcp), ..change }
-}
-
 /// Why a command for pairs cannot use the device of this name, if `here` or a slave in another netns is of the driver or of
 /// our module.
 pub(super) fn refusal(netlink: &Netlink, name: &str, here: Option<&LinkInfo>) -> Result<Option<Refusal>> {
@@ -99,7 +92,7 @@ pub fn add(
     let with = IpvlanChange {
         mode: Some(spec.options.mode.in_ipvlan()),
         flags: Some(spec.options.flag.in_ipvlan()),
-        ..in_netlink(&change_from(DEFAULT, spec))
+        ..in_netlink(&DEFAULT.change_to(spec.options))
     };
     let wanted = spec.name.as_deref().unwrap_or(ANY_NAME);
     let is_taken_here = netns.is_some() && wanted != ANY_NAME && netlink.link_by_name(wanted, None)?.is_some();
@@ -262,21 +255,14 @@ fn in_netlink(change: &OptionsChange) -> IpvlanChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipvl_core::{Guard, HostAccess, NeighProxy};
+    use ipvl_core::{Guard, NeighProxy};
 
     #[test]
-    fn what_the_module_cannot_do_is_asked_of_it_only_if_a_user_asked() {
-        let mut spec = LinkSpec::of("eth0");
-        assert_eq!(
-            change_from(DEFAULT, &spec),
-            OptionsChange { siblings: Some(Siblings::Host), ..OptionsChange::NONE }
-        );
-        spec.given.dhcp = Some(Dhcp::On);
-        assert_eq!(change_from(DEFAULT, &spec).dhcp, Some(Dhcp::On));
-        spec.options.host = HostAccess::On;
-        assert_eq!(change_from(DEFAULT, &spec).host, Some(HostAccess::On));
-        let already = Options { host: HostAccess::On, ..DEFAULT };
-        assert_eq!(change_from(already, &spec).host, None);
+    fn a_slave_of_the_command_has_the_commands_defaults() {
+        let change = DEFAULT.change_to(LinkSpec::of("eth0").options);
+        let wanted = OptionsChange { siblings: Some(Siblings::Host), dhcp: Some(Dhcp::On), ..OptionsChange::NONE };
+        assert_eq!(change, wanted);
+        assert_eq!(in_netlink(&change).options, Some((0, 1 << 31 | 1 << 29)));
     }
 
     #[test]

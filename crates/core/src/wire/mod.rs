@@ -31,8 +31,8 @@ pub use query::{IGMP_QUERY_LEN, MLD_QUERY_LEN, igmp_query, mld_query};
 
 pub(crate) use arp::{sender as arp_sender, target as arp_target};
 #[cfg(test)]
-pub(crate) use checksum::{fold, sum};
-pub(crate) use checksum::{sum_of_packet, sum_of_pseudo_header};
+pub(crate) use checksum::sum;
+pub(crate) use checksum::{fold, sum_of_packet, sum_of_pseudo_header};
 pub(crate) use dhcp::{DhcpMessage, DhcpOp, END_OPTION, client_identifier, is_dhcp, sum_of_change};
 pub(crate) use ethernet::ETHERTYPE_AT;
 pub(crate) use field::{ICMP_HLEN, IPV4_HLEN, IPV6_HLEN, NDISC_LEN};

@@ -10,12 +10,10 @@ use ipvl_core::{OPTIONS, Options, OptionsChange};
 
 /// `link add`
 pub fn add(given: &Given) -> Result<LinkSpec, UsageError> {
-    let asked = options(given)?;
     Ok(LinkSpec {
         master: values::device(given.required("link")?)?,
         name: given.parsed("name", values::new_name)?,
-        options: Options::DEFAULT.changed(asked),
-        given: asked,
+        options: Options::DEFAULT.changed(options(given)?),
         mtu: given.parsed("mtu", values::mtu)?,
         mac: given.parsed("address", values::mac)?,
         netns: given.parsed("netns", values::netns)?,

@@ -159,14 +159,14 @@ fn what_cannot_be_is_said_before_anything_is_done() {
 }
 
 #[test]
-fn a_slave_of_the_module_keeps_what_the_module_cannot_do_and_is_told_from_others_of_its_name() {
+fn a_slave_of_the_module_is_told_from_others_of_its_name() {
     let in_module = |netns: i32, owner: &str| ActualLink {
         place: Place { netns: Some(NsId(netns)), ifindex: IfIndex(5) },
         owner: Some(format!("apply {owner}")),
         local: false,
         netns: Some(if netns == 1 { "web" } else { "db" }.to_owned()),
         backend: Some(Backend::Kernel),
-        options: Options { dhcp: Dhcp::Off, ..OPTIONS },
+        options: OPTIONS,
         ..slave(5, "eth0")
     };
     let state = || {
@@ -179,9 +179,9 @@ fn a_slave_of_the_module_keeps_what_the_module_cannot_do_and_is_told_from_others
     let Step::Delete(gone) = &same.steps[0] else { panic!("{same:?}") };
     assert_eq!(gone.place.netns, Some(NsId(0)));
     let asked =
-        plan(&desired("", &["name = \"eth0\"\nnetns = \"web\"\ndhcp = \"on\""]), &state(), false).expect("a plan");
+        plan(&desired("", &["name = \"eth0\"\nnetns = \"web\"\ndhcp = \"off\""]), &state(), false).expect("a plan");
     let Step::Change(difference) = &asked.steps[0] else { panic!("{asked:?}") };
-    assert_eq!(difference.change.options, OptionsChange { dhcp: Some(Dhcp::On), ..OptionsChange::NONE });
+    assert_eq!(difference.change.options, OptionsChange { dhcp: Some(Dhcp::Off), ..OptionsChange::NONE });
     let declared = desired("", &["name = \"eth0\"\nnetns = \"web\"\ndeclared = [\"10.9.0.0/24\"]"]);
     let declared = plan(&declared, &state(), false).expect("a plan");
     let Step::Change(difference) = &declared.steps[0] else { panic!("{declared:?}") };

@@ -65,13 +65,13 @@ fn read(
     let (owners, unknown) = claims.owners(&names);
     let source = asked.and_then(|asked| its.iter().find(|(_, slave)| slave.place() == asked.place()));
     let source = source.map(|(slot, _)| *slot);
-    let slaves = its.iter().map(|(slot, slave)| (*slot, entry(slave, master.is_up()))).collect();
+    let slaves: BTreeMap<_, _> = its.iter().map(|(slot, slave)| (*slot, entry(slave, master.is_up()))).collect();
     let port = PortEntry {
         master: master.ifindex,
         mtu: master.mtu,
         slots: its.len() as u32,
         mac: master.mac.unwrap_or(Mac([0; 6])),
-        flags: if prefixes.is_empty() { 0 } else { PortEntry::PREFIXES },
+        flags: flags(&prefixes, &slaves),
         ..PortEntry::default()
     };
     let snapshot = Snapshot { port, slaves, owners, prefixes, ..Snapshot::default() };
@@ -81,6 +81,13 @@ fn read(
 /// The prefixes that are declared for a slave, with lengths in bits of 16 bytes.
 fn prefixes(slot: Slot, slave: &ModuleSlave) -> impl Iterator<Item = (Addr, u8, Owner)> {
     slave.declared_prefixes().map(move |(addr, len)| (addr, addr.bits_of(len) as u8, Owner::Slave(slot)))
+}
+
+/// A slave with help for DHCP is taken to have asked: netlink does not say whether any has.
+fn flags(prefixes: &[(Addr, u8, Owner)], slaves: &BTreeMap<Slot, Slave>) -> u32 {
+    let flag = |flag, is_set| if is_set { flag } else { 0 };
+    flag(PortEntry::PREFIXES, !prefixes.is_empty())
+        | flag(PortEntry::DHCP, slaves.values().any(|slave| slave.has_dhcp()))
 }
 
 /// As the module has it: a slave is up only with its master.

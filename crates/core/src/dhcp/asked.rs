@@ -1,4 +1,5 @@
-//! Which slave has sent a DHCP request with this transaction id? The value of the map `XIDS`.
+//! Which slave has sent a DHCP request with this transaction id? What a body remembers of each: in eBPF the value of the map
+//! `XIDS`.
 
 use crate::abi::Slot;
 use crate::tables::Asker;
@@ -7,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// How long a client may wait for a reply: RFC 2131, 4.1, has it ask again after 64 s at most.
 const PATIENCE_NANOS: u64 = 64_000_000_000;
 
-/// An entry of the map `XIDS`, by transaction id.
+/// What is remembered by transaction id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Asked {
@@ -37,9 +38,15 @@ impl Asked {
         self.is_recent(now).then_some(Asker { slot: self.slot, alone: self.shared == 0 })
     }
 
+    /// For how many nanoseconds it has not been asked again.
+    #[inline(always)]
+    pub fn age(&self, now: u64) -> u64 {
+        now.wrapping_sub(self.at)
+    }
+
     #[inline(always)]
     fn is_recent(&self, now: u64) -> bool {
-        now.wrapping_sub(self.at) < PATIENCE_NANOS
+        self.age(now) < PATIENCE_NANOS
     }
 }
 
