@@ -2,10 +2,24 @@
 # shellcheck shell=bash
 image=ipvl/busybox
 
-# start_docker [OPTION...]: dockerd, until it answers.
+# start_docker [OPTION...]: dockerd, until it answers, or has ended.
 start_docker() {
-    run_as dockerd dockerd --exec-root /run/docker --storage-driver overlay2 "$@"
-    until_ok 60 docker version
+    local with=()
+    [ -z "${SLOW-}" ] || { start_containerd && with=(--containerd /run/containerd/containerd.sock); }
+    run_as dockerd dockerd --exec-root /run/docker --storage-driver overlay2 "${with[@]}" "$@"
+    until_ok 60 has_started_or_ended
+    docker version || { tail -n 3 /tmp/dockerd.log; return 1; }
+}
+
+has_started_or_ended() { docker version || is_gone "$(cat /tmp/dockerd.pid)"; }
+
+# dockerd gives a containerd that it starts itself 15 seconds, and ends. A busy emulated machine needs ten of these to read the
+# program: there it is started before.
+start_containerd() {
+    mkdir -p /etc/containerd
+    printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >/etc/containerd/config.toml
+    run_as containerd containerd
+    until_ok 60 test -S /run/containerd/containerd.sock
 }
 
 # start_plugin [OPTION...]: ipvl's driver, until it listens.
@@ -15,14 +29,17 @@ start_plugin() {
     until_ok 5 test -S /run/docker/plugins/ipvl.sock
 }
 
-stop_docker() { end dockerd -TERM; }
+stop_docker() {
+    end dockerd -TERM
+    [ -z "${SLOW-}" ] || end containerd -TERM
+}
 
 kill_plugin() { end ipvl-docker -KILL; }
 
 # As if the machine's memory were short. Its containerd is its child, and another dockerd wants its own.
 kill_docker() {
     end dockerd -KILL
-    cp /run/docker/containerd/containerd.pid /tmp/containerd.pid
+    [ -n "${SLOW-}" ] || cp /run/docker/containerd/containerd.pid /tmp/containerd.pid
     end containerd -KILL
 }
 
