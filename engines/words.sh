@@ -6,11 +6,15 @@
 begin() { # PAGE [COMMAND...]
     local page=$1 section=${SECTION:-With the module}
     shift
+    begin_without_page
+    check "docs/$page.md does what it says of the module" "$@" /src/engines/page "/src/docs/$page.md" "$section"
+    check "and leaves nothing" as_before
+}
+
+begin_without_page() {
     ip -n outside route add 198.51.100.0/24 via 192.0.2.1
     check "the module that is loaded is ours" grep . /sys/module/ipvlan/version
     ip -br link >/tmp/before
-    check "docs/$page.md does what it says of the module" "$@" /src/engines/page "/src/docs/$page.md" "$section"
-    check "and leaves nothing" as_before
 }
 
 as_before() { until_ok 10 is_as_before || diff /tmp/before <(ip -br link); }

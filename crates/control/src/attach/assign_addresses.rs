@@ -1,7 +1,7 @@
 //! How does a slave get addresses that are known only once it exists, as those from DHCP?
 
 use super::attachment::{Attached, Attachment};
-use super::claim::claim;
+use super::claim::{claim, claim_in_module};
 use super::device;
 use super::list::{PortCache, describe, describe_in_module, in_its_netns, owned};
 use crate::error::{Result, refused};
@@ -31,8 +31,9 @@ pub fn assign_addresses(wanted: &Attachment) -> Result<Attached> {
 
 /// The module itself refuses an address that another has.
 fn assign_in_module(netlink: &Netlink, wanted: &Attachment) -> Result<Attached> {
-    let slave =
+    let mut slave =
         in_its_netns(netlink, wanted)?.ok_or_else(|| refused("give addresses to", &wanted.owner, Refusal::NoSlave))?;
+    claim_in_module(&mut slave, wanted)?;
     device::assign(wanted, slave.device.ifindex)?;
     describe_in_module(netlink, &slave)
 }

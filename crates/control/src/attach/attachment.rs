@@ -24,7 +24,8 @@ pub struct Attachment {
     /// returns.
     pub addresses: Vec<(Addr, u8)>,
     /// Whether to put the addresses on the device, set it up, and add the routes. An engine that does so itself says no:
-    /// then the addresses are reserved for the slave until they are seen on its device.
+    /// then the addresses are reserved for the slave until they are seen on its device, and with the kernel module as long as it is
+    /// there.
     pub assign: bool,
     /// The slave's routes; none if addresses are not to be assigned.
     pub routes: Vec<SlaveRoute>,
@@ -55,7 +56,8 @@ pub struct Attached {
     pub mode: Mode,
     /// The limits of its rates.
     pub rates: Rates,
-    /// What it owns in the table, and of the kernel module what is on its device, with lengths in bits of the address's own family: 32 or 128 for a single address.
+    /// What it owns in the table, and of the kernel module what is on its device or declared for it, with lengths in bits of the
+    /// address's own family: 32 or 128 for a single address.
     pub addresses: Vec<(Addr, u8)>,
 }
 

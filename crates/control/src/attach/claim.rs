@@ -1,16 +1,18 @@
 //! How are addresses reserved for a slave before they are on its device?
 
+use super::attachment::Attachment;
 use crate::error::{Result, refused};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink::{Declare, Netlink};
 use crate::port::Port;
 use crate::port::tables::Claim;
 use crate::refusal::Refusal;
 use crate::slave::declare::owner_name;
+use crate::slave::module::ModuleSlave;
 use ipvl_core::{Addr, Guard, Origin, OwnerEntry, Slot};
 
 /// Writes the addresses to the table. Fails at the first that another slave or the host owns, and then takes back what it
-/// wrote. With `guard declared` they
-/// are declared: what an engine gives a slave is the operator's will, whatever is on the slave's device.
+/// wrote. With `guard declared` they are declared: what an engine gives a slave is the operator's will, whatever is on the
+/// slave's device.
 pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr, u8)]) -> Result<()> {
     let declared = port.maps.slave(slot)?.guard() == Guard::Declared;
     let entry = OwnerEntry::slave(slot, if declared { Origin::Declared } else { Origin::Expected });
@@ -32,4 +34,14 @@ pub fn claim(netlink: &Netlink, port: &mut Port, slot: Slot, addresses: &[(Addr,
         }
     }
     Ok(())
+}
+
+/// Declares the addresses for a slave of our kernel module, which refuses one that another has. This is needed with `guard declared`,
+/// and where the engine itself puts them on the device: until then nothing else says that they are the slave's.
+pub fn claim_in_module(slave: &mut ModuleSlave, wanted: &Attachment) -> Result<()> {
+    if wanted.assign && slave.options().guard != Guard::Declared {
+        return Ok(());
+    }
+    wanted.addresses.iter().try_for_each(|(addr, _)| slave.declare(Declare::Add, *addr, addr.full_len()))?;
+    slave.read_again()
 }

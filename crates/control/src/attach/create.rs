@@ -1,19 +1,19 @@
 //! How is a slave created for an engine, with its addresses in the table when the engine gets it?
 
 use super::attachment::{Attached, Attachment};
-use super::claim::claim;
+use super::claim::{claim, claim_in_module};
 use super::device;
 use super::list::{PortCache, describe, describe_in_module, owned};
 use crate::error::{Result, refused};
 use crate::kernel::lock::{LOCK_WAIT, Lock};
-use crate::kernel::netlink::{Declare, Netlink};
+use crate::kernel::netlink::Netlink;
 use crate::policy::Giving;
 use crate::port::host_end::{owner_of, place_of};
 use crate::refusal::Refusal;
 use crate::slave::adding::Adding;
 use crate::slave::module::ModuleSlave;
 use crate::slave::{agent_client, tidy};
-use ipvl_core::{Addr, Guard, IfIndex};
+use ipvl_core::{Addr, IfIndex};
 use std::collections::BTreeSet;
 use std::slice;
 
@@ -56,13 +56,16 @@ enum Made {
     InModule(Box<ModuleSlave>),
 }
 
-/// Creates a slave. A pair is in the table with its addresses; the module refuses an address that is in use when the device
-/// gets it.
+/// Creates a slave, which is in the table with its addresses; the module refuses one that is in use when it is declared, or when
+/// the device gets it.
 fn create(adding: &mut Adding, wanted: &Attachment) -> Result<Made> {
     let before = adding.in_module.len();
     adding.add(&wanted.spec, Some(&wanted.owner), &wanted.policy)?;
-    match adding.in_module.get(before) {
-        Some(slave) => Ok(Made::InModule(Box::new(slave.clone()))),
+    match adding.in_module.get_mut(before) {
+        Some(slave) => {
+            claim_in_module(slave, wanted)?;
+            Ok(Made::InModule(Box::new(slave.clone())))
+        }
         None => reserve(adding, &wanted.addresses).map(Made::Pair),
     }
 }
@@ -112,10 +115,7 @@ fn make_ready(
         for (slave, one) in made.iter().zip(some).filter(|(_, one)| one.assign) {
             match slave {
                 Made::Pair(host_end) => assign(netlink, *host_end, one)?,
-                Made::InModule(slave) => {
-                    declare(slave, one)?;
-                    device::assign(one, slave.device.ifindex)?;
-                }
+                Made::InModule(slave) => device::assign(one, slave.device.ifindex)?,
             }
         }
         sync_pairs(made)?;
@@ -144,12 +144,6 @@ impl Made {
             Self::InModule(slave) => describe_in_module(netlink, slave),
         }
     }
-}
-
-/// With `guard declared`, what an engine gives a slave is declared for it.
-fn declare(slave: &ModuleSlave, wanted: &Attachment) -> Result<()> {
-    let addresses = wanted.addresses.iter().filter(|_| slave.options().guard == Guard::Declared);
-    addresses.map(|(addr, _)| *addr).try_for_each(|addr| slave.declare(Declare::Add, addr, addr.full_len()))
 }
 
 fn assign(netlink: &Netlink, host_end: IfIndex, wanted: &Attachment) -> Result<()> {

@@ -12,8 +12,8 @@ use crate::slave::module_owner;
 use crate::slave::peers::peer_of;
 use crate::slave::rates::rates;
 use ipvl_core::{Addr, IfIndex, Mac, Slot};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 
 /// What each slot of a port owns.
@@ -73,10 +73,11 @@ pub fn describe(netlink: &Netlink, host_end: &LinkInfo, ports: &mut PortCache) -
     }))
 }
 
-/// A slave of our kernel module.
+/// A slave of our kernel module. Its addresses are those on its device, and those that are declared for it.
 pub fn describe_in_module(netlink: &Netlink, slave: &ModuleSlave) -> Result<Attached> {
     let device = &slave.device;
-    let addresses = slave.netlink.addresses(Some(device.ifindex), None)?;
+    let on_device = slave.netlink.addresses(Some(device.ifindex), None)?.into_iter().map(|info| info.addr);
+    let addresses: BTreeSet<Addr> = on_device.chain(slave.declared_addresses()).collect();
     Ok(Attached {
         owner: module_owner::owner_of(device).unwrap_or_default().to_owned(),
         name: Some(device.name.clone()),
@@ -89,7 +90,7 @@ pub fn describe_in_module(netlink: &Netlink, slave: &ModuleSlave) -> Result<Atta
         mtu: device.mtu,
         mode: slave.options().mode,
         rates: Rates::default(),
-        addresses: addresses.into_iter().map(|info| (info.addr, info.addr.full_len())).collect(),
+        addresses: addresses.into_iter().map(|addr| (addr, addr.full_len())).collect(),
     })
 }
 

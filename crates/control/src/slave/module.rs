@@ -171,6 +171,13 @@ impl ModuleSlave {
         done.map_err(|error| error.about(&self.device.name))
     }
 
+    /// Reads again what the kernel says of it.
+    pub fn read_again(&mut self) -> Result<()> {
+        let found = self.netlink.link(self.device.ifindex, None)?;
+        self.device = found.ok_or_else(|| refused("find again", &self.device.name, Refusal::NoLink))?;
+        Ok(())
+    }
+
     /// Changes it: first its options, which can be put back, then its device.
     pub fn set(&self, change: &Change, netns: Option<&OwnedFd>) -> Result<()> {
         let ifindex = self.device.ifindex;
