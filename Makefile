@@ -48,7 +48,7 @@ kmod-dhcp: setup ## whether stock DHCP clients in slaves of our module get lease
 kmod-command: setup ## what the command does with slaves of our module, in a virtual machine
 	@scripts/kmod-command
 
-kmod-words: build ## other tools' own words for ipvlan (LXC, CNI, nspawn, networkd, NetworkManager, Docker, Podman) and our module, in a virtual machine (PARTS="cni lxc"; network, once)
+kmod-words: build ## other tools' own words for ipvlan (LXC, CNI, nspawn, networkd, NetworkManager, Docker, Podman, Incus), our plugins with backend kernel, and our module, in a virtual machine (PARTS="cni lxc"; network, once)
 	@scripts/kmod-words
 
 kmod-tap: setup ## whether frames of our module's ipvtap go both ways, in a virtual machine

@@ -33,6 +33,8 @@ as_system() {
     local unit node
     mount -t proc proc /proc
     if [ "${BOOT_GROUP%/*}" = /sys/fs/cgroup ]; then
+        # Debian 12's mount does not mount it upon itself.
+        umount /sys/fs/cgroup
         mount -t cgroup2 cgroup2 /sys/fs/cgroup
     else
         mount -t tmpfs tmpfs /sys/fs/cgroup

@@ -1,5 +1,6 @@
-# Answers: what must hold of slaves that a tool has made by words of its own? Sourced by engines/words/* after inside.sh, where
-# the kernel module is loaded (scripts/kmod-words), and nothing of ipvl has run before but the command to look at slaves.
+# Answers: what must hold of slaves that a tool has made by words of its own, or by our plugin? Sourced by engines/words/* after
+# inside.sh, where the kernel module is loaded (scripts/kmod-words), and nothing of ipvl has run before but that plugin, and the
+# command to look at slaves.
 # shellcheck shell=bash
 
 # What the tool's page in docs/ says of the module (SECTION), its commands run by COMMAND.
