@@ -65,7 +65,9 @@ apart() { # NET NET2
 machine() {
     local root=/var/lib/machines/$1
     /src/engines/rootfs "$root"
-    mkdir -p "$root/usr/lib" /etc/systemd/nspawn
+    mkdir -p "$root/usr/lib/systemd" /etc/systemd/nspawn
+    # By this name Debian 12's nspawn knows that a machine can have v2 of cgroups.
+    : >"$root/usr/lib/systemd/libsystemd-shared-252.so"
     echo ID=busybox >"$root/etc/os-release"
     printf '::sysinit:/etc/rc\n::respawn:/bin/httpd -f -h /www\n' >"$root/etc/inittab"
     printf '#!/bin/sh\n' >"$root/etc/rc"
