@@ -21,8 +21,9 @@ help: ## this list
 setup: ## install what the build, the demo and the tests need (Debian 12, root)
 	@scripts/setup
 
+# For this machine, whatever ARCH says: the pages of a package for another one are written by it.
 build: setup ## build target/release/ipvl, and what engines run
-	scripts/release --package ipvl $(DOORS:%=--package %)
+	ARCH= scripts/release --package ipvl $(DOORS:%=--package %)
 
 demo: build ## two slaves and a host outside, in namespaces of their own, which ping each other (MODE=l2|l3|l3s FLAG=bridge|private|vepa)
 	@scripts/demo
