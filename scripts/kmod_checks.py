@@ -24,6 +24,13 @@ def main(inside, *more):
     sys.exit(bool(failed))
 
 
+def command():
+    """The path of the command `ipvl`, which outside of the virtual machine is built first."""
+    if sys.argv[1:2] != ["--inside"]:
+        subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "ipvl"], cwd=ROOT, check=True)
+    return f"{ROOT}/target/debug/ipvl"
+
+
 def check(what, holds, seen=""):
     """Prints one line, and what was seen if that is wrong."""
     print("good " if holds else "WRONG", what, "" if holds else seen, flush=True)
@@ -37,6 +44,17 @@ def run(*command):
     if done.returncode:
         sys.exit(f"{os.path.basename(sys.argv[0])}: {' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
+
+
+def good(*words):
+    """What the command `ipvl` prints in the netns `hst`, where the master is; its path is the first of `more`. If it fails, all ends."""
+    return run("ip", "netns", "exec", "hst", sys.argv[3], *words)
+
+
+def ping(net, address, *more, wait=2):
+    """Whether an answer comes to one ping within `wait` seconds."""
+    line = ["ip", "netns", "exec", net, "ping", "-nqc", "1", "-W", str(wait), *more, address]
+    return not subprocess.run(line, capture_output=True, check=False).returncode
 
 
 @contextlib.contextmanager
