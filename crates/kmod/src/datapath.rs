@@ -237,7 +237,7 @@ impl Out<'_> {
 }
 
 fn action(verdict: u64) -> Action {
-    Verdict::from_words([verdict as u32, (verdict >> 32) as u32]).action()
+    dhcp::verdict(verdict).action()
 }
 
 #[inline(always)]

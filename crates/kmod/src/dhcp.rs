@@ -16,6 +16,11 @@ pub fn mark(state: &State, view: &View, from: Slot, verdict: Verdict) -> u64 {
     if dhcp::task(view, state, from, verdict).is_some() { MESSAGE } else { 0 }
 }
 
+/// The verdict that C has as a word, with the mark or without.
+pub fn verdict(word: u64) -> Verdict {
+    Verdict::from_words([(word & !MESSAGE) as u32, (word >> 32) as u32])
+}
+
 /// By how many bytes of zero the message is to grow. A request is remembered.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipvl_dhcp_growth(state: &State, view: &View, verdict: u64, from: u32) -> u32 {
@@ -67,7 +72,6 @@ pub unsafe extern "C" fn ipvl_dhcp_write(
     }
 }
 
-fn task(state: &State, view: &View, verdict: u64, from: u32) -> Option<Task> {
-    let verdict = Verdict::from_words([(verdict & !MESSAGE) as u32, (verdict >> 32) as u32]);
-    dhcp::task(view, state, Slot(from), verdict)
+fn task(state: &State, view: &View, word: u64, from: u32) -> Option<Task> {
+    dhcp::task(view, state, Slot(from), verdict(word))
 }

@@ -1,7 +1,6 @@
 //! What does an sk_buff say? `Frame` for the part of it that C shows.
 
 use core::ffi::c_void;
-use core::slice;
 use ipvl_core::Frame;
 
 /// `struct ipvl_view` in C.
@@ -40,6 +39,16 @@ impl View {
         }
     }
 
+    /// The `N` bytes at an offset.
+    ///
+    /// # Safety
+    /// They are among the `linear` ones.
+    #[inline(always)]
+    unsafe fn bytes<const N: usize>(&self, offset: usize) -> [u8; N] {
+        // SAFETY: C says that `linear` bytes lie at `head`; bytes need no alignment.
+        unsafe { self.head.add(offset).cast::<[u8; N]>().read() }
+    }
+
     #[cold]
     #[inline(never)]
     fn paged(&self, offset: usize, to: &mut [u8]) -> bool {
@@ -63,8 +72,8 @@ impl Frame for View {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         if offset + N <= self.linear as usize {
-            // SAFETY: C says that `linear` bytes lie at `head`.
-            return unsafe { slice::from_raw_parts(self.head.add(offset), N) }.try_into().ok();
+            // SAFETY: just looked.
+            return Some(unsafe { self.bytes(offset) });
         }
         let mut bytes = [0; N];
         (offset + N <= self.len() && self.paged(offset, &mut bytes)).then_some(bytes)
@@ -74,8 +83,8 @@ impl Frame for View {
     #[inline(always)]
     fn head<const HEAD: usize, const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         if HEAD <= self.linear as usize && offset + N <= HEAD {
-            // SAFETY: as in `read`.
-            return unsafe { slice::from_raw_parts(self.head.add(offset), N) }.try_into().ok();
+            // SAFETY: just looked.
+            return Some(unsafe { self.bytes(offset) });
         }
         self.split_head::<HEAD, N>(offset)
     }
